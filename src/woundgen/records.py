@@ -1,0 +1,128 @@
+"""Typed rows that stages exchange, and the registry of metrics. No torch, no files."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Direction = Literal["higher", "lower", "none"]
+Split = Literal["train", "validation", "holdout"]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One entry of the registry: what a number is called, which way is better, how many images it needs."""
+
+    name: str
+    title: str
+    better: Direction
+    minimum_n: int
+    version: int
+    source: str
+
+
+def _registry(*entries: Metric) -> dict[str, Metric]:
+    return {entry.name: entry for entry in entries}
+
+
+METRICS: dict[str, Metric] = _registry(
+    Metric("val_loss", "validation loss", "lower", 1, 1, "fixed images, timesteps and noise"),
+    Metric("fd", "FD", "lower", 2, 1, "Frechet distance, Dowson & Landau 1982; ddof 1"),
+    Metric("fid", "FID", "lower", 2, 1, "Heusel et al. 2017; Inception features only"),
+    Metric("kid", "KID", "lower", 4, 1, "Binkowski et al. 2018; unbiased U-statistic, whole set"),
+    Metric("ssim", "SSIM to the real set", "none", 2, 1, "Wang et al. 2004; mean over pairs"),
+    Metric("perceptual", "perceptual distance to the real set", "none", 2, 1, "mean over pairs"),
+    Metric("lpips", "LPIPS to the real set", "none", 2, 1, "Zhang et al. 2018; mean over pairs"),
+    Metric("inception_score", "IS", "higher", 2, 1, "Salimans et al. 2016; one split below n = 1000"),
+    Metric("precision", "precision", "higher", 10, 1, "Kynkaanniemi et al. 2019"),
+    Metric("recall", "recall", "higher", 10, 1, "Kynkaanniemi et al. 2019"),
+    Metric("density", "density", "higher", 10, 1, "Naeem et al. 2020"),
+    Metric("coverage", "coverage", "higher", 10, 1, "Naeem et al. 2020"),
+    Metric("authenticity", "authenticity", "higher", 10, 1, "Alaa et al. 2022"),
+    Metric("gap_closed", "gap closed", "higher", 20, 1, "(FD base - FD tuned) / (FD base - floor)"),
+    Metric("colour_recall", "recall of a colour classifier", "none", 20, 1, "logistic regression on Lab"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MetricValue:
+    """One reported number. `interval` says what [low, high] is, or why there is none.
+
+    n: (generated, real) or (left, right) counts that the value was taken at.
+    network, digest: the feature network, where one was used.
+    """
+
+    metric: str
+    value: float
+    low: float | None
+    high: float | None
+    interval: str
+    n: tuple[int, int]
+    network: str | None = None
+    digest: str | None = None
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        assert self.metric in METRICS, f"unregistered metric {self.metric}"
+        assert self.interval, "every number says what its interval is, or that it has none"
+
+    def to_json(self) -> dict[str, Any]:
+        entry = METRICS[self.metric]
+        return {**asdict(self), "better": entry.better, "version": entry.version, "title": entry.title}
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Pixels; the maximum is exclusive."""
+
+    x_min: int
+    y_min: int
+    x_max: int
+    y_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """One (photograph, wound): the unit of training, referring and measuring.
+
+    path: absolute, inside the data root, only ever read. group: patient id, or None where unknown.
+    """
+
+    path: str
+    phase: str
+    group: str | None = None
+    box: Box | None = None
+    split: Split | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What screening said of one image. `reason` is empty where it was accepted."""
+
+    accepted: bool
+    reason: str
+    scores: dict[str, float] = field(default_factory=dict)
+    nearest: int | None = None  # row of the nearest reference; never leaves the private report
+    copy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnImage:
+    """A row of manifest.jsonl: every image ever drawn, kept or not."""
+
+    index: int
+    file_name: str | None
+    label: str
+    seed: int
+    prompt: str
+    negative_prompt: str
+    guidance_scale: float
+    steps: int
+    sampler: str
+    adapter: str | None
+    base: str
+    sha256: str
+    accepted: bool
+    reason: str
+    scores: dict[str, float]

@@ -1,0 +1,127 @@
+"""The only place that knows artefact names, and how a file is written so that a kill leaves old or new."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from woundgen.errors import UserError
+
+RUN_JSON = "run.json"
+TRAIN_LOG = "train.jsonl"
+EVAL_LOG = "eval.jsonl"
+CHECKPOINTS = "checkpoints"
+SAMPLES = "samples"
+CACHE = "cache"
+TENSORBOARD = "tensorboard"
+REPORT_HTML = "report.html"
+PRIVATE_REPORT_HTML = "report_private.html"
+QUALITY_COMPARISON = "QUALITY_COMPARISON.md"
+LATEST, BEST = "latest", "best"
+STATE_JSON, STATE_TENSORS, MANIFEST = "state.json", "state.safetensors", "manifest.json"
+ADAPTER_FILE = "pytorch_lora_weights.safetensors"  # the name diffusers looks for
+IMAGES = "images"
+METADATA_CSV, MANIFEST_JSONL = "metadata.csv", "manifest.jsonl"
+SET_JSON = "set.json"
+METRICS_JSON = "metrics.json"
+SUMMARY_JSON = "summary.json"
+
+
+def training_report(phase: str) -> str:
+    return f"TRAINING_REPORT_phase_{phase}.md"
+
+
+def checkpoint_name(epoch: int, step: int) -> str:
+    return f"epoch_{epoch:04d}_step_{step:06d}"
+
+
+def fsync_directory(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace `path` so that a crash leaves the old content or the new, never a mixture."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as handle:
+            handle.write(content)
+            handle.flush()
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    fsync_directory(path.parent)
+
+
+def write_text(path: Path, text: str) -> None:
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, content: Any) -> None:
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist.", "Is this the folder of a woundgen run?") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not readable JSON ({error}).", "Restore it or start a new run.") from None
+
+
+def append_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    with path.open("a") as handle:
+        handle.writelines(json.dumps(row, allow_nan=False) + "\n" for row in rows)
+
+
+def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
+    """Rows of a log; a last line cut short by a kill is left out."""
+    if not path.exists():
+        return
+    with path.open() as handle:
+        for line in handle:
+            try:
+                yield json.loads(line)
+            except json.JSONDecodeError:
+                return
+
+
+def sha256_file(path: Path) -> str:
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def sha256_json(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+def claim_output(folder: Path, *, identity: str, what: str) -> bool:
+    """Make `folder` ours, or refuse. Returns True where it already holds this very job (go on with it).
+
+    `identity` is the digest of what decides the result; a folder that holds another job is never touched.
+    """
+    marker = folder / ".woundgen.json"
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} exists and is not a folder.", "Choose another --out.")
+    if folder.is_dir() and any(folder.iterdir()):
+        if marker.exists() and read_json(marker).get("identity") == identity:
+            return True
+        raise UserError(
+            f"{folder} exists and holds {'another ' + what if marker.exists() else 'other files'}.",
+            "Choose another --out, or move that folder away; nothing was written.",
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder} cannot be made ({error.strerror}).", "Choose another --out.") from None
+    write_json(marker, {"identity": identity, "what": what})
+    return False
