@@ -1,0 +1,70 @@
+"""Captions of phantoms: that it is a wound photograph, and some of what can be seen.
+
+A caption never names the healing phase, nor the size of the wound, which would give the phase away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from .parameters import BACKDROPS, LIMB_KINDS
+
+Parameters = Mapping[str, float]
+
+NAMED_WITH_PROBABILITY = 0.5
+BARE_WITH_PROBABILITY = 0.15
+"""Share of captions that only say what kind of picture it is."""
+
+OPENINGS = (
+    "medical photograph of diabetic foot ulcer",
+    "photograph of a wound",
+    "medical photograph of a wound",
+    "clinical photograph of a foot ulcer",
+)
+CLOSINGS = ("clinical documentation", "high detail")
+
+_VISIBLE: tuple[tuple[str, Callable[[Parameters], bool]], ...] = (
+    ("redness", lambda p: p["redness"] > 0.42),
+    ("swelling", lambda p: p["swelling"] > 0.06),
+    ("wound edges", lambda p: p["depth"] > 0.09),
+    ("scar tissue", lambda p: p["scar"] > 0.40),
+    ("epithelialization", lambda p: p["epithelium"] > 0.09),
+    ("wound contraction", lambda p: p["contraction"] > 0.022),
+    ("granulation tissue", lambda p: p["slough"] + p["necrosis"] < 0.6 and p["granularity"] > 0.35),
+    ("slough", lambda p: p["slough"] > 0.25),
+    ("necrosis", lambda p: p["necrosis"] > 0.20),
+    ("black eschar", lambda p: p["necrosis"] > 0.35),
+    ("callus", lambda p: p["callus"] > 0.30),
+    ("macerated rim", lambda p: p["maceration"] > 0.45),
+    ("dry scales", lambda p: p["dryness"] > 0.40),
+    ("glossy wound bed", lambda p: p["gloss"] > 0.50),
+    ("pale skin", lambda p: p["skin_tone"] < 3.0),
+    ("brown skin", lambda p: 4.0 < p["skin_tone"] < 6.5),
+    ("dark skin", lambda p: p["skin_tone"] >= 6.5),
+)
+_MOST_BARE_LIMB = ("surface",)
+"""Limbs that fill the frame: their backdrop is not seen."""
+
+
+def _visible(parameters: Parameters) -> list[str]:
+    """Everything a viewer could name in the picture."""
+    seen = [words for words, is_visible in _VISIBLE if is_visible(parameters)]
+    if LIMB_KINDS[int(parameters["limb_kind"])] not in _MOST_BARE_LIMB:
+        seen.append(f"{BACKDROPS[int(parameters['backdrop'])]} background")
+    return seen
+
+
+def caption(parameters: Parameters, rng: np.random.Generator) -> str:
+    """A caption of one phantom; each visible thing is named with probability one half, in random order."""
+    text = OPENINGS[int(rng.integers(len(OPENINGS)))]
+    if rng.random() < BARE_WITH_PROBABILITY:
+        return text
+    named = [words for words in _visible(parameters) if rng.random() < NAMED_WITH_PROBABILITY]
+    if named:
+        text += " showing " + ", ".join(named[i] for i in rng.permutation(len(named)))
+    for words in CLOSINGS:
+        if rng.random() < 0.25:
+            text += f", {words}"
+    return text

@@ -1,0 +1,163 @@
+"""From a photograph to a square of the model's resolution: the same function for training, references and
+evaluation. Padding is cut away, the wound's box is framed with a margin, and the square is resized."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import PIL
+from PIL import Image
+
+from woundgen.data.images import decode_photograph, read_file
+from woundgen.data.pixel_cache import PixelCache
+from woundgen.data.problems import raise_together
+from woundgen.errors import UserError
+from woundgen.records import Box, Photo
+from woundgen.rundir import sha256_json
+
+PREPARATION_VERSION = 1  # part of every cache key: raise it when pixels change
+
+_BLACK = 16  # brightest channel; JPEG rings about this far into padding of zeros
+_LIT_SHARE = 0.02  # lines with fewer lit pixels are padding: ringing again
+_SEAM = 2  # lines next to padding that resizing blended with it
+
+
+def content_box(pixels: np.ndarray) -> Box:
+    """Where the photograph itself lies in uint8 [H, W, 3]: black padding on any side, and its seam, left out.
+
+    A picture that is black all over, or nearly so, is its own content.
+    """
+    height, width = pixels.shape[:2]
+    top, bottom = _padding(pixels), height - _padding(pixels[::-1])
+    if bottom <= top:
+        return Box(0, 0, width, height)
+    columns = pixels[top:bottom].swapaxes(0, 1)
+    left, right = _padding(columns), width - _padding(columns[::-1])
+    if right <= left:
+        return Box(0, 0, width, height)
+    return Box(left, top, right, bottom)
+
+
+def _padding(lines: np.ndarray) -> int:
+    """How many leading lines of [lines, pixels, 3] are padding or its seam."""
+    for index, line in enumerate(lines):
+        if np.mean(line.max(axis=1) > _BLACK) > _LIT_SHARE:
+            return index + _SEAM if index else 0
+    return len(lines)
+
+
+def crop_to_box(pixels: np.ndarray, box: Box | None, *, margin: float) -> np.ndarray:
+    """The square of uint8 [H, W, 3] that frames `box`, as a view [S, S, 3].
+
+    S = longer side of the box × (1 + 2·margin), at most the shorter side of the content. It is centred on the
+    box, and shifted, never padded, to stay inside the content; so the whole box is in it unless S had to be cut
+    below the longer side. Without a box: the largest square in the middle of the content.
+    """
+    content = content_box(pixels)
+    frame = _around(content, box) if box else content  # a wound reaching into a dark border stays whole
+    largest = min(frame.x_max - frame.x_min, frame.y_max - frame.y_min)
+    centre_on = box or frame
+    wanted = max(box.x_max - box.x_min, box.y_max - box.y_min) * (1 + 2 * margin) if box else largest
+    side = min(round(wanted), largest)
+    left = _place(centre_on.x_min, centre_on.x_max, side=side, low=frame.x_min, high=frame.x_max)
+    top = _place(centre_on.y_min, centre_on.y_max, side=side, low=frame.y_min, high=frame.y_max)
+    return pixels[top : top + side, left : left + side]
+
+
+def _around(first: Box, second: Box) -> Box:
+    return Box(
+        min(first.x_min, second.x_min),
+        min(first.y_min, second.y_min),
+        max(first.x_max, second.x_max),
+        max(first.y_max, second.y_max),
+    )
+
+
+def _place(start: int, end: int, *, side: int, low: int, high: int) -> int:
+    return min(max((start + end - side) // 2, low), high - side)
+
+
+def prepare(photo: Photo, *, resolution: int, margin: float, roots: Sequence[Path]) -> np.ndarray:
+    """One photograph as uint8 [R, R, 3] sRGB, resized with antialiasing (Lanczos). Raises UserError."""
+    content = read_file(Path(photo.path), roots=roots)
+    return _prepare_bytes(content, photo, resolution=resolution, margin=margin)
+
+
+def _prepare_bytes(content: bytes, photo: Photo, *, resolution: int, margin: float) -> np.ndarray:
+    assert margin >= 0
+    pixels = decode_photograph(content, name=photo.path)
+    if photo.box is not None:
+        _refuse_outside(photo.box, shape=pixels.shape, name=photo.path)
+    square = Image.fromarray(np.ascontiguousarray(crop_to_box(pixels, photo.box, margin=margin)))
+    return np.array(square.resize((resolution, resolution), Image.Resampling.LANCZOS))
+
+
+def _refuse_outside(box: Box, *, shape: tuple[int, ...], name: str) -> None:
+    height, width = shape[:2]
+    if not (0 <= box.x_min < box.x_max <= width and 0 <= box.y_min < box.y_max <= height):
+        raise UserError(
+            f"{name}: the box ({box.x_min}, {box.y_min}, {box.x_max}, {box.y_max}) is empty or outside the "
+            f"{width}x{height} photograph.",
+            "Correct the box; the maximum is exclusive.",
+        )
+
+
+def prepare_all(
+    photos: Sequence[Photo],
+    *,
+    resolution: int,
+    margin: float,
+    roots: Sequence[Path],
+    cache_dir: Path | None,
+    progress: Callable[[int, int], None] | None,
+) -> np.ndarray:
+    """`prepare` for all photographs: uint8 [N, R, R, 3], rows in the order of `photos`.
+
+    cache_dir: kept private (mode 0700), since it holds patients' pixels; None for no cache.
+    progress: called with (done, all) after each. The unusable files are reported together in one UserError.
+    """
+    cache = PixelCache.open(cache_dir) if cache_dir is not None else None
+    result = np.empty((len(photos), resolution, resolution, 3), np.uint8)
+    problems: list[str] = []
+    for row, photo in enumerate(photos):
+        try:
+            result[row] = _cached(photo, resolution=resolution, margin=margin, roots=roots, cache=cache)
+        except UserError as error:
+            problems.append(str(error))
+        if progress is not None:
+            progress(row + 1, len(photos))
+    fix = "Mend or remove these files, then start again." if len(problems) > 1 else ""
+    raise_together(problems, heading=f"{len(photos)} photographs", fix=fix)
+    return result
+
+
+def _cached(
+    photo: Photo, *, resolution: int, margin: float, roots: Sequence[Path], cache: PixelCache | None
+) -> np.ndarray:
+    content = read_file(Path(photo.path), roots=roots)
+    if cache is None:
+        return _prepare_bytes(content, photo, resolution=resolution, margin=margin)
+    key = _cache_key(content, photo, resolution=resolution, margin=margin)
+    pixels = cache.get(key, shape=(resolution, resolution, 3))
+    if pixels is None:
+        pixels = _prepare_bytes(content, photo, resolution=resolution, margin=margin)
+        cache.put(key, pixels)
+    return pixels
+
+
+def _cache_key(content: bytes, photo: Photo, *, resolution: int, margin: float) -> str:
+    """Digest of everything that decides the pixels; the decoder's version is part of it."""
+    return sha256_json(
+        {
+            "photograph": hashlib.sha256(content).hexdigest(),
+            "box": asdict(photo.box) if photo.box else None,
+            "resolution": resolution,
+            "margin": margin,
+            "version": PREPARATION_VERSION,
+            "pillow": PIL.__version__,
+        }
+    )

@@ -1,0 +1,124 @@
+"""Find the photographs below a folder, in the forms users have them.
+
+1. ROOT/metadata.csv or ROOT/metadata.jsonl, the ImageFolder convention of `datasets`: see data/tables.py.
+2. Class folders: ROOT/{I,P,R}/* or ROOT/<modality>/{I,P,R}/*; the spellings of data/phases.py serve too.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from woundgen.data.images import SUFFIXES
+from woundgen.data.paths import resolve_inside
+from woundgen.data.phases import PHASE_VALUES, PHASES, read_phase
+from woundgen.data.problems import raise_together
+from woundgen.data.tables import read_photo_table
+from woundgen.errors import UserError
+from woundgen.records import Photo
+
+TABLES = ("metadata.csv", "metadata.jsonl")
+MINIMUM_PER_PHASE = 2
+
+# Left out silently these would be missed; reading them needs a person's decision or another decoder.
+_OTHER_IMAGES = (".gif", ".heic", ".heif", ".avif", ".jp2", ".jfif", ".dcm", ".dng", ".nef", ".cr2")
+
+
+def find_photos(root: Path, *, phases: Sequence[str], modality: str = "rgb") -> list[Photo]:
+    """The photographs of `phases` below `root`, paths absolute, in sorted order. Nothing is decoded.
+
+    Raises UserError for a missing or empty folder, rows or files that cannot be used (reported together, also
+    those of other phases), and a phase with fewer than two photographs.
+    """
+    unknown = [phase for phase in phases if phase not in PHASES]
+    if unknown:
+        raise UserError(f"unknown phase {unknown[0]!r}.", f"Choose among {', '.join(PHASES)}.")
+    root = _folder(root)
+    table = _table(root)
+    photos = read_photo_table(table, root=root) if table else _class_folders(root, modality=modality)
+    _refuse_too_few(photos, phases=phases, source=table or root)
+    return [photo for photo in photos if photo.phase in phases]
+
+
+def _folder(root: Path) -> Path:
+    try:
+        if "\0" in str(root) or not root.exists():
+            raise UserError(f"{str(root)!r} does not exist.", "Name the folder that holds the photographs.")
+        if not root.is_dir():
+            raise UserError(f"{root} is not a folder.", "Name the folder that holds the photographs.")
+        if not any(root.iterdir()):
+            raise UserError(f"{root} is empty.", f"Put photographs into {root}/I, {root}/P and {root}/R.")
+    except OSError as error:
+        raise UserError(f"{root} cannot be read ({error.strerror}).", "Check its permissions.") from None
+    return root.resolve()
+
+
+def _table(root: Path) -> Path | None:
+    tables = [root / name for name in TABLES if (root / name).is_file()]
+    if len(tables) > 1:
+        raise UserError(f"{root} holds both {' and '.join(TABLES)}.", "Keep the one that is meant.")
+    return tables[0] if tables else None
+
+
+def _class_folders(root: Path, *, modality: str) -> list[Photo]:
+    places = [place for place in (root, root / modality) if _phase_folders(place)]
+    if len(places) > 1:
+        raise UserError(
+            f"{root} has folders of phases, and {places[1]} too.", "Name the folder that is meant."
+        )
+    if not places:
+        seen = ", ".join(sorted(entry.name for entry in root.iterdir())[:8])
+        raise UserError(
+            f"{root} has neither {' nor '.join(TABLES)} nor a folder {', '.join(PHASES)} (it holds {seen}).",
+            f"Put photographs into {root}/I, {root}/P and {root}/R.",
+        )
+    problems: list[str] = []
+    photos = [
+        Photo(path=str(path), phase=phase)
+        for folder, phase in _phase_folders(places[0])
+        for path in _photographs_in(folder, root=root, problems=problems)
+    ]
+    raise_together(problems, heading=str(places[0]), fix="Convert, move or remove it, then start again.")
+    return photos
+
+
+def _phase_folders(place: Path) -> list[tuple[Path, str]]:
+    if not place.is_dir():
+        return []
+    folders = sorted(entry for entry in place.iterdir() if entry.is_dir())
+    return [(folder, read_phase(folder.name)) for folder in folders if folder.name.upper() in PHASE_VALUES]
+
+
+def _photographs_in(folder: Path, *, root: Path, problems: list[str]) -> list[Path]:
+    """Image files of one folder; what looks like an image and cannot be taken is added to `problems`."""
+    photographs = []
+    for path in sorted(folder.iterdir()):
+        suffix = path.suffix.lower()
+        if path.name.startswith(".") or suffix not in SUFFIXES + _OTHER_IMAGES:  # "._x.jpg": macOS
+            continue
+        try:
+            if suffix not in SUFFIXES:
+                raise UserError(f"{path} is not of an accepted format ({', '.join(SUFFIXES)}).")
+            resolve_inside(path, roots=[root])
+            photographs.append(path)
+        except UserError as error:
+            problems.append(str(error))
+    return photographs
+
+
+def _refuse_too_few(photos: Sequence[Photo], *, phases: Sequence[str], source: Path) -> None:
+    found = Counter(photo.phase for photo in photos)
+    for phase in phases:
+        if not found[phase]:
+            others = ", ".join(f"{name}: {found[name]}" for name in sorted(found)) or "none at all"
+            raise UserError(
+                f"{source} has no photograph of phase {phase} ({others}).",
+                f"Add photographs of phase {phase} ({', '.join(SUFFIXES)}).",
+            )
+        if found[phase] < MINIMUM_PER_PHASE:
+            raise UserError(
+                f"{source} has one photograph of phase {phase}; at least {MINIMUM_PER_PHASE} are needed, "
+                "so that one can be held out.",
+                f"Add photographs of phase {phase}.",
+            )

@@ -1,0 +1,206 @@
+"""A table of photographs (metadata.csv or metadata.jsonl) as `Photo` rows, through one mapping of columns.
+
+Another layout of table is another `Columns` value and another map of phases, not other code.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from woundgen.data.images import SUFFIXES, photograph_size
+from woundgen.data.paths import relative_name, resolve_inside
+from woundgen.data.phases import PHASE_VALUES, read_phase
+from woundgen.data.problems import raise_together
+from woundgen.errors import UserError
+from woundgen.records import Box, Photo, Split
+
+SPLIT_VALUES: Mapping[str, Split] = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "holdout": "holdout",
+    "test": "holdout",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Role → the column names that may fill it; the first one present does. Other columns are ignored."""
+
+    file_name: tuple[str, ...] = ("file_name",)
+    phase: tuple[str, ...] = ("phase", "label")
+    group: tuple[str, ...] = ("group_id", "group", "patient")
+    x_min: tuple[str, ...] = ("x_min", "xmin")
+    y_min: tuple[str, ...] = ("y_min", "ymin")
+    x_max: tuple[str, ...] = ("x_max", "xmax")
+    y_max: tuple[str, ...] = ("y_max", "ymax")
+    text: tuple[str, ...] = ("text", "prompt")
+    split: tuple[str, ...] = ("split",)
+
+
+IMAGE_FOLDER = Columns()
+_REQUIRED = ("file_name", "phase")
+_CORNERS = ("x_min", "y_min", "x_max", "y_max")
+
+
+def read_photo_table(
+    table: Path,
+    *,
+    root: Path,
+    columns: Columns = IMAGE_FOLDER,
+    phase_values: Mapping[str, str] = PHASE_VALUES,
+) -> list[Photo]:
+    """All rows of `table`, whose file names are relative to `root`, sorted by file and box.
+
+    Raises one UserError for all rows that cannot be used, each named by its line, column and value.
+    """
+    photos: list[Photo] = []
+    lines: dict[tuple[str, Box | None], int] = {}
+    problems: list[str] = []
+    for line, raw in _rows(table, columns=columns):
+        try:
+            row = _roles(_object(raw) if isinstance(raw, str) else raw, columns=columns)
+            photo = _photo(row, root=root, phase_values=phase_values)
+            first = lines.setdefault((photo.path, photo.box), line)
+            if first != line:
+                raise UserError(f"{row['file_name']!r} with this box is already in line {first}.")
+            photos.append(photo)
+        except UserError as error:
+            problems.append(f"{table} line {line}: {error}")
+    raise_together(problems, heading=str(table), fix="Correct the table, then start again.")
+    return sorted(photos, key=lambda photo: (photo.path, _corners(photo.box)))
+
+
+def _corners(box: Box | None) -> tuple[int, ...]:
+    return (box.x_min, box.y_min, box.x_max, box.y_max) if box else ()
+
+
+def _rows(table: Path, *, columns: Columns) -> Iterator[tuple[int, str | dict[str, Any]]]:
+    """(line, what stands there) of each row that is not blank."""
+    read = _jsonl_rows(table) if table.suffix == ".jsonl" else _csv_rows(table, columns=columns)
+    try:
+        yield from read
+    except UnicodeDecodeError as error:
+        raise UserError(f"{table} is not UTF-8 (byte {error.start}).", "Save it as CSV UTF-8.") from None
+    except csv.Error as error:
+        raise UserError(f"{table} cannot be read ({error}).", "Mend or save it again.") from None
+    except OSError as error:
+        raise UserError(f"{table} cannot be read ({error.strerror}).", "Check its permissions.") from None
+
+
+def _jsonl_rows(table: Path) -> Iterator[tuple[int, str]]:
+    with table.open(encoding="utf-8-sig") as handle:
+        yield from ((line, text) for line, text in enumerate(handle, start=1) if text.strip())
+
+
+def _csv_rows(table: Path, *, columns: Columns) -> Iterator[tuple[int, dict[str, Any]]]:
+    with table.open(encoding="utf-8-sig", newline="") as handle:  # -sig: Excel writes a byte-order mark
+        reader = csv.DictReader(handle, strict=True, skipinitialspace=True)
+        _check_header(list(reader.fieldnames or ()), columns=columns, table=table)
+        for cells in reader:
+            yield reader.line_num, dict(cells)
+
+
+def _check_header(header: list[str], *, columns: Columns, table: Path) -> None:
+    for role in _REQUIRED:
+        names = getattr(columns, role)
+        if not set(names) & set(header):
+            semicolons = " Separate the cells by commas." if any(";" in name for name in header) else ""
+            raise UserError(
+                f"{table} has no column {' or '.join(names)} (it has {', '.join(header) or 'none'}).",
+                f"Add or rename it.{semicolons}",
+            )
+    twice = sorted({name for name in header if header.count(name) > 1 and name in _known(columns)})
+    if twice:
+        raise UserError(f"{table} has the column {twice[0]} twice.", "Keep the one that is meant.")
+
+
+def _known(columns: Columns) -> set[str]:
+    return {name for role in fields(columns) for name in getattr(columns, role.name)}
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        cells = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"not JSON ({error}).") from None
+    if not isinstance(cells, dict):
+        raise UserError("not a JSON object.")
+    return cells
+
+
+def _roles(cells: Mapping[Any, Any], *, columns: Columns) -> dict[str, str]:
+    """Role → cell, blank as ''."""
+    if cells.get(None):  # where DictReader puts what is left over
+        raise UserError("more cells than the header; quote cells that hold a comma.")
+    row: dict[str, str] = {}
+    for role in fields(columns):
+        names = getattr(columns, role.name)
+        found = next((name for name in names if name in cells), None)
+        if found is None and role.name in _REQUIRED:
+            raise UserError(f"no {' or '.join(names)} among {', '.join(map(str, cells))}.")
+        value = cells[found] if found is not None else None
+        row[role.name] = "" if value is None else str(value).strip()
+    return row
+
+
+def _photo(row: dict[str, str], *, root: Path, phase_values: Mapping[str, str]) -> Photo:
+    phase = read_phase(row["phase"], values=phase_values)
+    path = root / relative_name(row["file_name"])
+    if path.suffix.lower() not in SUFFIXES:
+        raise UserError(f"{row['file_name']!r} is none of {', '.join(SUFFIXES)}.")
+    resolve_inside(path, roots=[root])
+    return Photo(
+        path=str(path),
+        phase=phase,
+        group=row["group"] or None,
+        box=_box(row, path=path, root=root),
+        split=_split(row["split"]),
+        text=row["text"] or None,
+    )
+
+
+def _split(value: str) -> Split | None:
+    if not value:
+        return None
+    if value.lower() not in SPLIT_VALUES:
+        raise UserError(f"unknown split {value!r} (valid: train, validation, holdout).")
+    return SPLIT_VALUES[value.lower()]
+
+
+def _box(row: dict[str, str], *, path: Path, root: Path) -> Box | None:
+    """The wound's box in the upright photograph, fractions of a pixel rounded outwards; None where blank."""
+    cells = {corner: row[corner] for corner in _CORNERS}
+    if not any(cells.values()):
+        return None
+    numbers = {corner: _number(value, column=corner) for corner, value in cells.items()}
+    box = Box(
+        x_min=math.floor(numbers["x_min"]),
+        y_min=math.floor(numbers["y_min"]),
+        x_max=math.ceil(numbers["x_max"]),
+        y_max=math.ceil(numbers["y_max"]),
+    )
+    if box.x_min >= box.x_max or box.y_min >= box.y_max:
+        raise UserError(f"the box {_corners(box)} is empty (x_min, y_min, x_max, y_max; maximum exclusive).")
+    width, height = photograph_size(path, roots=[root])
+    if box.x_min < 0 or box.y_min < 0 or box.x_max > width or box.y_max > height:
+        raise UserError(f"the box {_corners(box)} is outside the {width}x{height} photograph.")
+    return box
+
+
+def _number(value: str, *, column: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise UserError(f"{column} {value!r} is not a number (fill all four corners or none).")
+    return number

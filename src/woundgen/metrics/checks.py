@@ -1,0 +1,48 @@
+"""What is refused before anything is measured, in the user's words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from woundgen.errors import UserError
+from woundgen.records import METRICS
+
+Array = npt.NDArray[np.floating]
+
+
+def check_features(**sets: Array) -> None:
+    """Sets [n, d] by the name to use in messages, such as generated=..., real=....
+
+    Raises UserError for fewer than 2 images, a wrong shape, NaN or infinity, or differing d.
+    """
+    for name, features in sets.items():
+        if features.ndim != 2:
+            raise UserError(
+                f"The {name} features have shape {features.shape}.", "Give one row an image: [n, d]."
+            )
+        if len(features) < 2:
+            raise UserError(f"The {name} set has {len(features)} image(s); no metric is defined below 2.")
+        broken = np.flatnonzero(~np.isfinite(features).all(axis=1))
+        if len(broken):
+            raise UserError(
+                f"{len(broken)} of {len(features)} {name} images have NaN or infinite features, "
+                f"the first at row {broken[0]}.",
+                "Look at those images; do not measure without them.",
+            )
+    widths = {name: features.shape[1] for name, features in sets.items()}
+    if len(set(widths.values())) > 1:
+        told = ", ".join(f"{name} {width}" for name, width in widths.items())
+        raise UserError(f"The sets have features of different length ({told}).", "Use one feature network.")
+
+
+def check_enough(names: Iterable[str], n: int) -> None:
+    """n: images on each side at which value and floor are taken."""
+    for name in names:
+        if n < METRICS[name].minimum_n:
+            raise UserError(
+                f"{name} needs {METRICS[name].minimum_n} images on each side; halves of these sets hold {n}.",
+                f"Give at least {2 * METRICS[name].minimum_n} generated and real images, or leave {name} out.",
+            )

@@ -1,0 +1,121 @@
+"""What a number would be for perfect images, and how much it moves from draw to draw, at the same n.
+
+Most scores of image sets depend on n: at n = 100 the Frechet distance of two samples of ONE distribution is
+nearer to 1 than to 0 of the features' variance. So a score is taken at equal n on both sides and set beside
+its floor: the same score of one random half of the real photographs against the other half.
+
+Spread at this n. A set is dealt into B disjoint blocks of n. Blocks of independent images are independent
+draws, so the variance among the B values of one deal is an unbiased estimate of the variance from draw to
+draw, for any statistic; many deals only make it steadier. With a single block (a floor at n = half of the
+photographs) the spread is that over random halves of the same photographs: the permutation distribution of
+"no difference". It leaves out how much another set of photographs would move all halves together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from woundgen.metrics.splits import disjoint_blocks, smallest_pile
+from woundgen.similarity.groups import Groups, group_codes
+
+Array = npt.NDArray[np.floating]
+Values = npt.NDArray[np.float64]
+Statistic = Callable[[Array, Array], float | tuple[float, ...]]  # of (generated, real); one value or several
+
+MOST_BLOCKS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Mean over deals, and where 90 % of draws of this size lie. `text` says what the bounds are."""
+
+    mean: float
+    low: float
+    high: float
+    sd: float
+    text: str
+
+
+def equal_n(generated: int, real: int, real_groups: Groups | None = None) -> int:
+    """The largest n for two disjoint draws of each set: the n at which value and floor can be compared."""
+    return min(generated // 2, smallest_pile(group_codes(real_groups, real), 2))
+
+
+def at_equal_n(
+    generated: Array,
+    real: Array,
+    statistic: Statistic,
+    *,
+    n: int,
+    splits: int = 20,
+    seed: int = 0,
+    real_groups: Groups | None = None,
+) -> Values:
+    """[splits, blocks] values (and one axis more where the statistic has several) at n against n.
+
+    Blocks of one deal share no image on either side.
+    """
+    rng = np.random.default_rng(seed)
+    singles, codes = np.arange(len(generated)), group_codes(real_groups, len(real))
+    blocks = min(_blocks_that_fit(singles, n), _blocks_that_fit(codes, n), MOST_BLOCKS)
+    values = []
+    for _ in range(splits):
+        pairs = zip(
+            disjoint_blocks(singles, blocks, n, rng), disjoint_blocks(codes, blocks, n, rng), strict=True
+        )
+        values.append([statistic(generated[x], real[y]) for x, y in pairs])
+    return np.asarray(values, np.float64)
+
+
+def half_against_half(
+    features: Array,
+    statistic: Statistic,
+    *,
+    n: int,
+    splits: int = 20,
+    seed: int = 0,
+    groups: Groups | None = None,
+) -> Values:
+    """The floor: [splits, pairs] values of n images against n others of the same set, no group on both sides.
+
+    Where 4 n images fit there are two pairs or more a deal, which share no image.
+    """
+    rng = np.random.default_rng(seed)
+    codes = group_codes(groups, len(features))
+    pairs = min(_blocks_that_fit(codes, n) // 2, MOST_BLOCKS)
+    assert pairs, f"{len(features)} images hold no two disjoint sets of {n}"
+    values = []
+    for _ in range(splits):
+        blocks = disjoint_blocks(codes, 2 * pairs, n, rng)
+        values.append(
+            [statistic(features[x], features[y]) for x, y in zip(blocks[::2], blocks[1::2], strict=True)]
+        )
+    return np.asarray(values, np.float64)
+
+
+def spread_of(values: Values, *, n: int, limits: tuple[float, float] = (-np.inf, np.inf)) -> Spread:
+    """Of [splits, blocks], as at_equal_n and half_against_half return it for a statistic with one value.
+
+    limits: what the statistic cannot pass, nor therefore the bounds.
+    """
+    splits, blocks = values.shape
+    if blocks == 1:
+        deviations = values - values.mean()
+        text = f"5-95 % over {splits} random halves of n = {n}"
+    else:
+        # Deviations from a mean of B are too small by sqrt((B - 1) / B).
+        deviations = (values - values.mean(axis=1, keepdims=True)) * np.sqrt(blocks / (blocks - 1))
+        text = f"5-95 % of draws of n = {n} ({splits} deals into {blocks} disjoint blocks)"
+    low, high = np.clip(values.mean() + np.quantile(deviations, (0.05, 0.95)), *limits)
+    return Spread(float(values.mean()), float(low), float(high), float(np.sqrt(np.mean(deviations**2))), text)
+
+
+def _blocks_that_fit(codes: npt.NDArray[np.intp], n: int) -> int:
+    blocks = len(codes) // n
+    while blocks and smallest_pile(codes, blocks) < n:
+        blocks -= 1
+    return blocks

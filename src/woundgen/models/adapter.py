@@ -1,0 +1,150 @@
+"""LoRA adapters: added through peft, run our way, saved so that diffusers opens them as they are.
+
+peft owns the layers, their names and their initialisation. Two things of its forward pass are replaced:
+without dropout the merged weight W + s B A costs one GEMM a layer instead of three thin ones, and with dropout
+the mask comes from the sample's position in the run (models/dropout.py) instead of a global generator.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from diffusers import StableDiffusionPipeline, UNet2DConditionModel
+from peft import LoraConfig, get_peft_model_state_dict
+from peft.tuners.lora.layer import Linear as LoraLinear
+from safetensors import safe_open
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from woundgen.errors import UserError
+from woundgen.models.dropout import DropoutMasks
+
+ADAPTER = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class LoraSettings:
+    rank: int
+    alpha: float
+    dropout: float
+    targets: tuple[str, ...]
+
+
+def add_lora(unet: UNet2DConditionModel, settings: LoraSettings, *, seed: int) -> dict[str, nn.Parameter]:
+    """Inject LoRA layers and return their parameters by name; everything else is frozen.
+
+    A is initialised from `seed` (Kaiming uniform as peft does), B is zero, so the model starts unchanged.
+    Raises UserError where a target matches no layer.
+    """
+    unet.requires_grad_(False)
+    missing = [t for t in settings.targets if not any(n.endswith(f".{t}") for n, _ in unet.named_modules())]
+    if missing:
+        raise UserError(
+            f"lora_target_modules: {', '.join(missing)} matches no layer of this base model.",
+            "Use names such as to_q, to_k, to_v, to_out.0.",
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        unet.add_adapter(_peft_config(settings), adapter_name=ADAPTER)
+    return {name: p for name, p in unet.named_parameters() if p.requires_grad}
+
+
+def _peft_config(settings: LoraSettings) -> LoraConfig:
+    return LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.alpha,  # type: ignore[arg-type]
+        lora_dropout=0.0,  # ours, by position
+        init_lora_weights=True,
+        target_modules=list(settings.targets),
+    )
+
+
+def run_by_position(unet: nn.Module, *, dropout: float) -> DropoutMasks | None:
+    """Replace the forward of every LoRA layer by ours; returns the mask source to advance at each step."""
+    masks = DropoutMasks(dropout) if dropout > 0 else None
+    for name, layer in unet.named_modules():
+        if isinstance(layer, LoraLinear):
+            if masks is None:
+                layer.forward = partial(_merged_forward, layer)
+            else:
+                layer.forward = partial(_dropout_forward, layer, masks, name)
+    return masks
+
+
+def _merged_forward(layer: LoraLinear, x: Tensor, *args: object, **unused: object) -> Tensor:
+    """F.linear(x, W + s B A): equal to peft's three products, gradients included, to rounding."""
+    low, high = layer.lora_A[ADAPTER].weight, layer.lora_B[ADAPTER].weight
+    base = layer.get_base_layer()
+    weight = torch.addmm(base.weight.to(high.dtype), high, low, alpha=layer.scaling[ADAPTER])
+    return F.linear(x, weight.to(x.dtype), base.bias)
+
+
+def _dropout_forward(
+    layer: LoraLinear, masks: DropoutMasks, name: str, x: Tensor, *args: object, **unused: object
+) -> Tensor:
+    if not layer.training or not masks.active:
+        return _merged_forward(layer, x)
+    kept = x.to(layer.lora_A[ADAPTER].weight.dtype) * masks.scaled_mask(name, x)
+    update = layer.lora_B[ADAPTER](layer.lora_A[ADAPTER](kept)) * layer.scaling[ADAPTER]
+    return layer.get_base_layer()(x) + update.to(x.dtype)
+
+
+def save_lora(
+    folder: Path, unet: nn.Module, tensors: dict[str, Tensor], settings: LoraSettings, notes: dict[str, str]
+) -> None:
+    """pytorch_lora_weights.safetensors with alpha in its metadata (diffusers reads lora_adapter_metadata).
+
+    tensors: values by parameter name (raw or EMA). notes: what the file should say of itself (base, run).
+    """
+    layers = get_peft_model_state_dict(unet, state_dict=tensors, adapter_name=ADAPTER)
+    StableDiffusionPipeline.save_lora_weights(
+        save_directory=folder,
+        unet_lora_layers={key: value.detach().contiguous() for key, value in layers.items()},
+        unet_lora_adapter_metadata=_plain(_peft_config(settings).to_dict()),
+    )
+    (folder / "woundgen_adapter.json").write_text(json.dumps({"lora": asdict(settings), **notes}, indent=1))
+
+
+def _plain(config: dict[str, object]) -> dict[str, object]:
+    """peft's settings as JSON holds them."""
+    return json.loads(json.dumps(config, default=lambda value: sorted(value) if isinstance(value, set) else str(value)))
+
+
+def adapter_notes(path: Path) -> dict[str, object]:
+    """What the file says of itself."""
+    try:
+        with safe_open(path, "pt") as file:
+            return json.loads((file.metadata() or {}).get("lora_adapter_metadata", "{}"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is not a safetensors adapter ({error}).", "Give the file a run saved.") from None
+
+
+@torch.no_grad()
+def fuse_lora(unet: nn.Module, files: Sequence[tuple[Path, float]]) -> None:
+    """Add s * weight * B A of each adapter file to the base weights, in fp32, then back to their dtype.
+
+    Drawing then costs what the base costs. Raises UserError where a layer is unknown to this base.
+    """
+    modules = dict(unet.named_modules())
+    for path, strength in files:
+        meta = adapter_notes(path)
+        scale = float(meta.get("unet.lora_alpha", 0) or 0) / float(meta.get("unet.r", 0) or 1)  # type: ignore[arg-type]
+        if scale == 0:
+            raise UserError(f"{path} does not say its alpha.", "Save it with lora_adapter_metadata.")
+        tensors = load_file(path)
+        for key, low in tensors.items():
+            if not key.endswith(".lora_A.weight"):
+                continue
+            name = key.removeprefix("unet.").removesuffix(".lora_A.weight")
+            layer = modules.get(name)
+            high = tensors[key.replace("lora_A", "lora_B")]
+            if not isinstance(layer, nn.Linear) or layer.weight.shape != (high.shape[0], low.shape[1]):
+                raise UserError(f"{path}: layer {name} does not fit this base model.", "Use the base it was trained on.")
+            update = strength * scale * (high.float() @ low.float())
+            layer.weight.copy_((layer.weight.float() + update).to(layer.weight.dtype))

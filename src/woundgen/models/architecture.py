@@ -1,0 +1,77 @@
+"""Shapes of the embedded base model: Stable Diffusion's parts, small enough to train on two CPU cores.
+
+The published Stable Diffusion parts are built from their own config.json; only this one is written here.
+"""
+
+from __future__ import annotations
+
+from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel
+
+IMAGE_SIZE = 128
+LATENT_CHANNELS = 8
+TEXT_WIDTH = 64
+CONTEXT = 77
+
+
+def build_autoencoder() -> AutoencoderKL:
+    """128x128x3 in [-1, 1] <-> 8x16x16. Eight channels: four could not hold texture (docs/results.md)."""
+    return AutoencoderKL(
+        in_channels=3,
+        out_channels=3,
+        latent_channels=LATENT_CHANNELS,
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        block_out_channels=(16, 32, 64, 64),
+        layers_per_block=1,
+        norm_num_groups=8,
+        mid_block_add_attention=False,  # lets 64-pixel crops stand for whole images in training
+        sample_size=IMAGE_SIZE,
+        scaling_factor=1.0,
+    )
+
+
+def build_unet() -> UNet2DConditionModel:
+    """5 M parameters; attention only at 8x8 and 4x4 (at 16x16 it costs half a step again)."""
+    return UNet2DConditionModel(
+        sample_size=16,
+        in_channels=LATENT_CHANNELS,
+        out_channels=LATENT_CHANNELS,
+        block_out_channels=(64, 96, 160),
+        layers_per_block=1,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=TEXT_WIDTH,
+        attention_head_dim=4,
+        norm_num_groups=16,
+    )
+
+
+def build_text_encoder(vocabulary: int, *, start: int, end: int) -> CLIPTextModel:
+    return CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=vocabulary,
+            hidden_size=TEXT_WIDTH,
+            intermediate_size=2 * TEXT_WIDTH,
+            projection_dim=TEXT_WIDTH,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            max_position_embeddings=CONTEXT,
+            hidden_act="gelu",
+            bos_token_id=start,
+            eos_token_id=end,
+            pad_token_id=end,
+        )
+    )
+
+
+def build_scheduler() -> DDPMScheduler:
+    """Stable Diffusion's betas; v-prediction, which kept colours where epsilon did not (docs/results.md)."""
+    return DDPMScheduler(
+        num_train_timesteps=1000,
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        prediction_type="v_prediction",
+        clip_sample=False,
+    )

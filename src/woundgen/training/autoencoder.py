@@ -1,0 +1,154 @@
+"""How the embedded base's autoencoder is trained.
+
+A plain L1 autoencoder of this size wakes its latent channels one at a time, luminance first, and stays
+blurred and brown (docs/results.md). Four remedies, each a term below: opponent colours with chroma weighted
+up, a bootstrap of the latents towards hand-made block statistics, a perceptual distance in the shipped
+feature network, and a match of local texture energy, which asks for the right amount of detail where its
+exact place cannot be coded.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKL
+from numpy.typing import NDArray
+from torch import Tensor
+
+from woundgen.features.embedded import FeatureNetwork
+from woundgen.training.feature_network import to_unit
+
+KL_WEIGHT = 1e-7
+GRADIENT_WEIGHT = 0.5
+PERCEPTUAL_WEIGHT = 0.15
+TEXTURE_WEIGHT = 1.0
+BOOTSTRAP_WEIGHT = 0.5
+BOOTSTRAP_STEPS = 300
+
+
+def opponent(images: Tensor) -> Tensor:
+    """[N, 3, H, W] RGB -> luminance, 3 x (red - green), 3 x (blue - yellow): chroma errors weigh three times."""
+    red, green, blue = images.unbind(1)
+    return torch.stack(((red + green + blue) / 3, 1.5 * (red - green), 1.5 * (blue - (red + green) / 2)), dim=1)
+
+
+def multiscale_l1(difference: Tensor) -> Tensor:
+    """Mean absolute difference at full, half and quarter resolution, summed."""
+    return torch.stack([F.avg_pool2d(difference, size).abs().mean() for size in (1, 2, 4)]).sum()
+
+
+def gradient_l1(difference: Tensor) -> Tensor:
+    return difference.diff(dim=2).abs().mean() + difference.diff(dim=3).abs().mean()
+
+
+def texture_energy(images: Tensor) -> Tensor:
+    """Local root-mean-square of three luminance band-passes in 8x8 windows, [N, 3, H/8, W/8]."""
+    luminance = images.mean(1, keepdim=True)
+    half = F.avg_pool2d(luminance, 2)
+    fine = luminance - F.interpolate(half, scale_factor=2.0, mode="bilinear")
+    laplacian = torch.tensor([[0.0, 1, 0], [1, -4, 1], [0, 1, 0]], device=images.device).view(1, 1, 3, 3)
+    bands = (
+        (F.conv2d(F.pad(luminance, (1, 1, 1, 1), mode="replicate"), laplacian) / 4, 8),
+        (fine, 8),
+        (half - F.interpolate(F.avg_pool2d(half, 2), scale_factor=2.0, mode="bilinear"), 4),
+    )
+    return torch.cat([F.avg_pool2d(band.square(), window).add(1e-6).sqrt() for band, window in bands], dim=1)
+
+
+def perceptual(network: FeatureNetwork, left: Tensor, right: Tensor) -> Tensor:
+    """Squared distance of channel-normalised activations, averaged over space and layers (LPIPS' form)."""
+    total = left.new_zeros(())
+    for a, b in zip(network.layers(left), network.layers(right), strict=True):
+        difference = F.normalize(a, dim=1, eps=1e-6) - F.normalize(b, dim=1, eps=1e-6)
+        total = total + difference.square().sum(1).mean()
+    return total
+
+
+def block_statistics(images: Tensor) -> Tensor:
+    """[N, 3, H, W] -> [N, 8, H/8, W/8], standardised over the batch: what the latents are first drawn towards.
+
+    Mean of each opponent colour, detail of luminance and of red-green, and three Haar coefficients of luminance.
+    """
+    colours = opponent(images)
+    luminance = colours[:, :1]
+    detail = (colours - F.interpolate(F.avg_pool2d(colours, 8), scale_factor=8.0)).abs()
+    quarters = F.pixel_unshuffle(F.avg_pool2d(luminance, 4), 2)  # [N, 4, H/8, W/8]: the 2x2 of each block
+    a, b, c, d = quarters.unbind(1)
+    haar = torch.stack((a - b + c - d, a + b - c - d, a - b - c + d), dim=1)
+    statistics = torch.cat((F.avg_pool2d(colours, 8), F.avg_pool2d(detail[:, :2], 8), haar), dim=1)
+    mean = statistics.mean(dim=(0, 2, 3), keepdim=True)
+    return (statistics - mean) / statistics.std(dim=(0, 2, 3), keepdim=True).clamp_min(1e-3)
+
+
+def crops(images: NDArray[np.uint8], *, batch: int, size: int, rng: np.random.Generator) -> Tensor:
+    """Random crops at multiples of 8 pixels (where the latent grid sits), mirrored half of the time."""
+    chosen = np.sort(rng.integers(0, len(images), batch))
+    room = (images.shape[1] - size) // 8
+    corners = 8 * rng.integers(0, room + 1, (batch, 2))
+    cut = np.stack([images[i, y : y + size, x : x + size] for i, (y, x) in zip(chosen, corners, strict=True)])
+    mirrored = rng.random(batch) < 0.5
+    cut[mirrored] = cut[mirrored, :, ::-1]
+    return to_unit(cut)
+
+
+def autoencoder_step(
+    model: AutoencoderKL,
+    optimizer: torch.optim.Optimizer,
+    judge: FeatureNetwork,
+    images: NDArray[np.uint8],
+    *,
+    step: int,
+    full_images_from: int,
+    batch: int,
+    seed: int,
+) -> dict[str, float]:
+    """One update. 64-pixel crops give four times the images at equal cost; the last part of the run sees
+    whole images, because padding falls elsewhere in them (crops alone left a one-cell frame)."""
+    rng = np.random.default_rng([seed, step])
+    noise = torch.Generator().manual_seed(int(rng.integers(2**63)))
+    whole = step >= full_images_from
+    inputs = crops(images, batch=batch // 4 if whole else batch, size=images.shape[1] if whole else 64, rng=rng)
+    inputs = inputs.contiguous(memory_format=torch.channels_last)
+
+    posterior = model.encode(inputs).latent_dist
+    decoded = model.decode(posterior.sample(generator=noise)).sample
+    difference = opponent(decoded) - opponent(inputs)
+    pixel = multiscale_l1(difference) + GRADIENT_WEIGHT * gradient_l1(difference)
+    texture = (texture_energy(decoded) - texture_energy(inputs)).abs().mean()
+    seen = perceptual(judge, inputs, decoded)
+    kl = posterior.kl().mean()
+    loss = pixel + TEXTURE_WEIGHT * texture + PERCEPTUAL_WEIGHT * seen + KL_WEIGHT * kl
+    if step < BOOTSTRAP_STEPS:
+        pull = BOOTSTRAP_WEIGHT * (1 - step / BOOTSTRAP_STEPS)
+        loss = loss + pull * F.mse_loss(posterior.mean, block_statistics(inputs)[:, : posterior.mean.shape[1]])
+
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+    mse = (decoded.detach().clamp(-1, 1) - inputs).square().mean() / 4
+    return {
+        "pixel": pixel.item(),
+        "texture": texture.item(),
+        "perceptual": seen.item(),
+        "kl": kl.item(),
+        "psnr": -10 * torch.log10(mse).item(),
+    }
+
+
+@torch.no_grad()
+def standardise_latents(model: AutoencoderKL, mean: Tensor, deviation: Tensor) -> None:
+    """Fold (z - mean) / deviation per channel into quant_conv, and its inverse into post_quant_conv.
+
+    A stock pipeline then sees latents of zero mean and unit variance with scaling_factor 1.
+    """
+    assert model.quant_conv is not None
+    assert model.post_quant_conv is not None
+    channels = len(mean)
+    quant, post = model.quant_conv, model.post_quant_conv
+    post.bias += (post.weight[:, :, 0, 0] * mean).sum(1)
+    post.weight *= deviation[None, :, None, None]
+    quant.weight[:channels] /= deviation[:, None, None, None]
+    quant.bias[:channels] = (quant.bias[:channels] - mean) / deviation
+    quant.bias[channels:] -= 2 * torch.log(deviation)

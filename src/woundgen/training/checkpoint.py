@@ -1,0 +1,168 @@
+"""Checkpoints that a kill at any moment cannot spoil.
+
+A checkpoint is a folder. It is written beside its place under a hidden name, every file and the folder
+fsynced, listed with SHA-256 in manifest.json, renamed into place, and the parent fsynced; only then does a
+pointer file (`latest`, `best`) name it. A reader trusts a folder only if the manifest verifies.
+Tensors are safetensors and everything else JSON: nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from woundgen.errors import UserError
+from woundgen.rundir import (
+    LATEST,
+    MANIFEST,
+    STATE_JSON,
+    STATE_TENSORS,
+    fsync_directory,
+    sha256_file,
+    write_json,
+    write_text,
+)
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    folder: Path
+    state: dict[str, Any]
+    tensors: dict[str, Tensor]
+
+
+def write_checkpoint(
+    root: Path,
+    name: str,
+    *,
+    state: dict[str, Any],
+    tensors: dict[str, Tensor],
+    export: Callable[[Path], None] | None = None,
+) -> Path:
+    """Write root/name and return it. `export` puts what inference needs into the folder it is given."""
+    root.mkdir(parents=True, exist_ok=True)
+    staging = root / f".{name}.writing"
+    _remove(staging)
+    staging.mkdir()
+    try:
+        if export is not None:
+            export(staging)
+        save_file({key: value.detach().contiguous() for key, value in tensors.items()}, staging / STATE_TENSORS)
+        (staging / STATE_JSON).write_text(json.dumps(state, indent=1, allow_nan=False))
+        _seal(staging)
+        final = root / name
+        if final.exists():  # the same step saved twice: the new one exists before the old one goes
+            _remove(final)
+        staging.rename(final)
+        fsync_directory(root)
+        return final
+    except OSError as error:
+        _remove(staging)
+        raise UserError(
+            f"{root / name} could not be written ({error.strerror or error}).",
+            "Free space or mend the folder's rights and run the same command again; earlier checkpoints are whole.",
+        ) from None
+
+
+def _seal(folder: Path) -> None:
+    """Write manifest.json over every file and push it all to disk."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    write_json(
+        folder / MANIFEST,
+        {"format": FORMAT, "sha256": {str(path.relative_to(folder)): sha256_file(path) for path in files}},
+    )
+    for path in files:
+        with path.open("rb") as handle:
+            os.fsync(handle.fileno())
+    for inner in sorted(path for path in folder.rglob("*") if path.is_dir()):
+        fsync_directory(inner)
+    fsync_directory(folder)
+
+
+def _remove(folder: Path) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)
+
+
+def fault(folder: Path) -> str | None:
+    """What is wrong with a checkpoint folder, naming the file; None where its manifest verifies."""
+    manifest = folder / MANIFEST
+    if not manifest.is_file():
+        return f"{manifest} is missing"
+    try:
+        digests = json.loads(manifest.read_text())["sha256"]
+    except (ValueError, KeyError, UnicodeDecodeError):
+        return f"{manifest} is damaged"
+    for name, digest in digests.items():
+        path = folder / name
+        if not path.is_file():
+            return f"{path} is missing"
+        if sha256_file(path) != digest:
+            return f"{path} does not have the digest of its manifest (truncated or changed)"
+    return None
+
+
+def read_checkpoint(folder: Path) -> Checkpoint:
+    problem = fault(folder)
+    if problem:
+        raise UserError(f"{problem}.", "Resume from another checkpoint (--resume PATH).")
+    state = json.loads((folder / STATE_JSON).read_text())
+    return Checkpoint(folder, state, load_file(folder / STATE_TENSORS))
+
+
+def set_pointer(root: Path, which: str, name: str) -> None:
+    write_text(root / which, name + "\n")
+
+
+def pointer(root: Path, which: str) -> str | None:
+    path = root / which
+    return path.read_text().strip() if path.is_file() else None
+
+
+def all_checkpoints(root: Path) -> list[Path]:
+    """Every checkpoint folder, oldest first (names sort by epoch and step)."""
+    if not root.is_dir():
+        return []
+    return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def newest_sound(root: Path, *, warn: Callable[[str], None]) -> Path | None:
+    """The newest checkpoint whose manifest verifies; each damaged one passed over is reported."""
+    preferred = pointer(root, LATEST)
+    folders = all_checkpoints(root)
+    if preferred:
+        folders = [path for path in folders if path.name <= preferred] or folders
+    for folder in reversed(folders):
+        problem = fault(folder)
+        if problem is None:
+            return folder
+        warn(f"{problem}: passed over, the one before it is tried")
+    return None
+
+
+def prune(root: Path, *, keep_last: int, protect: Iterable[str], trim: Iterable[str]) -> None:
+    """Drop what only resuming needs (`trim`: file names) from all but the newest `keep_last` checkpoints.
+
+    The newest sound checkpoint and the protected names (best) always stay whole.
+    """
+    folders = all_checkpoints(root)
+    protected = set(protect)
+    for folder in folders[: max(0, len(folders) - max(1, keep_last))]:
+        if folder.name in protected:
+            continue
+        present = [folder / name for name in trim if (folder / name).exists()]
+        if not present:
+            continue
+        for path in present:
+            path.unlink()
+        _seal(folder)
