@@ -56,16 +56,19 @@ def decode_photograph(content: bytes, *, name: str) -> np.ndarray:
     with _speaking_of(name), Image.open(io.BytesIO(content), formats=FORMATS) as image:
         _refuse_unusable(image, name=name)
         image.load()  # a truncated file raises here: ImageFile.LOAD_TRUNCATED_IMAGES is left off
-        return np.array(_to_srgb(ImageOps.exif_transpose(image), name=name))
+        ImageOps.exif_transpose(image, in_place=True)
+        return np.array(_to_srgb(image, name=name))
 
 
 def photograph_size(path: Path, *, roots: Sequence[Path]) -> tuple[int, int]:
     """(width, height) of the upright photograph, from its header alone."""
     file = resolve_inside(path, roots=roots)
     with _speaking_of(str(path)), Image.open(file, formats=FORMATS) as image:
+        if image.format == "TIFF":  # Pillow turns these itself
+            return image.size
         # The base class's getexif: that of PNG decodes the whole picture in search of a late chunk.
         turned = Image.Image.getexif(image).get(ExifTags.Base.Orientation) in _ORIENTATIONS_THAT_TURN
-        return (image.height, image.width) if turned else (image.width, image.height)
+        return (image.height, image.width) if turned else image.size
 
 
 def png_bytes(pixels: np.ndarray, *, text: Mapping[str, str]) -> bytes:
@@ -128,6 +131,8 @@ def _refuse_unusable(image: Image.Image, *, name: str) -> None:
 
 def _to_srgb(image: Image.Image, *, name: str) -> Image.Image:
     profile = image.info.get("icc_profile")
+    if image.mode == "RGB" and not profile and not image.has_transparency_data:
+        return image
     if image.mode.startswith(("I", "F")):
         image = _to_eight_bits(image, name=name)
     alpha = image.convert("RGBA").getchannel("A") if image.has_transparency_data else None

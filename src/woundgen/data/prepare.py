@@ -21,8 +21,9 @@ from woundgen.rundir import sha256_json
 
 PREPARATION_VERSION = 1  # part of every cache key: raise it when pixels change
 
-_BLACK = 16  # brightest channel; JPEG rings about this far into padding of zeros
-_LIT_SHARE = 0.02  # lines with fewer lit pixels are padding: ringing again
+_BLACK = 16  # padding of zeros stays below it nearly everywhere after JPEG
+_LIT_SHARE = 0.02  # lines with fewer values above black are padding
+_RINGING, _RINGING_SHARE = 16, 0.5  # JPEG rings across one block of 8 or 16: lines mostly black there go too
 _SEAM = 2  # lines next to padding that resizing blended with it
 
 
@@ -44,18 +45,25 @@ def content_box(pixels: np.ndarray) -> Box:
 
 def _padding(lines: np.ndarray) -> int:
     """How many leading lines of [lines, pixels, 3] are padding or its seam."""
-    for index, line in enumerate(lines):
-        if np.mean(line.max(axis=1) > _BLACK) > _LIT_SHARE:
-            return index + _SEAM if index else 0
-    return len(lines)
+    black = _leading(lines, lit_share=_LIT_SHARE)
+    if black in (0, len(lines)):
+        return black
+    return black + _leading(lines[black : black + _RINGING], lit_share=_RINGING_SHARE) + _SEAM
+
+
+def _leading(lines: np.ndarray, *, lit_share: float) -> int:
+    """How many leading lines have at most `lit_share` of their values brighter than black."""
+    # Line by line, since most photographs have no padding; count_nonzero without axis is the fast one.
+    lit = (np.count_nonzero(line > _BLACK) / line.size for line in lines)
+    return next((index for index, share in enumerate(lit) if share > lit_share), len(lines))
 
 
 def crop_to_box(pixels: np.ndarray, box: Box | None, *, margin: float) -> np.ndarray:
     """The square of uint8 [H, W, 3] that frames `box`, as a view [S, S, 3].
 
     S = longer side of the box × (1 + 2·margin), at most the shorter side of the content. It is centred on the
-    box, and shifted, never padded, to stay inside the content; so the whole box is in it unless S had to be cut
-    below the longer side. Without a box: the largest square in the middle of the content.
+    box, and shifted, never padded, to stay inside the content; so the whole box is in it unless S had to be
+    cut below the longer side. Without a box: the largest square in the middle of the content.
     """
     content = content_box(pixels)
     frame = _around(content, box) if box else content  # a wound reaching into a dark border stays whole

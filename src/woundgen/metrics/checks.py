@@ -11,6 +11,7 @@ from woundgen.errors import UserError
 from woundgen.records import METRICS
 
 Array = npt.NDArray[np.floating]
+Codes = npt.NDArray[np.intp]
 
 
 def check_features(**sets: Array) -> None:
@@ -44,5 +45,12 @@ def check_enough(names: Iterable[str], n: int) -> None:
         if n < METRICS[name].minimum_n:
             raise UserError(
                 f"{name} needs {METRICS[name].minimum_n} images on each side; halves of these sets hold {n}.",
-                f"Give at least {2 * METRICS[name].minimum_n} generated and real images, or leave {name} out.",
+                f"Give at least {2 * METRICS[name].minimum_n} of both, or leave {name} out.",
             )
+
+
+def check_patients(metric: str, codes: Codes) -> None:
+    if codes.max() < 2:
+        raise UserError(
+            f"{metric} needs photographs of at least 3 patients.", "Leave it or the patients out."
+        )

@@ -1,4 +1,4 @@
-"""Frechet distance between two feature sets seen as Gaussians (Dowson & Landau 1982; FID: Heusel et al. 2017).
+"""Frechet distance between two feature sets seen as Gaussians (Dowson & Landau 1982; FID: Heusel 2017).
 
     FD = |mean_x - mean_y|^2 + tr S_x + tr S_y - 2 tr sqrt(S_x S_y)
 
@@ -22,15 +22,15 @@ def frechet_distance(x: Array, y: Array) -> float:
     Biased upwards by an amount that depends on n and the spectrum: at n = 100 it is far from 0 even for two
     samples of one distribution. Compare values at equal n only, and read them beside the floor (floor.py).
     """
-    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
-    shift = x.mean(axis=0) - y.mean(axis=0)
+    shift = x.mean(axis=0, dtype=np.float64) - y.mean(axis=0, dtype=np.float64)
     left, right = _covariance_factor(x), _covariance_factor(y)
     overlap = np.linalg.svd(left @ right.T, compute_uv=False).sum()
     distance = shift @ shift + np.square(left).sum() + np.square(right).sum() - 2 * overlap
     return max(float(distance), 0.0)  # rounding may leave -1e-12 for equal sets
 
 
-def _covariance_factor(features: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _covariance_factor(features: Array) -> npt.NDArray[np.float64]:
     """F [min(n, d), d] with F'F the covariance."""
-    factor = (features - features.mean(axis=0)) / np.sqrt(len(features) - 1)
-    return factor if len(factor) <= factor.shape[1] else np.linalg.qr(factor, mode="r")
+    count, width = features.shape
+    factor = (features - features.mean(axis=0, dtype=np.float64)) / np.sqrt(count - 1)
+    return factor if count <= width else np.asarray(np.linalg.qr(factor, mode="r"))

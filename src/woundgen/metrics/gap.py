@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from woundgen.errors import UserError
+from woundgen.metrics.checks import check_enough, check_features
 from woundgen.metrics.frechet import frechet_distance
 from woundgen.metrics.intervals import Interval, Jackknife, jackknife_interval
+from woundgen.metrics.rows import Network, row
 from woundgen.metrics.splits import deal, smallest_pile
+from woundgen.records import MetricValue
 from woundgen.similarity.groups import Groups, group_codes
 
 Array = npt.NDArray[np.floating]
@@ -103,3 +106,25 @@ def _summary(without_fold: Array, sizes: list[int], n: int, level: float) -> Gap
 def _share(distances: Array) -> Array:
     base, tuned, floor = np.moveaxis(distances, -1, 0)
     return (base - tuned) / (base - floor)
+
+
+def measure_gap(
+    base: Array,
+    tuned: Array,
+    real: Array,
+    *,
+    network: Network,
+    seed: int = 0,
+    real_groups: Groups | None = None,
+) -> list[MetricValue]:
+    """One row; the floor is inside the formula. base and tuned [N, d] are drawn on the same seeds."""
+    check_features(base=base, tuned=tuned, real=real)
+    if len(base) != len(tuned):
+        raise UserError(
+            f"{len(base)} images of the base model and {len(tuned)} of the tuned one: not the same seeds.",
+            "Draw both with the same --count and --seed.",
+        )
+    check_enough(("gap_closed",), min(len(base), len(real)))
+    found = gap_closed(base, tuned, real, real_groups=real_groups, seed=seed)
+    told = f"{found.share.text}; FD base {found.base:.4g}, tuned {found.tuned:.4g}, floor {found.floor:.4g}"
+    return [row("gap_closed", replace(found.share, text=told), (found.n, found.n), network)]

@@ -41,7 +41,7 @@ class Jackknife:
     sizes: npt.NDArray[np.integer]
 
     def variance(self, value: float) -> float:
-        """Of `value`, the statistic of all units (Busing et al. 1999, eq. 4; (g-1)/g sum of squares if equal)."""
+        """Of `value`, the statistic of all units: Busing et al. 1999, eq. 4."""
         share = self.sizes / self.sizes.sum()
         pseudo = (value - (1 - share) * self.left_out) / share
         centre = len(share) * value - ((1 - share) * self.left_out).sum()
@@ -79,7 +79,7 @@ def pair_mean_interval(
 
 
 def own_pair_mean_interval(matrix: Array, *, groups: Groups | None = None, level: float = 0.95) -> Interval:
-    """Mean over the pairs of one set, of symmetric [N, N], that join different groups; at least three groups."""
+    """Mean over the pairs of one set, symmetric [N, N], that join different groups; three groups or more."""
     codes = group_codes(groups, len(matrix))
     assert codes.max() >= 2, "without one of two groups there are no pairs left"
     apart = codes[:, None] != codes

@@ -33,6 +33,9 @@ def kernel_distance_interval(
 ) -> Interval:
     """Jackknife over generated images and over groups of real ones, with Student's t.
 
+    Groups widen the interval and leave the value: pairs of photographs of one patient stay in it, and raise
+    it by their share of all pairs times their excess likeness.
+
     Honest for the population value where the distributions differ. Where they are the same the statistic is
     degenerate, its jackknife variance about twice too large, and the interval too wide: for "is there any
     difference" use the permutation p-value.
@@ -60,9 +63,9 @@ def permutation_p_value(
     generated_groups: Groups | None = None,
     real_groups: Groups | None = None,
 ) -> float:
-    """Probability, if both sets came from one distribution, of a KID at least as large. Exact (Gretton 2012, 5).
+    """Probability, if both sets came from one distribution, of a KID at least as large; exact at any n.
 
-    Whole groups change sides. That is exact where the groups of both sides are alike in kind (patients against
+    Whole groups change sides. That is exact where the groups of both sides are alike in kind (patients and
     patients). It is not for patients with several photographs each against independent draws: give one
     photograph a patient there.
     """

@@ -34,7 +34,7 @@ class NeighbourScores:
 
 
 def neighbour_scores(generated: Array, real: Array, *, k: int = 5) -> NeighbourScores:
-    """Scores of rows [n, d] against rows [m, d]; k does not count the image itself. More than k images each."""
+    """Of rows [n, d] against rows [m, d], each more than k; an image is not its own neighbour."""
     if min(len(generated), len(real)) <= k:
         raise UserError(
             f"{len(generated)} generated and {len(real)} real images are too few for k = {k} neighbours.",
@@ -53,7 +53,7 @@ def neighbour_scores(generated: Array, real: Array, *, k: int = 5) -> NeighbourS
     )
 
 
-def authenticity(distances: Array, real_to_real: Array) -> float:
+def authenticity(distances: npt.NDArray[np.float64], real_to_real: Array) -> float:
     """Share of generated images farther from their nearest real photograph than that one is from its own.
 
     distances [m real, n generated]; real_to_real [m], each photograph's distance to the nearest other.

@@ -1,28 +1,29 @@
-"""Rows of the results table: each number with its n, its interval, its feature network, and its floor beside it."""
+"""Rows of the results table: each number with its n, interval and feature network, and its floor beside it.
+
+Two rows a metric: the value, and the row labelled "floor", which is the same of real half against real half.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Mapping
+from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from woundgen.errors import UserError
-from woundgen.metrics.checks import check_enough, check_features
-from woundgen.metrics.floor import Statistic, at_equal_n, equal_n, half_against_half, spread_of
+from woundgen.metrics.checks import check_enough, check_features, check_patients
+from woundgen.metrics.floor import Statistic, Values, at_equal_n, equal_n, half_against_half
 from woundgen.metrics.frechet import frechet_distance
 from woundgen.metrics.inception_score import inception_score
-from woundgen.metrics.intervals import Interval, own_pair_mean_interval, pair_mean_interval
 from woundgen.metrics.kernel import kernel_distance, kernel_distance_interval, permutation_p_value
 from woundgen.metrics.neighbours import NeighbourScores, neighbour_scores
+from woundgen.metrics.rows import FLOOR, Network, row, spread_row
 from woundgen.records import MetricValue
 from woundgen.similarity.groups import Groups, group_codes
 
 Array = npt.NDArray[np.floating]
 
-FLOOR = "floor"
 MOST_FOR_KERNEL = 1000  # images a side: bounds time and memory; beyond, the photographs' number limits KID
 
 
@@ -30,7 +31,7 @@ def _neighbour(name: str) -> Callable[[Array, Array], float]:
     return lambda generated, real: float(getattr(neighbour_scores(generated, real), name))
 
 
-# By registry name; each of (generated [n, d], real [m, d]). The two distances are one formula: see records.py.
+# By registry name; each of (generated [n, d], real [m, d]). fd and fid differ by the feature network only.
 FEATURE_METRICS: Mapping[str, Callable[[Array, Array], float]] = {
     "fd": frechet_distance,
     "fid": frechet_distance,
@@ -49,12 +50,19 @@ class Protocol:
     permutations: int = 999
 
 
-@dataclass(frozen=True, slots=True)
-class Network:
-    """The feature network's name and the digest of its weights."""
+DEFAULT_PROTOCOL = Protocol()
 
-    name: str
-    digest: str
+
+@dataclass(frozen=True, slots=True)
+class _Sets:
+    """Two checked sets, and the n at which value and floor are taken."""
+
+    generated: Array
+    real: Array
+    real_groups: Groups | None
+    n: int
+    protocol: Protocol
+    network: Network
 
 
 def measure_sets(
@@ -62,30 +70,28 @@ def measure_sets(
     real: Array,
     *,
     network: Network,
-    protocol: Protocol = Protocol(),
+    protocol: Protocol = DEFAULT_PROTOCOL,
     real_groups: Groups | None = None,
     neighbours: bool = True,
 ) -> list[MetricValue]:
     """FD (FID where the network is "inception"), KID and neighbour scores of [N, d] against [M, d].
 
-    Two rows a metric: the value, and the row labelled "floor", real half against real half at the same n.
-    KID alone is taken over the whole sets (up to 1000 images): its mean over all splits, at whatever n, is
-    its value over the whole.
+    KID alone is taken over the whole sets (up to 1000 images): the mean of an unbiased statistic over all
+    splits, at whatever n, is its value over the whole.
     real_groups: patients; whole patients go to either half, and photographs of one are not independent.
-    Raises UserError for fewer than 2 images, features that are not finite or of different length, and
-    too few images for a metric or for k.
+    Raises UserError for fewer than 2 images, features that are not finite or of different length, and too
+    few images for a metric or for k.
     """
-    check_features(generated=generated, real=real)
-    distance = "fid" if network.name == "inception" else "fd"
-    names = (distance, *NeighbourScores.__slots__) if neighbours else (distance,)
-    n = _checked_n((*names, "kid"), len(generated), len(real), real_groups, protocol)
+    names = (
+        "fid" if network.name == "inception" else "fd",
+        *(NeighbourScores.__slots__ if neighbours else ()),
+    )
+    sets = _checked((*names, "kid"), generated, real, real_groups, protocol, network)
 
     def scores(x: Array, y: Array) -> tuple[float, ...]:
-        found = neighbour_scores(x, y, k=protocol.k) if neighbours else None
-        return frechet_distance(x, y), *(getattr(found, name) for name in names[1:])
+        return frechet_distance(x, y), *(astuple(neighbour_scores(x, y, k=protocol.k)) if neighbours else ())
 
-    rows = _rows_at_equal_n(names, scores, generated, real, n, network, protocol, real_groups)
-    return [*rows, *_kernel_rows(generated, real, n, network, protocol, real_groups)]
+    return [*_rows_at_equal_n(names, scores, sets), *_kernel_rows(sets)]
 
 
 def measure_inception_score(
@@ -93,136 +99,75 @@ def measure_inception_score(
     real: Array,
     *,
     network: Network,
-    protocol: Protocol = Protocol(),
+    protocol: Protocol = DEFAULT_PROTOCOL,
     real_groups: Groups | None = None,
 ) -> list[MetricValue]:
     """Of class probabilities [N, classes]; the floor row is the score of real photographs at the same n."""
+    sets = _checked(("inception_score",), generated, real, real_groups, protocol, network)
+    return _rows_at_equal_n(("inception_score",), lambda x, _: (inception_score(x),), sets)
+
+
+def _checked(
+    names: tuple[str, ...],
+    generated: Array,
+    real: Array,
+    real_groups: Groups | None,
+    protocol: Protocol,
+    network: Network,
+) -> _Sets:
     check_features(generated=generated, real=real)
-    n = _checked_n(("inception_score",), len(generated), len(real), real_groups, protocol)
-    return _rows_at_equal_n(
-        ("inception_score",),
-        lambda x, _: inception_score(x),
-        generated,
-        real,
-        n,
-        network,
-        protocol,
-        real_groups,
-    )
-
-
-def measure_pairs(
-    metric: str,
-    to_real: Array,
-    among_real: Array,
-    *,
-    network: Network | None,
-    real_groups: Groups | None = None,
-) -> list[MetricValue]:
-    """Mean over pairs of SSIM or of a perceptual distance: [N, M] generated to real, [M, M] among the real.
-
-    The floor is the mean over pairs of photographs of different patients. A mean over pairs does not shift
-    with n, so both are taken over all pairs.
-    """
-    check_features(generated=to_real, real=among_real)
-    count, groups = len(among_real), group_codes(real_groups, len(among_real))
-    if groups.max() < 2:
-        raise UserError(f"{metric} needs photographs of at least 3 patients for its floor.", "Leave it out.")
-    value = pair_mean_interval(to_real, column_groups=real_groups)
-    floor = own_pair_mean_interval(among_real, groups=real_groups)
-    return [
-        _row(metric, value, value.text, (len(to_real), count), network),
-        _row(metric, floor, floor.text, (count, count), network, FLOOR),
-    ]
-
-
-def _checked_n(
-    names: Sequence[str], generated: int, real: int, real_groups: Groups | None, protocol: Protocol
-) -> int:
-    most = equal_n(generated, real, real_groups)
+    most = equal_n(len(generated), len(real), real_groups)
     n = protocol.n or most
     if n > most:
         raise UserError(
-            f"n = {n} is too large for {generated} generated and {real} real images: two disjoint draws of each "
-            f"hold at most {most}.",
-            "Leave n out, or draw more images.",
+            f"n = {n} is too large for {len(generated)} generated and {len(real)} real images: "
+            f"two disjoint draws of each hold at most {most}.",
+            "Leave n out, or give more images.",
         )
     check_enough(names, n)
-    return n
+    return _Sets(generated, real, real_groups, n, protocol, network)
 
 
-def _rows_at_equal_n(
-    names: Sequence[str],
-    statistic: Statistic,
-    generated: Array,
-    real: Array,
-    n: int,
-    network: Network,
-    protocol: Protocol,
-    real_groups: Groups | None,
-) -> list[MetricValue]:
-    draws = partial(_as_columns, names)
-    splits, seed = protocol.splits, protocol.seed
-    values = draws(
-        at_equal_n(generated, real, statistic, n=n, splits=splits, seed=seed, real_groups=real_groups)
+def _rows_at_equal_n(names: tuple[str, ...], statistic: Statistic, sets: _Sets) -> list[MetricValue]:
+    """statistic: of (generated, real), a tuple with one value a name."""
+    splits, seed = sets.protocol.splits, sets.protocol.seed
+    values = at_equal_n(
+        sets.generated, sets.real, statistic, n=sets.n, splits=splits, seed=seed, real_groups=sets.real_groups
     )
-    floors = draws(half_against_half(real, statistic, n=n, splits=splits, seed=seed, groups=real_groups))
+    floors = _floor(statistic, sets)
     rows = []
     for j, name in enumerate(names):
-        limits = (0.0, 1.0 if name in {"precision", "recall", "coverage", "authenticity"} else np.inf)
-        for label, found in (("", values), (FLOOR, floors)):
-            spread = spread_of(found[..., j], n=n, limits=limits)
-            interval = Interval(spread.mean, spread.low, spread.high, spread.text)
-            rows.append(_row(name, interval, interval.text, (n, n), network, label))
+        rows.append(spread_row(name, values[..., j], sets.n, sets.network))
+        rows.append(spread_row(name, floors[..., j], sets.n, sets.network, FLOOR))
     return rows
 
 
-def _as_columns(names: Sequence[str], values: Array) -> Array:
-    return values.reshape(*values.shape[:2], len(names))
-
-
-def _kernel_rows(
-    generated: Array, real: Array, n: int, network: Network, protocol: Protocol, real_groups: Groups | None
-) -> list[MetricValue]:
-    rng = np.random.default_rng(protocol.seed)
-    codes = group_codes(real_groups, len(real))
-    if codes.max() < 2:
-        raise UserError("kid needs photographs of at least 3 patients.", "Leave the patients out, or kid.")
-    x = generated[_at_most(len(generated), rng)]
-    some = _at_most(len(real), rng)
-    groups = None if real_groups is None else codes[some].tolist()
-    value = kernel_distance_interval(x, real[some], real_groups=groups)
-    one_each = rng.permutation(some)
-    one_each = one_each[np.unique(codes[one_each], return_index=True)[1]]
-    p = permutation_p_value(x, real[one_each], permutations=protocol.permutations, seed=protocol.seed)
-    told = "" if real_groups is None else ", one photograph a patient"
-    halves = half_against_half(
-        real, kernel_distance, n=n, splits=protocol.splits, seed=protocol.seed, groups=real_groups
+def _kernel_rows(sets: _Sets) -> list[MetricValue]:
+    rng = np.random.default_rng(sets.protocol.seed)
+    codes = group_codes(sets.real_groups, len(sets.real))
+    check_patients("kid", codes)
+    generated = sets.generated[_at_most(len(sets.generated), rng)]
+    some = _at_most(len(sets.real), rng)
+    groups = None if sets.real_groups is None else codes[some].tolist()
+    value = kernel_distance_interval(generated, sets.real[some], real_groups=groups)
+    # Patients with several photographs cannot change sides with single draws: one photograph of each.
+    singles = sets.real[some[np.unique(codes[some], return_index=True)[1]]]
+    p = permutation_p_value(
+        generated, singles, permutations=sets.protocol.permutations, seed=sets.protocol.seed
     )
-    spread = spread_of(halves, n=n)
-    floor = Interval(spread.mean, spread.low, spread.high, spread.text)
-    text = f"{value.text}; permutation p = {p:.3g}{told}"
+    told = f"{value.text}; permutation p = {p:.3g}" + (", one photograph a patient" if groups else "")
     return [
-        _row("kid", value, text, (len(x), len(some)), network),
-        _row("kid", floor, floor.text, (n, n), network, FLOOR),
+        row("kid", replace(value, text=told), (len(generated), len(some)), sets.network),
+        spread_row("kid", _floor(kernel_distance, sets), sets.n, sets.network, FLOOR),
     ]
 
 
-def _at_most(count: int, rng: np.random.Generator) -> npt.NDArray[np.intp]:
-    return np.sort(rng.permutation(count)[:MOST_FOR_KERNEL])
-
-
-def _row(
-    metric: str, found: Interval, text: str, n: tuple[int, int], network: Network | None, label: str = ""
-) -> MetricValue:
-    return MetricValue(
-        metric=metric,
-        value=found.value,
-        low=found.low,
-        high=found.high,
-        interval=text,
-        n=n,
-        network=network.name if network else None,
-        digest=network.digest if network else None,
-        label=label,
+def _floor(statistic: Statistic, sets: _Sets) -> Values:
+    protocol = sets.protocol
+    return half_against_half(
+        sets.real, statistic, n=sets.n, splits=protocol.splits, seed=protocol.seed, groups=sets.real_groups
     )
+
+
+def _at_most(count: int, rng: np.random.Generator) -> npt.NDArray[np.intp]:
+    return rng.permutation(count)[:MOST_FOR_KERNEL]

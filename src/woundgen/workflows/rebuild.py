@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,8 @@ from torch import Tensor
 
 from woundgen.errors import UserError
 from woundgen.features.embedded import FeatureNetwork
-from woundgen.models.architecture import build_autoencoder
-from woundgen.training.autoencoder import autoencoder_step, standardise_latents
+from woundgen.models.architecture import LATENT_CHANNELS, build_autoencoder
+from woundgen.training.autoencoder import autoencoder_step, fit_block_basis, standardise_latents
 from woundgen.training.feature_network import Targets, feature_step, to_unit
 from woundgen.training.fit import cosine, fit
 from woundgen.workflows.phantom_pool import TRAINING_SEED, Pool, render_pool
@@ -102,15 +103,19 @@ def rebuild_features(settings: RebuildSettings, say: Say) -> Path:
 
 def rebuild_autoencoder(settings: RebuildSettings, say: Say) -> Path:
     pool = pool_of(settings, say)
-    judge = _feature_network(settings.folder)
+    judge = cache(lambda: _feature_network(settings.folder))  # needed from the end of the bootstrap on
     torch.manual_seed(settings.seed)
     model = build_autoencoder().to(memory_format=torch.channels_last).train()
+    with torch.no_grad():  # start with little posterior noise: log variance -6, a deviation of 0.05
+        model.quant_conv.bias[LATENT_CHANNELS:] = -6
+    basis = fit_block_basis(to_unit(pool.images[:1000]), LATENT_CHANNELS)
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, betas=(0.9, 0.99), weight_decay=1e-4)
 
     def step(number: int) -> dict[str, float]:
         return autoencoder_step(
             model,
             optimizer,
+            basis,
             judge,
             pool.images,
             step=number,

@@ -1,0 +1,186 @@
+"""Images from noise: the pictures of diffusers' StableDiffusionPipeline, drawn in fixed blocks of indices.
+
+Image i starts from the noise of position (seed, "image", i), and none of these samplers adds noise later, so
+an image depends on (seed, i) alone. Kernels round differently at another batch size: draw whole blocks
+(`block_of`), whatever became of the images before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+import torch
+from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler
+from torch import Tensor
+
+from woundgen.diffusion.randomness import normal, position_seed
+from woundgen.errors import UserError
+from woundgen.models.base import BaseModel
+
+SamplerName = Literal["dpmsolver++", "ddim", "euler"]
+Scheduler: TypeAlias = DPMSolverMultistepScheduler | DDIMScheduler | EulerDiscreteScheduler
+
+STREAM = "image"
+
+
+@dataclass(frozen=True, slots=True)
+class SamplerSettings:
+    """How images are drawn.
+
+    guidance_scale: 1 is none (Ho & Salimans 2022, as diffusers counts it).
+    guidance_interval: (low, high); guidance acts where low <= t / (T - 1) <= high on the training timesteps
+    t = 0 (clean) ... T - 1 (noise), after Kynkaanniemi et al. 2024.
+    block: images drawn together; part of what decides the rounding. height, width: pixels.
+    """
+
+    sampler: SamplerName
+    steps: int
+    guidance_scale: float
+    seed: int
+    block: int
+    height: int
+    width: int
+    guidance_interval: tuple[float, float] = (0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        low, high = self.guidance_interval
+        for key, holds, rule in (
+            ("steps", self.steps >= 1, "1 or more"),
+            ("block", self.block >= 1, "1 or more"),
+            ("guidance_scale", self.guidance_scale >= 1, "1 (no guidance) or more"),
+            ("guidance_interval", 0 <= low <= high <= 1, "two rising fractions from 0 to 1"),
+        ):
+            if not holds:
+                raise UserError(f"{key}: {getattr(self, key)} cannot be used.", f"Give {rule}.")
+
+
+def block_of(index: int, *, block: int) -> range:
+    """The indices that are drawn together with `index`."""
+    first = index // block * block
+    return range(first, first + block)
+
+
+def image_seed(seed: int, index: int) -> int:
+    """Seed of image `index`: a CPU torch.Generator with it gives StableDiffusionPipeline the same noise."""
+    return position_seed(seed, STREAM, 0, index)
+
+
+def initial_noise(base: BaseModel, settings: SamplerSettings, indices: Sequence[int]) -> Tensor:
+    """Standard normal latents, fp32 on the CPU, [len(indices), C, H / f, W / f], f the VAE's reduction."""
+    factor = 2 ** (len(base.vae.config.block_out_channels) - 1)
+    if settings.height % factor or settings.width % factor:
+        raise UserError(
+            f"image size {settings.height}x{settings.width} does not fit base model {base.name}.",
+            f"Give multiples of {factor}.",
+        )
+    shape = (base.unet.config.in_channels, settings.height // factor, settings.width // factor)
+    return normal(shape, settings.seed, STREAM, 0, indices)
+
+
+def build_scheduler(base: BaseModel, sampler: SamplerName) -> Scheduler:
+    """diffusers' scheduler on the noise schedule and prediction type that the base was trained with."""
+    config = base.scheduler.config
+    if sampler == "dpmsolver++":
+        return DPMSolverMultistepScheduler.from_config(config, algorithm_type="dpmsolver++")
+    return {"ddim": DDIMScheduler, "euler": EulerDiscreteScheduler}[sampler].from_config(config)
+
+
+def draw_block(
+    base: BaseModel,
+    settings: SamplerSettings,
+    indices: Sequence[int],
+    *,
+    prompt_states: Tensor,
+    negative_states: Tensor | None,
+    device: torch.device,
+    dtype: torch.dtype,
+    notice: Callable[[str], None],
+) -> np.ndarray:
+    """Images `indices` of the set, uint8 [len(indices), H, W, 3].
+
+    base: its UNet (adapters fused) and VAE are moved to `device` and `dtype` and stay there.
+    prompt_states, negative_states: [1, 77, D] of `encode_prompts`; no negative is needed at scale 1.
+    Where memory runs out the block is drawn in halves and `notice` told; UserError where one image is
+    too many, or the size does not fit the base.
+    """
+    try:
+        base.unet.to(device=device, dtype=dtype)
+        base.vae.to(device=device, dtype=dtype)
+        noise = initial_noise(base, settings, indices).to(device=device, dtype=dtype)
+        states = _guidance_pair(settings, prompt_states, negative_states).to(device=device, dtype=dtype)
+        return _decode(base, _denoise(base, settings, noise, states))
+    except torch.OutOfMemoryError:
+        if len(indices) == 1:
+            raise UserError(
+                f"{device} has not enough free memory for one image of {settings.height}x{settings.width}.",
+                "Free some, draw smaller images, or use fp16.",
+            ) from None
+    # Past the handler, so that its traceback no longer holds the tensors that did not fit.
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    half = len(indices) // 2
+    notice(
+        f"out of memory: images {indices[0]}-{indices[-1]} are drawn in halves, which may change a few of "
+        "their values by one grey level"
+    )
+    halves = [
+        draw_block(
+            base,
+            settings,
+            part,
+            prompt_states=prompt_states,
+            negative_states=negative_states,
+            device=device,
+            dtype=dtype,
+            notice=notice,
+        )
+        for part in (indices[:half], indices[half:])
+    ]
+    return np.concatenate(halves)
+
+
+def _guidance_pair(settings: SamplerSettings, prompt: Tensor, negative: Tensor | None) -> Tensor:
+    """[2, 77, D]: negative, prompt; or the prompt alone [1, 77, D] where there is no guidance."""
+    if settings.guidance_scale == 1:
+        return prompt
+    assert negative is not None, "guidance needs the states of a negative prompt, be it empty"
+    return torch.cat([negative, prompt])
+
+
+@torch.inference_mode()
+def _denoise(base: BaseModel, settings: SamplerSettings, noise: Tensor, states: Tensor) -> Tensor:
+    """Latents [N, C, h, w] of clean images."""
+    scheduler = build_scheduler(base, settings.sampler)
+    scheduler.set_timesteps(settings.steps, device=noise.device)
+    both, prompt = states.repeat_interleave(len(noise), dim=0), states[-1:].expand(len(noise), -1, -1)
+    latents = noise * scheduler.init_noise_sigma
+    for t, guided in zip(scheduler.timesteps, _guided(base, settings, scheduler.timesteps), strict=True):
+        model_input = scheduler.scale_model_input(latents, t)
+        if guided:
+            pair = base.unet(torch.cat([model_input] * 2), t, encoder_hidden_states=both, return_dict=False)[
+                0
+            ]
+            without, conditional = pair.chunk(2)
+            prediction = without + settings.guidance_scale * (conditional - without)
+        else:
+            prediction = base.unet(model_input, t, encoder_hidden_states=prompt, return_dict=False)[0]
+        latents = scheduler.step(prediction, t, latents, return_dict=False)[0]
+    return latents
+
+
+def _guided(base: BaseModel, settings: SamplerSettings, timesteps: Tensor) -> list[bool]:
+    """Whether guidance acts, per step; read once, for reading a timestep off a GPU waits for it."""
+    low, high = settings.guidance_interval
+    last = base.scheduler.config.num_train_timesteps - 1
+    return [settings.guidance_scale > 1 and low <= t / last <= high for t in timesteps.tolist()]
+
+
+@torch.inference_mode()
+def _decode(base: BaseModel, latents: Tensor) -> np.ndarray:
+    """uint8 [N, H, W, 3], rounded as VaeImageProcessor does."""
+    decoded = base.vae.decode(latents / base.latent_scale, return_dict=False)[0]
+    unit = (decoded * 0.5 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).float()
+    return (unit * 255).round().to(torch.uint8).cpu().numpy()

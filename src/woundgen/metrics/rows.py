@@ -1,0 +1,47 @@
+"""How a measured number becomes a row of the results table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from woundgen.metrics.floor import Values, spread_of
+from woundgen.metrics.intervals import Interval
+from woundgen.records import MetricValue
+
+FLOOR = "floor"
+LIMITS = dict.fromkeys(("precision", "recall", "coverage", "authenticity"), (0.0, 1.0)) | dict.fromkeys(
+    ("fd", "fid", "density"), (0.0, np.inf)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """The feature network's name and the digest of its weights."""
+
+    name: str
+    digest: str
+
+
+def spread_row(metric: str, values: Values, n: int, network: Network, label: str = "") -> MetricValue:
+    """Of [splits, blocks] values taken at n against n (floor.py)."""
+    spread = spread_of(values, n=n, limits=LIMITS.get(metric, (-np.inf, np.inf)))
+    found = Interval(spread.mean, spread.low, spread.high, spread.text)
+    return row(metric, found, (n, n), network, label)
+
+
+def row(
+    metric: str, found: Interval, n: tuple[int, int], network: Network | None, label: str = ""
+) -> MetricValue:
+    return MetricValue(
+        metric=metric,
+        value=found.value,
+        low=found.low,
+        high=found.high,
+        interval=found.text,
+        n=n,
+        network=network.name if network else None,
+        digest=network.digest if network else None,
+        label=label,
+    )

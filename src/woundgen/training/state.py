@@ -1,0 +1,54 @@
+"""A training state as tensors and plain values, and back: what a checkpoint holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from woundgen.models.flat import FlatParameters
+from woundgen.training.fit import optimizer_tensors, restore_optimizer, under
+from woundgen.training.loop import LoopState
+
+
+def pack(
+    trainable: FlatParameters, optimizer: torch.optim.Optimizer, state: LoopState
+) -> dict[str, Tensor]:
+    """values, average (EMA) and optimizer moments, all copies on the CPU."""
+    tensors = {"values": trainable.values.detach().cpu().clone()}
+    if state.average is not None:
+        tensors["average"] = state.average.cpu().clone()
+    moments = {f"optimizer.{key}": value.cpu().clone() for key, value in optimizer_tensors(optimizer).items()}
+    return tensors | moments
+
+
+def unpack(
+    tensors: dict[str, Tensor],
+    counters: dict[str, Any],
+    *,
+    trainable: FlatParameters,
+    optimizer: torch.optim.Optimizer,
+) -> LoopState:
+    """Put a checkpoint's tensors back in place and return the counters."""
+    device = trainable.values.device
+    trainable.load(tensors["values"].to(device))
+    restore_optimizer(optimizer, under("optimizer", tensors))
+    average = tensors.get("average")
+    return LoopState(
+        step=int(counters["step"]),
+        average=None if average is None else average.to(device),
+        skipped=int(counters["skipped"]),
+        skipped_in_a_row=int(counters["skipped_in_a_row"]),
+    )
+
+
+def counters(state: LoopState) -> dict[str, int]:
+    return {"step": state.step, "skipped": state.skipped, "skipped_in_a_row": state.skipped_in_a_row}
+
+
+def new_optimizer(trainable: FlatParameters, *, betas: tuple[float, float], weight_decay: float) -> torch.optim.AdamW:
+    """Fused AdamW over the flat vector; the rate is set at every step."""
+    return torch.optim.AdamW(
+        [trainable.values], lr=1.0, betas=betas, weight_decay=weight_decay, fused=True
+    )

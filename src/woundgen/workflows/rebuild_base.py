@@ -1,0 +1,183 @@
+"""The embedded base from scratch: UNet and text encoder trained together on captioned phantoms.
+
+It uses the loop that trains adapters; only what is trained differs.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from woundgen.errors import UserError
+from woundgen.models.architecture import build_scheduler, build_text_encoder, build_unet
+from woundgen.models.flat import flatten
+from woundgen.models.vocabulary import build_tokenizer
+from woundgen.rundir import LATEST
+from woundgen.training.checkpoint import all_checkpoints, newest_sound, read_checkpoint, set_pointer, write_checkpoint
+from woundgen.training.fit import cosine
+from woundgen.training.latents import Latents
+from woundgen.training.loop import LoopSettings, LoopState, StepReport, train
+from woundgen.training.state import counters, new_optimizer, pack, unpack
+from woundgen.workflows.phantom_pool import Pool
+from woundgen.workflows.rebuild import AUTOENCODER_FOLDER, RebuildSettings, encode_images, pool_of
+
+Say = Callable[[str], None]
+
+# Words of the consultation's prompts that no caption of a phantom uses; they get tokens all the same.
+PROMPT_WORDS = (
+    "medical photograph of diabetic foot ulcer in inflammatory phase, showing redness, swelling, acute "
+    "inflammation, wound edges, clinical documentation, high detail",
+    "medical photograph of diabetic foot ulcer in remodeling phase, showing wound contraction, "
+    "epithelialization, scar tissue, mature healing, clinical documentation, high detail",
+    "proliferative granulation tissue",
+    "blurry, low quality, healthy skin, cartoon, artificial, watermark, text, smooth texture, unrealistic colors",
+    "a photo of sks wound",
+)
+
+
+def rebuild_base(settings: RebuildSettings, say: Say) -> Path:
+    """Train to settings.steps (resuming what is there) and write the diffusers folder `base` with EMA weights."""
+    pool = pool_of(settings, say)
+    latents = pool_latents(pool, settings.folder, say)
+    tokenizer = build_tokenizer([*pool.captions, *PROMPT_WORDS])
+    torch.manual_seed(settings.seed)
+    unet = build_unet()
+    text_encoder = build_text_encoder(
+        len(tokenizer), start=tokenizer.bos_token_id, end=tokenizer.eos_token_id
+    )
+    unet.train()
+    text_encoder.train()
+    parameters = {f"unet.{name}": p for name, p in unet.named_parameters()}
+    parameters |= {f"text_encoder.{name}": p for name, p in text_encoder.named_parameters()}
+    trainable = flatten(parameters)
+    optimizer = new_optimizer(trainable, betas=(0.9, 0.99), weight_decay=0.01)
+    checkpoints = settings.folder / "base_training"
+    state = LoopState(step=0, average=trainable.values.detach().clone())
+    newest = newest_sound(checkpoints, warn=say)
+    if newest is not None:
+        saved = read_checkpoint(newest)
+        state = unpack(saved.tensors, saved.state, trainable=trainable, optimizer=optimizer)
+        say(f"going on from {newest}")
+
+    tokens = _tokens(tokenizer, pool.captions)
+    empty = _tokens(tokenizer, [""])[0]
+
+    def contexts(rows: Sequence[int], dropped: Sequence[bool]) -> Tensor:
+        ids = torch.stack([empty if drop else tokens[row] for row, drop in zip(rows, dropped, strict=True)])
+        return text_encoder(ids)[0]
+
+    train(
+        unet=unet,
+        trainable=trainable,
+        optimizer=optimizer,
+        scaler=torch.amp.GradScaler("cpu", enabled=False),
+        learning_rate=lambda step: settings.learning_rate * cosine(step, steps=settings.steps, warmup=300),
+        latents=latents,
+        contexts=contexts,
+        alphas_cumprod=build_scheduler().alphas_cumprod,
+        prediction="v_prediction",
+        dropout=None,
+        settings=LoopSettings(
+            seed=settings.seed,
+            steps=settings.steps,
+            global_batch=settings.batch,
+            micro_batch=settings.batch,
+            prompt_dropout=0.12,
+            snr_gamma=None,
+            noise_offset=0.0,
+            max_grad_norm=1.0,
+            ema_decay=0.999,
+            ema_warmup=True,
+            precision="fp32",
+        ),
+        state=state,
+        after_step=_progress(checkpoints, trainable, optimizer, state, settings.steps, say),
+    )
+    assert state.average is not None
+    weights = trainable.split(state.average)
+    unet.load_state_dict({k.removeprefix("unet."): v for k, v in weights.items() if k.startswith("unet.")})
+    text_encoder.load_state_dict(
+        {k.removeprefix("text_encoder."): v for k, v in weights.items() if k.startswith("text_encoder.")}, strict=False
+    )
+    return export_base(settings.folder, unet, text_encoder, tokenizer)
+
+
+def pool_latents(pool: Pool, folder: Path, say: Say) -> Latents:
+    """Posterior means and deviations of the whole pool, encoded once and kept on disk."""
+    cache = folder / "latents.safetensors"
+    if not cache.exists():
+        source = folder / AUTOENCODER_FOLDER
+        if not source.is_dir():
+            raise UserError(f"{source} does not exist.", "Run `woundgen rebuild autoencoder` with the same --work first.")
+        vae = AutoencoderKL.from_pretrained(source, torch_dtype=torch.float32).eval()
+        vae.to(memory_format=torch.channels_last)
+        say(f"encoding {len(pool.images)} phantoms")
+        mean, deviation = encode_images(vae, pool.images)
+        save_file({"mean": mean.contiguous(), "deviation": deviation.contiguous()}, cache)
+    tensors = load_file(cache)
+    return Latents(mean=tensors["mean"][:, None], deviation=tensors["deviation"][:, None], scale=1.0)
+
+
+def _tokens(tokenizer: Callable, texts: list[str]) -> Tensor:
+    return tokenizer(
+        texts, padding="max_length", max_length=77, truncation=True, return_tensors="pt"
+    ).input_ids
+
+
+def _progress(
+    checkpoints: Path, trainable: object, optimizer: torch.optim.Optimizer, state: LoopState, steps: int, say: Say
+) -> Callable[[StepReport], bool]:
+    losses: list[float] = []
+    clock = [time.monotonic()]
+
+    def after_step(report: StepReport) -> bool:
+        losses.append(report.loss)
+        if report.step % 100 == 0:
+            pace = (time.monotonic() - clock[0]) / len(losses)
+            say(f"step {report.step}/{steps}  loss {sum(losses) / len(losses):.4f}  {pace:.3f} s/step")
+            losses.clear()
+            clock[0] = time.monotonic()
+        if report.step % 500 == 0 or report.step == steps:
+            name = f"step_{report.step:07d}"
+            write_checkpoint(
+                checkpoints, name, state=counters(state), tensors=pack(trainable, optimizer, state)  # type: ignore[arg-type]
+            )
+            set_pointer(checkpoints, LATEST, name)
+            for old in all_checkpoints(checkpoints)[:-2]:
+                shutil.rmtree(old)
+        return False
+
+    return after_step
+
+
+def export_base(folder: Path, unet: torch.nn.Module, text_encoder: torch.nn.Module, tokenizer: object) -> Path:
+    """The diffusers folder a stock StableDiffusionPipeline loads, in fp16."""
+    target = folder / "base"
+    unet.half().save_pretrained(target / "unet")  # type: ignore[operator]
+    text_encoder.half().save_pretrained(target / "text_encoder")  # type: ignore[operator]
+    tokenizer.save_pretrained(target / "tokenizer")  # type: ignore[attr-defined]
+    build_scheduler().save_pretrained(target / "scheduler")
+    shutil.copytree(folder / AUTOENCODER_FOLDER, target / "vae", dirs_exist_ok=True)
+    index = {
+        "_class_name": "StableDiffusionPipeline",
+        "_diffusers_version": "0.42.1",
+        "feature_extractor": [None, None],
+        "image_encoder": [None, None],
+        "requires_safety_checker": False,
+        "safety_checker": [None, None],
+        "scheduler": ["diffusers", "DDPMScheduler"],
+        "text_encoder": ["transformers", "CLIPTextModel"],
+        "tokenizer": ["transformers", "CLIPTokenizer"],
+        "unet": ["diffusers", "UNet2DConditionModel"],
+        "vae": ["diffusers", "AutoencoderKL"],
+    }
+    (target / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
+    return target

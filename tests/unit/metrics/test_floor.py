@@ -1,0 +1,122 @@
+"""Splits keep patients whole; floor and spread agree with repeated fresh draws at the same n."""
+
+from dataclasses import astuple
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from woundgen.metrics.floor import at_equal_n, equal_n, half_against_half, spread_of
+from woundgen.metrics.frechet import frechet_distance
+from woundgen.metrics.neighbours import neighbour_scores
+from woundgen.metrics.splits import deal, disjoint_blocks, smallest_pile
+from woundgen.similarity.groups import group_codes
+
+SPECTRUM = np.arange(1, 17) ** -0.5
+
+
+def draw(rng: np.random.Generator, n: int, shift: float = 0.0) -> np.ndarray:
+    return rng.standard_normal((n, 16)) * SPECTRUM + shift
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(st.lists(st.integers(0, 9), min_size=2, max_size=60), st.integers(1, 4), st.integers(0, 5))
+def test_piles_are_disjoint_whole_and_large_enough(groups, piles, seed):
+    codes = group_codes(groups, len(groups))
+    dealt = deal(codes, piles, np.random.default_rng(seed))
+    assert sorted(np.concatenate(dealt)) == list(range(len(groups)))
+    assert sum(len(set(codes[pile])) for pile in dealt) == len(set(groups))
+    assert min(map(len, dealt)) >= smallest_pile(codes, piles)
+
+
+def test_smallest_pile_of_ungrouped_images_is_an_even_share():
+    assert [smallest_pile(np.arange(11), piles) for piles in (1, 2, 3, 4)] == [11, 5, 3, 2]
+
+
+def test_blocks_have_exactly_n():
+    codes = group_codes([0, 0, 0, 1, 1, 2, 3, 4, 5, 6], 10)
+    blocks = disjoint_blocks(codes, 2, 3, np.random.default_rng(0))
+    assert [len(block) for block in blocks] == [3, 3]
+    assert not set(codes[blocks[0]]) & set(codes[blocks[1]])
+
+
+def test_equal_n_leaves_two_draws_of_each():
+    assert equal_n(100, 71) == 35
+    assert equal_n(30, 71) == 15
+    assert equal_n(100, 6, ["a", "a", "b", "b", "c", "d"]) == 2
+
+
+def test_no_patient_is_on_both_sides_of_the_floor():
+    patients = np.repeat(np.arange(12), 4)
+
+    def shared(x: np.ndarray, y: np.ndarray) -> float:
+        return len(set(x[:, 0]) & set(y[:, 0]))
+
+    rows = patients[:, None].astype(float)
+    assert half_against_half(rows, shared, n=10, groups=patients.tolist()).max() == 0
+    assert half_against_half(rows, shared, n=10).max() > 0
+
+
+def test_all_values_are_at_n_and_blocks_share_nothing():
+    rows = np.arange(50.0)[:, None]
+    seen = []
+
+    def record(x: np.ndarray, y: np.ndarray) -> float:
+        seen.append((x[:, 0], y[:, 0]))
+        return 0.0
+
+    values = at_equal_n(rows, rows[:40], record, n=12, splits=2)
+    assert values.shape == (2, 3)
+    assert {(len(x), len(y)) for x, y in seen} == {(12, 12)}
+    for side in (0, 1):
+        assert len(np.unique(np.concatenate([pair[side] for pair in seen[:3]]))) == 36
+
+
+def test_seed_decides():
+    rows = draw(np.random.default_rng(0), 40)
+    one, again, other = (half_against_half(rows, frechet_distance, n=20, seed=seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, again)
+    assert np.any(one != other)
+
+
+def test_spread_of_two_blocks_by_hand():
+    """Deviations +-1 from the mean of two blocks stand for +-sqrt(2): the variance of one draw is 2."""
+    spread = spread_of(np.array([[4.0, 6.0], [6.0, 4.0]]), n=7)
+    assert (spread.mean, spread.sd**2) == pytest.approx((5, 2))
+    assert (spread.low, spread.high) == pytest.approx((5 - 2**0.5, 5 + 2**0.5))
+    assert "n = 7" in spread.text
+    assert spread_of(np.array([[0.9, 1.0]]), n=7, limits=(0, 1)).high == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shift", [0.0, 0.3])
+def test_spread_at_this_n_is_that_of_fresh_draws(shift):
+    """FD and neighbour scores of 40 against 40: from 80 images a side, and from 1,500 fresh draws."""
+    rng = np.random.default_rng(1)
+
+    def scores(x: np.ndarray, y: np.ndarray) -> tuple[float, ...]:
+        return frechet_distance(x, y), *astuple(neighbour_scores(x, y))
+
+    fresh = np.array([scores(draw(rng, 40, shift), draw(rng, 40)) for _ in range(1500)])
+    found = []
+    for seed in range(60):
+        values = at_equal_n(draw(rng, 80, shift), draw(rng, 80), scores, n=40, splits=10, seed=seed)
+        found.append([(s.mean, s.sd**2) for s in (spread_of(values[..., j], n=40) for j in range(6))])
+    mean, variance = np.mean(found, axis=0).T
+    assert np.all(np.abs(mean - fresh.mean(axis=0)) < 0.35 * fresh.std(axis=0))
+    np.testing.assert_allclose(np.sqrt(variance), fresh.std(axis=0), rtol=0.15)
+
+
+@pytest.mark.slow
+def test_floor_is_that_of_fresh_draws_of_one_distribution():
+    """Random halves of the same photographs have the permutation distribution: here within 15 %."""
+    rng = np.random.default_rng(2)
+    fresh = np.array([frechet_distance(draw(rng, 40), draw(rng, 40)) for _ in range(1500)])
+    found = [
+        spread_of(half_against_half(draw(rng, 80), frechet_distance, n=40, seed=seed), n=40)
+        for seed in range(100)
+    ]
+    assert np.mean([one.mean for one in found]) == pytest.approx(fresh.mean(), rel=0.05)
+    assert np.sqrt(np.mean([one.sd**2 for one in found])) == pytest.approx(fresh.std(), rel=0.15)
+    assert np.mean([one.high for one in found]) == pytest.approx(np.quantile(fresh, 0.95), rel=0.1)

@@ -1,0 +1,123 @@
+"""The results table: every number beside its floor at the same n; bad input in the user's words."""
+
+import json
+
+import numpy as np
+import pytest
+
+from woundgen.errors import UserError
+from woundgen.metrics.neighbours import neighbour_scores
+from woundgen.metrics.pairs import measure_pairs
+from woundgen.metrics.rows import Network
+from woundgen.metrics.table import FEATURE_METRICS, Protocol, measure_inception_score, measure_sets
+from woundgen.records import METRICS
+
+NETWORK = Network("embedded", "abc")
+
+
+def features(n: int, seed: int, shift: float = 0.0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal((n, 12)) + shift
+
+
+def test_every_value_has_its_floor_beside_it_at_the_same_n():
+    rows = measure_sets(features(60, 0, 1.0), features(50, 1), network=NETWORK)
+    pairs = list(zip(rows[::2], rows[1::2], strict=True))
+    names = ["fd", "precision", "recall", "density", "coverage", "authenticity", "kid"]
+    assert [value.metric for value, _ in pairs] == names
+    for value, floor in pairs:
+        assert (value.metric, value.label, floor.label) == (floor.metric, "", "floor")
+        assert value.n == (25, 25) if value.metric != "kid" else value.n == (60, 50)
+        assert floor.n == (25, 25)
+        assert (value.network, value.digest) == (floor.network, floor.digest) == ("embedded", "abc")
+        assert value.low <= value.value <= value.high
+        json.dumps(value.to_json(), allow_nan=False)
+    by_name = {value.metric: (value, floor) for value, floor in pairs}
+    assert by_name["fd"][0].low > by_name["fd"][1].high  # a shift of one sd shows
+    assert "p = 0.001" in by_name["kid"][0].interval
+
+
+def test_the_same_distribution_is_at_its_floor():
+    rows = measure_sets(features(80, 2), features(80, 3), network=NETWORK)
+    for value, floor in zip(rows[::2], rows[1::2], strict=True):
+        assert floor.low <= value.value <= floor.high
+
+
+def test_only_inception_features_give_fid():
+    rows = measure_sets(features(20, 0), features(20, 1), network=Network("inception", "d"), neighbours=False)
+    assert [row.metric for row in rows] == ["fid", "fid", "kid", "kid"]
+
+
+def test_patients_are_told_in_the_interval():
+    patients = np.repeat(np.arange(20), 2).tolist()
+    rows = measure_sets(features(40, 0), features(40, 1), network=NETWORK, real_groups=patients)
+    kid = next(row for row in rows if row.metric == "kid")
+    assert "delete-group" in kid.interval
+    assert "one photograph a patient" in kid.interval
+
+
+def test_same_seed_same_rows():
+    sets = features(40, 0), features(40, 1)
+    assert measure_sets(*sets, network=NETWORK) == measure_sets(*sets, network=NETWORK)
+    assert measure_sets(*sets, network=NETWORK) != measure_sets(
+        *sets, network=NETWORK, protocol=Protocol(seed=1)
+    )
+
+
+def test_registry_names():
+    assert set(FEATURE_METRICS) <= set(METRICS)
+    x, y = features(30, 0), features(30, 1)
+    assert FEATURE_METRICS["recall"](x, y) == neighbour_scores(x, y).recall
+    assert FEATURE_METRICS["authenticity"](x, y) == neighbour_scores(x, y).authenticity
+
+
+def test_inception_score_beside_that_of_real_photographs():
+    rng = np.random.default_rng(4)
+    value, floor = measure_inception_score(
+        rng.dirichlet(np.full(8, 0.1), 60), rng.dirichlet(np.full(8, 10.0), 60), network=NETWORK
+    )
+    assert value.n == floor.n == (30, 30)
+    assert floor.label == "floor"
+    assert value.value > floor.value >= 1
+
+
+def test_pairs_beside_pairs_of_different_patients():
+    rng = np.random.default_rng(5)
+    among = rng.random((6, 6))
+    among = (among + among.T) / 2
+    value, floor = measure_pairs(
+        "ssim", rng.random((4, 6)), among, real_groups=["a", "a", "b", "c", "d", "d"]
+    )
+    assert (value.n, floor.n, value.network) == ((4, 6), (6, 6), None)
+    apart = [among[i, j] for i in range(6) for j in range(i) if {i, j} not in ({0, 1}, {4, 5})]
+    assert floor.value == pytest.approx(np.mean(apart))
+
+
+def with_nan() -> np.ndarray:
+    broken = features(30, 0)
+    broken[[3, 7], 2] = np.nan
+    return broken
+
+
+@pytest.mark.parametrize(
+    ("generated", "real", "protocol", "message"),
+    [
+        (features(1, 0), features(30, 1), Protocol(), "1 image"),
+        (features(30, 0), features(30, 1)[:, :8], Protocol(), "different length"),
+        (with_nan(), features(30, 1), Protocol(), "2 of 30 generated images .* row 3"),
+        (features(30, 0), features(12, 1), Protocol(), "needs 10 images"),
+        (features(30, 0), features(30, 1), Protocol(k=15), "too few for k = 15"),
+        (features(30, 0), features(30, 1), Protocol(n=16), "n = 16 is too large"),
+        (features(30, 0)[0], features(30, 1), Protocol(), "shape"),
+    ],
+)
+def test_bad_input(generated, real, protocol, message):
+    with pytest.raises(UserError, match=message):
+        measure_sets(generated, real, network=NETWORK, protocol=protocol)
+
+
+def test_too_few_patients():
+    patients = ["a"] * 15 + ["b"] * 15
+    with pytest.raises(UserError, match="at least 3 patients"):
+        measure_sets(
+            features(30, 0), features(30, 1), network=NETWORK, real_groups=patients, neighbours=False
+        )
