@@ -24,6 +24,7 @@ QUALITY_COMPARISON = "QUALITY_COMPARISON.md"
 LATEST, BEST = "latest", "best"
 STATE_JSON, STATE_TENSORS, MANIFEST = "state.json", "state.safetensors", "manifest.json"
 ADAPTER_FILE = "pytorch_lora_weights.safetensors"  # the name diffusers looks for
+ADAPTER_NOTES = "woundgen_adapter.json"
 IMAGES = "images"
 METADATA_CSV, MANIFEST_JSONL = "metadata.csv", "manifest.jsonl"
 SET_JSON = "set.json"

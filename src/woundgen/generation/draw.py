@@ -31,12 +31,12 @@ def draw_until(
     """Draw until `count` images are accepted or `budget` are drawn; go on from what `writer` already holds.
 
     draw(indices) gives uint8 [block, H, W, 3]; judge(images, indices) a verdict each, in a second thread;
-    without a judge all are accepted. progress(drawn, accepted, rejected) is called at the start and after each
-    screened block. The accepted set is the first `count` accepted by index. Blocks are always drawn whole,
-    so up to block - 1 images more than the budget are, and each image drawn has its row.
+    without a judge all are accepted. progress(drawn, accepted, rejected) is called at the start and after
+    each screened block. The accepted set is the first `count` accepted by index. Blocks are always drawn
+    whole (promise 2), so a budget is met to within block - 1 images, and each image drawn has its row.
 
-    The caller says what a shortfall means: see Tally.short_of. Whatever draw or judge raises passes through;
-    finished blocks stay, and the same call goes on from them.
+    What a shortfall means is the caller's to say: see Tally.short_of. Whatever draw or judge raises passes
+    through; finished blocks stay, and the same call goes on from them.
     """
     tally = writer.tally()
     progress(tally.drawn, tally.accepted, tally.rejected)

@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 import torch
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler
-from torch import Tensor
+from torch import Tensor, nn
 
 from woundgen.diffusion.randomness import normal, position_seed
 from woundgen.errors import UserError
@@ -68,24 +68,49 @@ def image_seed(seed: int, index: int) -> int:
     return position_seed(seed, STREAM, 0, index)
 
 
-def initial_noise(base: BaseModel, settings: SamplerSettings, indices: Sequence[int]) -> Tensor:
-    """Standard normal latents, fp32 on the CPU, [len(indices), C, H / f, W / f], f the VAE's reduction."""
-    factor = 2 ** (len(base.vae.config.block_out_channels) - 1)
+def check_fit(base: BaseModel, settings: SamplerSettings) -> None:
+    """UserError where the base cannot draw images of that size, or in that many steps."""
+    factor = _reduction(base)
     if settings.height % factor or settings.width % factor:
         raise UserError(
             f"image size {settings.height}x{settings.width} does not fit base model {base.name}.",
             f"Give multiples of {factor}.",
         )
+    timesteps = base.scheduler.config.num_train_timesteps
+    if settings.steps >= timesteps:
+        raise UserError(
+            f"steps: {settings.steps} is more than base model {base.name} can tell apart.",
+            f"Give fewer than {timesteps}.",
+        )
+
+
+def _reduction(base: BaseModel) -> int:
+    """Pixels along one side of a latent."""
+    return 2 ** (len(base.vae.config.block_out_channels) - 1)
+
+
+def initial_noise(base: BaseModel, settings: SamplerSettings, indices: Sequence[int]) -> Tensor:
+    """Standard normal latents, fp32 on the CPU, [len(indices), C, H / f, W / f], f the VAE's reduction."""
+    factor = _reduction(base)
     shape = (base.unet.config.in_channels, settings.height // factor, settings.width // factor)
     return normal(shape, settings.seed, STREAM, 0, indices)
 
 
 def build_scheduler(base: BaseModel, sampler: SamplerName) -> Scheduler:
-    """diffusers' scheduler on the noise schedule and prediction type that the base was trained with."""
-    config = base.scheduler.config
+    """diffusers' scheduler on the noise schedule and prediction type that the base was trained with.
+
+    StableDiffusionPipeline sets steps_offset and clip_sample so, whatever a base's file says.
+    """
+    config = {**base.scheduler.config, "steps_offset": 1, "clip_sample": False}
     if sampler == "dpmsolver++":
         return DPMSolverMultistepScheduler.from_config(config, algorithm_type="dpmsolver++")
     return {"ddim": DDIMScheduler, "euler": EulerDiscreteScheduler}[sampler].from_config(config)
+
+
+def place(base: BaseModel, *, device: torch.device, dtype: torch.dtype) -> None:
+    """Move what drawing needs. Fuse adapters first: adding them in fp16 would round them away."""
+    for module in (base.unet, base.vae):
+        nn.Module.to(module, device=device, dtype=dtype)  # diffusers' own warns of an empty list of layers
 
 
 def draw_block(
@@ -95,31 +120,28 @@ def draw_block(
     *,
     prompt_states: Tensor,
     negative_states: Tensor | None,
-    device: torch.device,
-    dtype: torch.dtype,
     notice: Callable[[str], None],
 ) -> np.ndarray:
     """Images `indices` of the set, uint8 [len(indices), H, W, 3].
 
-    base: its UNet (adapters fused) and VAE are moved to `device` and `dtype` and stay there.
+    base: adapters fused, then placed (see `place`); images are drawn where it is, in its precision.
     prompt_states, negative_states: [1, 77, D] of `encode_prompts`; no negative is needed at scale 1.
     Where memory runs out the block is drawn in halves and `notice` told; UserError where one image is
-    too many, or the size does not fit the base.
+    too many, and those of `check_fit`.
     """
+    check_fit(base, settings)
     try:
-        base.unet.to(device=device, dtype=dtype)
-        base.vae.to(device=device, dtype=dtype)
-        noise = initial_noise(base, settings, indices).to(device=device, dtype=dtype)
-        states = _guidance_pair(settings, prompt_states, negative_states).to(device=device, dtype=dtype)
-        return _decode(base, _denoise(base, settings, noise, states))
+        noise = initial_noise(base, settings, indices).to(base.unet.device, base.unet.dtype)
+        states = _guidance_pair(settings, prompt_states, negative_states)
+        return _decode(base, _denoise(base, settings, noise, states.to(noise.device, noise.dtype)))
     except torch.OutOfMemoryError:
         if len(indices) == 1:
             raise UserError(
-                f"{device} has not enough free memory for one image of {settings.height}x{settings.width}.",
+                f"{base.unet.device} has not the memory for one image of {settings.height}x{settings.width}.",
                 "Free some, draw smaller images, or use fp16.",
             ) from None
     # Past the handler, so that its traceback no longer holds the tensors that did not fit.
-    if device.type == "cuda":
+    if base.unet.device.type == "cuda":
         torch.cuda.empty_cache()
     half = len(indices) // 2
     notice(
@@ -133,8 +155,6 @@ def draw_block(
             part,
             prompt_states=prompt_states,
             negative_states=negative_states,
-            device=device,
-            dtype=dtype,
             notice=notice,
         )
         for part in (indices[:half], indices[half:])
@@ -160,9 +180,8 @@ def _denoise(base: BaseModel, settings: SamplerSettings, noise: Tensor, states: 
     for t, guided in zip(scheduler.timesteps, _guided(base, settings, scheduler.timesteps), strict=True):
         model_input = scheduler.scale_model_input(latents, t)
         if guided:
-            pair = base.unet(torch.cat([model_input] * 2), t, encoder_hidden_states=both, return_dict=False)[
-                0
-            ]
+            twice = torch.cat([model_input] * 2)
+            pair = base.unet(twice, t, encoder_hidden_states=both, return_dict=False)[0]
             without, conditional = pair.chunk(2)
             prediction = without + settings.guidance_scale * (conditional - without)
         else:

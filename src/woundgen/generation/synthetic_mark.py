@@ -23,7 +23,7 @@ _XMP = f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 
 
 def synthetic_mark() -> dict[str, str]:
-    """PNG text chunks by keyword. They name the software and nothing of where the training images came from."""
+    """PNG text chunks by keyword: they name the software, and nothing of what it was trained on."""
     return {
         "Description": "Synthetic image: drawn by a diffusion model, not a photograph of a patient.",
         "Software": f"woundgen {__version__}",

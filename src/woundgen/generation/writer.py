@@ -2,11 +2,11 @@
 
     set.json        the recipe: all that decides the images
     images/         accepted images, PNG
-    metadata.csv    file_name, label ... of accepted images: the ImageFolder convention of Hugging Face datasets
+    metadata.csv    file_name, label ... of accepted images: the ImageFolder convention of datasets
     manifest.jsonl  a DrawnImage row for every image drawn, kept or not
 
-The rows of a block enter the manifest once its files are on disk; a block is done when its last row is. What a
-kill left of an unfinished block is removed when the set is opened again, so the block can be drawn anew.
+The rows of a block enter the manifest once its files are on disk; a block is done when its last row is there.
+What a kill left of an unfinished block is removed when the set is opened again, so it can be drawn anew.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ SURPLUS = "surplus"
 """Reason of images that passed after the set was full: blocks are drawn whole."""
 
 _COLUMNS = ("file_name", "label", "index", "seed")
-_OUR_FILES = re.compile(r"\.?\d{6,}\.png(\.\d+\.tmp)?")
+_IMAGE_NAME = re.compile(r"\d{6,}\.png")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +92,13 @@ class Tally:
         """Images that are missing from `count` accepted ones."""
         return max(0, count - self.accepted)
 
-    def plus(self, verdicts: Iterable[tuple[bool, str]]) -> Tally:
+    def plus(self, outcomes: Iterable[tuple[bool, str]]) -> Tally:
         """With more images, each (accepted, reason)."""
-        reasons = Counter(reason for accepted, reason in (pairs := list(verdicts)) if not accepted)
-        kept = sum(accepted for accepted, _ in pairs)
-        total = Counter(self.reasons) + reasons
-        return Tally(self.drawn + len(pairs), self.accepted + kept, dict(sorted(total.items())))
+        accepted, reasons = self.accepted, Counter(self.reasons)
+        for kept, reason in outcomes:
+            accepted += kept
+            reasons.update([] if kept else [reason])
+        return Tally(accepted + reasons.total(), accepted, dict(sorted(reasons.items())))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,7 @@ class GeneratedSet:
             sampler=sampler.sampler,
             adapter=self.recipe.adapter(),
             base=self.recipe.base,
-            sha256=hashlib.sha256(np.ascontiguousarray(image)).hexdigest(),
+            sha256=hashlib.sha256(image.tobytes()).hexdigest(),
             accepted=verdict.accepted,
             reason=verdict.reason,
             scores=verdict.scores,
@@ -189,10 +190,11 @@ def _row_lengths(lines: Iterable[bytes]) -> Iterator[int]:
 
 
 def _match_files(folder: Path, kept: set[str]) -> None:
-    """Remove our own files that no row names; refuse where a row's file has gone."""
-    found = {
-        f"{IMAGES}/{path.name}" for path in (folder / IMAGES).iterdir() if _OUR_FILES.fullmatch(path.name)
-    }
+    """Remove images that no row names, and unfinished files; refuse where a row's image has gone."""
+    for unfinished in (*folder.glob(".*.tmp"), *folder.glob(f"{IMAGES}/.*.tmp")):
+        unfinished.unlink()
+    names = (path.name for path in (folder / IMAGES).iterdir())
+    found = {f"{IMAGES}/{name}" for name in names if _IMAGE_NAME.fullmatch(name)}
     if gone := sorted(kept - found):
         raise UserError(
             f"{folder}: {gone[0]} is listed in {MANIFEST_JSONL} but is gone ({len(gone)} in all).",

@@ -21,9 +21,7 @@ def check_features(**sets: Array) -> None:
     """
     for name, features in sets.items():
         if features.ndim != 2:
-            raise UserError(
-                f"The {name} features have shape {features.shape}.", "Give one row an image: [n, d]."
-            )
+            raise UserError(f"The {name} features have shape {features.shape}.", "Give one row an image: [n, d].")
         if len(features) < 2:
             raise UserError(f"The {name} set has {len(features)} image(s); no metric is defined below 2.")
         broken = np.flatnonzero(~np.isfinite(features).all(axis=1))
@@ -51,6 +49,4 @@ def check_enough(names: Iterable[str], n: int) -> None:
 
 def check_patients(metric: str, codes: Codes) -> None:
     if codes.max() < 2:
-        raise UserError(
-            f"{metric} needs photographs of at least 3 patients.", "Leave it or the patients out."
-        )
+        raise UserError(f"{metric} needs photographs of at least 3 patients.", "Leave it or the patients out.")

@@ -64,9 +64,7 @@ def at_equal_n(
     blocks = min(_blocks_that_fit(singles, n), _blocks_that_fit(codes, n), MOST_BLOCKS)
     values = []
     for _ in range(splits):
-        pairs = zip(
-            disjoint_blocks(singles, blocks, n, rng), disjoint_blocks(codes, blocks, n, rng), strict=True
-        )
+        pairs = zip(disjoint_blocks(singles, blocks, n, rng), disjoint_blocks(codes, blocks, n, rng), strict=True)
         values.append([statistic(generated[x], real[y]) for x, y in pairs])
     return np.asarray(values, np.float64)
 
@@ -91,9 +89,7 @@ def half_against_half(
     values = []
     for _ in range(splits):
         blocks = disjoint_blocks(codes, 2 * pairs, n, rng)
-        values.append(
-            [statistic(features[x], features[y]) for x, y in zip(blocks[::2], blocks[1::2], strict=True)]
-        )
+        values.append([statistic(features[x], features[y]) for x, y in zip(blocks[::2], blocks[1::2], strict=True)])
     return np.asarray(values, np.float64)
 
 

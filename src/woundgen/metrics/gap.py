@@ -64,9 +64,7 @@ def gap_closed(
     seeds = deal(singles, len(photographs), rng)
     n = min(smallest_pile(codes, 2) - max(map(len, photographs)), len(base) - max(map(len, seeds)))
     if n < 2:
-        raise UserError(
-            f"{len(real)} real and {len(base)} generated images are too few to tell the gap closed."
-        )
+        raise UserError(f"{len(real)} real and {len(base)} generated images are too few to tell the gap closed.")
     distances = np.empty((splits, len(photographs), 3))
     for split in range(splits):
         halves = [rng.permutation(half) for half in deal(codes, 2, rng)]

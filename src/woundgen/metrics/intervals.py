@@ -67,9 +67,7 @@ def mean_interval(values: Array, *, groups: Groups | None = None, level: float =
     return jackknife_interval(float(np.mean(values)), [jackknife], level=level, kind=_kind(groups))
 
 
-def pair_mean_interval(
-    matrix: Array, *, column_groups: Groups | None = None, level: float = 0.95
-) -> Interval:
+def pair_mean_interval(matrix: Array, *, column_groups: Groups | None = None, level: float = 0.95) -> Interval:
     """Mean over all pairs [N, M] of N independent images with M: both sides are samples, and both vary."""
     sides = [
         _jackknife_of_mean(matrix.mean(axis=1), None),

@@ -15,9 +15,7 @@ Array = npt.NDArray[np.floating]
 SetStatistic = Callable[[Array, Array], float]  # of (generated, real)
 
 
-def paired_difference(
-    first: Array, second: Array, *, groups: Groups | None = None, level: float = 0.95
-) -> Interval:
+def paired_difference(first: Array, second: Array, *, groups: Groups | None = None, level: float = 0.95) -> Interval:
     """Mean of first - second, scores of the same seeds [n]: Student's paired interval where ungrouped."""
     return mean_interval(np.asarray(first) - np.asarray(second), groups=groups, level=level)
 
@@ -57,9 +55,7 @@ def paired_set_difference(
     codes = group_codes(real_groups, len(real))
     of_photographs = deal(codes, min(folds, int(codes.max()) + 1), rng)
     without_seeds = [difference(np.delete(np.arange(len(first)), fold), every) for fold in of_seeds]
-    without_photographs = [
-        difference(every, np.delete(np.arange(len(real)), fold)) for fold in of_photographs
-    ]
+    without_photographs = [difference(every, np.delete(np.arange(len(real)), fold)) for fold in of_photographs]
     jackknives = [
         Jackknife(np.array(without_seeds), np.array([len(fold) for fold in of_seeds])),
         Jackknife(np.array(without_photographs), np.array([len(fold) for fold in of_photographs])),

@@ -31,9 +31,7 @@ def spread_row(metric: str, values: Values, n: int, network: Network, label: str
     return row(metric, found, (n, n), network, label)
 
 
-def row(
-    metric: str, found: Interval, n: tuple[int, int], network: Network | None, label: str = ""
-) -> MetricValue:
+def row(metric: str, found: Interval, n: tuple[int, int], network: Network | None, label: str = "") -> MetricValue:
     return MetricValue(
         metric=metric,
         value=found.value,

@@ -152,9 +152,7 @@ def _kernel_rows(sets: _Sets) -> list[MetricValue]:
     value = kernel_distance_interval(generated, sets.real[some], real_groups=groups)
     # Patients with several photographs cannot change sides with single draws: one photograph of each.
     singles = sets.real[some[np.unique(codes[some], return_index=True)[1]]]
-    p = permutation_p_value(
-        generated, singles, permutations=sets.protocol.permutations, seed=sets.protocol.seed
-    )
+    p = permutation_p_value(generated, singles, permutations=sets.protocol.permutations, seed=sets.protocol.seed)
     told = f"{value.text}; permutation p = {p:.3g}" + (", one photograph a patient" if groups else "")
     return [
         row("kid", replace(value, text=told), (len(generated), len(some)), sets.network),

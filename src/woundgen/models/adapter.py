@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from woundgen.errors import UserError
 from woundgen.models.dropout import DropoutMasks
+from woundgen.rundir import ADAPTER_NOTES
 
 ADAPTER = "default"
 
@@ -108,7 +109,7 @@ def save_lora(
         unet_lora_layers={key: value.detach().contiguous() for key, value in layers.items()},
         unet_lora_adapter_metadata=_plain(_peft_config(settings).to_dict()),
     )
-    (folder / "woundgen_adapter.json").write_text(json.dumps({"lora": asdict(settings), **notes}, indent=1))
+    (folder / ADAPTER_NOTES).write_text(json.dumps({"lora": asdict(settings), **notes}, indent=1))
 
 
 def _plain(config: dict[str, object]) -> dict[str, object]:

@@ -15,6 +15,7 @@ import torch
 from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
+from transformers.utils.logging import disable_progress_bar
 
 from woundgen.diffusion.objective import PredictionType
 from woundgen.errors import UserError
@@ -90,6 +91,7 @@ def _cached(asked: str, known: str, notice: Callable[[str], None]) -> Path:
 
 def load_base(name: str, *, notice: Callable[[str], None]) -> BaseModel:
     """Load every part in fp32. Safetensors only; a missing part is a UserError naming it."""
+    disable_progress_bar()  # transformers' own; ours says what happens
     folder = find_base(name, notice=notice)
     missing = [part for part in PARTS if not (folder / part).is_dir()]
     if missing:

@@ -96,9 +96,7 @@ class ImageMoments:
     window: Window
 
 
-def image_moments(
-    images: Array, *, border: Border = "full", dtype: npt.DTypeLike = np.float64
-) -> ImageMoments:
+def image_moments(images: Array, *, border: Border = "full", dtype: npt.DTypeLike = np.float64) -> ImageMoments:
     """Moments of images [N, H, W, C] in 0..1, to be kept where the same references meet many images."""
     _, height, width, _ = images.shape
     if min(height, width) < TAPS:
@@ -148,9 +146,7 @@ def pairwise_ssim(
     Memory does not grow with N and M (but for the result). `right is left` computes every pair once.
     """
     if left.shape[1:] != right.shape[1:]:
-        raise UserError(
-            f"SSIM of images of different shape: {left.shape[1:]} and {right.shape[1:]}.", "Resize."
-        )
+        raise UserError(f"SSIM of images of different shape: {left.shape[1:]} and {right.shape[1:]}.", "Resize.")
     result = np.empty((len(left), len(right)))
     for i in range(0, len(left), IMAGES_PER_BLOCK):
         rows = slice(i, i + IMAGES_PER_BLOCK)

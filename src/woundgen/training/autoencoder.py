@@ -9,7 +9,6 @@ texture energy, which asks for the right amount of detail where its exact place 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,13 +19,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from woundgen.features.embedded import FeatureNetwork
-from woundgen.training.feature_network import to_unit
+from woundgen.models.pixels import to_unit
 
 KL_WEIGHT = 1e-7
 GRADIENT_WEIGHT = 0.5
 PERCEPTUAL_WEIGHT = 0.03
 TEXTURE_WEIGHT = 1.0
-BOOTSTRAP_STEPS = 1500
+BOOTSTRAP_STEPS = 2000
 
 
 def opponent(images: Tensor) -> Tensor:
@@ -90,70 +89,75 @@ def fit_block_basis(images: Tensor, channels: int) -> BlockBasis:
 
 
 def crops(images: NDArray[np.uint8], *, batch: int, size: int, rng: np.random.Generator) -> Tensor:
-    """Random crops at multiples of 8 pixels (where the latent grid sits), mirrored half of the time."""
+    """Random crops at multiples of 8 pixels (where the latent grid sits), mirrored half of the time.
+
+    Crops of 64 give four times the images at equal cost; the last part of a run should see whole images,
+    because padding falls elsewhere in them (crops alone leave a one-cell frame).
+    """
     chosen = np.sort(rng.integers(0, len(images), batch))
     room = (images.shape[1] - size) // 8
     corners = 8 * rng.integers(0, room + 1, (batch, 2))
     cut = np.stack([images[i, y : y + size, x : x + size] for i, (y, x) in zip(chosen, corners, strict=True)])
     mirrored = rng.random(batch) < 0.5
     cut[mirrored] = cut[mirrored, :, ::-1]
-    return to_unit(cut)
+    return to_unit(cut).contiguous(memory_format=torch.channels_last)
 
 
 def pull_towards_basis(step: int) -> float:
-    """Weight of the bootstrap: falls to a trace that keeps the latents well conditioned."""
+    """Weight of the pull: falls to a trace that keeps the latents well conditioned."""
     return max(0.02, 1 - step / BOOTSTRAP_STEPS)
+
+
+def picture_terms(decoded: Tensor, inputs: Tensor) -> tuple[Tensor, dict[str, float]]:
+    """Pixel and texture terms, and what to log of them."""
+    difference = opponent(decoded) - opponent(inputs)
+    pixel = multiscale_l1(difference) + GRADIENT_WEIGHT * gradient_l1(difference)
+    texture = (texture_energy(decoded) - texture_energy(inputs)).abs().mean()
+    mse = (decoded.detach().clamp(-1, 1) - inputs).square().mean() / 4
+    seen = {"pixel": pixel.item(), "texture": texture.item(), "psnr": -10 * torch.log10(mse).item()}
+    return pixel + TEXTURE_WEIGHT * texture, seen
 
 
 def autoencoder_step(
     model: AutoencoderKL,
     optimizer: torch.optim.Optimizer,
     basis: BlockBasis,
-    judge: Callable[[], FeatureNetwork],
-    images: NDArray[np.uint8],
+    inputs: Tensor,
     *,
     step: int,
-    full_images_from: int,
-    batch: int,
-    seed: int,
+    noise: torch.Generator,
 ) -> dict[str, float]:
-    """One update. 64-pixel crops give four times the images at equal cost; the last part of the run sees
-    whole images, because padding falls elsewhere in them (crops alone left a one-cell frame)."""
-    rng = np.random.default_rng([seed, step])
-    noise = torch.Generator().manual_seed(int(rng.integers(2**63)))
-    whole = step >= full_images_from
-    inputs = crops(images, batch=batch // 4 if whole else batch, size=images.shape[1] if whole else 64, rng=rng)
-    inputs = inputs.contiguous(memory_format=torch.channels_last)
-
+    """First stage: encoder and decoder together, on crops [N, 3, H, W] in [-1, 1]."""
     posterior = model.encode(inputs).latent_dist
     codes = basis.codes(inputs)
-    # At first every other step decodes the basis itself, so that the decoder need not wait for the encoder.
-    latents = codes if step < BOOTSTRAP_STEPS and step % 2 else posterior.sample(generator=noise)
-    decoded = model.decode(latents).sample
-    difference = opponent(decoded) - opponent(inputs)
-    pixel = multiscale_l1(difference) + GRADIENT_WEIGHT * gradient_l1(difference)
-    texture = (texture_energy(decoded) - texture_energy(inputs)).abs().mean()
+    # Every other step decodes the basis itself, so that the decoder need not wait for the encoder.
+    latents = codes if step % 2 else posterior.sample(generator=noise)
+    loss, seen = picture_terms(model.decode(latents).sample, inputs)
     kl = posterior.kl().mean()
     pull = F.mse_loss(posterior.mean, codes)
-    loss = pixel + TEXTURE_WEIGHT * texture + KL_WEIGHT * kl + pull_towards_basis(step) * pull
-    seen = torch.zeros(())
-    if step >= BOOTSTRAP_STEPS:
-        seen = perceptual(judge(), inputs, decoded)
-        loss = loss + PERCEPTUAL_WEIGHT * seen
+    loss = loss + KL_WEIGHT * kl + pull_towards_basis(step) * pull
+    _update(model, optimizer, loss)
+    return seen | {"kl": kl.item(), "pull": pull.item()}
 
+
+def decoder_step(
+    model: AutoencoderKL, optimizer: torch.optim.Optimizer, judge: FeatureNetwork, inputs: Tensor
+) -> dict[str, float]:
+    """Second stage: the decoder alone, while the encoder is frozen and the base already trains on its latents."""
+    with torch.no_grad():
+        latents = model.encode(inputs).latent_dist.mode()
+    decoded = model.decode(latents).sample
+    loss, seen = picture_terms(decoded, inputs)
+    distance = perceptual(judge, inputs, decoded)
+    _update(model, optimizer, loss + PERCEPTUAL_WEIGHT * distance)
+    return seen | {"perceptual": distance.item()}
+
+
+def _update(model: AutoencoderKL, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimizer.step()
-    mse = (decoded.detach().clamp(-1, 1) - inputs).square().mean() / 4
-    return {
-        "pixel": pixel.item(),
-        "texture": texture.item(),
-        "perceptual": seen.item(),
-        "kl": kl.item(),
-        "pull": pull.item(),
-        "psnr": -10 * torch.log10(mse).item(),
-    }
 
 
 @torch.no_grad()

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from woundgen.features.embedded import FeatureNetwork
+from woundgen.models.pixels import to_unit
 
 DECORRELATION = 0.02  # VICReg's covariance term (Bardes et al. 2022): 64 features that each say something new
 
@@ -21,11 +22,6 @@ class Targets:
 
     phase: NDArray[np.int64]
     others: NDArray[np.float32]
-
-
-def to_unit(images: NDArray[np.uint8]) -> Tensor:
-    """uint8 [N, H, W, 3] -> float32 [N, 3, H, W] in [-1, 1]."""
-    return torch.from_numpy(np.array(images)).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
 
 
 def decorrelation(pooled: Tensor) -> Tensor:

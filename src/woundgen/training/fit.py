@@ -15,7 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from woundgen.rundir import LATEST
-from woundgen.training.checkpoint import all_checkpoints, newest_sound, read_checkpoint, set_pointer, write_checkpoint
+from woundgen.training.checkpoint import (
+    all_checkpoints,
+    newest_sound,
+    read_checkpoint,
+    set_pointer,
+    write_checkpoint,
+)
 
 Say = Callable[[str], None]
 

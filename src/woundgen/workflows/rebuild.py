@@ -7,26 +7,32 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from diffusers import AutoencoderKL
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from woundgen.errors import UserError
 from woundgen.features.embedded import FeatureNetwork
 from woundgen.models.architecture import LATENT_CHANNELS, build_autoencoder
-from woundgen.training.autoencoder import autoencoder_step, fit_block_basis, standardise_latents
-from woundgen.training.feature_network import Targets, feature_step, to_unit
+from woundgen.models.pixels import encode_images, to_unit
+from woundgen.training.autoencoder import (
+    autoencoder_step,
+    crops,
+    decoder_step,
+    fit_block_basis,
+    standardise_latents,
+)
+from woundgen.training.feature_network import Targets, feature_step
 from woundgen.training.fit import cosine, fit
 from woundgen.workflows.phantom_pool import TRAINING_SEED, Pool, render_pool
 
 Say = Callable[[str], None]
 
-FEATURES_FILE, AUTOENCODER_FOLDER = "features.safetensors", "vae"
+FEATURES_FILE, ENCODER_FOLDER, AUTOENCODER_FOLDER = "features.safetensors", "vae_first_stage", "vae"
 
 # What a viewer could read off the picture; the rest (noise seeds, texture offsets) cannot be regressed.
 READABLE = (
@@ -101,9 +107,9 @@ def rebuild_features(settings: RebuildSettings, say: Say) -> Path:
     return target
 
 
-def rebuild_autoencoder(settings: RebuildSettings, say: Say) -> Path:
+def rebuild_encoder(settings: RebuildSettings, say: Say) -> Path:
+    """First stage of the autoencoder; its encoder is final, and its latents are standardised per channel."""
     pool = pool_of(settings, say)
-    judge = cache(lambda: _feature_network(settings.folder))  # needed from the end of the bootstrap on
     torch.manual_seed(settings.seed)
     model = build_autoencoder().to(memory_format=torch.channels_last).train()
     with torch.no_grad():  # start with little posterior noise: log variance -6, a deviation of 0.05
@@ -112,46 +118,70 @@ def rebuild_autoencoder(settings: RebuildSettings, say: Say) -> Path:
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, betas=(0.9, 0.99), weight_decay=1e-4)
 
     def step(number: int) -> dict[str, float]:
-        return autoencoder_step(
-            model,
-            optimizer,
-            basis,
-            judge,
-            pool.images,
-            step=number,
-            full_images_from=int(0.8 * settings.steps),
-            batch=settings.batch,
-            seed=settings.seed,
-        )
+        noise = torch.Generator().manual_seed(settings.seed * 1_000_003 + number)
+        return autoencoder_step(model, optimizer, basis, batch_of(pool, settings, number), step=number, noise=noise)
 
+    _fit(settings, "autoencoder", model, optimizer, step, say)
+    latents, _ = encode_images(model, pool.images[:1000])
+    standardise_latents(model, latents.mean(dim=(0, 2, 3)), latents.std(dim=(0, 2, 3)))
+    return _save_autoencoder(model, settings.folder / ENCODER_FOLDER)
+
+
+def rebuild_decoder(settings: RebuildSettings, say: Say) -> Path:
+    """Second stage: the decoder of the saved autoencoder goes on alone."""
+    pool = pool_of(settings, say)
+    judge = _feature_network(settings.folder)
+    source = settings.folder / ENCODER_FOLDER
+    if not source.is_dir():
+        raise UserError(f"{source} does not exist.", "Run `woundgen rebuild encoder` with the same --work first.")
+    model = AutoencoderKL.from_pretrained(source, torch_dtype=torch.float32)
+    model.to(memory_format=torch.channels_last).train().requires_grad_(False)
+    trained = [*model.decoder.parameters(), *model.post_quant_conv.parameters()]
+    for parameter in trained:
+        parameter.requires_grad_(True)
+    optimizer = torch.optim.AdamW(trained, lr=0.0, betas=(0.9, 0.99), weight_decay=1e-4)
+
+    def step(number: int) -> dict[str, float]:
+        return decoder_step(model, optimizer, judge, batch_of(pool, settings, number))
+
+    _fit(settings, "decoder", model, optimizer, step, say)
+    return _save_autoencoder(model, settings.folder / AUTOENCODER_FOLDER)
+
+
+def batch_of(pool: Pool, settings: RebuildSettings, step: int) -> Tensor:
+    """Crops for a step, whole images in the last fifth of the run: a function of (seed, step)."""
+    whole = step >= 0.8 * settings.steps
+    return crops(
+        pool.images,
+        batch=settings.batch // 4 if whole else settings.batch,
+        size=pool.images.shape[1] if whole else 64,
+        rng=np.random.default_rng([settings.seed, step]),
+    )
+
+
+def _fit(
+    settings: RebuildSettings,
+    name: str,
+    model: AutoencoderKL,
+    optimizer: torch.optim.Optimizer,
+    step: Callable[[int], dict[str, float]],
+    say: Say,
+) -> None:
     fit(
         modules={"vae": model},
         optimizers={"vae": optimizer},
         step=step,
         steps=settings.steps,
         learning_rate=_rate(settings),
-        folder=settings.folder / "autoencoder",
+        folder=settings.folder / name,
         save_every=500,
         say=say,
     )
-    latents, _ = encode_images(model, pool.images[:1000])
-    standardise_latents(model, latents.mean(dim=(0, 2, 3)), latents.std(dim=(0, 2, 3)))
-    target = settings.folder / AUTOENCODER_FOLDER
+
+
+def _save_autoencoder(model: AutoencoderKL, target: Path) -> Path:
     model.half().save_pretrained(target, safe_serialization=True)
     return target
-
-
-@torch.no_grad()
-def encode_images(
-    model: torch.nn.Module, images: NDArray[np.uint8], *, batch: int = 32
-) -> tuple[Tensor, Tensor]:
-    """Posterior mean and deviation, each [N, C, H/8, W/8] fp32."""
-    means, deviations = [], []
-    for first in range(0, len(images), batch):
-        posterior = model.encode(to_unit(images[first : first + batch])).latent_dist  # type: ignore[operator]
-        means.append(posterior.mean)
-        deviations.append(posterior.std)
-    return torch.cat(means), torch.cat(deviations)
 
 
 def _rate(settings: RebuildSettings) -> Callable[[int], float]:

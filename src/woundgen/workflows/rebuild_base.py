@@ -19,15 +19,22 @@ from torch import Tensor
 from woundgen.errors import UserError
 from woundgen.models.architecture import build_scheduler, build_text_encoder, build_unet
 from woundgen.models.flat import flatten
+from woundgen.models.pixels import encode_images
 from woundgen.models.vocabulary import build_tokenizer
 from woundgen.rundir import LATEST
-from woundgen.training.checkpoint import all_checkpoints, newest_sound, read_checkpoint, set_pointer, write_checkpoint
+from woundgen.training.checkpoint import (
+    all_checkpoints,
+    newest_sound,
+    read_checkpoint,
+    set_pointer,
+    write_checkpoint,
+)
 from woundgen.training.fit import cosine
 from woundgen.training.latents import Latents
 from woundgen.training.loop import LoopSettings, LoopState, StepReport, train
 from woundgen.training.state import counters, new_optimizer, pack, unpack
 from woundgen.workflows.phantom_pool import Pool
-from woundgen.workflows.rebuild import AUTOENCODER_FOLDER, RebuildSettings, encode_images, pool_of
+from woundgen.workflows.rebuild import AUTOENCODER_FOLDER, ENCODER_FOLDER, RebuildSettings, pool_of
 
 Say = Callable[[str], None]
 
@@ -114,9 +121,9 @@ def pool_latents(pool: Pool, folder: Path, say: Say) -> Latents:
     """Posterior means and deviations of the whole pool, encoded once and kept on disk."""
     cache = folder / "latents.safetensors"
     if not cache.exists():
-        source = folder / AUTOENCODER_FOLDER
+        source = folder / ENCODER_FOLDER
         if not source.is_dir():
-            raise UserError(f"{source} does not exist.", "Run `woundgen rebuild autoencoder` with the same --work first.")
+            raise UserError(f"{source} does not exist.", "Run `woundgen rebuild encoder` with the same --work first.")
         vae = AutoencoderKL.from_pretrained(source, torch_dtype=torch.float32).eval()
         vae.to(memory_format=torch.channels_last)
         say(f"encoding {len(pool.images)} phantoms")

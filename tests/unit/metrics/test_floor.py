@@ -114,8 +114,7 @@ def test_floor_is_that_of_fresh_draws_of_one_distribution():
     rng = np.random.default_rng(2)
     fresh = np.array([frechet_distance(draw(rng, 40), draw(rng, 40)) for _ in range(1500)])
     found = [
-        spread_of(half_against_half(draw(rng, 80), frechet_distance, n=40, seed=seed), n=40)
-        for seed in range(100)
+        spread_of(half_against_half(draw(rng, 80), frechet_distance, n=40, seed=seed), n=40) for seed in range(100)
     ]
     assert np.mean([one.mean for one in found]) == pytest.approx(fresh.mean(), rel=0.05)
     assert np.sqrt(np.mean([one.sd**2 for one in found])) == pytest.approx(fresh.std(), rel=0.15)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.fft import dct
 from scipy.linalg import sqrtm
 
 from woundgen.metrics.frechet import frechet_distance
@@ -29,10 +30,10 @@ def test_equals_the_matrix_root(n, m, d):
 
 
 def test_unit_shift_of_identity_covariance_in_2048_dimensions():
-    """pytorch-fid's own test: means 0 and 1, covariance I. These 4096 rows have exactly that covariance."""
+    """pytorch-fid's own test: means 0 and 1, covariance I. These 2049 rows have exactly that covariance."""
     d = 2048
-    corners = np.eye(d) * np.sqrt((2 * d - 1) / 2)
-    x = np.concatenate((corners, -corners))
+    waves = dct(np.eye(d + 1), norm="ortho", axis=0)[1:]  # orthonormal, and each sums to 0
+    x = np.sqrt(d) * waves.T
     assert frechet_distance(x, x + 1) == pytest.approx(2048, rel=1e-12)
 
 

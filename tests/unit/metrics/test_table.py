@@ -58,9 +58,7 @@ def test_patients_are_told_in_the_interval():
 def test_same_seed_same_rows():
     sets = features(40, 0), features(40, 1)
     assert measure_sets(*sets, network=NETWORK) == measure_sets(*sets, network=NETWORK)
-    assert measure_sets(*sets, network=NETWORK) != measure_sets(
-        *sets, network=NETWORK, protocol=Protocol(seed=1)
-    )
+    assert measure_sets(*sets, network=NETWORK) != measure_sets(*sets, network=NETWORK, protocol=Protocol(seed=1))
 
 
 def test_registry_names():
@@ -84,9 +82,7 @@ def test_pairs_beside_pairs_of_different_patients():
     rng = np.random.default_rng(5)
     among = rng.random((6, 6))
     among = (among + among.T) / 2
-    value, floor = measure_pairs(
-        "ssim", rng.random((4, 6)), among, real_groups=["a", "a", "b", "c", "d", "d"]
-    )
+    value, floor = measure_pairs("ssim", rng.random((4, 6)), among, real_groups=["a", "a", "b", "c", "d", "d"])
     assert (value.n, floor.n, value.network) == ((4, 6), (6, 6), None)
     apart = [among[i, j] for i in range(6) for j in range(i) if {i, j} not in ({0, 1}, {4, 5})]
     assert floor.value == pytest.approx(np.mean(apart))
@@ -118,6 +114,4 @@ def test_bad_input(generated, real, protocol, message):
 def test_too_few_patients():
     patients = ["a"] * 15 + ["b"] * 15
     with pytest.raises(UserError, match="at least 3 patients"):
-        measure_sets(
-            features(30, 0), features(30, 1), network=NETWORK, real_groups=patients, neighbours=False
-        )
+        measure_sets(features(30, 0), features(30, 1), network=NETWORK, real_groups=patients, neighbours=False)

@@ -30,8 +30,7 @@ def test_embedding_form_equals_the_direct_form(monkeypatch):
         b[1] = a[1] + 0.01 * b[1]  # nearly one
     weights = [np.random.default_rng(2).random(layer.shape[1]).astype(np.float32) for layer in left]
     expected = [
-        [direct_lpips([x[i] for x in left], [y[j] for y in right], weights) for j in range(4)]
-        for i in range(3)
+        [direct_lpips([x[i] for x in left], [y[j] for y in right], weights) for j in range(4)] for i in range(3)
     ]
     found = pairwise_squared_distances(embed(left, weights), embed(right, weights))
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
@@ -42,9 +41,7 @@ def test_without_weights_every_channel_counts_once():
     left, right = random_layers(1, 3), random_layers(1, 4)
     ones = [np.ones(layer.shape[1], np.float32) for layer in left]
     found = pairwise_squared_distances(embed(left), embed(right))
-    np.testing.assert_allclose(
-        found, direct_lpips([x[0] for x in left], [y[0] for y in right], ones), atol=1e-5
-    )
+    np.testing.assert_allclose(found, direct_lpips([x[0] for x in left], [y[0] for y in right], ones), atol=1e-5)
 
 
 def test_a_silent_position_does_not_divide_by_zero():

@@ -35,10 +35,7 @@ def test_valid_equals_scikit_image():
     left, right = images(3, 0), images(2, 1)
     right[1] = np.clip(left[2] + 0.1 * (right[1] - 0.5), 0, 1)  # one pair that is alike
     settings = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
-    expected = [
-        [structural_similarity(x, y, channel_axis=-1, data_range=1.0, **settings) for y in right]
-        for x in left
-    ]
+    expected = [[structural_similarity(x, y, channel_axis=-1, data_range=1.0, **settings) for y in right] for x in left]
     np.testing.assert_allclose(pairwise_ssim(left, right, border="valid"), expected, rtol=0, atol=1e-12)
 
 

@@ -1,0 +1,203 @@
+"""Seconds to draw a block of images: woundgen's sampler against StableDiffusionPipeline.
+
+    python benchmarks/generate.py                 # embedded base, or its architecture with random weights
+    python benchmarks/generate.py --base sd21-base --size 128 --rounds 3
+
+Three ways, one after the other in every round, medians over the rounds:
+    pipeline   StableDiffusionPipeline with the adapter loaded as diffusers documents (load_lora_weights)
+    fused      draw_block with the adapter fused: the same images, to rounding
+    interval   draw_block with guidance only inside --interval: other images; whether they are worse is for
+               the FD of a trained base to say, not for this file
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler, StableDiffusionPipeline
+
+from woundgen.generation.sampler import SamplerSettings, draw_block, initial_noise, place
+from woundgen.models import architecture
+from woundgen.models.adapter import LoraSettings, add_lora, fuse_lora, save_lora
+from woundgen.models.base import EMBEDDED, EMBEDDED_FOLDER, BaseModel, encode_prompts, load_base
+from woundgen.models.vocabulary import END, START, build_tokenizer
+from woundgen.rundir import ADAPTER_FILE
+
+PROMPT = "medical photograph of diabetic foot ulcer, redness, swelling, clinical documentation"
+NEGATIVE = "blurry, low quality, healthy skin, cartoon, artificial"
+SCHEDULERS = {
+    "dpmsolver++": DPMSolverMultistepScheduler,
+    "ddim": DDIMScheduler,
+    "euler": EulerDiscreteScheduler,
+}
+
+
+def main() -> None:
+    options = parse()
+    torch.set_num_threads(options.threads)
+    device = torch.device(options.device)
+    dtype = torch.float16 if options.half else torch.float32
+    settings = SamplerSettings(
+        sampler=options.sampler,
+        steps=options.steps,
+        guidance_scale=options.guidance,
+        seed=0,
+        block=options.images,
+        height=options.size,
+        width=options.size,
+    )
+    with tempfile.TemporaryDirectory() as temporary:
+        name = base_name(options.base, Path(temporary) / "base")
+        adapter = random_adapter(load_base(name, notice=print), Path(temporary) / "adapter")
+        ways = {
+            "pipeline": pipeline_way(load_base(name, notice=print), adapter, settings, device, dtype),
+            **our_ways(load_base(name, notice=print), adapter, settings, options.interval, device, dtype),
+        }
+    images = {way: draw() for way, draw in ways.items()}  # also warms up
+    apart = np.abs(images["fused"].astype(int) - images["pipeline"].astype(int))
+    print(
+        f"{options.images} images of {options.size} pixels, {options.steps} steps of {options.sampler}, "
+        f"guidance {options.guidance:g}, {device}, {dtype}, {options.threads} threads"
+    )
+    print(f"fused against pipeline: at most {apart.max()} levels apart, {(apart > 0).mean():.4%} of values differ")
+    show(measure(ways, rounds=options.rounds))
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--base", default=EMBEDDED)
+    parser.add_argument("--sampler", choices=SCHEDULERS, default="dpmsolver++")
+    parser.add_argument("--steps", type=int, default=25)
+    parser.add_argument("--images", type=int, default=8, help="images in a block")
+    parser.add_argument("--size", type=int, default=architecture.IMAGE_SIZE)
+    parser.add_argument("--guidance", type=float, default=3.0)
+    parser.add_argument("--interval", type=float, nargs=2, default=(0.1, 0.6), metavar=("LOW", "HIGH"))
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--half", action="store_true", help="fp16")
+    return parser.parse_args()
+
+
+def base_name(asked: str, folder: Path) -> str:
+    """`asked`, or a folder of random weights where the embedded base has not been trained yet."""
+    if asked != EMBEDDED or (EMBEDDED_FOLDER / "unet").is_dir():
+        return asked
+    print("the embedded base is not there: its architecture with random weights instead")
+    torch.manual_seed(0)
+    tokenizer = build_tokenizer([PROMPT, NEGATIVE])
+    start, end = tokenizer.convert_tokens_to_ids([START, END])
+    parts = {
+        "unet": architecture.build_unet(),
+        "vae": architecture.build_autoencoder(),
+        "text_encoder": architecture.build_text_encoder(len(tokenizer), start=start, end=end),
+        "tokenizer": tokenizer,
+        "scheduler": architecture.build_scheduler(),
+    }
+    for part, model in parts.items():
+        model.save_pretrained(folder / part)
+    return str(folder)
+
+
+def random_adapter(base: BaseModel, folder: Path) -> Path:
+    """An adapter of the consultation's shape that changes something; `base` is spent on it."""
+    settings = LoraSettings(rank=16, alpha=32, dropout=0.0, targets=("to_q", "to_k", "to_v", "to_out.0"))
+    tensors = add_lora(base.unet, settings, seed=0)
+    source = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for tensor in tensors.values():
+            tensor.copy_(0.02 * torch.randn(tensor.shape, generator=source))
+    save_lora(folder, base.unet, tensors, settings, notes={})
+    return folder
+
+
+def pipeline_way(
+    base: BaseModel, adapter: Path, settings: SamplerSettings, device: torch.device, dtype: torch.dtype
+) -> Callable[[], np.ndarray]:
+    pipeline = StableDiffusionPipeline(
+        vae=base.vae,
+        text_encoder=base.text_encoder,
+        tokenizer=base.tokenizer,
+        unet=base.unet,
+        scheduler=base.scheduler,
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    pipeline.scheduler = SCHEDULERS[settings.sampler].from_config(pipeline.scheduler.config)
+    pipeline.load_lora_weights(adapter)
+    pipeline.to(device=device, dtype=dtype)
+    pipeline.set_progress_bar_config(disable=True)
+    noise = initial_noise(base, settings, range(settings.block)).to(device=device, dtype=dtype)
+
+    def draw() -> np.ndarray:
+        drawn = pipeline(
+            prompt=[PROMPT] * settings.block,
+            negative_prompt=[NEGATIVE] * settings.block,
+            num_inference_steps=settings.steps,
+            guidance_scale=settings.guidance_scale,
+            height=settings.height,
+            width=settings.width,
+            latents=noise,
+        )
+        return np.stack([np.asarray(image) for image in drawn.images])
+
+    return draw
+
+
+def our_ways(
+    base: BaseModel,
+    adapter: Path,
+    settings: SamplerSettings,
+    interval: tuple[float, float],
+    device: torch.device,
+    dtype: torch.dtype,
+) -> dict[str, Callable[[], np.ndarray]]:
+    fuse_lora(base.unet, [(adapter / ADAPTER_FILE, 1.0)])
+    place(base, device=device, dtype=dtype)
+    prompt_states, negative_states = encode_prompts(base, [PROMPT, NEGATIVE]).split(1)
+
+    def drawing(chosen: SamplerSettings) -> Callable[[], np.ndarray]:
+        return lambda: draw_block(
+            base,
+            chosen,
+            range(chosen.block),
+            prompt_states=prompt_states,
+            negative_states=negative_states,
+            notice=print,
+        )
+
+    low, high = interval
+    return {"fused": drawing(settings), "interval": drawing(replace(settings, guidance_interval=(low, high)))}
+
+
+def measure(ways: dict[str, Callable[[], np.ndarray]], *, rounds: int) -> dict[str, list[float]]:
+    """Seconds of each way in each round, interleaved so that the machine's moods fall on all alike."""
+    seconds: dict[str, list[float]] = {way: [] for way in ways}
+    for _ in range(rounds):
+        for way, draw in ways.items():
+            started = time.perf_counter()
+            draw()  # ends in a copy to the CPU, which waits for a GPU
+            seconds[way].append(time.perf_counter() - started)
+    return seconds
+
+
+def show(seconds: dict[str, list[float]]) -> None:
+    """Medians, and the median of the ratios taken within each round."""
+    print(f"{'way':<10}{'median s':>10}{'times as fast':>15}{'range':>14}")
+    for way, values in seconds.items():
+        ratios = [stock / value for stock, value in zip(seconds["pipeline"], values, strict=True)]
+        spread = f"{min(ratios):.2f}-{max(ratios):.2f}"
+        print(f"{way:<10}{statistics.median(values):>10.2f}{statistics.median(ratios):>15.2f}{spread:>14}")
+
+
+if __name__ == "__main__":
+    main()

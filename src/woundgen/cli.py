@@ -1,0 +1,59 @@
+"""The table of verbs. Importing this file imports neither torch nor diffusers: `--help` answers at once."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+import typer
+
+from woundgen.commands.compare import compare
+from woundgen.commands.demo import demo
+from woundgen.commands.evaluate import evaluate
+from woundgen.commands.generate import generate
+from woundgen.commands.phantoms import phantoms
+from woundgen.commands.rebuild import rebuild
+from woundgen.commands.report import report
+from woundgen.commands.train import train
+from woundgen.errors import Shortfall, UserError
+
+VERBS = (demo, train, generate, evaluate, compare, report, phantoms, rebuild)
+
+app = typer.Typer(
+    help="Synthetic wound photographs from small clinical sets: train, draw, screen, measure, report.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+for verb in VERBS:
+    app.command(name=verb.__name__)(verb)
+
+
+def run(arguments: list[str]) -> int:
+    """Exit code of a command line: 0, 2 for the user's mistake, 3 for a shortfall, 128 + n after a signal."""
+    try:
+        result = app(args=arguments, prog_name="woundgen", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except Shortfall as error:
+        print(f"short: {error}", file=sys.stderr)
+        return 3
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message())
+        return 2
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        return 130
+
+
+def main() -> None:
+    # Before any import of them: no advice about torchvision, no bars of their own over our output.
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    sys.exit(run(sys.argv[1:]))

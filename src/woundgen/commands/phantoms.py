@@ -1,0 +1,32 @@
+"""woundgen phantoms"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from woundgen.commands.terminal import terminal
+
+
+def phantoms(
+    count: Annotated[int, typer.Option(min=1, help="Photographs in all.")],
+    out: Annotated[Path, typer.Option(help="Folder to write; ImageFolder with metadata.csv.")],
+    phases: Annotated[str, typer.Option(help="Letters among I, P, R.")] = "IPR",
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    size: Annotated[int, typer.Option(min=16, max=1024, help="Pixels a side.")] = 128,
+    views: Annotated[int, typer.Option(min=1, max=100, help="Photographs of each patient.")] = 1,
+) -> None:
+    """Render wound phantoms: images with known truth, as an ImageFolder.
+
+    \b
+    woundgen phantoms --count 300 --out phantoms
+    woundgen phantoms --count 200 --phases I --views 4 --seed 7 --out phantoms_I
+    """
+    from woundgen.workflows.phantoms import write_phantoms
+
+    with terminal() as voice:
+        write_phantoms(
+            out, count=count, phases=phases, seed=seed, size=size, views=views, say=voice.say, progress=voice.progress
+        )

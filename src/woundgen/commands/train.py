@@ -1,0 +1,56 @@
+"""woundgen train"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from woundgen.commands.terminal import terminal
+from woundgen.config import load_train_config
+from woundgen.errors import UserError
+
+
+def train(
+    config: Annotated[Path | None, typer.Option(help="YAML settings, such as configs/phase_I_config.yaml.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder of photographs: I/ P/ R/, or metadata.csv.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder [runs/phase_X].")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="key=value over the config; repeatable.")] = None,
+    resume: Annotated[str | None, typer.Option(help="latest | best | a checkpoint.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+) -> int:
+    """Adapt the base model to the photographs of a healing phase.
+
+    The same command again goes on where a stopped run was.
+
+    \b
+    woundgen train --config configs/phase_I_config.yaml --data photographs --dry-run
+    woundgen train --config configs/phase_I_config.yaml --data photographs --out runs/phase_I
+    woundgen train --config configs/phase_I_config.yaml --data photographs --set learning_rate=1e-4 --out runs/I_1e-4
+    woundgen train --resume latest --out runs/phase_I
+    """
+    from woundgen.workflows.resume import settings_of_run
+    from woundgen.workflows.train import train_adapter
+
+    if config is None and resume is not None:
+        settings, known_data, out = settings_of_run(out)
+        data = data or known_data
+    else:
+        settings = load_train_config(config, set_ or [])
+    source = data or (Path(settings.data) if settings.data else None)
+    if source is None:
+        raise UserError("No photographs are named.", "Give --data FOLDER, or `data:` in the config.")
+    with terminal() as voice:
+        result = train_adapter(
+            settings,
+            data=source,
+            out=out or Path("runs") / f"phase_{'_'.join(settings.phases)}",
+            resume=resume,
+            dry_run=dry_run,
+            command=["woundgen", *sys.argv[1:]],
+            say=voice.say,
+            progress=voice.progress,
+        )
+    return 0 if result is None else result.exit_code

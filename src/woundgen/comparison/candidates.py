@@ -1,0 +1,88 @@
+"""What is compared: measured sets and runs, read from their folders."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from woundgen.errors import UserError
+from woundgen.reporting.collect_set import collect_set
+from woundgen.reporting.pictures import Picture
+from woundgen.reporting.privacy import masked
+from woundgen.reporting.stored import StoredValue, read_values, require_floors
+from woundgen.rundir import EVAL_LOG, MANIFEST_JSONL, METRICS_JSON, RUN_JSON, read_json, read_jsonl
+
+SHOWN = 12  # pictures of each
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """name: unique among those compared. real: which real set it was held against; compared, never shown."""
+
+    name: str
+    real: str
+    values: tuple[StoredValue, ...]
+    pictures: tuple[Picture, ...] = ()
+
+
+def read_candidates(paths: Sequence[Path]) -> tuple[Candidate, ...]:
+    """Each path: a metrics.json, a folder that holds one, or a run's folder (its best evaluation is taken).
+
+    The first is the reference that the others are held against.
+    Raises UserError for fewer than two, and where FD, FID or KID stands without its floor.
+    """
+    if len(paths) < 2:
+        raise UserError("A comparison needs two or more results.", "Name another run, set or metrics.json.")
+    return _with_unique_names([_read(path) for path in paths])
+
+
+def _read(path: Path) -> Candidate:
+    file = path / METRICS_JSON if path.is_dir() else path
+    found = _measured(file) if file.exists() or not (path / RUN_JSON).exists() else _run(path)
+    require_floors((stored.value for stored in found.values), source=str(path))
+    return found
+
+
+def _measured(file: Path) -> Candidate:
+    content = read_json(file)
+    if not isinstance(content, dict) or "rows" not in content:
+        raise UserError(f"{file} holds no measured rows.", "Give a metrics.json of `woundgen evaluate`.")
+    name = content.get("label") or Path(str(content.get("generated", ""))).name or file.parent.name
+    values = read_values(content["rows"], source=str(file))
+    return Candidate(masked(str(name)), str(content.get("real", "")), values, _pictures(file, content))
+
+
+def _pictures(file: Path, content: Mapping[str, Any]) -> tuple[Picture, ...]:
+    """Of the measured set where it is still there, beside its metrics.json or where that says it was."""
+    for folder in (file.parent, Path(str(content.get("generated", "")))):
+        if (folder / MANIFEST_JSONL).is_file():
+            return collect_set(folder).pictures[:SHOWN]
+    return ()
+
+
+def _run(folder: Path) -> Candidate:
+    """The evaluation of the checkpoint that was kept as best, or else the last one."""
+    run, rows = read_json(folder / RUN_JSON), list(read_jsonl(folder / EVAL_LOG))
+    if not rows:
+        raise UserError(f"{folder} holds no {METRICS_JSON} and no evaluations.", "Run `woundgen evaluate` first.")
+    best = run.get("best") or {"step": rows[-1]["step"], "weights": rows[-1]["weights"]}
+    chosen = [row for row in rows if (row["step"], row["weights"]) == (best["step"], best["weights"])]
+    if not chosen:
+        raise UserError(
+            f"{folder / EVAL_LOG} has no row of the best checkpoint (step {best['step']}, {best['weights']}).",
+            "Run `woundgen evaluate` on it.",
+        )
+    real = str((run.get("data") or {}).get("digest", ""))
+    return Candidate(masked(str(run["name"])), real, read_values(chosen[-1]["metrics"], source=str(folder)))
+
+
+def _with_unique_names(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    totals, seen, named = Counter(one.name for one in candidates), Counter[str](), []
+    for one in candidates:
+        seen[one.name] += 1
+        several = totals[one.name] > 1
+        named.append(replace(one, name=f"{one.name} ({seen[one.name]})") if several else one)
+    return tuple(named)

@@ -1,0 +1,109 @@
+"""Candidates side by side: their numbers, and the paired difference of each to the first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from woundgen.comparison.candidates import Candidate
+from woundgen.comparison.paired import SplitDifference, split_difference, verdict, why_not_paired
+from woundgen.records import METRICS, MetricValue
+from woundgen.reporting.stored import CEILING, FLOOR, Kind, StoredValue, beside, kind
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One candidate's number. difference: to the reference; verdict: in words, or why there is none."""
+
+    name: str
+    stored: StoredValue
+    floor: MetricValue | None
+    ceiling: MetricValue | None
+    difference: SplitDifference | None
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class MetricComparison:
+    """One metric in one feature network; the reference is the first line where it has the number."""
+
+    kind: Kind
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """reference: name of the candidate that the others are held against."""
+
+    reference: str
+    candidates: tuple[Candidate, ...]
+    metrics: tuple[MetricComparison, ...]
+
+    def differences(self) -> list[tuple[MetricComparison, Line]]:
+        """All that were tested."""
+        return [(metric, line) for metric in self.metrics for line in metric.lines if line.difference]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "reference": self.reference,
+            "candidates": [
+                {"name": one.name, "rows": [_row_json(stored) for stored in one.values]} for one in self.candidates
+            ],
+            "differences": [
+                _difference_json(metric, line) for metric in self.metrics for line in metric.lines if line.verdict
+            ],
+        }
+
+
+def compare(candidates: Sequence[Candidate]) -> Comparison:
+    """Numbers stand side by side where metric and feature network (by digest) are the same."""
+    shown = [[s for s in one.values if s.value.label not in (FLOOR, CEILING)] for one in candidates]
+    kinds = {(kind(s.value), s.value.label): None for values in shown for s in values}
+    order = list(METRICS)
+    ordered = sorted(kinds, key=lambda k: (order.index(k[0][0]), str(k[0][1:]), k[1]))
+    metrics = [MetricComparison(one, tuple(_lines(candidates, shown, one, label))) for one, label in ordered]
+    return Comparison(candidates[0].name, tuple(candidates), tuple(metrics))
+
+
+def _lines(
+    candidates: Sequence[Candidate], shown: Sequence[Sequence[StoredValue]], one: Kind, label: str
+) -> list[Line]:
+    found = [
+        (candidate, stored)
+        for candidate, values in zip(candidates, shown, strict=True)
+        for stored in values
+        if (kind(stored.value), stored.value.label) == (one, label)
+    ]
+    reference = found[0] if found[0][0] is candidates[0] else None
+    return [_line(candidate, stored, reference) for candidate, stored in found]
+
+
+def _line(candidate: Candidate, stored: StoredValue, reference: tuple[Candidate, StoredValue] | None) -> Line:
+    values = [other.value for other in candidate.values]
+    floor, ceiling = (beside(values, label).get(kind(stored.value)) for label in (FLOOR, CEILING))
+    difference, told = None, ""
+    if reference and candidate is not reference[0]:
+        difference, told = _against(candidate, stored, *reference)
+    return Line(candidate.name, stored, floor, ceiling, difference, told)
+
+
+def _against(
+    candidate: Candidate, stored: StoredValue, other: Candidate, reference: StoredValue
+) -> tuple[SplitDifference | None, str]:
+    same = candidate.real == other.real
+    if reason := why_not_paired(reference, stored, same_real_set=same):
+        return None, f"not tested: {reason}"
+    difference = split_difference(reference.splits, stored.splits)
+    return difference, verdict(difference, metric=stored.value.metric)
+
+
+def _row_json(stored: StoredValue) -> dict[str, Any]:
+    return {**stored.value.to_json(), "version": stored.version, "splits": list(stored.splits)}
+
+
+def _difference_json(metric: MetricComparison, line: Line) -> dict[str, Any]:
+    name, network, digest = metric.kind
+    where = {"metric": name, "network": network, "digest": digest, "candidate": line.name, "verdict": line.verdict}
+    measured = asdict(line.difference) if line.difference else None
+    return {**where, "n": list(line.stored.value.n), "difference": measured}

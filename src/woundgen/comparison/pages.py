@@ -1,0 +1,152 @@
+"""A comparison as Markdown and as one HTML page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from woundgen.comparison.compare import Comparison, Line, MetricComparison
+from woundgen.comparison.paired import NO_DIFFERENCE
+from woundgen.records import METRICS
+from woundgen.reporting.charts import Chart, chart
+from woundgen.reporting.figures import Bar, Reference, intervals_figure
+from woundgen.reporting.grades import grade
+from woundgen.reporting.html import render
+from woundgen.reporting.meaning import MEANINGS
+from woundgen.reporting.metric_table import ARROWS, bounds, n_of, number, reference_cell, title
+from woundgen.reporting.tables import Table, as_html, as_markdown, escape_markdown
+
+
+@dataclass(frozen=True, slots=True)
+class MetricView:
+    """One metric's part of the page."""
+
+    heading: str
+    meaning: str
+    chart: Chart
+    table: Markup
+
+
+def comparison_markdown(comparison: Comparison, *, title: str) -> str:
+    """QUALITY_COMPARISON.md."""
+    parts = [f"# {escape_markdown(title)}", escape_markdown(introduction(comparison))]
+    parts += ["\n".join(f"- {escape_markdown(line)}" for line in findings(comparison))]
+    for metric in comparison.metrics:
+        parts += [f"## {escape_markdown(heading(metric))}", escape_markdown(MEANINGS[metric.kind[0]])]
+        parts += [as_markdown(metric_lines(metric, comparison.reference)).rstrip()]
+    return "\n\n".join(parts) + "\n"
+
+
+def comparison_page(comparison: Comparison, *, title: str) -> str:
+    """The HTML page: the same, with charts and the first images of each candidate."""
+    views = [
+        MetricView(
+            heading(metric),
+            MEANINGS[metric.kind[0]],
+            _chart(metric),
+            as_html(metric_lines(metric, comparison.reference)),
+        )
+        for metric in comparison.metrics
+    ]
+    context = {
+        "title": title,
+        "introduction": introduction(comparison),
+        "findings": findings(comparison),
+        "metrics": views,
+        "candidates": [one for one in comparison.candidates if one.pictures],
+    }
+    return render("comparison.html.j2", context)
+
+
+def introduction(comparison: Comparison) -> str:
+    others = ", ".join(f"“{one.name}”" for one in comparison.candidates[1:])
+    return (
+        f"The reference is “{comparison.reference}”; held against it: {others}. Differences are paired: both were measured on the same splits "
+        "of the same photographs at equal n, so what is luck of the photographs drops out. The interval is 5 to "
+        "95 % of the splits' differences; where it covers 0, no difference is shown."
+    )
+
+
+def findings(comparison: Comparison) -> list[str]:
+    """A line for each tested difference, and what chance alone would give."""
+    tested = comparison.differences()
+    lines = [f"{heading(metric)}: {_finding(line, comparison.reference)}" for metric, line in tested]
+    if not tested:
+        return ["No difference could be tested; the tables say why for each."]
+    by_chance = f"{len(tested)} differences were tested" if len(tested) > 1 else "One difference was tested"
+    return [*lines, f"{by_chance}. The more are tested, the more look real by chance alone."]
+
+
+def _finding(line: Line, reference: str) -> str:
+    if line.verdict == NO_DIFFERENCE:
+        return f"{NO_DIFFERENCE} between “{line.name}” and “{reference}”: {_difference(line)}."
+    return f"“{line.name}” is {line.verdict} than “{reference}”: {_difference(line)}."
+
+
+def heading(metric: MetricComparison) -> str:
+    return title(metric.lines[0].stored.value)
+
+
+def metric_lines(metric: MetricComparison, reference: str) -> Table:
+    header = (
+        "Candidate",
+        f"Value {ARROWS[METRICS[metric.kind[0]].better]}",
+        "Interval",
+        "Floor (real halves)",
+        "Ceiling (autoencoder)",
+        "n",
+        "Grade asked for",
+        "Difference to the reference",
+        "Verdict",
+    )
+    rows = tuple(
+        (
+            line.name,
+            number(line.stored.value.value),
+            bounds(line.stored.value),
+            reference_cell(line.floor, line.stored.value),
+            reference_cell(line.ceiling, line.stored.value),
+            n_of(line.stored.value),
+            grade(line.stored.value, line.floor),
+            _difference(line),
+            line.verdict or ("reference" if line.name == reference else "the reference lacks this number"),
+        )
+        for line in metric.lines
+    )
+    return Table(header, rows, _notes(metric)).without_empty_columns()
+
+
+def _difference(line: Line) -> str:
+    if line.difference is None:
+        return ""
+    mean, low, high = line.difference.mean, line.difference.low, line.difference.high
+    widest = max(abs(low), abs(high))
+    return f"{_signed(mean, widest)} ({_signed(low, widest)} to {_signed(high, widest)})"
+
+
+def _signed(x: float, like: float) -> str:
+    return ("+" if x > 0 else "") + number(x, like=like)
+
+
+def _notes(metric: MetricComparison) -> tuple[str, ...]:
+    _, network, digest = metric.kind
+    intervals = dict.fromkeys(line.stored.value.interval for line in metric.lines)
+    features = (f"Features: {network} {(digest or '')[:8]}.",) if network else ()
+    return (f"Interval of the value: {'; '.join(intervals)}.", *features)
+
+
+def _chart(metric: MetricComparison) -> Chart:
+    values = [line.stored.value for line in metric.lines]
+    bars = [Bar(line.name, v.value, v.low, v.high) for line, v in zip(metric.lines, values, strict=True)]
+    references = [
+        Reference(name, value.value, value.low, value.high)
+        for name, value in (("floor", metric.lines[0].floor), ("ceiling", metric.lines[0].ceiling))
+        if value
+    ]
+    told = ", ".join(f"{bar.name} {number(bar.value)}" for bar in bars)
+    return chart(
+        intervals_figure(heading(metric), bars, references=references),
+        alt=f"{heading(metric)}: {told}.",
+        caption="Dots: values; bars: their intervals, which do not show whether a paired difference is real.",
+    )

@@ -1,0 +1,27 @@
+"""The files of a comparison: Markdown, JSON for machines, and one HTML page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from woundgen.comparison.compare import Comparison
+from woundgen.comparison.pages import comparison_markdown, comparison_page
+from woundgen.errors import UserError
+from woundgen.rundir import QUALITY_COMPARISON, write_json, write_text
+
+COMPARISON_JSON = "quality_comparison.json"
+COMPARISON_HTML = "quality_comparison.html"
+
+
+def write_comparison(comparison: Comparison, *, out: Path, title: str = "Quality comparison") -> tuple[Path, ...]:
+    """Both texts are made before the first file is written. Raises UserError where `out` cannot be written."""
+    markdown, page = comparison_markdown(comparison, title=title), comparison_page(comparison, title=title)
+    paths = (out / QUALITY_COMPARISON, out / COMPARISON_JSON, out / COMPARISON_HTML)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        write_text(paths[0], markdown)
+        write_json(paths[1], comparison.to_json())
+        write_text(paths[2], page)
+    except OSError as error:
+        raise UserError(f"{out} cannot be written ({error.strerror}).", "Choose another --out.") from None
+    return paths

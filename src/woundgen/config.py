@@ -1,0 +1,237 @@
+"""Settings of a training run and of the quality filter: read, merged, checked. No torch.
+
+Every problem of a file is reported at once, an unknown key with the nearest valid name. A config never enters
+a class: workflows flatten it into named arguments.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from woundgen.errors import UserError
+from woundgen.records import METRICS
+
+PHASES = ("I", "P", "R")
+
+MEDICAL_PROMPTS = {
+    "I": "Medical photograph of diabetic foot ulcer in inflammatory phase, showing redness, swelling, "
+    "acute inflammation, wound edges, clinical documentation, high detail",
+    "P": "Medical photograph of diabetic foot ulcer in proliferative phase, showing granulation tissue, "
+    "wound edges, clinical documentation, high detail",
+    "R": "Medical photograph of diabetic foot ulcer in remodeling phase, showing wound contraction, "
+    "epithelialization, scar tissue, mature healing, clinical documentation, high detail",
+}
+MEDICAL_NEGATIVE = (
+    "blurry, low quality, healthy skin, cartoon, artificial, watermark, text, smooth texture, unrealistic colors"
+)
+SHORT_PROMPT = "photograph of a wound"
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TrainConfig(Strict):
+    """One adapter's run. The first block of names is the consultation's (Decision 5), kept as approved."""
+
+    # Model and resolution
+    base_model: str = "stabilityai/stable-diffusion-2-1-base"
+    resolution: int = Field(128, ge=32, le=1024, multiple_of=8)
+    training_method: Literal["lora"] = "lora"
+    # LoRA
+    lora_rank: int = Field(16, ge=1, le=1024)
+    lora_alpha: float = Field(32, gt=0)
+    lora_dropout: float = Field(0.1, ge=0, lt=1)
+    lora_target_modules: tuple[str, ...] = ("to_q", "to_k", "to_v", "to_out.0")
+    # Training
+    batch_size_per_gpu: int = Field(8, ge=1)
+    gradient_accumulation: int = Field(2, ge=1)
+    learning_rate: float = Field(1e-5, gt=0, le=1)
+    lr_scheduler: Literal["cosine", "constant", "linear"] = "cosine"
+    lr_warmup_steps: int = Field(100, ge=0)
+    max_epochs: int = Field(100, ge=1)
+    early_stopping_patience: int = Field(10, ge=0, description="evaluations without a better value; 0: never")
+    # Quality
+    inference_steps_during_training: int = Field(50, ge=1, le=1000)
+    inference_steps_production: int = Field(100, ge=1, le=1000)
+    guidance_scale: float = Field(12.0, ge=1, le=50)
+    # Data
+    train_val_split: float = Field(0.85, gt=0, lt=1)
+    data_augmentation: bool = True
+    # Checkpointing
+    save_every_n_epochs: int = Field(5, ge=1)
+    keep_last_n_checkpoints: int = Field(3, ge=1)
+    save_best_only: bool = False
+    # Several GPUs, precision, memory
+    mixed_precision: Literal["no", "fp16", "bf16"] = "fp16"
+    gradient_checkpointing: bool = True
+    use_xformers: bool = True
+
+    # What the consultation leaves open
+    phases: tuple[Literal["I", "P", "R"], ...] = ("I",)
+    data: str | None = Field(None, description="folder of photographs; --data overrides")
+    box_margin: float = Field(0.25, ge=0, le=3, description="added on each side of the wound's box, share of it")
+    seed: int = Field(0, ge=0)
+    planned_devices: int = Field(2, ge=1, description="global batch = batch_size_per_gpu x accumulation x this")
+    max_steps: int | None = Field(None, ge=1, description="overrides max_epochs")
+    prompts: Literal["medical", "short", "none", "custom"] = "medical"
+    prompt: str | None = Field(None, description="with prompts: custom")
+    negative_prompt: str | None = Field(None, description="overrides the strategy's own")
+    prompt_dropout: float = Field(0.1, ge=0, le=1)
+    augmentation_variations: int = Field(8, ge=1, le=64)
+    weight_decay: float = Field(0.01, ge=0)
+    max_gradient_norm: float = Field(1.0, gt=0)
+    min_snr_gamma: float | None = Field(None, gt=0)
+    noise_offset: float = Field(0.0, ge=0, le=1)
+    ema: bool = True
+    ema_decay: float = Field(0.9999, ge=0, lt=1)
+    ema_warmup: bool = True
+    validation_timesteps: int = Field(8, ge=1, le=100, description="fixed, stratified, per validation image")
+    evaluate_every_n_epochs: int = Field(5, ge=1)
+    sample_images: int = Field(16, ge=0, le=256, description="images of each sample grid")
+    metric_images: int = Field(0, ge=0, description="images drawn for FD at each evaluation; 0: no FD in training")
+    monitor: str = "val_loss"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    @field_validator("mixed_precision", mode="before")
+    @classmethod
+    def _yaml_no(cls, value: Any) -> Any:
+        return "no" if value is False else value  # YAML reads a bare no as false
+
+    @field_validator("monitor")
+    @classmethod
+    def _known_metric(cls, name: str) -> str:
+        allowed = ("val_loss", "fd")
+        if name not in METRICS or name not in allowed:
+            raise ValueError(f"{name!r} is not one of {', '.join(allowed)}")
+        return name
+
+    @model_validator(mode="after")
+    def _agree(self) -> TrainConfig:
+        if not self.phases:
+            raise ValueError("phases: name at least one of I, P, R")
+        if self.prompts == "custom" and not self.prompt:
+            raise ValueError("prompts: custom needs prompt")
+        if self.prompts != "custom" and self.prompt is not None:
+            raise ValueError(f"prompt is set but prompts is {self.prompts!r}; set prompts: custom")
+        if self.monitor == "fd" and self.metric_images < 2:
+            raise ValueError("monitor: fd needs metric_images of at least 2")
+        return self
+
+    @property
+    def global_batch(self) -> int:
+        return self.batch_size_per_gpu * self.gradient_accumulation * self.planned_devices
+
+
+class QualityConfig(Strict):
+    """The quality filter and the grades printed beside metrics (configs/quality_thresholds.yaml)."""
+
+    policy: Literal["calibrated", "spec", "report"] = "calibrated"
+    ssim_minimum: float = Field(0.70, ge=-1, le=1)
+    lpips_maximum: float = Field(0.30, ge=0)
+    ssim_excellent: float = Field(0.80, ge=-1, le=1)
+    lpips_excellent: float = Field(0.20, ge=0)
+    fid_good: float = Field(50.0, gt=0)
+    fid_excellent: float = Field(30.0, gt=0)
+    is_good: float = Field(2.0, gt=0)
+    is_excellent: float = Field(3.0, gt=0)
+    aggregation: Literal["max", "topk", "mean"] = "topk"
+    topk: int = Field(5, ge=1)
+    acceptance: float = Field(0.95, gt=0.5, lt=1, description="share of real photographs the calibrated rule accepts")
+    copy_quantile: float = Field(0.99, gt=0.5, lt=1, description="closeness of different patients that counts as a copy")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> QualityConfig:
+        if self.ssim_excellent < self.ssim_minimum:
+            raise ValueError("ssim_excellent is below ssim_minimum")
+        if self.lpips_excellent > self.lpips_maximum:
+            raise ValueError("lpips_excellent is above lpips_maximum")
+        if self.fid_excellent > self.fid_good:
+            raise ValueError("fid_excellent is above fid_good")
+        if self.is_excellent < self.is_good:
+            raise ValueError("is_excellent is below is_good")
+        return self
+
+
+def prompts_for(config: TrainConfig, phase: str) -> tuple[str, str]:
+    """(positive, negative) text of a phase under the config's strategy."""
+    strategies = {
+        "medical": (MEDICAL_PROMPTS[phase], MEDICAL_NEGATIVE),
+        "short": (SHORT_PROMPT, ""),
+        "none": ("", ""),
+        "custom": (config.prompt or "", ""),
+    }
+    positive, negative = strategies[config.prompts]
+    return positive, negative if config.negative_prompt is None else config.negative_prompt
+
+
+def load_train_config(path: Path | None, overrides: Sequence[str] = ()) -> TrainConfig:
+    """A YAML file with `key=value` overrides on top."""
+    return _validated(TrainConfig, _read(path) | parse_overrides(overrides), where=str(path or "--set"))
+
+
+def load_quality_config(path: Path | None) -> QualityConfig:
+    return _validated(QualityConfig, _read(path), where=str(path or "quality thresholds"))
+
+
+def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
+    """`--set key=value` pairs; a value is read as YAML (so 1e-4, true, [I, R] mean what they look like)."""
+    settings = {}
+    for override in overrides:
+        key, mark, text = override.partition("=")
+        if not mark or not key:
+            raise UserError(f"--set {override!r} is not key=value.", "Write for example --set learning_rate=1e-4")
+        settings[key.strip()] = _number_or(yaml.safe_load(text))
+    return settings
+
+
+def _read(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        content = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist.", "Name a config such as configs/phase_I_config.yaml.") from None
+    except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:
+        raise UserError(f"{path} is not readable YAML ({str(error).splitlines()[0]}).", "Mend the file.") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path} holds no settings.", "Write one `key: value` a line.")
+    return {str(key): _number_or(value) for key, value in content.items()}
+
+
+def _number_or(value: Any) -> Any:
+    """YAML 1.1 reads 1e-5 as text; read it as the number it is."""
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _validated(model: type[Model], settings: dict[str, Any], *, where: str) -> Model:
+    try:
+        return model.model_validate(settings)
+    except ValidationError as error:
+        lines = [_explain(problem, model) for problem in error.errors()]
+        raise UserError(f"{where}: " + "; ".join(lines) + ".", "Nothing was started.") from None
+
+
+def _explain(problem: Any, model: type[BaseModel]) -> str:
+    key = ".".join(map(str, problem["loc"]))
+    if problem["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(key, model.model_fields, n=1, cutoff=0.5)
+        return f"unknown key {key!r}" + (f", did you mean {near[0]!r}?" if near else "")
+    message = problem["msg"].removeprefix("Value error, ")
+    if not key:
+        return message
+    return f"{key} = {problem['input']!r}: {message[0].lower()}{message[1:]}"

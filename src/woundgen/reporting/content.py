@@ -1,0 +1,115 @@
+"""All that a report says, read from stored results and fit to be shared: no photograph, path or patient."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from woundgen.records import MetricValue
+from woundgen.reporting.pictures import Picture
+
+Facts = tuple[tuple[str, str], ...]  # (name, value) in the order shown
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The checkpoint kept as best: the metric that chose it, its value, step and weights."""
+
+    metric: str
+    value: float
+    step: int
+    weights: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What run.json says, masked. counts: photographs by phase, then by split. config, plan ...: as shown."""
+
+    name: str
+    phases: tuple[str, ...]
+    status: str
+    created: str
+    command: str
+    base: str
+    data_digest: str
+    commit: str
+    best: Best | None
+    trainable: int | None
+    total: int | None
+    counts: tuple[tuple[str, dict[str, int]], ...]
+    plan: Facts
+    warnings: tuple[str, ...]
+    config: Facts
+    versions: Facts
+    seconds: Facts
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingLog:
+    """Rows of train.jsonl as columns; a value that was not finite is NaN."""
+
+    steps: tuple[int, ...] = ()
+    losses: tuple[float, ...] = ()
+    learning_rates: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """One row of eval.jsonl. weights: "raw" or "ema"."""
+
+    step: int
+    epoch: float
+    weights: str
+    values: tuple[MetricValue, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """A few pictures with a heading, such as the six with the lowest score."""
+
+    title: str
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreMeans:
+    """Mean of one score before screening (all drawn images) and after (accepted ones)."""
+
+    score: str
+    drawn: float
+    accepted: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SetFacts:
+    """A generated set. reasons: images rejected, by reason; surplus: passed, but the set was full."""
+
+    name: str
+    drawn: int
+    accepted: int
+    surplus: int
+    screened: bool
+    reasons: tuple[tuple[str, int], ...]
+    settings: Facts
+    scores: tuple[ScoreMeans, ...]
+    pictures: tuple[Picture, ...]
+    strips: tuple[Strip, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One metrics.json: what was measured, and the numbers, floors and ceilings among them."""
+
+    label: str
+    values: tuple[MetricValue, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportContent:
+    """One run with its sets and measurements."""
+
+    run: RunFacts
+    log: TrainingLog = field(default_factory=TrainingLog)
+    evaluations: tuple[Evaluation, ...] = ()
+    samples: tuple[Picture, ...] = ()
+    sets: tuple[SetFacts, ...] = ()
+    measurements: tuple[Measurement, ...] = ()

@@ -1,0 +1,94 @@
+"""Measured numbers as a table: each with interval, n, network, floor and ceiling beside it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from woundgen.records import METRICS, MetricValue
+from woundgen.reporting.grades import grade
+from woundgen.reporting.stored import CEILING, FLOOR, beside, kind, require_floors
+from woundgen.reporting.tables import Table
+
+ARROWS = {"lower": "↓", "higher": "↑", "none": "≈"}
+_ARROW_NOTE = "↓ lower is better, ↑ higher is better, ≈ best where it is nearest to its floor."
+_FLOOR_NOTE = (
+    "Floor: the same number for one half of the real photographs against the other half, at equal n. "
+    "Ceiling: real photographs after the autoencoder, the best that a model built on it can reach."
+)
+_GRADE_NOTE = "Grades are the consultation's thresholds, printed as asked, and the word that the floor gets by them: where real "
+    "photographs miss a grade, missing it says nothing of the model."
+
+_HEADER = (
+    "Metric",
+    "Value",
+    "Interval",
+    "Floor (real halves)",
+    "Ceiling (autoencoder)",
+    "n",
+    "Features",
+    "Grade asked for",
+    "What the interval is",
+)
+
+
+def metric_table(values: Sequence[MetricValue], *, source: str) -> Table:
+    """Raises UserError, naming `source`, where FD, FID or KID has no floor among `values`."""
+    require_floors(values, source=source)
+    floors, ceilings = beside(values, FLOOR), beside(values, CEILING)
+    shown = [value for value in values if value.label not in (FLOOR, CEILING)]
+    rows = tuple(_row(value, floors.get(kind(value)), ceilings.get(kind(value))) for value in shown)
+    notes = (_ARROW_NOTE, *((_FLOOR_NOTE,) if floors or ceilings else ()))
+    graded = any(grade(value) for value in shown)
+    return Table(_HEADER, rows, (*notes, *((_GRADE_NOTE,) if graded else ()))).without_empty_columns()
+
+
+def _row(value: MetricValue, floor: MetricValue | None, ceiling: MetricValue | None) -> tuple[str, ...]:
+    return (
+        f"{title(value)} {ARROWS[METRICS[value.metric].better]}",
+        number(value.value),
+        bounds(value),
+        reference_cell(floor, value),
+        reference_cell(ceiling, value),
+        n_of(value),
+        f"{value.network} {(value.digest or '')[:8]}".strip() if value.network else "",
+        grade(value, floor),
+        value.interval,
+    )
+
+
+def title(value: MetricValue) -> str:
+    """The registry's title; a distance in features other than Inception's names them."""
+    name = METRICS[value.metric].title
+    name = name[0].upper() + name[1:]
+    if value.metric in ("fd", "kid") and value.network:
+        name += f" ({value.network})"
+    return name + (f", {value.label}" if value.label else "")
+
+
+def number(x: float, *, like: float | None = None) -> str:
+    """Three significant digits, or as many decimals as `like` has so: 12.3, 0.0410, 1234."""
+    scale = abs(x if like is None else like)
+    decimals = 0 if scale == 0 else max(0, 2 - math.floor(math.log10(scale)))
+    return f"{x:.{decimals}f}".replace("-", "−")
+
+
+def bounds(value: MetricValue) -> str:
+    """Both ends with the same decimals; "none" where there is no interval."""
+    if value.low is None or value.high is None:
+        return "none"
+    widest = max(abs(value.low), abs(value.high))
+    return f"{number(value.low, like=widest)} to {number(value.high, like=widest)}"
+
+
+def reference_cell(reference: MetricValue | None, value: MetricValue) -> str:
+    """A floor or ceiling; n is said where it is not the value's own, for then the two do not compare."""
+    if reference is None:
+        return ""
+    spread = "" if reference.low is None else f" ({bounds(reference)})"
+    return number(reference.value) + spread + ("" if reference.n == value.n else f", at n = {n_of(reference)}")
+
+
+def n_of(value: MetricValue) -> str:
+    left, right = value.n
+    return str(left) if left == right else f"{left} and {right}"

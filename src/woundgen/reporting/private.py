@@ -1,0 +1,74 @@
+"""What only report_private.html shows: real photographs beside generated images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from woundgen.reporting.html import render
+from woundgen.reporting.pictures import Picture, read_picture
+
+Source = Path | npt.NDArray[np.uint8]  # a file, or pixels [H, W, 3]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NearestPair:
+    """A generated image and the training photograph nearest to it. text: how near, in words."""
+
+    generated: Source
+    photograph: Source
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PrivateSection:
+    """Of one phase. real, generated: shown alternately, as many as both have. All pixels of one size."""
+
+    title: str
+    real: Sequence[Source] = ()
+    generated: Sequence[Source] = ()
+    pairs: Sequence[NearestPair] = ()
+
+    def photographs(self) -> tuple[Path, ...]:
+        """The files whose names must not stand in a shared page."""
+        images = (*self.real, *(pair.photograph for pair in self.pairs))
+        return tuple(image for image in images if isinstance(image, Path))
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    generated: Picture
+    photograph: Picture
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    title: str
+    mixed: tuple[tuple[str, Picture], ...]
+    pairs: tuple[_Pair, ...]
+
+
+def private_page(sections: Sequence[PrivateSection], *, title: str) -> str:
+    """The whole page. File names of photographs stand below them: the page is for those who have them."""
+    return render("report_private.html.j2", {"title": title, "sections": [_section(s) for s in sections]})
+
+
+def _section(section: PrivateSection) -> _Section:
+    mixed = chain.from_iterable(
+        (("real", _picture(real, name=True)), ("generated", _picture(generated)))
+        for real, generated in zip(section.real, section.generated, strict=False)
+    )
+    pairs = (_Pair(_picture(pair.generated), _picture(pair.photograph, name=True), pair.text) for pair in section.pairs)
+    return _Section(section.title, tuple(mixed), tuple(pairs))
+
+
+def _picture(image: Source, *, name: bool = False) -> Picture:
+    if isinstance(image, Path):
+        return read_picture(image, root=image.parent, caption=image.name if name else "")
+    return Picture(image)

@@ -1,0 +1,62 @@
+"""The files of a report. All pages are made and checked before the first is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from woundgen.errors import UserError
+from woundgen.reporting.content import ReportContent
+from woundgen.reporting.html import render
+from woundgen.reporting.markdown import training_report
+from woundgen.reporting.privacy import refuse_private
+from woundgen.reporting.private import PrivateSection, private_page
+from woundgen.reporting.run_view import run_view
+from woundgen.rundir import PRIVATE_REPORT_HTML, REPORT_HTML, write_text
+from woundgen.rundir import training_report as training_report_name
+
+
+def write_reports(
+    contents: Sequence[ReportContent],
+    *,
+    out: Path,
+    title: str,
+    private: Sequence[PrivateSection] = (),
+    secrets: Sequence[str] = (),
+) -> tuple[Path, ...]:
+    """report.html, a TRAINING_REPORT_phase_X.md for each phase, and report_private.html where `private` is given.
+
+    contents: one a run, shown in this order. secrets: patient ids, user names and the like which the shared
+    pages must not hold; paths and file names of the photographs in `private` are held back without saying.
+    Raises UserError, with nothing written, where a page would hold one, or a number lacks its floor.
+    """
+    assert contents, "a report needs a run"
+    pages = {out / REPORT_HTML: report_page(contents, title=title), **_training_reports(contents, out)}
+    names = {text for section in private for path in section.photographs() for text in (str(path), path.name)}
+    for path, page in pages.items():
+        refuse_private(page, [*secrets, *sorted(names)], name=path.name)
+    if private:
+        pages[out / PRIVATE_REPORT_HTML] = private_page(private, title=f"{title}: private part")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for path, page in pages.items():
+            write_text(path, page)
+    except OSError as error:
+        raise UserError(f"{out} cannot be written ({error.strerror}).", "Choose another --out.") from None
+    return tuple(pages)
+
+
+def report_page(contents: Sequence[ReportContent], *, title: str) -> str:
+    """The page to share."""
+    return render("report.html.j2", {"title": title, "runs": [run_view(content) for content in contents]})
+
+
+def _training_reports(contents: Sequence[ReportContent], out: Path) -> dict[Path, str]:
+    """One file a phase: runs of the same phase follow one another in it."""
+    texts: dict[Path, str] = {}
+    for content in contents:
+        path = out / training_report_name("_".join(content.run.phases))
+        texts[path] = "\n".join(
+            [texts[path], training_report(content)] if path in texts else [training_report(content)]
+        )
+    return texts

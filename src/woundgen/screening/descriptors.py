@@ -1,0 +1,56 @@
+"""What screening is told of a set of images, and which of them show the same picture twice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from woundgen.data.duplicates import near_duplicate_groups, thumbnail
+
+Array = npt.NDArray[np.floating]
+Rows = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptors:
+    """N images and their features; `mirrored` are the features of the images flipped left to right.
+
+    images [N, H, W, 3] in 0..1. pooled [N, d] of a feature network, scaled so that Euclidean distance means
+    something. perceptual [N, D]: vectors whose squared distance is the perceptual distance
+    (similarity.perceptual), or None: then no statistic of it is taken.
+    """
+
+    images: Array
+    pooled: Array
+    pooled_mirrored: Array
+    perceptual: Array | None = None
+    perceptual_mirrored: Array | None = None
+
+    def __post_init__(self) -> None:
+        assert (self.perceptual is None) == (self.perceptual_mirrored is None), "both, or neither"
+        parts = (self.pooled, self.pooled_mirrored, self.perceptual, self.perceptual_mirrored)
+        assert all(part is None or len(part) == len(self.images) for part in parts), "one row an image"
+        assert np.isfinite(self.pooled).all(), "features must be finite"
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def take(self, rows: Rows | slice) -> Descriptors:
+        return Descriptors(
+            images=self.images[rows],
+            pooled=self.pooled[rows],
+            pooled_mirrored=self.pooled_mirrored[rows],
+            perceptual=None if self.perceptual is None else self.perceptual[rows],
+            perceptual_mirrored=None if self.perceptual_mirrored is None else self.perceptual_mirrored[rows],
+        )
+
+
+def distinct_rows(images: Array) -> Rows:
+    """Rows of [N, H, W, 3] in 0..1 to keep, ascending: the first of each cluster of near duplicates.
+
+    One picture twice makes "as near as two photographs come" mean identical, and no copy is found any more.
+    """
+    small = np.stack([thumbnail(np.rint(255 * np.clip(image, 0, 1)).astype(np.uint8)) for image in images])
+    return np.unique(near_duplicate_groups(small), return_index=True)[1]

@@ -1,0 +1,158 @@
+"""The verdict on each image: the copy ceiling first, then the policy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from woundgen.errors import UserError
+from woundgen.records import Verdict
+from woundgen.screening.calibrate import Calibration, Values
+from woundgen.screening.statistics import CLOSENESS, Statistics
+
+Policy = Literal["calibrated", "spec", "report"]
+Aggregation = Literal["max", "topk", "mean"]
+
+# How each aggregation of nearness is called for SSIM and for a distance.
+SPEC_COLUMNS: dict[Aggregation, tuple[str, str]] = {
+    "max": ("ssim_max", "perceptual_min"),
+    "topk": ("ssim_topk", "perceptual_topk"),
+    "mean": ("ssim_mean", "perceptual_mean"),
+}
+
+TITLES = {
+    "ssim_mean": "mean SSIM",
+    "ssim_topk": "SSIM to the nearest",
+    "ssim_max": "best SSIM",
+    "aligned_ssim": "aligned SSIM",
+    "perceptual_mean": "mean perceptual distance",
+    "perceptual_topk": "perceptual distance to the nearest",
+    "perceptual_min": "least perceptual distance",
+    "perceptual_nearest": "perceptual distance",
+    "embedding_nearest": "feature distance",
+    "whole_L_q10": "darkest tenth",
+    "whole_L_q90": "brightest tenth",
+} | {
+    f"whole_{channel}_{name}": f"{channel}* {word}"
+    for channel in "Lab"
+    for name, word in (("mean", "mean"), ("sd", "spread"))
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What is asked of an image. The ssim_ and perceptual_ thresholds are those of `spec` and its grade."""
+
+    policy: Policy = "calibrated"
+    ssim_minimum: float = 0.70
+    perceptual_maximum: float = 0.30
+    ssim_excellent: float = 0.80
+    perceptual_excellent: float = 0.20
+    aggregation: Aggregation = "topk"
+    release_copies: bool = False
+
+
+def judge(statistics: Statistics, calibration: Calibration, rule: Rule) -> list[Verdict]:
+    """A verdict for each of N images, every statistic in its scores.
+
+    A copy is turned down under every policy unless `release_copies`; `copy` is set either way. Also recorded
+    where there is a perceptual distance: spec_pass and spec_excellent, 1 or 0. Raises UserError for `spec`
+    without one.
+    """
+    if rule.policy == "spec" and "perceptual_mean" not in statistics.columns:
+        raise UserError("policy: spec needs a perceptual distance, and there is no network for one.", "Use calibrated.")
+    copies = copy_reasons(statistics, calibration)
+    reasons = _POLICIES[rule.policy](statistics, calibration, rule)
+    scores = _scores(statistics, calibration, rule)
+    verdicts = []
+    for row in range(len(statistics)):
+        copied, reference = copies[row]
+        reason = copied if copied and not rule.release_copies else reasons[row]
+        verdicts.append(
+            Verdict(
+                accepted=not reason,
+                reason=reason,
+                scores={name: float(values[row]) for name, values in scores.items()},
+                nearest=reference,
+                copy=bool(copied),
+            )
+        )
+    return verdicts
+
+
+def copy_reasons(statistics: Statistics, calibration: Calibration) -> list[tuple[str, int]]:
+    """("", row of the reference of the best aligned SSIM) or, nearer than a ceiling, the reason and its row.
+
+    Where several ceilings are passed, in the order of CLOSENESS.
+    """
+    result = []
+    for row in range(len(statistics)):
+        found = ("", int(statistics.nearest["aligned_ssim"][row]))
+        for name, ceiling in calibration.ceilings.items():
+            value = statistics.columns[name][row]
+            if CLOSENESS[name] * value > ceiling.value:
+                bound = CLOSENESS[name] * ceiling.value
+                sign = ">" if CLOSENESS[name] > 0 else "<"
+                found = f"copy by {TITLES[name]} ({value:.3g} {sign} {bound:.3g})", int(statistics.nearest[name][row])
+                break
+        result.append(found)
+    return result
+
+
+def spec_passes(statistics: Statistics, *, minimum: float, maximum: float, aggregation: Aggregation) -> np.ndarray:
+    """bool [N]: the consultation's rule as written, both strict."""
+    ssim, perceptual = (statistics.columns[name] for name in SPEC_COLUMNS[aggregation])
+    return (ssim > minimum) & (perceptual < maximum)
+
+
+def _calibrated_reasons(statistics: Statistics, calibration: Calibration, rule: Rule) -> list[str]:
+    z = calibration.z(statistics)
+    names, deviations = list(z), np.stack(list(z.values()))
+    reasons = []
+    for row, column in enumerate(deviations.T):
+        worst = int(np.abs(column).argmax())
+        if np.abs(column[worst]) <= calibration.threshold.value:
+            reasons.append("")
+            continue
+        name, high = names[worst], column[worst] > 0
+        bound = calibration.band(name)[int(high)]
+        value = statistics.columns[name][row]
+        word, sign = ("high", ">") if high else ("low", "<")
+        reasons.append(f"{TITLES.get(name, name)} too {word} ({value:.3g} {sign} {bound:.3g})")
+    return reasons
+
+
+def _spec_reasons(statistics: Statistics, calibration: Calibration, rule: Rule) -> list[str]:
+    names = SPEC_COLUMNS[rule.aggregation]
+    reasons = []
+    for ssim, perceptual in zip(*(statistics.columns[name] for name in names), strict=True):
+        if not ssim > rule.ssim_minimum:
+            reasons.append(f"{TITLES[names[0]]} too low ({ssim:.3g} <= {rule.ssim_minimum:.3g})")
+        elif not perceptual < rule.perceptual_maximum:
+            reasons.append(f"{TITLES[names[1]]} too high ({perceptual:.3g} >= {rule.perceptual_maximum:.3g})")
+        else:
+            reasons.append("")
+    return reasons
+
+
+def _no_reasons(statistics: Statistics, calibration: Calibration, rule: Rule) -> list[str]:
+    return [""] * len(statistics)
+
+
+_POLICIES = {"calibrated": _calibrated_reasons, "spec": _spec_reasons, "report": _no_reasons}
+
+
+def _scores(statistics: Statistics, calibration: Calibration, rule: Rule) -> dict[str, Values]:
+    scores = dict(statistics.columns)
+    scores["deviation"] = np.max([np.abs(z) for z in calibration.z(statistics).values()], axis=0)
+    if "perceptual_mean" in scores:
+        grades = {
+            "spec_pass": (rule.ssim_minimum, rule.perceptual_maximum),
+            "spec_excellent": (rule.ssim_excellent, rule.perceptual_excellent),
+        }
+        for name, (minimum, maximum) in grades.items():
+            passed = spec_passes(statistics, minimum=minimum, maximum=maximum, aggregation=rule.aggregation)
+            scores[name] = passed.astype(np.float64)
+    return scores

@@ -1,0 +1,133 @@
+"""What will happen, in numbers, before anything runs: steps, rates, how far EMA follows, and what cannot work."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from woundgen.models.ema import share_of_start
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything counted in optimizer steps. rates: learning rate at named points of the run."""
+
+    images: int
+    validation_images: int
+    global_batch: int
+    micro_batch: int
+    steps: int
+    steps_per_epoch: float
+    epochs: float
+    warmup_steps: int
+    warmup_share: float
+    rates: dict[str, float]
+    ema_start_share: float | None  # of the untrained weights left in the average at the end
+    save_every: int
+    evaluate_every: int
+    warnings: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "warnings": list(self.warnings)}
+
+
+def schedule(
+    kind: str, *, peak: float, steps: int, warmup: int
+) -> Callable[[int], float]:
+    """Learning rate by step: linear warm-up to `peak`, then cosine or linear to 0, or constant."""
+
+    def rate(step: int) -> float:
+        if step < warmup:
+            return peak * (step + 1) / warmup
+        progress = min(1.0, (step - warmup) / max(1, steps - warmup))
+        if kind == "cosine":
+            return peak * 0.5 * (1 + math.cos(math.pi * progress))
+        return peak * (1 - progress) if kind == "linear" else peak
+
+    return rate
+
+
+def make_plan(
+    *,
+    images: int,
+    validation_images: int,
+    global_batch: int,
+    batch_size: int,
+    max_epochs: int,
+    max_steps: int | None,
+    learning_rate: float,
+    scheduler: str,
+    warmup: int,
+    ema_decay: float | None,
+    ema_warmup: bool,
+    save_every_epochs: int,
+    evaluate_every_epochs: int,
+    guidance_scale: float,
+    method: str,
+) -> Plan:
+    """Turn epochs into steps once; every photograph is seen equally often and no batch is dropped."""
+    per_epoch = images / global_batch
+    steps = max_steps or max(1, math.ceil(max_epochs * per_epoch))
+    rate = schedule(scheduler, peak=learning_rate, steps=steps, warmup=warmup)
+    start_share = None
+    if ema_decay is not None:
+        start_share = share_of_start(steps, decay=ema_decay, warmup=ema_warmup)
+    plan = Plan(
+        images=images,
+        validation_images=validation_images,
+        global_batch=global_batch,
+        micro_batch=min(batch_size, global_batch),
+        steps=steps,
+        steps_per_epoch=per_epoch,
+        epochs=steps / per_epoch,
+        warmup_steps=warmup,
+        warmup_share=min(1.0, warmup / steps),
+        rates={name: rate(int(share * (steps - 1))) for name, share in _POINTS.items()},
+        ema_start_share=start_share,
+        save_every=max(1, round(save_every_epochs * per_epoch)),
+        evaluate_every=max(1, round(evaluate_every_epochs * per_epoch)),
+        warnings=(),
+    )
+    warnings = _warnings(
+        plan, learning_rate=learning_rate, guidance=guidance_scale, decay=ema_decay, warmed=ema_warmup, method=method
+    )
+    return Plan(**{**_fields(plan), "warnings": tuple(warnings)})
+
+
+_POINTS = {"start": 0.0, "quarter": 0.25, "half": 0.5, "end": 1.0}
+
+
+def _fields(plan: Plan) -> dict[str, Any]:
+    return {name: getattr(plan, name) for name in plan.__dataclass_fields__}
+
+
+def _warnings(
+    plan: Plan, *, learning_rate: float, guidance: float, decay: float | None, warmed: bool, method: str
+) -> list[str]:
+    found = []
+    if method == "lora" and learning_rate < 5e-5 and plan.steps < 5000:
+        found.append(
+            f"learning_rate {learning_rate:g} with LoRA over {plan.steps} steps barely moves the model; "
+            "1e-4 to 1e-3 is usual (docs/results.md has the sweep)"
+        )
+    if plan.warmup_share > 0.1:
+        found.append(
+            f"lr_warmup_steps {plan.warmup_steps} is {plan.warmup_share:.0%} of the run; "
+            f"set lr_warmup_steps to {max(1, plan.steps // 20)}"
+        )
+    if plan.ema_start_share is not None and plan.ema_start_share > 0.1:
+        found.append(
+            f"at the end EMA still holds {plan.ema_start_share:.0%} of the untrained weights; "
+            + ("set ema_warmup: true" if not warmed else f"lower ema_decay to {1 - 10 / max(plan.steps, 20):.3f}")
+        )
+    if decay is not None and warmed and plan.steps * (1 - decay) < 0.2 and (1 + plan.steps) / (10 + plan.steps) < decay:
+        found.append(
+            f"ema_decay {decay:g} is never reached in {plan.steps} steps: the warm-up sets the average's length"
+        )
+    if guidance > 7:
+        found.append(f"guidance_scale {guidance:g} draws the prompt rather than the data; compare with 1.5 to 3")
+    if plan.steps < 50:
+        found.append(f"only {plan.steps} optimizer steps; lower planned_devices or gradient_accumulation")
+    return found

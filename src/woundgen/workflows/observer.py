@@ -1,0 +1,327 @@
+"""What happens beside the training steps: logs, evaluations, sample grids, checkpoints, stopping."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from woundgen.config import TrainConfig, prompts_for
+from woundgen.errors import UserError
+from woundgen.features.embedded import NAME
+from woundgen.metrics.rows import Network
+from woundgen.metrics.table import measure_sets
+from woundgen.models.adapter import LoraSettings, save_lora
+from woundgen.models.base import BaseModel
+from woundgen.models.flat import FlatParameters
+from woundgen.models.pixels import encode_images
+from woundgen.records import METRICS, MetricValue
+from woundgen.rundir import BEST, CHECKPOINTS, LATEST, SAMPLES, STATE_TENSORS, checkpoint_name
+from woundgen.training.checkpoint import Checkpoint, pointer, prune, set_pointer, write_checkpoint
+from woundgen.training.interrupt import StopRequest
+from woundgen.training.log import RunLog
+from woundgen.training.loop import LoopState, StepReport
+from woundgen.training.plan import Plan
+from woundgen.training.state import counters, pack
+from woundgen.training.validation import EarlyStopping, ValidationGrid, build_grid, per_image_loss
+from woundgen.workflows.draw import draw_images
+from woundgen.workflows.measure import pooled_features
+from woundgen.workflows.photographs import PhotoSet
+from woundgen.workflows.setup import PromptTable, feature_network
+
+Say = Callable[[str], None]
+Progress = Callable[[int, int, str], None]
+SAMPLE_SEED_OFFSET = 77_000  # apart from the training seed, so that a grid does not show memorised noise
+FEWEST_FOR_FD = 16
+VALIDATION_BATCH = 16
+
+
+@dataclass(slots=True)
+class Observer:
+    """Called after every step; holds what must survive a resume in `to_json`."""
+
+    config: TrainConfig
+    plan: Plan
+    base: BaseModel
+    trainable: FlatParameters
+    optimizer: torch.optim.Optimizer
+    state: LoopState
+    log: RunLog
+    folder: Path
+    stop: StopRequest
+    say: Say
+    progress: Progress
+    grid: ValidationGrid
+    validation_prompts: PromptTable
+    reference: NDArray[np.uint8]  # photographs that FD is measured against
+    stopping: EarlyStopping
+    best: dict[str, Any] | None = None
+    last_losses: list[float] = field(default_factory=list)
+
+    @classmethod
+    def create(
+        cls,
+        *,
+        config: TrainConfig,
+        plan: Plan,
+        photos: PhotoSet,
+        base: BaseModel,
+        trainable: FlatParameters,
+        optimizer: torch.optim.Optimizer,
+        state: LoopState,
+        log: RunLog,
+        folder: Path,
+        stop: StopRequest,
+        say: Say,
+        progress: Progress,
+        resumed: Checkpoint | None,
+    ) -> Observer:
+        rows = photos.rows("validation")
+        mean, _ = encode_images(base.vae, photos.images[rows])
+        saved = resumed.state["observer"] if resumed is not None else {}
+        return cls(
+            config=config,
+            plan=plan,
+            base=base,
+            trainable=trainable,
+            optimizer=optimizer,
+            state=state,
+            log=log,
+            folder=folder,
+            stop=stop,
+            say=say,
+            progress=progress,
+            grid=build_grid(
+                mean * base.latent_scale,
+                alphas_cumprod=base.alphas_cumprod,
+                prediction=base.prediction,
+                timesteps=config.validation_timesteps,
+                seed=config.seed,
+            ),
+            validation_prompts=PromptTable(base, [prompts_for(config, photos.photos[row].phase)[0] for row in rows]),
+            reference=_reference(photos, config),
+            stopping=EarlyStopping(
+                patience=config.early_stopping_patience,
+                best=saved.get("stopping_best"),
+                waited=saved.get("stopping_waited", 0),
+            ),
+            best=saved.get("best"),
+        )
+
+    def after_step(self, report: StepReport) -> bool:
+        """Log; evaluate and save when due. True ends the run."""
+        self.log.train(
+            {
+                "step": report.step,
+                "epoch": round(report.epoch, 4),
+                "loss": report.loss,
+                "gradient_norm": report.gradient_norm,
+                "learning_rate": report.learning_rate,
+            }
+        )
+        self.progress(report.step, self.plan.steps, f"loss {report.loss:.4f}")
+        last = report.step == self.plan.steps
+        better = exhausted = False
+        if last or report.step % self.plan.evaluate_every == 0:
+            better = self._evaluate(report)
+            exhausted = self.stopping.exhausted and not last
+        interrupted = self.stop.received is not None
+        periodic = report.step % self.plan.save_every == 0 and not self.config.save_best_only
+        if last or better or exhausted or interrupted or periodic:
+            self._save(report, best=better)
+        if exhausted:
+            self.say(f"no better validation loss in {self.stopping.patience} evaluations: stopping early")
+        return exhausted or interrupted
+
+    def finish(self) -> None:
+        if self.best is not None:
+            self.say(f"best {self.best['metric']} {self.best['value']:.4f} at step {self.best['step']}")
+
+    def best_record(self) -> dict[str, Any] | None:
+        return self.best
+
+    def _evaluate(self, report: StepReport) -> bool:
+        """Measure raw and EMA weights; True where the monitored one is the best so far."""
+        candidate = "raw"
+        values: dict[str, list[MetricValue]] = {}
+        for weights, vector in self._weights().items():
+            candidate = weights  # EMA comes last, where there is one
+            with using(self.trainable, vector, self.base):
+                values[weights] = self._measure(report, weights)
+            self.log.evaluation(
+                {
+                    "step": report.step,
+                    "epoch": round(report.epoch, 4),
+                    "weights": weights,
+                    "metrics": [value.to_json() for value in values[weights]],
+                }
+            )
+        monitored = next(v for v in values[candidate] if v.metric == self.config.monitor and not v.label)
+        clearly_better = self.stopping.update(self.last_losses)
+        told = ", ".join(f"{v.metric} {v.value:.4f}" for v in values[candidate] if not v.label)
+        self.say(f"step {report.step}: {told} ({candidate})")
+        better = self._beats(monitored.value) and (self.config.monitor != "val_loss" or clearly_better)
+        if better:
+            self.best = {
+                "metric": self.config.monitor,
+                "value": monitored.value,
+                "step": report.step,
+                "weights": candidate,
+                "checkpoint": self._name(report),
+            }
+        return better
+
+    def _beats(self, value: float) -> bool:
+        if self.best is None:
+            return True
+        lower_is_better = METRICS[self.config.monitor].better == "lower"
+        return value < self.best["value"] if lower_is_better else value > self.best["value"]
+
+    def _measure(self, report: StepReport, weights: str) -> list[MetricValue]:
+        contexts = self.validation_prompts
+        losses = per_image_loss(
+            self.base.unet, self.grid, lambda rows: contexts(rows.tolist(), [False] * len(rows)), batch=VALIDATION_BATCH
+        )
+        self.last_losses = losses.tolist()
+        values = [_loss_value(losses)]
+        wanted = max(self.config.sample_images, self.config.metric_images)
+        if wanted:
+            drawn = self._draw(wanted)
+            self._write_grid(drawn[: self.config.sample_images], report, weights)
+            if self.config.metric_images:
+                network, digest = feature_network()
+                values += measure_sets(
+                    pooled_features(network, drawn[: self.config.metric_images]),
+                    pooled_features(network, self.reference),
+                    network=Network(NAME, digest),
+                    neighbours=False,
+                )
+        return values
+
+    def _draw(self, count: int) -> NDArray[np.uint8]:
+        """The same seeds at every evaluation."""
+        positive, negative = prompts_for(self.config, self.config.phases[0])
+        return draw_images(
+            self.base,
+            count=count,
+            prompt=positive,
+            negative_prompt=negative,
+            guidance_scale=self.config.guidance_scale,
+            steps=self.config.inference_steps_during_training,
+            seed=self.config.seed + SAMPLE_SEED_OFFSET,
+            size=self.config.resolution,
+        )
+
+    def _write_grid(self, images: NDArray[np.uint8], report: StepReport, weights: str) -> None:
+        if len(images):
+            columns = math.ceil(math.sqrt(len(images)))
+            folder = self.folder / SAMPLES
+            folder.mkdir(exist_ok=True)
+            Image.fromarray(tile(images, columns)).save(folder / f"step_{report.step:06d}_{weights}.png")
+
+    def _weights(self) -> dict[str, Tensor]:
+        vectors = {"raw": self.trainable.values.detach().clone()}
+        if self.state.average is not None:
+            vectors["ema"] = self.state.average
+        return vectors
+
+    def _name(self, report: StepReport) -> str:
+        return checkpoint_name(int(report.epoch), report.step)
+
+    def _save(self, report: StepReport, *, best: bool) -> None:
+        root, name = self.folder / CHECKPOINTS, self._name(report)
+        write_checkpoint(
+            root,
+            name,
+            state=counters(self.state) | {"epoch": report.epoch, "observer": self._to_json()},
+            tensors=pack(self.trainable, self.optimizer, self.state),
+            export=self._export,
+        )
+        set_pointer(root, LATEST, name)
+        if best:
+            set_pointer(root, BEST, name)
+        protected = [kept for kept in (pointer(root, BEST),) if kept]
+        prune(root, keep_last=self.config.keep_last_n_checkpoints, protect=protected, trim=[STATE_TENSORS])
+
+    def _export(self, folder: Path) -> None:
+        """raw/ and ema/, each an adapter that diffusers opens."""
+        settings = LoraSettings(
+            rank=self.config.lora_rank,
+            alpha=self.config.lora_alpha,
+            dropout=self.config.lora_dropout,
+            targets=self.config.lora_target_modules,
+        )
+        positive, negative = prompts_for(self.config, self.config.phases[0])
+        notes = {
+            "base": self.base.name,
+            "base_digest": self.base.digest,
+            "phase": ",".join(self.config.phases),
+            "prompt": positive,
+            "negative_prompt": negative,
+        }
+        for weights, vector in self._weights().items():
+            target = folder / weights
+            target.mkdir()
+            save_lora(target, self.base.unet, self.trainable.split(vector.cpu()), settings, notes)
+
+    def _to_json(self) -> dict[str, Any]:
+        return {
+            "best": self.best,
+            "stopping_best": self.stopping.best,
+            "stopping_waited": self.stopping.waited,
+        }
+
+
+@contextmanager
+def using(trainable: FlatParameters, vector: Tensor, base: BaseModel) -> Iterator[None]:
+    """Run with `vector` in place of the trained values, in evaluation mode; both are put back afterwards."""
+    kept = trainable.values.detach().clone()
+    trainable.load(vector)
+    base.unet.eval()
+    try:
+        yield
+    finally:
+        trainable.load(kept)
+        base.unet.train()
+
+
+def tile(images: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
+    """[N, H, W, 3] -> one picture, row by row, white where images run out."""
+    rows = math.ceil(len(images) / columns)
+    height, width = images.shape[1:3]
+    sheet = np.full((rows * height, columns * width, 3), 255, np.uint8)
+    for number, image in enumerate(images):
+        y, x = divmod(number, columns)
+        sheet[y * height : (y + 1) * height, x * width : (x + 1) * width] = image
+    return sheet
+
+
+def _loss_value(losses: Tensor) -> MetricValue:
+    """Mean over validation images with its 95 % interval (images are the units)."""
+    n, mean = len(losses), losses.mean().item()
+    if n < 2:
+        return MetricValue("val_loss", mean, None, None, "none: one validation image", (n, n))
+    half = 1.96 * losses.std().item() / math.sqrt(n)
+    return MetricValue("val_loss", mean, mean - half, mean + half, "95 %, normal, over images", (n, n))
+
+
+def _reference(photos: PhotoSet, config: TrainConfig) -> NDArray[np.uint8]:
+    """Held-out photographs where there are enough, else those trained on."""
+    held_out = photos.images[photos.rows("validation")]
+    chosen = held_out if len(held_out) >= FEWEST_FOR_FD else photos.images[photos.rows("train")]
+    if config.metric_images and min(len(chosen), config.metric_images) < FEWEST_FOR_FD:
+        raise UserError(
+            f"metric_images = {config.metric_images}: FD in training needs at least {FEWEST_FOR_FD} images and "
+            f"photographs; there are {len(chosen)} photographs.",
+            "Set metric_images: 0, or add photographs.",
+        )
+    return chosen

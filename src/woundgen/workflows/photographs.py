@@ -1,0 +1,73 @@
+"""From a folder of photographs to prepared pixels with sides of the split."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from woundgen.data.prepare import prepare_all
+from woundgen.data.sources import find_photos
+from woundgen.data.split import CLUSTER, split_photos
+from woundgen.records import Photo
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoSet:
+    """photos[i] was prepared as images[i], uint8 [N, R, R, 3]. digest: of pixels, phases and sides."""
+
+    photos: list[Photo]
+    images: NDArray[np.uint8]
+    digest: str
+
+    def rows(self, side: str) -> list[int]:
+        return [row for row, photo in enumerate(self.photos) if photo.split == side]
+
+    def groups(self, rows: Sequence[int]) -> list[str]:
+        return [self.photos[row].group or "" for row in rows]
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Photographs by phase and side."""
+        table: dict[str, dict[str, int]] = {}
+        for photo in self.photos:
+            sides = table.setdefault(photo.phase, {"train": 0, "validation": 0, "holdout": 0})
+            sides[photo.split or "train"] += 1
+        return table
+
+    @property
+    def grouping(self) -> str:
+        """What stood for a patient in the split."""
+        known = any(photo.group and not photo.group.startswith(CLUSTER) for photo in self.photos)
+        return "patients" if known else "near-duplicate clusters"
+
+
+def gather(
+    root: Path,
+    *,
+    phases: Sequence[str],
+    resolution: int,
+    margin: float,
+    train_share: float,
+    seed: int,
+    cache: Path | None,
+    progress: Callable[[int, int], None] | None,
+) -> PhotoSet:
+    """Find, split and prepare. The folder is only read; every problem of it is a UserError."""
+    photos = split_photos(find_photos(root, phases=phases), train_share=train_share, seed=seed, roots=[root])
+    images = prepare_all(
+        photos, resolution=resolution, margin=margin, roots=[root], cache_dir=cache, progress=progress
+    )
+    return PhotoSet(photos=photos, images=images, digest=_digest(photos, images))
+
+
+def _digest(photos: Sequence[Photo], images: NDArray[np.uint8]) -> str:
+    """Over what training depends on: pixels, phase and side of each photograph, in order."""
+    state = hashlib.sha256()
+    for photo, image in zip(photos, images, strict=True):
+        state.update(f"{photo.phase}/{photo.split}/".encode())
+        state.update(image.tobytes())
+    return state.hexdigest()

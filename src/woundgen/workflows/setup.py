@@ -1,0 +1,90 @@
+"""Pieces several jobs build in the same way: devices, prompt tables, encoded photographs, digests."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from woundgen.data.augment import variations
+from woundgen.errors import UserError
+from woundgen.features.embedded import FeatureNetwork, load_feature_network
+from woundgen.models.base import BaseModel, encode_prompts
+from woundgen.models.pixels import encode_images
+from woundgen.training.latents import Latents
+
+EMBEDDED_FEATURES = Path(__file__).parent.parent / "features" / "embedded.safetensors"
+Say = Callable[[str], None]
+
+
+def choose_device(name: str) -> torch.device:
+    """auto takes the GPU where torch can use one."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("device: cuda, but torch sees no usable GPU.", "Use device: auto or cpu.")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def choose_precision(mixed: str, device: torch.device, notice: Say) -> str:
+    """fp32 | bf16 | fp16 for what the config asks and the machine has."""
+    if mixed == "no":
+        return "fp32"
+    if device.type == "cpu":
+        notice(f"mixed_precision {mixed}: no GPU here, fp32 is used")
+        return "fp32"
+    return mixed
+
+
+def feature_network() -> tuple[FeatureNetwork, str]:
+    """The embedded feature network and its digest."""
+    return load_feature_network(EMBEDDED_FEATURES)
+
+
+class PromptTable:
+    """Text states computed once. Calling it with (rows, dropped) gives [N, 77, D] for the loop."""
+
+    def __init__(self, base: BaseModel, prompts: Sequence[str]) -> None:
+        """prompts: one for each photograph; the empty prompt stands for a dropped one."""
+        texts = list(dict.fromkeys([*prompts, ""]))
+        self.states = encode_prompts(base, texts)
+        self.index = torch.tensor([texts.index(prompt) for prompt in prompts])
+        self.empty = texts.index("")
+
+    def __call__(self, rows: Sequence[int], dropped: Sequence[bool]) -> Tensor:
+        index = self.index[torch.as_tensor(rows)].clone()
+        index[torch.as_tensor(dropped)] = self.empty
+        return self.states[index.to(self.states.device)]
+
+
+def encode_variations(base: BaseModel, images: NDArray[np.uint8], *, count: int, seed: int, say: Say) -> Latents:
+    """Latents of `count` variations of each photograph (1: the photographs alone)."""
+    say(f"encoding {len(images)} photographs in {count} variations")
+    varied = variations(images, count=count, seed=seed).reshape(-1, *images.shape[1:])
+    mean, deviation = encode_images(base.vae, varied)
+    shape = (len(images), count, *mean.shape[1:])
+    return Latents(mean=mean.view(shape), deviation=deviation.view(shape), scale=base.latent_scale)
+
+
+def versions() -> dict[str, str]:
+    names = ("woundgen", "torch", "diffusers", "transformers", "peft", "safetensors", "numpy")
+    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in names}
+
+
+def git_state(folder: Path) -> dict[str, object]:
+    """Commit and whether the tree was changed; empty where the code is not a checkout."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(folder), *words], capture_output=True, text=True, check=True, timeout=10
+        ).stdout.strip()
+
+    try:
+        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))}
+    except (OSError, subprocess.SubprocessError):
+        return {}
