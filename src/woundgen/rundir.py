@@ -113,7 +113,8 @@ def claim_output(folder: Path, *, identity: str, what: str) -> bool:
     marker = folder / ".woundgen.json"
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} exists and is not a folder.", "Choose another --out.")
-    if folder.is_dir() and any(folder.iterdir()):
+    # A kill between making the folder and naming it ours leaves a hidden temporary file: still ours to take.
+    if folder.is_dir() and any(not path.name.endswith(".tmp") for path in folder.iterdir()):
         if marker.exists() and read_json(marker).get("identity") == identity:
             return True
         raise UserError(

@@ -62,9 +62,10 @@ def comparison_page(comparison: Comparison, *, title: str) -> str:
 def introduction(comparison: Comparison) -> str:
     others = ", ".join(f"“{one.name}”" for one in comparison.candidates[1:])
     return (
-        f"The reference is “{comparison.reference}”; held against it: {others}. Differences are paired: both were measured on the same splits "
-        "of the same photographs at equal n, so what is luck of the photographs drops out. The interval is 5 to "
-        "95 % of the splits' differences; where it covers 0, no difference is shown."
+        f"The reference is “{comparison.reference}”; held against it: {others}. "
+        "Differences are paired: both were measured on the same splits of the same photographs at equal n, so "
+        "the luck of the photographs drops out. The interval is 5 to 95 % of the splits' differences; where it "
+        "covers 0, no difference is shown."
     )
 
 

@@ -74,4 +74,6 @@ def build_scheduler() -> DDPMScheduler:
         beta_schedule="scaled_linear",
         prediction_type="v_prediction",
         clip_sample=False,
+        steps_offset=1,
+        timestep_spacing="trailing",  # sampling starts at the last timestep, where training's noise ends
     )

@@ -16,8 +16,10 @@ _FLOOR_NOTE = (
     "Floor: the same number for one half of the real photographs against the other half, at equal n. "
     "Ceiling: real photographs after the autoencoder, the best that a model built on it can reach."
 )
-_GRADE_NOTE = "Grades are the consultation's thresholds, printed as asked, and the word that the floor gets by them: where real "
+_GRADE_NOTE = (
+    "Grades are the consultation's thresholds, printed as asked, and beside them what the floor gets: where real "
     "photographs miss a grade, missing it says nothing of the model."
+)
 
 _HEADER = (
     "Metric",

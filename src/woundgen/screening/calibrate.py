@@ -2,12 +2,13 @@
 
 Separate 1-99 % bands on eight statistics accept only 73-78 % of real photographs at n = 85. One score, the
 largest deviation of any statistic, needs one threshold, and its order statistic keeps the promised share.
+The copy ceiling is made the same way of the statistics of closeness, of which only nearness counts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -32,10 +33,18 @@ class Usual:
     median: float
     scale: float
 
+    def z(self, name: str, values: Values) -> Values:
+        return (on_scale(name, values) - self.median) / self.scale
+
+    def at(self, name: str, z: float) -> float:
+        """The value, in the statistic's unit, at a deviation."""
+        value = self.median + z * self.scale
+        return float(np.exp(value)) if name in LOGARITHMIC else value
+
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """usual: each judged statistic. threshold: of max |z|. ceilings: of each closeness, larger being nearer.
+    """usual: each judged statistic and each closeness. threshold: of max |z|. copy_threshold: of max closeness z.
 
     k: how many nearest the `topk` statistics averaged; images are to be measured with the same.
     """
@@ -46,28 +55,36 @@ class Calibration:
     k: int
     acceptance: float
     copy_quantile: float
+    judged: tuple[str, ...]
+    closeness: tuple[str, ...]
     usual: Mapping[str, Usual]
     threshold: ConformalBound
-    ceilings: Mapping[str, ConformalBound]
+    copy_threshold: ConformalBound
 
-    def z(self, statistics: Statistics) -> dict[str, Values]:
-        """[N] deviations of each judged statistic from the references, in robust standard deviations."""
-        return {
-            name: (on_scale(name, statistics.columns[name]) - usual.median) / usual.scale
-            for name, usual in self.usual.items()
-        }
+    def deviations(self, statistics: Statistics) -> Values:
+        """[judged, N] from the references, in robust standard deviations."""
+        return np.stack([self.usual[name].z(name, statistics.columns[name]) for name in self.judged])
+
+    def nearness(self, statistics: Statistics) -> Values:
+        """[closeness, N] in robust standard deviations nearer than references of different patients usually are."""
+        return np.stack(
+            [CLOSENESS[name] * self.usual[name].z(name, statistics.columns[name]) for name in self.closeness]
+        )
 
     def band(self, name: str) -> tuple[float, float]:
-        """The values of a statistic that the joint rule lets through, in the statistic's own unit."""
-        usual = self.usual[name]
-        ends = usual.median + usual.scale * self.threshold.value * np.array([-1.0, 1.0])
-        low, high = np.exp(ends) if name in LOGARITHMIC else ends
-        return float(low), float(high)
+        """The values of a judged statistic that the joint rule lets through, in the statistic's own unit."""
+        return self.usual[name].at(name, -self.threshold.value), self.usual[name].at(name, self.threshold.value)
+
+    def ceiling(self, name: str) -> float:
+        """The value of a closeness beyond which an image is a copy, in its own unit."""
+        return self.usual[name].at(name, CLOSENESS[name] * self.copy_threshold.value)
 
     def statements(self) -> list[str]:
         """For people: what each threshold is worth at this n."""
-        lines = [f"joint rule: {self.threshold.statement()}"]
-        lines += [f"copy ceiling, {name}: {bound.statement()}" for name, bound in self.ceilings.items()]
+        lines = [
+            f"joint rule: {self.threshold.statement()}",
+            f"copy ceiling: {self.copy_threshold.statement()}",
+        ]
         if self.groups < self.n:
             lines.append(
                 f"{self.n} photographs are of {self.groups} patients: those of one patient are alike, so the "
@@ -76,14 +93,7 @@ class Calibration:
         return lines
 
     def to_json(self) -> dict[str, Any]:
-        plain = {name: getattr(self, name) for name in _PLAIN}
-        return {
-            "format": FORMAT,
-            **plain,
-            "usual": {name: {"median": one.median, "scale": one.scale} for name, one in self.usual.items()},
-            "threshold": self.threshold.to_json(),
-            "ceilings": {name: bound.to_json() for name, bound in self.ceilings.items()},
-        }
+        return {"format": FORMAT, **asdict(self)}
 
     @staticmethod
     def from_json(stored: Mapping[str, Any]) -> Calibration:
@@ -91,17 +101,19 @@ class Calibration:
         try:
             if stored["format"] != FORMAT:
                 raise ValueError(f"format {stored['format']}")
+            plain = {name: value for name, value in stored.items() if name != "format"}
             return Calibration(
-                **{name: stored[name] for name in _PLAIN},
-                usual={name: Usual(**one) for name, one in stored["usual"].items()},
-                threshold=ConformalBound.from_json(stored["threshold"]),
-                ceilings={name: ConformalBound.from_json(one) for name, one in stored["ceilings"].items()},
+                **plain
+                | {
+                    "judged": tuple(stored["judged"]),
+                    "closeness": tuple(stored["closeness"]),
+                    "usual": {name: Usual(**one) for name, one in stored["usual"].items()},
+                    "threshold": ConformalBound(**stored["threshold"]),
+                    "copy_threshold": ConformalBound(**stored["copy_threshold"]),
+                }
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(f"The stored calibration is not readable ({error}).", "Run calibrate again.") from None
-
-
-_PLAIN = ("n", "groups", "duplicates", "k", "acceptance", "copy_quantile")
 
 
 def calibrate(
@@ -116,17 +128,20 @@ def calibrate(
     """From statistics of n distinct references against each other (measure.measure_references).
 
     groups [n]: patient of each. acceptance: share of real photographs the joint rule is to let through.
-    copy_quantile: share of real photographs that no ceiling is to call a copy, all ceilings together (each
-    gets an equal part of the rest: Bonferroni). duplicates: left out before, recorded only.
-    Raises UserError for fewer than 10 references.
+    copy_quantile: share of real photographs that the copy ceiling is not to call copies. duplicates: left out
+    before, recorded only. Raises UserError for fewer than 10 references.
     """
     n = len(statistics)
     if n < FEWEST:
         raise UserError(f"{n} reference photographs are too few to calibrate.", f"Give {FEWEST} or more.")
     codes = group_codes(groups, n)
-    names = statistics.judged()
-    scores = np.max([_left_out_z(on_scale(name, statistics.columns[name]), codes) for name in names], axis=0)
-    each = 1 - (1 - copy_quantile) / len(statistics.closeness())
+    judged, closeness = statistics.judged(), statistics.closeness()
+    names = tuple(dict.fromkeys((*judged, *closeness)))
+    columns = np.stack([on_scale(name, statistics.columns[name]) for name in names])
+    z = dict(zip(names, _left_out_z(columns, codes), strict=True))
+    deviation = np.max([np.abs(z[name]) for name in judged], axis=0)
+    nearness = np.max([CLOSENESS[name] * z[name] for name in closeness], axis=0)
+    middle, spread = _middle_and_spread(columns)
     return Calibration(
         n=n,
         groups=len(np.unique(codes)),
@@ -134,12 +149,11 @@ def calibrate(
         k=k,
         acceptance=acceptance,
         copy_quantile=copy_quantile,
-        usual={name: _usual(on_scale(name, statistics.columns[name])) for name in names},
-        threshold=conformal_bound(scores, level=acceptance),
-        ceilings={
-            name: conformal_bound(CLOSENESS[name] * statistics.columns[name], level=each)
-            for name in statistics.closeness()
-        },
+        judged=judged,
+        closeness=closeness,
+        usual={name: Usual(float(middle[at]), float(spread[at])) for at, name in enumerate(names)},
+        threshold=conformal_bound(deviation, level=acceptance),
+        copy_threshold=conformal_bound(nearness, level=copy_quantile),
     )
 
 
@@ -148,17 +162,18 @@ def on_scale(name: str, values: Values) -> Values:
     return np.log(np.maximum(values, TINY)) if name in LOGARITHMIC else values
 
 
-def _usual(values: Values) -> Usual:
-    median = float(np.median(values))
-    spread = MAD_TO_SD * float(np.median(np.abs(values - median)))
-    return Usual(median, max(spread, 1e-6 * max(1.0, abs(median))))  # all alike: any other value is unusual
+def _middle_and_spread(columns: Values) -> tuple[Values, Values]:
+    """Median and MAD, as a standard deviation, of each row of [S, n]."""
+    middle = np.median(columns, axis=1)
+    spread = MAD_TO_SD * np.median(np.abs(columns - middle[:, None]), axis=1)
+    return middle, np.maximum(spread, 1e-6 * np.maximum(1.0, np.abs(middle)))  # all alike: any other is unusual
 
 
-def _left_out_z(values: Values, codes: npt.NDArray[np.intp]) -> Values:
-    """[n] absolute deviation of each from the values of other groups."""
-    result = np.empty(len(values))
+def _left_out_z(columns: Values, codes: npt.NDArray[np.intp]) -> Values:
+    """[S, n] deviation of each value from those of other groups."""
+    result = np.empty_like(columns)
     for code in np.unique(codes):
         own = codes == code
-        usual = _usual(values[~own])
-        result[own] = np.abs(values[own] - usual.median) / usual.scale
+        middle, spread = _middle_and_spread(columns[:, ~own])
+        result[:, own] = (columns[:, own] - middle[:, None]) / spread[:, None]
     return result

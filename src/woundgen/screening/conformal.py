@@ -7,9 +7,7 @@ at least (Vovk, Gammerman & Shafer 2005). No distribution is assumed.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -54,13 +52,6 @@ class ConformalBound:
             f"the largest of {self.n}, which promises {self.promised:.1%}, not the {self.asked:.1%} asked for "
             f"(that takes {needed}); {sure}"
         )
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @staticmethod
-    def from_json(stored: Mapping[str, Any]) -> ConformalBound:
-        return ConformalBound(**stored)
 
 
 def conformal_bound(scores: npt.NDArray[np.floating], *, level: float) -> ConformalBound:

@@ -26,7 +26,7 @@ TITLES = {
     "ssim_mean": "mean SSIM",
     "ssim_topk": "SSIM to the nearest",
     "ssim_max": "best SSIM",
-    "aligned_ssim": "aligned SSIM",
+    "ssim_excess": "excess of aligned SSIM",
     "perceptual_mean": "mean perceptual distance",
     "perceptual_topk": "perceptual distance to the nearest",
     "perceptual_min": "least perceptual distance",
@@ -83,21 +83,16 @@ def judge(statistics: Statistics, calibration: Calibration, rule: Rule) -> list[
 
 
 def copy_reasons(statistics: Statistics, calibration: Calibration) -> list[tuple[str, int]]:
-    """("", row of the reference of the best aligned SSIM) or, nearer than a ceiling, the reason and its row.
-
-    Where several ceilings are passed, in the order of CLOSENESS.
-    """
+    """(reason, row of the reference) by the closeness furthest beyond its ceiling, at or below which it is ""."""
+    nearness = calibration.nearness(statistics)
     result = []
-    for row in range(len(statistics)):
-        found = ("", int(statistics.nearest["aligned_ssim"][row]))
-        for name, ceiling in calibration.ceilings.items():
-            value = statistics.columns[name][row]
-            if CLOSENESS[name] * value > ceiling.value:
-                bound = CLOSENESS[name] * ceiling.value
-                sign = ">" if CLOSENESS[name] > 0 else "<"
-                found = f"copy by {TITLES[name]} ({value:.3g} {sign} {bound:.3g})", int(statistics.nearest[name][row])
-                break
-        result.append(found)
+    for row, column in enumerate(nearness.T):
+        name = calibration.closeness[int(column.argmax())]
+        value, ceiling = statistics.columns[name][row], calibration.ceiling(name)
+        sign = ">" if CLOSENESS[name] > 0 else "<"
+        is_copy = column.max() > calibration.copy_threshold.value
+        reason = f"copy by {TITLES[name]} ({value:.3g} {sign} {ceiling:.3g})" if is_copy else ""
+        result.append((reason, int(statistics.nearest[name][row])))
     return result
 
 
@@ -108,15 +103,13 @@ def spec_passes(statistics: Statistics, *, minimum: float, maximum: float, aggre
 
 
 def _calibrated_reasons(statistics: Statistics, calibration: Calibration, rule: Rule) -> list[str]:
-    z = calibration.z(statistics)
-    names, deviations = list(z), np.stack(list(z.values()))
     reasons = []
-    for row, column in enumerate(deviations.T):
+    for row, column in enumerate(calibration.deviations(statistics).T):
         worst = int(np.abs(column).argmax())
         if np.abs(column[worst]) <= calibration.threshold.value:
             reasons.append("")
             continue
-        name, high = names[worst], column[worst] > 0
+        name, high = calibration.judged[worst], column[worst] > 0
         bound = calibration.band(name)[int(high)]
         value = statistics.columns[name][row]
         word, sign = ("high", ">") if high else ("low", "<")
@@ -146,7 +139,8 @@ _POLICIES = {"calibrated": _calibrated_reasons, "spec": _spec_reasons, "report":
 
 def _scores(statistics: Statistics, calibration: Calibration, rule: Rule) -> dict[str, Values]:
     scores = dict(statistics.columns)
-    scores["deviation"] = np.max([np.abs(z) for z in calibration.z(statistics).values()], axis=0)
+    scores["deviation"] = np.abs(calibration.deviations(statistics)).max(axis=0)
+    scores["nearness"] = calibration.nearness(statistics).max(axis=0)
     if "perceptual_mean" in scores:
         grades = {
             "spec_pass": (rule.ssim_minimum, rule.perceptual_maximum),

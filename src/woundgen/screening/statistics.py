@@ -25,11 +25,13 @@ JUDGED = (
     *COLOUR, *RANGE,
 )  # fmt: skip
 
-# Distances and ratios of distances are skewed: the joint rule takes their logarithm.
-LOGARITHMIC = frozenset({"perceptual_mean", "perceptual_topk", "embedding_nearest", "realism"})
+# Distances and ratios of distances are skewed: they are judged by their logarithm.
+LOGARITHMIC = frozenset({"perceptual_mean", "perceptual_topk", "perceptual_nearest", "embedding_nearest", "realism"})
 
-# How near the nearest reference is, and the sign that makes larger mean nearer.
-CLOSENESS: Mapping[str, int] = {"aligned_ssim": 1, "perceptual_nearest": -1, "embedding_nearest": -1}
+# How near the nearest reference is, and the sign that makes larger mean nearer. Not the best SSIM as it is:
+# it is highest for smooth pictures, whatever they show (a grey square .62, two patients at most .50). What it
+# exceeds the image's mean SSIM by is highest for copies.
+CLOSENESS: Mapping[str, int] = {"ssim_excess": 1, "perceptual_nearest": -1, "embedding_nearest": -1}
 
 TINY = 1e-12  # keeps logarithms of a variance or distance of 0 finite
 
@@ -72,9 +74,9 @@ def summarise(
     aligned: best SSIM after alignment and its reference (copies.best_aligned). radii: [M] or, where they
     differ by image, [N, M] (sphere_radii). k: how many of the nearest `topk` averages, fewer where fewer are.
     """
-    columns, nearest = dict(images), {"aligned_ssim": aligned[1]}
-    columns["aligned_ssim"] = aligned[0]
+    columns, nearest = dict(images), {"ssim_excess": aligned[1]}
     columns |= dict(zip(("ssim_mean", "ssim_topk", "ssim_max"), _levels(pairs.ssim, apart, k, sign=-1), strict=True))
+    columns["aligned_ssim"], columns["ssim_excess"] = aligned[0], aligned[0] - columns["ssim_mean"]
     nearest["ssim_max"] = np.where(apart, pairs.ssim, -np.inf).argmax(axis=1)
     if pairs.perceptual is not None and pairs.perceptual_either is not None:
         names = ("perceptual_mean", "perceptual_topk", "perceptual_min")

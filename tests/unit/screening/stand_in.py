@@ -5,17 +5,35 @@ Like a network's, they see where things roughly are, are smooth under small shif
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from woundgen.data.phantoms import draw_phantoms
+from woundgen.screening.calibrate import Calibration
 from woundgen.screening.descriptors import Descriptors
+from woundgen.screening.measure import References
+from woundgen.screening.statistics import Statistics
 from woundgen.similarity.perceptual import embed
 
 GRID = 8
+SIZE = 64
 
 
-def phantoms(indices: range, *, seed: int = 5, size: int = 64) -> np.ndarray:
+@dataclass(frozen=True)
+class Bench:
+    """References, photographs of other patients, and what was measured of both."""
+
+    photographs: np.ndarray
+    held_out: np.ndarray  # of other patients
+    references: References
+    own: Statistics
+    held_out_statistics: Statistics
+    calibration: Calibration
+
+
+def phantoms(indices: range, *, seed: int = 5, size: int = SIZE) -> np.ndarray:
     """Each of another patient: float32 [N, size, size, 3] in 0..1."""
     return draw_phantoms(indices, seed=seed, size=size).images.astype(np.float32) / 255
 

@@ -1,0 +1,52 @@
+"""woundgen evaluate"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from woundgen.commands.terminal import terminal
+from woundgen.errors import UserError
+
+
+def evaluate(
+    generated: Annotated[Path, typer.Option(help="Generated set, or any folder of images with labels.")],
+    phase: Annotated[str, typer.Option(help="I, P or R: which label to compare.")],
+    real: Annotated[Path | None, typer.Option(help="Photographs to compare with.")] = None,
+    run: Annotated[Path | None, typer.Option(help="Instead of --real: the photographs this run held out.")] = None,
+    base: Annotated[str | None, typer.Option(help="Adds the ceiling: real through this model's autoencoder.")] = None,
+    margin: Annotated[float, typer.Option(min=0, help="Around the wound's box, share of it.")] = 0.25,
+    out: Annotated[Path | None, typer.Option(help="[GENERATED/metrics.json]")] = None,
+) -> None:
+    """Measure a generated set against real photographs: FD, KID, SSIM, perceptual distance, with floors.
+
+    \b
+    woundgen evaluate --generated generated/phase_I --real photographs --phase I
+    woundgen evaluate --generated generated/phase_I --run runs/phase_I --phase I --base embedded
+    """
+    if (real is None) == (run is None):
+        raise UserError("Give either --real or --run.", "--run takes the photographs that run held out.")
+    if real is not None and real.resolve() == generated.resolve():
+        raise UserError(f"--generated and --real are the same folder, {real}.", "A set compared with itself is perfect.")
+    from woundgen.config import PHASES
+
+    if phase not in PHASES:
+        raise UserError(f"--phase {phase!r} is unknown.", f"Use {', '.join(PHASES)}.")
+    from woundgen.reporting.metric_table import metric_table
+    from woundgen.reporting.tables import as_text
+    from woundgen.workflows.evaluate import evaluate_set, held_out_of, read_set
+
+    drawn = read_set(generated, phase=phase, size=None, margin=0)
+    size = drawn.images.shape[1]
+    if run is not None:
+        photographs = held_out_of(run, phase=phase)
+    else:
+        assert real is not None
+        photographs = read_set(real, phase=phase, size=size, margin=margin)
+    target = out or generated / "metrics.json"
+    with terminal() as voice:
+        rows = evaluate_set(drawn, photographs, base=base, out=target, label=f"phase {phase}", say=voice.say)
+        voice.say(as_text(metric_table(rows, source=str(target))))
+        voice.say(f"written to {target}")

@@ -1,0 +1,94 @@
+"""woundgen generate"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from woundgen.commands.terminal import terminal
+from woundgen.config import load_quality_config
+from woundgen.errors import UserError
+
+
+def generate(
+    out: Annotated[Path, typer.Option(help="Folder of the set; an unfinished one goes on.")],
+    adapter: Annotated[
+        list[str] | None, typer.Option(help="Run, checkpoint or adapter file; PLACE*0.5 sets its strength; repeatable.")
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="Images to accept.")] = 100,
+    real: Annotated[Path | None, typer.Option(help="Photographs to screen against.")] = None,
+    thresholds: Annotated[Path | None, typer.Option(help="configs/quality_thresholds.yaml")] = None,
+    policy: Annotated[str | None, typer.Option(help="calibrated | spec | report")] = None,
+    budget: Annotated[int | None, typer.Option(min=1, help="Images to draw at most [5 x count].")] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    steps: Annotated[int, typer.Option(min=1, max=1000, help="Sampler steps.")] = 25,
+    sampler: Annotated[str, typer.Option(help="dpmsolver++ | ddim | euler")] = "dpmsolver++",
+    guidance: Annotated[float, typer.Option(min=1, help="Guidance scale; 1 is none.")] = 2.0,
+    guidance_low: Annotated[float, typer.Option(min=0, max=1, help="Guide above this share of the noise.")] = 0.0,
+    guidance_high: Annotated[float, typer.Option(min=0, max=1, help="Guide below this share of the noise.")] = 1.0,
+    prompt: Annotated[str | None, typer.Option(help="Instead of the adapter's own.")] = None,
+    negative_prompt: Annotated[str | None, typer.Option(help="Instead of the adapter's own.")] = None,
+    base: Annotated[str | None, typer.Option(help="Base model, instead of the adapter's.")] = None,
+    weights: Annotated[str, typer.Option(help="auto | ema | raw")] = "auto",
+    label: Annotated[str | None, typer.Option(help="Label in metadata.csv [the adapter's phase].")] = None,
+    size: Annotated[int, typer.Option(min=32, max=1024, help="Pixels a side.")] = 128,
+    block: Annotated[int, typer.Option(min=1, max=256, help="Images drawn together.")] = 16,
+    device: Annotated[str, typer.Option(help="auto | cpu | cuda")] = "auto",
+    precision: Annotated[str, typer.Option(help="fp32 | fp16")] = "fp32",
+) -> None:
+    """Draw images until enough are accepted; image i depends on the seed and i alone.
+
+    \b
+    woundgen generate --adapter runs/phase_I --count 200 --real photographs --out generated/phase_I
+    woundgen generate --adapter runs/phase_I --count 64 --guidance 1.5 --steps 50 --out generated/try
+    woundgen generate --adapter runs/phase_I --adapter runs/other*0.5 --count 64 --out generated/stacked
+    """
+    _one_of("--weights", weights, ("auto", "ema", "raw"))
+    _one_of("--sampler", sampler, ("dpmsolver++", "ddim", "euler"))
+    _one_of("--precision", precision, ("fp32", "fp16"))
+    _one_of("--device", device, ("auto", "cpu", "cuda"))
+    quality = load_quality_config(thresholds)
+    if policy is not None:
+        _one_of("--policy", policy, ("calibrated", "spec", "report"))
+        quality = quality.model_copy(update={"policy": policy})
+    from woundgen.workflows.generate import DrawRequest, generate_set
+
+    request = DrawRequest(
+        adapters=tuple(_place(text) for text in adapter or []),
+        base=base,
+        weights=weights,
+        label=label,
+        prompt=prompt,
+        negative_prompt=negative_prompt,
+        count=count,
+        budget=budget,
+        seed=seed,
+        sampler=sampler,
+        steps=steps,
+        guidance_scale=guidance,
+        guidance_interval=(guidance_low, guidance_high),
+        size=size,
+        block=block,
+        device=device,
+        precision=precision,
+    )
+    with terminal() as voice:
+        generate_set(request, out=out, real=real, quality=quality, say=voice.say, progress=voice.progress)
+
+
+def _place(text: str) -> tuple[Path, float]:
+    """`PLACE` or `PLACE*strength`."""
+    name, mark, strength = text.rpartition("*")
+    if not mark:
+        return Path(text), 1.0
+    try:
+        return Path(name), float(strength)
+    except ValueError:
+        raise UserError(f"--adapter {text}: {strength!r} is not a number.", "Write PLACE*0.5.") from None
+
+
+def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise UserError(f"{option} {value!r} is unknown.", f"Use {' | '.join(allowed)}.")

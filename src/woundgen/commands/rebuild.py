@@ -1,0 +1,57 @@
+"""woundgen rebuild"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from woundgen.commands.terminal import terminal
+from woundgen.errors import UserError
+
+# Steps, batch and learning rate of what ships; docs/results.md says what each reached and how long it took.
+RECIPES = {
+    "features": (3500, 32, 1e-3),
+    "encoder": (2000, 16, 2e-3),
+    "decoder": (6500, 16, 1.2e-3),
+    "base": (5500, 32, 7e-4),
+}
+
+
+def rebuild(
+    stage: Annotated[str, typer.Argument(help="features, encoder, decoder, base: in this order.")],
+    work: Annotated[Path, typer.Option(help="Folder for phantoms, checkpoints and results.")],
+    steps: Annotated[int | None, typer.Option(min=1, help="[as shipped]")] = None,
+    phantoms: Annotated[int, typer.Option(min=400, help="Training phantoms, rendered once.")] = 24_000,
+) -> None:
+    """Train the networks that ship anew, from phantoms alone. Run it again to go on after a stop.
+
+    \b
+    woundgen rebuild features --work rebuilt
+    woundgen rebuild encoder --work rebuilt
+    woundgen rebuild decoder --work rebuilt
+    woundgen rebuild base --work rebuilt
+    """
+    if stage not in RECIPES:
+        raise UserError(f"stage {stage!r} is unknown.", f"Use {', '.join(RECIPES)}.")
+    from woundgen.workflows.rebuild import RebuildSettings, rebuild_decoder, rebuild_encoder, rebuild_features
+    from woundgen.workflows.rebuild_base import rebuild_base
+
+    jobs = {
+        "features": rebuild_features,
+        "encoder": rebuild_encoder,
+        "decoder": rebuild_decoder,
+        "base": rebuild_base,
+    }
+    shipped_steps, batch, learning_rate = RECIPES[stage]
+    settings = RebuildSettings(
+        folder=work,
+        phantoms=phantoms,
+        steps=steps or shipped_steps,
+        batch=batch,
+        learning_rate=learning_rate,
+    )
+    with terminal() as voice:
+        target = jobs[stage](settings, voice.say)
+        voice.say(f"written to {target}")

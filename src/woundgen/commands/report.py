@@ -1,0 +1,29 @@
+"""woundgen report"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from woundgen.commands.terminal import terminal
+
+
+def report(
+    run: Annotated[list[Path], typer.Option(help="Run folder; repeatable.")],
+    out: Annotated[Path, typer.Option(help="Folder for the pages.")],
+    generated: Annotated[list[Path] | None, typer.Option(help="Generated set; repeatable.")] = None,
+    private: Annotated[bool, typer.Option("--private", help="Also report_private.html, which shows patients.")] = False,
+    title: Annotated[str, typer.Option()] = "Synthetic wound photographs",
+) -> None:
+    """One page to share (report.html), the training reports, and on request a private page with photographs.
+
+    \b
+    woundgen report --run runs/phase_I --generated generated/phase_I --out reports
+    woundgen report --run runs/phase_I --run runs/phase_R --generated generated/phase_I --private --out reports
+    """
+    from woundgen.workflows.report import write_report
+
+    with terminal() as voice:
+        write_report(run, generated or [], out=out, private=private, title=title, say=voice.say)

@@ -1,0 +1,156 @@
+"""The job of `woundgen generate`: a screened set of images from an adapter, resumable, safe to share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from woundgen.config import QualityConfig
+from woundgen.errors import Shortfall, UserError
+from woundgen.generation.draw import draw_until
+from woundgen.generation.sampler import SamplerSettings, check_fit, draw_block, place
+from woundgen.generation.writer import Recipe, Tally, open_set
+from woundgen.models.adapter import fuse_lora
+from woundgen.models.base import BaseModel, encode_prompts, load_base
+from woundgen.workflows.adapters import Adapter, find_adapter
+from woundgen.workflows.screen import Screen, build_screen
+from woundgen.workflows.setup import choose_device
+
+Say = Callable[[str], None]
+Progress = Callable[[int, int, str], None]
+BUDGET_PER_IMAGE = 5
+
+
+@dataclass(frozen=True, slots=True)
+class DrawRequest:
+    """What the user asked for; None takes what the adapter's run recorded, or the default."""
+
+    adapters: tuple[tuple[Path, float], ...]  # (place, strength); empty draws from the base alone
+    base: str | None
+    weights: str
+    label: str | None
+    prompt: str | None
+    negative_prompt: str | None
+    count: int
+    budget: int | None
+    seed: int
+    sampler: str
+    steps: int
+    guidance_scale: float
+    guidance_interval: tuple[float, float]
+    size: int
+    block: int
+    device: str
+    precision: str
+
+
+def generate_set(
+    request: DrawRequest,
+    *,
+    out: Path,
+    real: Path | None,
+    quality: QualityConfig,
+    say: Say,
+    progress: Progress,
+) -> Tally:
+    """Draw until `count` images are accepted. Raises Shortfall (what was accepted is kept) or UserError.
+
+    real: photographs the images are screened against; without them nothing is screened, and that is said.
+    """
+    device = choose_device(request.device)
+    adapters = [(find_adapter(place, weights=request.weights), strength) for place, strength in request.adapters]
+    base = load_base(base_name(request, adapters), notice=say)
+    refuse_other_base(base, [adapter for adapter, _ in adapters])
+    recipe = _recipe(request, adapters, base)
+    check_fit(base, recipe.sampler)
+    fuse_lora(base.unet, [(adapter.file, strength) for adapter, strength in adapters])
+    screen = None
+    if real is not None:
+        screen = build_screen(real, label=recipe.label, base=base, size=request.size, quality=quality, say=say)
+    else:
+        say("no --real folder: every image is kept and none is screened")
+    place(base, device=device, dtype={"fp32": torch.float32, "fp16": torch.float16}[request.precision])
+    writer = open_set(out, _with_screen(recipe, screen, quality))
+    states = encode_prompts(base, [recipe.prompt]), encode_prompts(base, [recipe.negative_prompt])
+
+    def draw(indices: Sequence[int]) -> Any:
+        return draw_block(
+            base, recipe.sampler, indices, prompt_states=states[0], negative_states=states[1], notice=say
+        )
+
+    tally = draw_until(
+        request.count,
+        budget=request.budget or BUDGET_PER_IMAGE * request.count,
+        block=request.block,
+        draw=draw,
+        judge=None if screen is None else screen.judge,
+        writer=writer,
+        progress=lambda drawn, accepted, rejected: progress(
+            accepted, request.count, f"{drawn} drawn, {accepted} kept, {rejected} rejected"
+        ),
+    )
+    for reason, number in tally.reasons.items():
+        say(f"{number} not kept: {reason}")
+    short = tally.short_of(request.count)
+    say(f"{tally.accepted} images in {out}")
+    if short:
+        raise Shortfall(
+            f"{tally.accepted} of {request.count} images accepted after {tally.drawn} drawn; what was accepted is "
+            f"in {out}. Raise --budget and run the same command to go on."
+        )
+    return tally
+
+
+def base_name(request: DrawRequest, adapters: Sequence[tuple[Adapter, float]]) -> str:
+    if request.base is not None:
+        return request.base
+    if not adapters:
+        raise UserError("Neither an adapter nor a base model is named.", "Give --adapter RUN or --base NAME.")
+    return adapters[0][0].base
+
+
+def refuse_other_base(base: BaseModel, adapters: Sequence[Adapter]) -> None:
+    """An adapter fits the weights it was trained on and no others."""
+    for adapter in adapters:
+        if adapter.base_digest != base.digest:
+            raise UserError(
+                f"{adapter.file} belongs to base {adapter.base} ({adapter.base_digest[:12]}), "
+                f"not to {base.name} ({base.digest[:12]}).",
+                "Draw with the base it was trained on.",
+            )
+
+
+def _recipe(request: DrawRequest, adapters: Sequence[tuple[Adapter, float]], base: BaseModel) -> Recipe:
+    first = adapters[0][0] if adapters else None
+    prompt = request.prompt if request.prompt is not None else (first.prompt if first else "")
+    negative = first.negative_prompt if first else ""
+    return Recipe(
+        label=request.label or (first.phase if first else "base"),
+        prompt=prompt,
+        negative_prompt=request.negative_prompt if request.negative_prompt is not None else negative,
+        base=base.digest,
+        adapters=tuple((adapter.digest, strength) for adapter, strength in adapters),
+        precision=request.precision,
+        sampler=SamplerSettings(
+            sampler=request.sampler,  # type: ignore[arg-type]
+            steps=request.steps,
+            guidance_scale=request.guidance_scale,
+            guidance_interval=request.guidance_interval,
+            seed=request.seed,
+            block=request.block,
+            height=request.size,
+            width=request.size,
+        ),
+        count=request.count,
+        screening={},
+    )
+
+
+def _with_screen(recipe: Recipe, screen: Screen | None, quality: QualityConfig) -> Recipe:
+    if screen is None:
+        return recipe
+    return replace(recipe, screening=quality.model_dump(mode="json") | {"references": screen.digest})

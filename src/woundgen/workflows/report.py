@@ -1,0 +1,99 @@
+"""The job of `woundgen report`: pages from what runs and sets have stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from woundgen.config import TrainConfig
+from woundgen.data.images import read_photograph
+from woundgen.errors import UserError
+from woundgen.reporting.collect import collect
+from woundgen.reporting.private import NearestPair, PrivateSection
+from woundgen.reporting.write import write_reports
+from woundgen.rundir import MANIFEST_JSONL, METRICS_JSON, RUN_JSON, read_json, read_jsonl
+from woundgen.similarity.neighbours import euclidean_distances
+from woundgen.workflows.measure import pooled_features
+from woundgen.workflows.photographs import PhotoSet, gather
+from woundgen.workflows.setup import feature_network
+
+Say = Callable[[str], None]
+SIDE_BY_SIDE = 24
+PAIRS = 12
+
+
+def write_report(
+    runs: Sequence[Path], generated: Sequence[Path], *, out: Path, private: bool, title: str, say: Say
+) -> tuple[Path, ...]:
+    """report.html and TRAINING_REPORT_phase_X.md for the runs; report_private.html where asked for.
+
+    generated: sets; each goes with the run of its label (several with the same label go to the first).
+    """
+    if not runs:
+        raise UserError("No run is named.", "Give --run runs/phase_X.")
+    by_run = {run: [one for one in generated if _label(one) in read_json(run / RUN_JSON)["phases"]] for run in runs}
+    lost = [str(one) for one in generated if not any(one in sets for sets in by_run.values())]
+    if lost:
+        raise UserError(f"{', '.join(lost)}: drawn for a phase that no run named here was trained on.", "Add its --run.")
+    contents = [
+        collect(run, sets, [read_json(one / METRICS_JSON) for one in sets if (one / METRICS_JSON).exists()])
+        for run, sets in by_run.items()
+    ]
+    sections, secrets = [], []
+    for run, sets in by_run.items():
+        photos = photographs_of(run) if private else None
+        if photos is not None:
+            sections += [private_section(run, one, photos) for one in sets]
+            secrets += [group for group in set(photos.groups(range(len(photos.photos)))) if len(group) > 3]
+    pages = write_reports(contents, out=out, title=title, private=sections, secrets=sorted(set(secrets)))
+    for page in pages:
+        say(f"written: {page}")
+    return pages
+
+
+def photographs_of(run: Path) -> PhotoSet:
+    record = read_json(run / RUN_JSON)
+    config = TrainConfig.model_validate(record["config"])
+    return gather(
+        Path(record["data"]["folder"]),
+        phases=config.phases,
+        resolution=config.resolution,
+        margin=config.box_margin,
+        train_share=config.train_val_split,
+        seed=config.seed,
+        cache=None,
+        progress=None,
+    )
+
+
+def private_section(run: Path, one: Path, photos: PhotoSet) -> PrivateSection:
+    """Real and generated mixed, and the training photograph nearest to each of the first images."""
+    drawn = images_of(one)[:SIDE_BY_SIDE]
+    rows = photos.rows("train")
+    training = photos.images[rows]
+    network, _ = feature_network()
+    distances = euclidean_distances(pooled_features(network, drawn), pooled_features(network, training))
+    pairs = [
+        NearestPair(drawn[i], training[int(distances[i].argmin())], f"feature distance {distances[i].min():.2f}")
+        for i in range(min(PAIRS, len(drawn)))
+    ]
+    return PrivateSection(title=f"{run.name}: {one.name}", real=list(training), generated=list(drawn), pairs=pairs)
+
+
+def images_of(one: Path) -> NDArray[np.uint8]:
+    """The accepted images of a set, in order."""
+    names = [row["file_name"] for row in read_jsonl(one / MANIFEST_JSONL) if row["accepted"]]
+    if not names:
+        raise UserError(f"{one} holds no accepted image.", "Generate first.")
+    return np.stack([read_photograph(one / name, roots=[one]) for name in names])
+
+
+def _label(one: Path) -> Any:
+    rows = list(read_jsonl(one / MANIFEST_JSONL))
+    if not rows:
+        raise UserError(f"{one} is not a generated set (no {MANIFEST_JSONL}).", "Give a folder of `woundgen generate`.")
+    return rows[0]["label"]

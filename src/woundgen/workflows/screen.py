@@ -1,0 +1,114 @@
+"""Screening as `generate` uses it: references described once, a rule calibrated, tried on real photographs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from woundgen.config import QualityConfig
+from woundgen.errors import UserError
+from woundgen.models.base import BaseModel
+from woundgen.records import Verdict
+from woundgen.rundir import sha256_json
+from woundgen.screening.acceptance import acceptance_on_real, why_spec_accepts_nothing
+from woundgen.screening.calibrate import Calibration, calibrate
+from woundgen.screening.descriptors import Descriptors
+from woundgen.screening.measure import References, measure, measure_references, prepare_references
+from woundgen.screening.rules import Rule, judge
+from woundgen.workflows.measure import features_of
+from woundgen.workflows.photographs import PhotoSet, gather
+from woundgen.workflows.setup import feature_network
+
+Say = Callable[[str], None]
+MARGIN = 0.25
+TRAIN_SHARE = 0.85
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """A calibrated rule over real photographs. digest: of the photographs and the calibration."""
+
+    references: References
+    calibration: Calibration
+    rule: Rule
+    digest: str
+
+    def judge(self, images: NDArray[np.uint8], indices: Sequence[int]) -> list[Verdict]:
+        """A verdict for each of uint8 [N, H, W, 3]."""
+        return judge(measure(describe(images), self.references, k=self.calibration.k), self.calibration, self.rule)
+
+
+def describe(images: NDArray[np.uint8]) -> Descriptors:
+    """Pixels and both kinds of features, of the images and of their mirror images."""
+    network, _ = feature_network()
+    straight, mirrored = features_of(network, images), features_of(network, images[:, :, ::-1])
+    return Descriptors(
+        images=images.astype(np.float32) / 255,
+        pooled=straight.pooled,
+        pooled_mirrored=mirrored.pooled,
+        perceptual=straight.perceptual,
+        perceptual_mirrored=mirrored.perceptual,
+    )
+
+
+def build_screen(
+    real: Path, *, label: str, base: BaseModel, size: int, quality: QualityConfig, say: Say
+) -> Screen:
+    """References from the folder's training side; acceptance tried on the photographs held out, and said."""
+    photos = gather(
+        real,
+        phases=label.split(","),
+        resolution=size,
+        margin=MARGIN,
+        train_share=TRAIN_SHARE,
+        seed=0,
+        cache=None,
+        progress=None,
+    )
+    return screen_from(photos, quality=quality, say=say)
+
+
+def screen_from(photos: PhotoSet, *, quality: QualityConfig, say: Say) -> Screen:
+    """References are the photographs trained on: a copy of one of them is what must not leave."""
+    rows, held_out = photos.rows("train"), photos.rows("validation")
+    references = prepare_references(describe(photos.images[rows]), photos.groups(rows))
+    calibration = calibrate(
+        measure_references(references, k=quality.topk),
+        [photos.groups(rows)[row] for row in references.rows],
+        acceptance=quality.acceptance,
+        copy_quantile=quality.copy_quantile,
+        duplicates=references.duplicates,
+        k=quality.topk,
+    )
+    rule = Rule(
+        policy=quality.policy,
+        ssim_minimum=quality.ssim_minimum,
+        perceptual_maximum=quality.lpips_maximum,
+        ssim_excellent=quality.ssim_excellent,
+        perceptual_excellent=quality.lpips_excellent,
+        aggregation=quality.aggregation,
+    )
+    for line in calibration.statements():
+        say(line)
+    _say_acceptance(photos.images[held_out], references, calibration, rule, say)
+    digest = sha256_json({"photographs": photos.digest, "calibration": calibration.to_json()})
+    return Screen(references, calibration, rule, digest)
+
+
+def _say_acceptance(
+    held_out: NDArray[np.uint8], references: References, calibration: Calibration, rule: Rule, say: Say
+) -> None:
+    """A rule that rejects real wounds cannot be asked of synthetic ones: say so before drawing."""
+    if len(held_out) == 0:
+        say("no photograph is held out: the rule's acceptance of real photographs is not known")
+        return
+    statistics = measure(describe(held_out), references, k=calibration.k)
+    acceptance = acceptance_on_real(statistics, calibration, rule)
+    say(acceptance.sentence())
+    hopeless = why_spec_accepts_nothing(statistics, calibration, rule) if rule.policy == "spec" else None
+    if hopeless:
+        raise UserError(hopeless)

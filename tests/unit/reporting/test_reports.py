@@ -1,0 +1,199 @@
+"""Whole reports from made-up runs: what stands in them, and what must not."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from woundgen.errors import UserError
+from woundgen.reporting.collect import collect
+from woundgen.reporting.markdown import training_report
+from woundgen.reporting.pictures import jpeg_bytes
+from woundgen.reporting.private import NearestPair, PrivateSection
+from woundgen.reporting.write import report_page, write_reports
+
+from .stored_results import eval_row, measured, write_run, write_set
+
+CSP = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+VOID = {"meta", "img", "br", "link"}
+
+
+class Page(HTMLParser):
+    """Tags, their links, and whether every element is closed in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.tags: list[str] = []
+        self.open: list[str] = []
+        self.images_without_alt = 0
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        self.tags.append(tag)
+        self.links += [v for k, v in attrs if k in ("src", "href", "srcset", "action", "data", "poster") and v]
+        self.images_without_alt += tag == "img" and not found.get("alt")
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag, f"</{tag}> out of order"
+
+
+def test_the_page_is_whole_and_loads_nothing(shared: Path) -> None:
+    text = (shared / "report.html").read_text()
+    page = Page(text)
+    assert page.open == []
+    assert all(link.startswith(("data:image/", "#")) for link in page.links)
+    assert page.images_without_alt == 0
+    assert not {"script", "link", "iframe", "object", "form"} & set(page.tags)
+    assert f'content="{CSP}"' in text
+    assert not re.search(r"https?:|//[a-z]|@import|url\(", re.sub(r"base64,[^\"]+", "", text))
+
+
+def test_a_run_named_as_a_script_stays_text(begun: Path) -> None:
+    name = "<script>alert(1)"
+    stored = json.loads((begun / "run.json").read_text())
+    stored |= {"name": name, "versions": {'"><b>': "<img src=x>"}, "status": "<i>odd", "config": {"<u>": "<s>"}}
+    (begun / "run.json").write_text(json.dumps(stored))
+    content = collect(begun, [], [measured(label=name)])
+    text = report_page([content], title=name)
+    page = Page(text)
+    assert "script" not in page.tags
+    assert "&lt;script&gt;alert(1)" in text
+    assert "<script>" not in training_report(content)
+
+
+def test_nothing_of_the_clinic_is_on_the_shared_pages(shared: Path) -> None:
+    for name in ("report.html", "TRAINING_REPORT_phase_I.md"):
+        text = (shared / name).read_text()
+        for secret in ("maria", "clinic", "Jansen", "patients.csv", "patient_name", "p1.jpg", "row 17", "/tmp"):
+            assert secret not in text, f"{secret} in {name}"
+
+
+def test_real_photographs_are_on_the_private_page_alone(begun: Path, generated: Path, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(9).integers(0, 255, (32, 32, 3), dtype=np.uint8)
+    photograph = tmp_path / "clinic" / "jansen_left_foot.png"
+    photograph.parent.mkdir()
+    Image.fromarray(pixels).save(photograph)
+    drawn = np.zeros((32, 32, 3), np.uint8)
+    section = PrivateSection("Phase I", [photograph], [drawn], [NearestPair(drawn, pixels, "distance 0.31")])
+    out = tmp_path / "out"
+    write_reports([collect(begun, [generated], [measured()])], out=out, title="Report", private=[section])
+    canary = _uri(pixels)
+    shared, private = ((out / name).read_text() for name in ("report.html", "report_private.html"))
+    assert canary not in shared
+    assert "jansen" not in shared
+    assert private.count(canary) == 2
+    assert "Contains photographs of patients" in private
+    assert "distance 0.31" in private
+    assert Page(private).open == []
+
+
+def _uri(pixels: np.ndarray) -> str:
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg_bytes(pixels)).decode()
+
+
+def test_a_secret_in_a_label_stops_everything(begun: Path, tmp_path: Path) -> None:
+    content = collect(begun, [], [measured(label="without JANSEN-04")])
+    with pytest.raises(UserError, match="JANSEN-04"):
+        write_reports([content], out=tmp_path / "out", title="Report", secrets=["JANSEN-04"])
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_link_to_a_photograph_among_generated_images_is_refused(run: Path, generated: Path, tmp_path: Path) -> None:
+    photograph = tmp_path / "photograph.png"
+    Image.fromarray(np.zeros((32, 32, 3), np.uint8)).save(photograph)
+    first = generated / "images" / "000000.png"
+    first.unlink()
+    first.symlink_to(photograph)
+    with pytest.raises(UserError, match="leads outside"):
+        collect(run, [generated], [])
+
+
+def test_what_screening_did_is_counted(run: Path, generated: Path) -> None:
+    one = collect(run, [generated], []).sets[0]
+    # Of 24 every fourth is rejected, for three reasons in turn; of the last two one is surplus.
+    assert (one.drawn, one.accepted, one.surplus) == (24, 17, 1)
+    assert dict(one.reasons) == {"copy": 2, "unlike real photographs": 2, "blurred": 2}
+    assert [strip.title for strip in one.strips][:2] == ["Lowest SSIM to the real set", "Highest SSIM to the real set"]
+    assert len(one.pictures) == 17
+
+
+def test_an_unscreened_set_says_so(begun: Path, tmp_path: Path) -> None:
+    unscreened = write_set(tmp_path / "raw", screened=False)
+    assert "not screened for copies" in report_page([collect(begun, [unscreened], [])], title="Report")
+
+
+def test_evaluations_without_a_floor_make_no_report(run: Path) -> None:
+    row = eval_row(0, 600, "ema", np.random.default_rng(0))
+    row["metrics"] = [m for m in row["metrics"] if m["label"] != "floor"]
+    (run / "eval.jsonl").write_text(json.dumps(row) + "\n")
+    with pytest.raises(UserError, match="a report without a floor cannot be made"):
+        collect(run, [], [])
+
+
+def test_measurements_without_a_floor_make_no_report(run: Path) -> None:
+    content = measured()
+    content["rows"] = [row for row in content["rows"] if row["label"] != "floor"]
+    with pytest.raises(UserError, match="a report without a floor cannot be made"):
+        collect(run, [], [content])
+
+
+def test_a_run_that_has_only_begun_has_a_report(begun: Path) -> None:
+    content = collect(begun, [], [])
+    assert "preliminary" in report_page([content], title="Report")
+    assert "Phase R (remodeling): new" in training_report(content)
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"name": "x"}'])
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, text: str) -> None:
+    if text:
+        (tmp_path / "run.json").write_text(text)
+    with pytest.raises(UserError, match=r"run\.json"):
+        collect(tmp_path, [], [])
+
+
+def test_training_report_reads_as_written(run: Path, generated: Path) -> None:
+    text = training_report(collect(run, [generated], [measured()]))
+    assert text.startswith(
+        "# Training report: Phase I (inflammatory): phase_I_r16\n\n"
+        "The run finished. Base model embedded (77aa01bc), trained on 119 images.\n\n"
+        "- FD (embedded): 6.12 (floor 2.04, interval 5.41 to 6.83, n = 100)\n"
+        "- Gap closed: 0.740 (interval 0.570 to 0.910, n = 95)\n"
+        "- Kept as best, by FD: step 500 (6.10, EMA weights)\n"
+        "- Images accepted: 17 (of 24 drawn)\n"
+        "- Trained parameters: 221,184 (1.8% of 12,600,000)\n"
+    )
+    for line in (
+        "| FD (embedded) ↓ | 6.12 | 5.41 to 6.83 | 2.04 (1.82 to 2.26) | 3.31 (3.01 to 3.61) | 100 |",
+        "| rejected: copy | 2 | 8% |",
+        "| Step | Training loss since the row above | Validation loss, raw | Validation loss, EMA |",
+        "| command | woundgen train --config … --set lora_rank=16 --set data_root=… |",
+        "| data_root | (not shown) |",
+        "| lora_target_modules | to_q, to_k, to_v, to_out.0 |",
+    ):
+        assert line in text, line
+
+
+def test_history_has_a_row_an_evaluation(run: Path) -> None:
+    text = training_report(collect(run, [], []))
+    assert [int(step) for step in re.findall(r"^\| (\d+) \|", text, re.M)] == list(range(0, 601, 100))
+
+
+def test_two_runs_share_a_page(begun: Path, tmp_path: Path) -> None:
+    first = write_run(tmp_path / "first", steps=6)
+    (first / "eval.jsonl").unlink()
+    paths = write_reports([collect(run, [], []) for run in (first, begun)], out=tmp_path / "out", title="Demo")
+    names = [path.name for path in paths]
+    assert names == ["report.html", "TRAINING_REPORT_phase_I.md", "TRAINING_REPORT_phase_R.md"]
+    page = Page((tmp_path / "out" / "report.html").read_text())
+    assert {"#run-1", "#run-2"} <= set(page.links)
