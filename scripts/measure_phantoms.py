@@ -129,9 +129,7 @@ def main() -> None:
                 real_lab[..., channel],
                 drawn_lab[..., channel],
             )
-        pooled = [
-            np.round(np.quantile(lab[..., channel], (0.05, 0.5, 0.95)), 1) for lab in (real_lab, drawn_lab)
-        ]
+        pooled = [np.round(np.quantile(lab[..., channel], (0.05, 0.5, 0.95)), 1) for lab in (real_lab, drawn_lab)]
         print(f"{name} pooled 5/50/95 %     real {pooled[0]}   phantom {pooled[1]}")
     print(f"mean SSIM of pairs     real {mean_ssim(real_luma):.3f}   phantom {mean_ssim(drawn_luma):.3f}")
     print("recall by colour      ", {phase: round(value, 3) for phase, value in phase_recalls().items()})

@@ -147,7 +147,9 @@ class QualityConfig(Strict):
     aggregation: Literal["max", "topk", "mean"] = "topk"
     topk: int = Field(5, ge=1)
     acceptance: float = Field(0.95, gt=0.5, lt=1, description="share of real photographs the calibrated rule accepts")
-    copy_quantile: float = Field(0.99, gt=0.5, lt=1, description="closeness of different patients that counts as a copy")
+    copy_quantile: float = Field(
+        0.99, gt=0.5, lt=1, description="closeness of different patients that counts as a copy"
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> QualityConfig:

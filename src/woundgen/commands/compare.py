@@ -9,7 +9,9 @@ import typer
 
 
 def compare(
-    results: Annotated[list[Path], typer.Argument(help="Two or more: sets with metrics.json, or runs; first: reference.")],
+    results: Annotated[
+        list[Path], typer.Argument(help="Two or more: sets with metrics.json, or runs; first: reference.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for QUALITY_COMPARISON.md, .html and .json.")] = Path("reports"),
 ) -> None:
     """Results side by side, with paired differences; "no difference shown" where that is so.

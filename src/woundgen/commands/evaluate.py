@@ -29,7 +29,9 @@ def evaluate(
     if (real is None) == (run is None):
         raise UserError("Give either --real or --run.", "--run takes the photographs that run held out.")
     if real is not None and real.resolve() == generated.resolve():
-        raise UserError(f"--generated and --real are the same folder, {real}.", "A set compared with itself is perfect.")
+        raise UserError(
+            f"--generated and --real are the same folder, {real}.", "A set compared with itself is perfect."
+        )
     from woundgen.config import PHASES
 
     if phase not in PHASES:

@@ -124,9 +124,7 @@ def _refuse_unusable(image: Image.Image, *, name: str) -> None:
     # MPO is a JPEG with previews behind it, as some cameras write: its first picture is the photograph.
     if image.format != "MPO" and getattr(image, "is_animated", False):
         frames = getattr(image, "n_frames", 2)
-        raise UserError(
-            f"{name} holds {frames} pictures (animated or paged).", "Save the one you mean as PNG."
-        )
+        raise UserError(f"{name} holds {frames} pictures (animated or paged).", "Save the one you mean as PNG.")
 
 
 def _to_srgb(image: Image.Image, *, name: str) -> Image.Image:
@@ -156,9 +154,7 @@ def _to_eight_bits(image: Image.Image, *, name: str) -> Image.Image:
     depths = (1.0,) if image.mode == "F" else (255.0, 4095.0, 65535.0)
     full = next((depth for depth in depths if high <= depth), None)
     if full is None or not low >= 0:
-        raise UserError(
-            f"{name} has grey values from {low:g} to {high:g}.", "Save it with 8 or 16 bits per channel."
-        )
+        raise UserError(f"{name} has grey values from {low:g} to {high:g}.", "Save it with 8 or 16 bits per channel.")
     return Image.fromarray(np.rint(values * (255.0 / full)).astype(np.uint8))
 
 
@@ -173,8 +169,6 @@ def _through_profile(image: Image.Image, profile: bytes, *, name: str) -> Image.
             raise ValueError(f"{mode} profile, {image.mode} pixels")
         converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
     except Exception as error:
-        raise UserError(
-            f"{name} has a colour profile that cannot be used ({error}).", "Save a copy as sRGB."
-        ) from None
+        raise UserError(f"{name} has a colour profile that cannot be used ({error}).", "Save a copy as sRGB.") from None
     assert converted is not None
     return converted

@@ -10,9 +10,7 @@ _ENUMERATED = 12  # up to this many units all subsets are tried: few units are w
 _MISSING = 1e3  # a class absent from one side outweighs any deviation from the share
 
 
-def choose_units(
-    counts: np.ndarray, *, already: np.ndarray, wanted: np.ndarray, total: np.ndarray
-) -> np.ndarray:
+def choose_units(counts: np.ndarray, *, already: np.ndarray, wanted: np.ndarray, total: np.ndarray) -> np.ndarray:
     """bool [U]: the units chosen.
 
     counts: int [U, C], items of each class in each free unit. already, wanted, total: [C], items chosen

@@ -30,9 +30,7 @@ class PixelCache:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder.chmod(0o700)
         except OSError as error:
-            raise UserError(
-                f"{folder} cannot serve as cache ({error.strerror}).", "Choose another folder."
-            ) from None
+            raise UserError(f"{folder} cannot serve as cache ({error.strerror}).", "Choose another folder.") from None
         return cls(folder)
 
     def get(self, key: str, *, shape: tuple[int, ...]) -> np.ndarray | None:

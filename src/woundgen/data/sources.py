@@ -64,9 +64,7 @@ def _table(root: Path) -> Path | None:
 def _class_folders(root: Path, *, modality: str) -> list[Photo]:
     places = [place for place in (root, root / modality) if _phase_folders(place)]
     if len(places) > 1:
-        raise UserError(
-            f"{root} has folders of phases, and {places[1]} too.", "Name the folder that is meant."
-        )
+        raise UserError(f"{root} has folders of phases, and {places[1]} too.", "Name the folder that is meant.")
     if not places:
         seen = ", ".join(sorted(entry.name for entry in root.iterdir())[:8])
         raise UserError(

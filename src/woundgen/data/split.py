@@ -25,9 +25,7 @@ CLUSTER = "cluster-"  # begins a group that stands for near duplicates, not for 
 _ONE_SIDE = "Put both on one side, or leave `split` out and let woundgen divide them."
 
 
-def split_photos(
-    photos: Sequence[Photo], *, train_share: float, seed: int, roots: Sequence[Path]
-) -> list[Photo]:
+def split_photos(photos: Sequence[Photo], *, train_share: float, seed: int, roots: Sequence[Path]) -> list[Photo]:
     """`photos`, in their order, each with `group` and `split` set; no group is on two sides.
 
     Splits already given are kept. The rest depends on (seed, groups, phases) alone, not on the order of rows
@@ -82,9 +80,7 @@ def assert_no_leak(photos: Sequence[Photo]) -> None:
                 continue
             other = first.setdefault(value, photo)
             if other.split != photo.split:
-                raise UserError(
-                    f"{key} {value!r} is on two sides: {_side(other)} and {_side(photo)}.", _ONE_SIDE
-                )
+                raise UserError(f"{key} {value!r} is on two sides: {_side(other)} and {_side(photo)}.", _ONE_SIDE)
 
 
 def _side(photo: Photo) -> str:
@@ -105,9 +101,7 @@ def _equal(values: Sequence[Hashable]) -> list[tuple[int, int]]:
     return [(first.setdefault(value, row), row) for row, value in enumerate(values)]
 
 
-def _sides(
-    photos: Sequence[Photo], units: Sequence[int], *, train_share: float, seed: int
-) -> dict[int, Split]:
+def _sides(photos: Sequence[Photo], units: Sequence[int], *, train_share: float, seed: int) -> dict[int, Split]:
     """Side of every unit: as given, or chosen."""
     given = _given_sides(photos, units)
     phases = sorted({photo.phase for photo in photos})
@@ -137,15 +131,11 @@ def _given_sides(photos: Sequence[Photo], units: Sequence[int]) -> dict[int, Spl
             continue
         other = first.setdefault(unit, photo)
         if other.split != photo.split:
-            raise UserError(
-                f"{_side(other)} and {_side(photo)} are of one patient, or nearly equal.", _ONE_SIDE
-            )
+            raise UserError(f"{_side(other)} and {_side(photo)} are of one patient, or nearly equal.", _ONE_SIDE)
     return {unit: photo.split for unit, photo in first.items() if photo.split is not None}
 
 
-def _shuffled(
-    wanted: Sequence[int], photos: Sequence[Photo], units: Sequence[int], *, seed: int
-) -> list[int]:
+def _shuffled(wanted: Sequence[int], photos: Sequence[Photo], units: Sequence[int], *, seed: int) -> list[int]:
     """Units in an order that depends on (seed, their groups) alone."""
     names: dict[int, str] = {}
     for photo, unit in zip(photos, units, strict=True):

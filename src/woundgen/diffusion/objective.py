@@ -50,9 +50,7 @@ def clean_estimate(
     return signal * noisy - sigma * output
 
 
-def min_snr_weights(
-    timesteps: Tensor, alphas_cumprod: Tensor, *, gamma: float, prediction: PredictionType
-) -> Tensor:
+def min_snr_weights(timesteps: Tensor, alphas_cumprod: Tensor, *, gamma: float, prediction: PredictionType) -> Tensor:
     """[N] loss weights of Hang et al. 2023, "Efficient Diffusion Training via Min-SNR Weighting".
 
     min(SNR, gamma) on the x_0 loss, which is min(SNR, gamma)/SNR for epsilon and /(SNR + 1) for v.

@@ -40,9 +40,7 @@ def byte_source(seed: int, stream: str, *position: int) -> np.random.Generator:
     return np.random.Generator(np.random.SFC64(position_seed(seed, stream, *position)))
 
 
-def stratified_timesteps(
-    seed: int, step: int, slots: Sequence[int], *, batch: int, count: int, low: int = 0
-) -> Tensor:
+def stratified_timesteps(seed: int, step: int, slots: Sequence[int], *, batch: int, count: int, low: int = 0) -> Tensor:
     """int64 [len(slots)] in [low, count): one shared offset, then even strides over the global batch.
 
     Each timestep is uniform, and a batch covers them all: less variance of the loss at no cost

@@ -37,9 +37,7 @@ class FeatureNetwork(nn.Module):
         self.stages = nn.ModuleList()
         previous = 3
         for width in WIDTHS:
-            self.stages.append(
-                nn.Sequential(conv_block(previous, width, stride=2), conv_block(width, width, stride=1))
-            )
+            self.stages.append(nn.Sequential(conv_block(previous, width, stride=2), conv_block(width, width, stride=1)))
             previous = width
         self.project = nn.Conv2d(previous, POOLED, 1)
         self.normalise = nn.BatchNorm1d(POOLED, affine=False)

@@ -125,15 +125,17 @@ def draw_block(
     """Images `indices` of the set, uint8 [len(indices), H, W, 3].
 
     base: adapters fused, then placed (see `place`); images are drawn where it is, in its precision.
-    prompt_states, negative_states: [1, 77, D] of `encode_prompts`; no negative is needed at scale 1.
+    prompt_states: [1, 77, D] of `encode_prompts`, or [len(indices), 77, D] for a prompt each.
+    negative_states: [1, 77, D]; none is needed at scale 1.
     Where memory runs out the block is drawn in halves and `notice` told; UserError where one image is
     too many, and those of `check_fit`.
     """
     check_fit(base, settings)
     try:
         noise = initial_noise(base, settings, indices).to(base.unet.device, base.unet.dtype)
-        states = _guidance_pair(settings, prompt_states, negative_states)
-        return _decode(base, _denoise(base, settings, noise, states.to(noise.device, noise.dtype)))
+        prompts, both = _states(settings, prompt_states, negative_states, len(noise))
+        prompts, both = prompts.to(noise), None if both is None else both.to(noise)
+        return _decode(base, _denoise(base, settings, noise, prompts, both))
     except torch.OutOfMemoryError:
         if len(indices) == 1:
             raise UserError(
@@ -152,30 +154,34 @@ def draw_block(
         draw_block(
             base,
             settings,
-            part,
-            prompt_states=prompt_states,
+            indices[part],
+            prompt_states=prompt_states if len(prompt_states) == 1 else prompt_states[part],
             negative_states=negative_states,
             notice=notice,
         )
-        for part in (indices[:half], indices[half:])
+        for part in (slice(half), slice(half, None))
     ]
     return np.concatenate(halves)
 
 
-def _guidance_pair(settings: SamplerSettings, prompt: Tensor, negative: Tensor | None) -> Tensor:
-    """[2, 77, D]: negative, prompt; or the prompt alone [1, 77, D] where there is no guidance."""
+def _states(
+    settings: SamplerSettings, prompt: Tensor, negative: Tensor | None, count: int
+) -> tuple[Tensor, Tensor | None]:
+    """[count, 77, D] of the prompts, and [2 count, 77, D] negative then prompts where there is guidance."""
+    prompts = prompt.expand(count, -1, -1)
     if settings.guidance_scale == 1:
-        return prompt
+        return prompts, None
     assert negative is not None, "guidance needs the states of a negative prompt, be it empty"
-    return torch.cat([negative, prompt])
+    return prompts, torch.cat([negative.expand(count, -1, -1), prompts])
 
 
 @torch.inference_mode()
-def _denoise(base: BaseModel, settings: SamplerSettings, noise: Tensor, states: Tensor) -> Tensor:
+def _denoise(
+    base: BaseModel, settings: SamplerSettings, noise: Tensor, prompts: Tensor, both: Tensor | None
+) -> Tensor:
     """Latents [N, C, h, w] of clean images."""
     scheduler = build_scheduler(base, settings.sampler)
     scheduler.set_timesteps(settings.steps, device=noise.device)
-    both, prompt = states.repeat_interleave(len(noise), dim=0), states[-1:].expand(len(noise), -1, -1)
     latents = noise * scheduler.init_noise_sigma
     for t, guided in zip(scheduler.timesteps, _guided(base, settings, scheduler.timesteps), strict=True):
         model_input = scheduler.scale_model_input(latents, t)
@@ -185,7 +191,7 @@ def _denoise(base: BaseModel, settings: SamplerSettings, noise: Tensor, states: 
             without, conditional = pair.chunk(2)
             prediction = without + settings.guidance_scale * (conditional - without)
         else:
-            prediction = base.unet(model_input, t, encoder_hidden_states=prompt, return_dict=False)[0]
+            prediction = base.unet(model_input, t, encoder_hidden_states=prompts, return_dict=False)[0]
         latents = scheduler.step(prediction, t, latents, return_dict=False)[0]
     return latents
 

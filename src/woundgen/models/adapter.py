@@ -146,6 +146,8 @@ def fuse_lora(unet: nn.Module, files: Sequence[tuple[Path, float]]) -> None:
             layer = modules.get(name)
             high = tensors[key.replace("lora_A", "lora_B")]
             if not isinstance(layer, nn.Linear) or layer.weight.shape != (high.shape[0], low.shape[1]):
-                raise UserError(f"{path}: layer {name} does not fit this base model.", "Use the base it was trained on.")
+                raise UserError(
+                    f"{path}: layer {name} does not fit this base model.", "Use the base it was trained on."
+                )
             update = strength * scale * (high.float() @ low.float())
             layer.weight.copy_((layer.weight.float() + update).to(layer.weight.dtype))

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from woundgen.errors import UserError
-from woundgen.screening.conformal import ConformalBound, conformal_bound
+from woundgen.screening.conformal import ConformalBound, conformal_bound, mutual_conformal_bound
 from woundgen.screening.measure import FEWEST
 from woundgen.screening.statistics import CLOSENESS, LOGARITHMIC, TINY, Statistics
 from woundgen.similarity.groups import Groups, group_codes
@@ -83,7 +83,7 @@ class Calibration:
         """For people: what each threshold is worth at this n."""
         lines = [
             f"joint rule: {self.threshold.statement()}",
-            f"copy ceiling: {self.copy_threshold.statement()}",
+            f"copy ceiling, photographs counted in pairs: {self.copy_threshold.statement()}",
         ]
         if self.groups < self.n:
             lines.append(
@@ -153,7 +153,7 @@ def calibrate(
         closeness=closeness,
         usual={name: Usual(float(middle[at]), float(spread[at])) for at, name in enumerate(names)},
         threshold=conformal_bound(deviation, level=acceptance),
-        copy_threshold=conformal_bound(nearness, level=copy_quantile),
+        copy_threshold=mutual_conformal_bound(nearness, level=copy_quantile),
     )
 
 

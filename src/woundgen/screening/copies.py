@@ -53,7 +53,7 @@ class Templates:
 
 
 def prepare_templates(images: Array, alignments: Alignments | None = None) -> Templates:
-    """Of references [M, H, W, 3] in 0..1. About 0.2 MB each."""
+    """Of references [M, H, W, 3] in 0..1; about 0.2 MB of coarse warps each."""
     alignments = alignments or Alignments()
     factor = max(1, min(images.shape[1:3]) // COARSE_SIDE)
     margin = _margin(min(images.shape[1:3]) // factor, shift=_coarse_shift(alignments, factor))

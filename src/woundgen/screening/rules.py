@@ -83,7 +83,7 @@ def judge(statistics: Statistics, calibration: Calibration, rule: Rule) -> list[
 
 
 def copy_reasons(statistics: Statistics, calibration: Calibration) -> list[tuple[str, int]]:
-    """(reason, row of the reference) by the closeness furthest beyond its ceiling, at or below which it is ""."""
+    """(reason, row of the reference) by the closeness that stands out most; no reason up to the ceiling."""
     nearness = calibration.nearness(statistics)
     result = []
     for row, column in enumerate(nearness.T):

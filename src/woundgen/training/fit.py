@@ -85,9 +85,7 @@ def fit(
             _save(folder, done, modules, optimizers)
 
 
-def _save(
-    folder: Path, done: int, modules: dict[str, nn.Module], optimizers: dict[str, torch.optim.Optimizer]
-) -> None:
+def _save(folder: Path, done: int, modules: dict[str, nn.Module], optimizers: dict[str, torch.optim.Optimizer]) -> None:
     tensors = {f"{name}.{key}": value for name, module in modules.items() for key, value in module.state_dict().items()}
     for name, optimizer in optimizers.items():
         tensors |= {f"optimizer_{name}.{key}": value for key, value in optimizer_tensors(optimizer).items()}

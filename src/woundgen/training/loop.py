@@ -107,9 +107,7 @@ def train(
             noise = normal(clean.shape[1:], s.seed, "noise", step, slots)
             if s.noise_offset > 0:
                 noise += s.noise_offset * normal((clean.shape[1], 1, 1), s.seed, "noise offset", step, slots)
-            timesteps = stratified_timesteps(
-                s.seed, step, slots, batch=s.global_batch, count=len(alphas_cumprod)
-            )
+            timesteps = stratified_timesteps(s.seed, step, slots, batch=s.global_batch, count=len(alphas_cumprod))
             dropped = [uniform(s.seed, "prompt dropout", step, slot) < s.prompt_dropout for slot in slots]
             weights = None
             if s.snr_gamma is not None:

@@ -33,9 +33,7 @@ class Plan:
         return {**asdict(self), "warnings": list(self.warnings)}
 
 
-def schedule(
-    kind: str, *, peak: float, steps: int, warmup: int
-) -> Callable[[int], float]:
+def schedule(kind: str, *, peak: float, steps: int, warmup: int) -> Callable[[int], float]:
     """Learning rate by step: linear warm-up to `peak`, then cosine or linear to 0, or constant."""
 
     def rate(step: int) -> float:

@@ -12,9 +12,7 @@ from woundgen.training.fit import optimizer_tensors, restore_optimizer, under
 from woundgen.training.loop import LoopState
 
 
-def pack(
-    trainable: FlatParameters, optimizer: torch.optim.Optimizer, state: LoopState
-) -> dict[str, Tensor]:
+def pack(trainable: FlatParameters, optimizer: torch.optim.Optimizer, state: LoopState) -> dict[str, Tensor]:
     """values, average (EMA) and optimizer moments, all copies on the CPU."""
     tensors = {"values": trainable.values.detach().cpu().clone()}
     if state.average is not None:
@@ -49,6 +47,4 @@ def counters(state: LoopState) -> dict[str, int]:
 
 def new_optimizer(trainable: FlatParameters, *, betas: tuple[float, float], weight_decay: float) -> torch.optim.AdamW:
     """Fused AdamW over the flat vector; the rate is set at every step."""
-    return torch.optim.AdamW(
-        [trainable.values], lr=1.0, betas=betas, weight_decay=weight_decay, fused=True
-    )
+    return torch.optim.AdamW([trainable.values], lr=1.0, betas=betas, weight_decay=weight_decay, fused=True)

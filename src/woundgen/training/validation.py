@@ -59,9 +59,7 @@ def per_image_loss(
     errors = []
     for first in range(0, len(grid.rows), batch):
         part = slice(first, first + batch)
-        output = unet(
-            grid.noisy[part].to(device), grid.timesteps[part].to(device), contexts(grid.rows[part])
-        ).sample
+        output = unet(grid.noisy[part].to(device), grid.timesteps[part].to(device), contexts(grid.rows[part])).sample
         errors.append(weighted_error(output, grid.target[part].to(device), None).cpu())
     unet.train(training)
     return torch.cat(errors).view(grid.images, -1).mean(1)

@@ -17,7 +17,7 @@ def draw_images(
     base: BaseModel,
     *,
     count: int,
-    prompt: str,
+    prompt: str | list[str],
     negative_prompt: str,
     guidance_scale: float,
     steps: int,
@@ -25,7 +25,10 @@ def draw_images(
     size: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> NDArray[np.uint8]:
-    """uint8 [count, size, size, 3] in whole blocks of BLOCK, where the base is and in its precision."""
+    """uint8 [count, size, size, 3] in whole blocks of BLOCK, where the base is and in its precision.
+
+    prompt: one text for all, or one each (used in turn where they are fewer than `count`).
+    """
     settings = SamplerSettings(
         sampler="dpmsolver++",
         steps=steps,
@@ -35,16 +38,18 @@ def draw_images(
         height=size,
         width=size,
     )
-    states = encode_prompts(base, [prompt]), encode_prompts(base, [negative_prompt])
+    prompts = [prompt] if isinstance(prompt, str) else prompt
+    states, negative_states = encode_prompts(base, prompts), encode_prompts(base, [negative_prompt])
     blocks = []
     for first in range(0, count, BLOCK):
+        indices = range(first, first + BLOCK)
         blocks.append(
             draw_block(
                 base,
                 settings,
-                range(first, first + BLOCK),
-                prompt_states=states[0],
-                negative_states=states[1],
+                indices,
+                prompt_states=states if len(prompts) == 1 else states[[i % len(prompts) for i in indices]],
+                negative_states=negative_states,
                 notice=lambda text: None,
             )
         )

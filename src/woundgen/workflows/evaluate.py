@@ -77,7 +77,9 @@ def evaluate_set(
     """Measure, print, and write metrics.json to `out`. base: its autoencoder gives the ceiling."""
     for side, one in (("generated", generated), ("real", real)):
         if len(one.images) < FEWEST:
-            raise UserError(f"The {side} set has {len(one.images)} images; at least {FEWEST} are needed.", "Add images.")
+            raise UserError(
+                f"The {side} set has {len(one.images)} images; at least {FEWEST} are needed.", "Add images."
+            )
         if one.images.mean() < 255 * DARK:
             raise UserError(
                 f"The {side} images are nearly black (mean {one.images.mean():.1f} of 255).",

@@ -78,9 +78,7 @@ def generate_set(
     states = encode_prompts(base, [recipe.prompt]), encode_prompts(base, [recipe.negative_prompt])
 
     def draw(indices: Sequence[int]) -> Any:
-        return draw_block(
-            base, recipe.sampler, indices, prompt_states=states[0], negative_states=states[1], notice=say
-        )
+        return draw_block(base, recipe.sampler, indices, prompt_states=states[0], negative_states=states[1], notice=say)
 
     tally = draw_until(
         request.count,

@@ -74,9 +74,7 @@ def measure_images(
             pooled_features(network, ceiling), of_real.pooled, network=name, real_groups=real_groups, neighbours=False
         )
         rows += [replace(row, label="ceiling") for row in through if row.label == ""]
-    rows += measure_pairs(
-        "ssim", _ssim(generated, real), _ssim(real, real), real_groups=real_groups
-    )
+    rows += measure_pairs("ssim", _ssim(generated, real), _ssim(real, real), real_groups=real_groups)
     rows += measure_pairs(
         "perceptual",
         pairwise_squared_distances(of_generated.perceptual, of_real.perceptual),

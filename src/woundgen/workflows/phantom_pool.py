@@ -84,9 +84,7 @@ def _render(
     folder: Path, *, count: int, seed: int, spoiled_share: float, processes: int, say: Callable[[str], None]
 ) -> None:
     draw = partial(draw_chunk, seed=seed, spoiled_share=spoiled_share)
-    images = np.lib.format.open_memmap(
-        folder / "images.npy", mode="w+", dtype=np.uint8, shape=(count, 128, 128, 3)
-    )
+    images = np.lib.format.open_memmap(folder / "images.npy", mode="w+", dtype=np.uint8, shape=(count, 128, 128, 3))
     captions: list[str] = []
     labels: dict[str, list] = {"phases": [], "parameters": [], "faults": []}
     names: list[str] = []

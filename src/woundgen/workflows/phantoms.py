@@ -30,7 +30,9 @@ def write_phantoms(
     """images/000000.png ... and metadata.csv (file_name, phase, group_id, box, every parameter)."""
     unknown = sorted(set(phases) - set(PHASES))
     if unknown or not phases:
-        raise UserError(f"--phases {phases!r}: {', '.join(unknown) or 'empty'}.", f"Use letters among {''.join(PHASES)}.")
+        raise UserError(
+            f"--phases {phases!r}: {', '.join(unknown) or 'empty'}.", f"Use letters among {''.join(PHASES)}."
+        )
     identity = sha256_json([RENDERER_VERSION, count, phases, seed, size, views])
     claim_output(out, identity=identity, what="set of phantoms")
     (out / IMAGES).mkdir(exist_ok=True)

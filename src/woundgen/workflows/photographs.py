@@ -58,9 +58,7 @@ def gather(
 ) -> PhotoSet:
     """Find, split and prepare. The folder is only read; every problem of it is a UserError."""
     photos = split_photos(find_photos(root, phases=phases), train_share=train_share, seed=seed, roots=[root])
-    images = prepare_all(
-        photos, resolution=resolution, margin=margin, roots=[root], cache_dir=cache, progress=progress
-    )
+    images = prepare_all(photos, resolution=resolution, margin=margin, roots=[root], cache_dir=cache, progress=progress)
     return PhotoSet(photos=photos, images=images, digest=_digest(photos, images))
 
 

@@ -57,9 +57,7 @@ def rebuild_base(settings: RebuildSettings, say: Say) -> Path:
     tokenizer = build_tokenizer([*pool.captions, *PROMPT_WORDS])
     torch.manual_seed(settings.seed)
     unet = build_unet()
-    text_encoder = build_text_encoder(
-        len(tokenizer), start=tokenizer.bos_token_id, end=tokenizer.eos_token_id
-    )
+    text_encoder = build_text_encoder(len(tokenizer), start=tokenizer.bos_token_id, end=tokenizer.eos_token_id)
     unet.train()
     text_encoder.train()
     parameters = {f"unet.{name}": p for name, p in unet.named_parameters()}
@@ -134,9 +132,7 @@ def pool_latents(pool: Pool, folder: Path, say: Say) -> Latents:
 
 
 def _tokens(tokenizer: Callable, texts: list[str]) -> Tensor:
-    return tokenizer(
-        texts, padding="max_length", max_length=77, truncation=True, return_tensors="pt"
-    ).input_ids
+    return tokenizer(texts, padding="max_length", max_length=77, truncation=True, return_tensors="pt").input_ids
 
 
 def _progress(
@@ -155,7 +151,10 @@ def _progress(
         if report.step % 500 == 0 or report.step == steps:
             name = f"step_{report.step:07d}"
             write_checkpoint(
-                checkpoints, name, state=counters(state), tensors=pack(trainable, optimizer, state)  # type: ignore[arg-type]
+                checkpoints,
+                name,
+                state=counters(state),
+                tensors=pack(trainable, optimizer, state),  # type: ignore[arg-type]
             )
             set_pointer(checkpoints, LATEST, name)
             for old in all_checkpoints(checkpoints)[:-2]:

@@ -38,7 +38,9 @@ def write_report(
     by_run = {run: [one for one in generated if _label(one) in read_json(run / RUN_JSON)["phases"]] for run in runs}
     lost = [str(one) for one in generated if not any(one in sets for sets in by_run.values())]
     if lost:
-        raise UserError(f"{', '.join(lost)}: drawn for a phase that no run named here was trained on.", "Add its --run.")
+        raise UserError(
+            f"{', '.join(lost)}: drawn for a phase that no run named here was trained on.", "Add its --run."
+        )
     contents = [
         collect(run, sets, [read_json(one / METRICS_JSON) for one in sets if (one / METRICS_JSON).exists()])
         for run, sets in by_run.items()

@@ -55,9 +55,7 @@ def describe(images: NDArray[np.uint8]) -> Descriptors:
     )
 
 
-def build_screen(
-    real: Path, *, label: str, base: BaseModel, size: int, quality: QualityConfig, say: Say
-) -> Screen:
+def build_screen(real: Path, *, label: str, base: BaseModel, size: int, quality: QualityConfig, say: Say) -> Screen:
     """References from the folder's training side; acceptance tried on the photographs held out, and said."""
     photos = gather(
         real,

@@ -325,7 +325,12 @@ def _write_start(
             "config": config.model_dump(mode="json"),
             "versions": versions(),
             "git": git_state(Path(__file__).parent),
-            "data": {"folder": str(data.resolve()), "digest": photos.digest, "counts": photos.counts(), "grouping": photos.grouping},
+            "data": {
+                "folder": str(data.resolve()),
+                "digest": photos.digest,
+                "counts": photos.counts(),
+                "grouping": photos.grouping,
+            },
             "base": {"name": base.name, "digest": base.digest},
             "plan": plan.to_json(),
             "parameters": {

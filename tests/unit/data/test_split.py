@@ -24,9 +24,7 @@ rows = st.lists(st.tuples(st.integers(0, 8), st.sampled_from("IPR")), min_size=2
 
 
 def photos_of(pairs: list[tuple[int, str]]) -> list[Photo]:
-    return [
-        Photo(path=f"/d/{i}.png", phase=phase, group=str(group)) for i, (group, phase) in enumerate(pairs)
-    ]
+    return [Photo(path=f"/d/{i}.png", phase=phase, group=str(group)) for i, (group, phase) in enumerate(pairs)]
 
 
 def split(photos: list[Photo], *, share: float = 0.8, seed: int = 0, root: Path = Path("/d")) -> list[Photo]:
@@ -77,9 +75,7 @@ def test_properties(pairs: list[tuple[int, str]], share: float, seed: int, rng: 
     assert deviation(counts, chosen, share) == pytest.approx(best)
 
 
-@given(
-    st.lists(st.tuples(*[st.integers(0, 6)] * 2), min_size=13, max_size=60).filter(lambda c: np.sum(c) > 40)
-)
+@given(st.lists(st.tuples(*[st.integers(0, 6)] * 2), min_size=13, max_size=60).filter(lambda c: np.sum(c) > 40))
 @settings(max_examples=60, deadline=None)
 def test_many_units_come_near(pairs: list[tuple[int, int]]) -> None:
     """Beyond enumeration: each class within half the largest unit of what is wanted."""
@@ -109,9 +105,7 @@ def test_not_worse_than_sklearn() -> None:
     done = split(photos, share=0.8)
     ours = {photo.group for photo in done if photo.split == "validation"}
     names = [str(group) for group, _ in pairs]
-    folds = StratifiedGroupKFold(5, shuffle=True, random_state=0).split(
-        names, [phase for _, phase in pairs], names
-    )
+    folds = StratifiedGroupKFold(5, shuffle=True, random_state=0).split(names, [phase for _, phase in pairs], names)
     theirs = [{names[i] for i in fold} for _, fold in folds]
     in_set = [np.array([group in chosen for group in groups]) for chosen in (ours, *theirs)]
     scores = [deviation(counts, chosen, 0.8) for chosen in in_set]

@@ -139,10 +139,10 @@ def small_phantoms() -> np.ndarray:
 
 @pytest.mark.parametrize("n", [40, 85, 170])
 def test_held_out_phantoms_are_accepted_as_promised(small_phantoms: np.ndarray, n: int):
-    """Both rules together: .95 of the joint rule, less what the ceiling, at 1 / (n + 1), adds."""
+    """Both rules together: .95 of the joint rule, less what the ceiling, at 2 / (n + 1), adds."""
     accepted, copies = acceptance_over_draws(small_phantoms, n=n, held_out=50, draws=12, align=False)
-    assert 0.91 <= np.mean(accepted) <= 0.98
-    assert np.mean(copies) <= 1 / (n + 1) + 0.02
+    assert 0.89 <= np.mean(accepted) <= 0.98
+    assert np.mean(copies) <= 2 / (n + 1) + 0.02
 
 
 @pytest.mark.slow
@@ -151,5 +151,5 @@ def test_500_held_out_phantoms_with_alignment(n: int):
     images = phantoms(range(3000, 3680), size=64)
     accepted, copies = acceptance_over_draws(images, n=n, held_out=500, draws=20, align=True)
     print(f"n = {n}: accepted {np.mean(accepted):.3f} (sd {np.std(accepted):.3f}), copies {np.mean(copies):.4f}")
-    assert 0.92 <= np.mean(accepted) <= 0.98
-    assert np.mean(copies) <= (0.02 if n >= 85 else 1 / (n + 1) + 0.01)
+    assert (0.92 if n >= 85 else 0.9) <= np.mean(accepted) <= 0.98
+    assert np.mean(copies) <= 2 / (n + 1) + 0.005

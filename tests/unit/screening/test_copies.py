@@ -30,7 +30,7 @@ def test_planted_copies_are_quarantined_with_their_original(bench: Bench, copies
 
 def test_other_patients_are_rarely_flagged(bench: Bench):
     verdicts = judge(bench.held_out_statistics, bench.calibration, Rule(policy="report"))
-    assert sum(verdict.copy for verdict in verdicts) <= 2  # of 40, where 1 / 61 each is promised
+    assert sum(verdict.copy for verdict in verdicts) <= 2  # of 40, where 2 / 61 each is promised
 
 
 @pytest.mark.parametrize(
@@ -47,14 +47,14 @@ def test_alignment_is_undone(bench: Bench, mirrored: bool, scale: float, rotatio
 
 
 def test_alignment_matters(bench: Bench):
-    """What is found is not what plain SSIM sees, and what is not searched is not found."""
+    """Neither plain SSIM nor a search without rotations finds a turned copy."""
     image = warp(bench.photographs[1], 1.0, 8.0)[None]
     plain = pairwise_ssim(image, bench.photographs[1:2])[0, 0]
     unturned = prepare_templates(bench.photographs[1:2], Alignments(rotations=(0.0,)))
     turned = prepare_templates(bench.photographs[1:2])
     rows = np.zeros((1, 1), int)
-    assert plain < 0.6
-    assert best_aligned(image, unturned, rows)[0][0] < 0.7 < 0.95 < best_aligned(image, turned, rows)[0][0]
+    assert plain < 0.75
+    assert best_aligned(image, unturned, rows)[0][0] < 0.75 < 0.95 < best_aligned(image, turned, rows)[0][0]
 
 
 def test_flat_images_align_without_a_warning():

@@ -24,12 +24,8 @@ def photograph(p: Fields, light: np.ndarray, size: int) -> np.ndarray:
     for row, (image, sigma) in enumerate(zip(shown, p["defocus"].ravel(), strict=True)):
         blur = float(sigma) * size
         sharp = gaussian_filter(image, (blur, blur, 0.0), truncate=3.0)
-        noise = np.random.default_rng(int(p["noise_seed_exact"][row])).standard_normal(
-            image.shape, np.float32
-        )
+        noise = np.random.default_rng(int(p["noise_seed_exact"][row])).standard_normal(image.shape, np.float32)
         # Demosaicing and compression leave neighbours alike; 1.5 = sqrt(1 + 1 + 0.25) keeps the deviation.
-        noise = (noise + np.roll(noise, 1, 0) + 0.5 * np.roll(noise, 1, 1)) * (
-            float(p["noise"][row, 0, 0]) / 1.5
-        )
+        noise = (noise + np.roll(noise, 1, 0) + 0.5 * np.roll(noise, 1, 1)) * (float(p["noise"][row, 0, 0]) / 1.5)
         images[row] = np.clip((sharp + noise) * 255.0 + 0.5, 0.0, 255.0)
     return images

@@ -73,9 +73,7 @@ def watermark(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         canvas = Image.new("L", (size, size))
         pen, word = ImageDraw.Draw(canvas), str(rng.choice(_MARKS))
         for row in range(3):
-            pen.text(
-                (size * rng.uniform(-0.1, 0.4), size * (0.08 + 0.32 * row)), word, 255, font_size=size // 6
-            )
+            pen.text((size * rng.uniform(-0.1, 0.4), size * (0.08 + 0.32 * row)), word, 255, font_size=size // 6)
         veil = np.asarray(canvas.rotate(float(rng.uniform(-35, 35))), np.float32)[..., None] / 255.0
         image += 0.5 * veil * (255.0 - image)
     return _to_uint8(marked)

@@ -72,17 +72,13 @@ def skin_colour(p: Fields, mottle: np.ndarray, patches: np.ndarray, redness: np.
     return np.exp(-density - blood * np.maximum(flush + redness, 0.0))
 
 
-def bed_colour(
-    p: Fields, texture: Mapping[str, np.ndarray], slough: np.ndarray, eschar: np.ndarray
-) -> np.ndarray:
+def bed_colour(p: Fields, texture: Mapping[str, np.ndarray], slough: np.ndarray, eschar: np.ndarray) -> np.ndarray:
     """The wound bed: granulation with dark hollows, slough in fibres, eschar, by the given weights."""
     fresh = GRANULATION_FRESH + p["bed_paleness"] * (GRANULATION_PALE - GRANULATION_FRESH)
     hollows = -0.6 * texture["grains"] * p["granularity"] - 0.5 * texture["mottle"] - 0.6 * texture["warp_x"]
     deep = np.clip(p["bed_darkness"] + 0.34 * hollows, 0.0, 0.92)
     colour = mix(np.broadcast_to(fresh, (3, *deep.shape)), GRANULATION_DEEP, deep)
-    strands = smoothstep(
-        0.7 * texture["fibres"] + 0.5 * texture["mottle"] + 0.6 * texture["warp_y"], -1.7, 1.7
-    )
+    strands = smoothstep(0.7 * texture["fibres"] + 0.5 * texture["mottle"] + 0.6 * texture["warp_y"], -1.7, 1.7)
     colour = mix(colour, SLOUGH_OLIVE + strands * (SLOUGH_CREAM - SLOUGH_OLIVE), slough)
     brown = 0.55 * smoothstep(texture["fibres"] + texture["warp_y"], 0.2, 2.0)
     return mix(colour, ESCHAR_BLACK + brown * (ESCHAR_BROWN - ESCHAR_BLACK), eschar)
@@ -104,6 +100,4 @@ def backdrop_colour(p: Fields, folds: np.ndarray, weave: np.ndarray, size: int) 
     beyond = smoothstep(x - p["backdrop_edge"] + 0.05 * folds, -0.015, 0.015)
     slope = 1.0 + 0.25 * y
     relief = folds + weave
-    return slope * mix(
-        _backdrop_field(p, "backdrop", relief), _backdrop_field(p, "backdrop_second", relief), beyond
-    )
+    return slope * mix(_backdrop_field(p, "backdrop", relief), _backdrop_field(p, "backdrop_second", relief), beyond)

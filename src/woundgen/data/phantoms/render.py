@@ -102,23 +102,16 @@ def _surface(p: Fields, texture: Fields, limb: np.ndarray, wound: np.ndarray, fo
     tissue = m.bed_colour(p, t, slough, eschar)
     tissue = m.mix(tissue, m.EPITHELIUM * (0.35 + 0.65 * np.sqrt(albedo)), new_skin * (1.0 - 0.7 * eschar))
     albedo = m.mix(albedo, tissue, bed)
-    crusts = present * _patches(
-        t["eschar"] + 0.8 * t["mottle"], 0.20 * p["crust"] * np.exp(-outside / 0.08), 0.5
-    )
+    crusts = present * _patches(t["eschar"] + 0.8 * t["mottle"], 0.20 * p["crust"] * np.exp(-outside / 0.08), 0.5)
     albedo = m.mix(albedo, m.DRIED_BLOOD, 0.85 * crusts * smoothstep(wound, 0.12, 0.0))
 
     granular = bed * (1.0 - new_skin) * (1.0 - 0.75 * eschar)
     uneven = np.clip(0.75 + 0.45 * t["warp_x"], 0.2, 1.6)
     grains = uneven * p["granularity"] * t["grains"]
     relief = 0.0085 * granular * ((1.0 - slough) * grains + slough * t["fibres"])
+    relief += (1.0 - bed) * (1.0 - 0.7 * np.clip(scarred, 0.0, 1.0)) * p["skin_relief"] * 0.0042 * t["creases"]
     relief += (
-        (1.0 - bed) * (1.0 - 0.7 * np.clip(scarred, 0.0, 1.0)) * p["skin_relief"] * 0.0042 * t["creases"]
-    )
-    relief += (
-        0.0045 * (1.0 - bed) * p["skin_relief"] * t["mottle"]
-        + 0.008 * flakes
-        + 0.003 * bed * t["warp_y"]
-        + stellate
+        0.0045 * (1.0 - bed) * p["skin_relief"] * t["mottle"] + 0.008 * flakes + 0.003 * bed * t["warp_y"] + stellate
     )
     swell = p["swelling"] * present * np.exp(-((outside / 0.30) ** 2)) + 0.03 * thick + 0.02 * pale
     hollow = p["depth"] * present * smoothstep(wound, -0.02, 0.05 + 0.9 * p["depth"])

@@ -82,9 +82,7 @@ def _ellipsoids(kind: str, width: float, shift_x: float, shift_y: float) -> list
 def _limb_parts(p: Fields) -> np.ndarray:
     """Ellipsoids of every limb of the batch, float32 [N, parts, 4]; missing parts have radius 0."""
     columns = (p[name].ravel() for name in ("limb_kind", "limb_width", "limb_shift_x", "limb_shift_y"))
-    limbs = [
-        _ellipsoids(LIMB_KINDS[int(kind)], *map(float, rest)) for kind, *rest in zip(*columns, strict=True)
-    ]
+    limbs = [_ellipsoids(LIMB_KINDS[int(kind)], *map(float, rest)) for kind, *rest in zip(*columns, strict=True)]
     parts = np.zeros((len(limbs), 2 + _TOE_COUNT, 4), np.float32)
     for row, limb in zip(parts, limbs, strict=True):
         row[: len(limb)] = limb

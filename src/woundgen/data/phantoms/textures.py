@@ -28,9 +28,7 @@ def _fractal(rng: np.random.Generator, shortest: float, longest: float, slope: f
     safe = np.maximum(frequency, 1.0 / BANK_SIZE)
     soft_top = np.exp(-((safe * shortest) ** 4))
     soft_bottom = 1.0 - np.exp(-((safe * longest) ** 4))
-    spectrum = (
-        np.fft.fft2(rng.standard_normal((BANK_SIZE, BANK_SIZE))) * safe**-slope * soft_top * soft_bottom
-    )
+    spectrum = np.fft.fft2(rng.standard_normal((BANK_SIZE, BANK_SIZE))) * safe**-slope * soft_top * soft_bottom
     return _standardise(np.fft.ifft2(spectrum).real)
 
 

@@ -1,0 +1,63 @@
+"""`--help` answers at once: without torch, diffusers or matplotlib, in less than half a second of processor time."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from woundgen.cli import VERBS
+
+WOUNDGEN = Path(sys.executable).parent / "woundgen"
+LIMIT = 0.5  # seconds of user and system time: a wall clock would measure the machine's other work
+TRIES = 3
+HEAVY = ("torch", "diffusers", "transformers", "peft", "accelerate", "scipy", "sklearn", "matplotlib")
+CASES = [[], *([verb.__name__] for verb in VERBS)]
+
+LIST_MODULES = """
+import json, sys
+from woundgen.cli import run
+code = run(sys.argv[1:])
+print("MODULES", json.dumps([code, sorted(sys.modules)]))
+"""
+
+
+@pytest.mark.parametrize("words", CASES, ids=" ".join)
+def test_help_imports_nothing_heavy(words: list[str]) -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", LIST_MODULES, *words, "--help"], capture_output=True, text=True, timeout=60
+    )
+    assert result.returncode == 0, result.stderr
+    code, modules = json.loads(result.stdout.rpartition("MODULES ")[2])
+    assert code == 0
+    assert "Usage: woundgen" in result.stdout
+    assert not [name for name in HEAVY if name in modules]
+
+
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="needs POSIX wait4")
+@pytest.mark.parametrize("words", CASES, ids=" ".join)
+def test_help_is_quick(words: list[str]) -> None:
+    seconds = []
+    for _ in range(TRIES):
+        seconds.append(processor_seconds([str(WOUNDGEN), *words, "--help"]))
+        if seconds[-1] < LIMIT:
+            return
+    raise AssertionError(f"{min(seconds):.2f} s of processor time")
+
+
+def processor_seconds(command: list[str]) -> float:
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return usage.ru_utime + usage.ru_stime
+
+
+@pytest.mark.parametrize("words", CASES[1:], ids=" ".join)
+def test_help_shows_examples(words: list[str]) -> None:
+    verb = next(verb for verb in VERBS if verb.__name__ == words[0])
+    assert f"\n    woundgen {words[0]}" in (verb.__doc__ or "")
