@@ -2,6 +2,7 @@
 
     python scripts/train_lora_model.py --help
     python scripts/train_lora_model.py --resume latest
+"""
 
 import sys
 

@@ -50,6 +50,7 @@ class MetricValue:
 
     n: (generated, real) or (left, right) counts that the value was taken at.
     network, digest: the feature network, where one was used.
+    splits: the value at each split, in an order that sets measured in the same way share (for pairing).
     """
 
     metric: str
@@ -61,6 +62,7 @@ class MetricValue:
     network: str | None = None
     digest: str | None = None
     label: str = ""
+    splits: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         assert self.metric in METRICS, f"unregistered metric {self.metric}"

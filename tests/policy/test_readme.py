@@ -1,38 +1,109 @@
-"""Every command that README.md, docs/, the configs and the help show is one that woundgen takes."""
+"""Every command that README.md, docs/, the configs, the scripts and the help show is one that woundgen takes.
+
+Lines are parsed by the real command line; nothing is run.
+"""
 
 from __future__ import annotations
 
-import importlib.util
+import re
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer
 
-from woundgen.cli import VERBS
+from woundgen.cli import VERBS, app
 from woundgen.config import load_train_config
 
-_spec = importlib.util.spec_from_file_location("commands_in_text", Path(__file__).with_name("commands_in_text.py"))
-assert _spec is not None
-assert _spec.loader is not None
-text = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(text)
+ROOT = Path(__file__).parents[2]
+VERB_NAMES = {verb.__name__ for verb in VERBS}
+SCRIPTS = {
+    "train_lora_model.py": "train",
+    "evaluate_quality.py": "evaluate",
+    "generate_samples.py": "generate",
+    "compare_models.py": "compare",
+}
+_LINE = re.compile(
+    r"^[\s#>$]*(?:.*&&\s*)?(?P<call>(?:\S*/)?woundgen\s+\S.*|python\s+(?:\S*/)?(?P<script>\w+\.py)\b.*)$"
+)
+_INLINE = re.compile(r"`(?:\S*/)?woundgen\s+([^`]+)`")
 
-ROOT = text.ROOT
+
+def words_of(line: str) -> list[str] | None:
+    """Arguments of woundgen in a line of shell; None where it calls something else."""
+    found = _LINE.match(line)
+    if not found:
+        return None
+    words = shlex.split(found["call"], comments=True)
+    if found["script"]:
+        verb = SCRIPTS.get(found["script"])
+        return None if verb is None else [verb, *words[2:]]
+    return words[1:]
+
+
+def fenced_commands(markdown: str) -> Iterator[list[str]]:
+    for block in re.findall(r"^```[^\n]*\n(.*?)^```", markdown, re.S | re.M):
+        for line in block.replace("\\\n", " ").splitlines():
+            if words := words_of(line):
+                yield words
+
+
+def inline_commands(markdown: str) -> Iterator[list[str]]:
+    """`woundgen ...` between backticks; such a mention may leave options out."""
+    text = re.sub(r"^```.*?^```", "", markdown, flags=re.S | re.M)
+    for mention in _INLINE.findall(text):
+        yield shlex.split(mention)
+
+
+def commented_commands(text: str) -> Iterator[list[str]]:
+    """Lines of a docstring or of YAML comments that are nothing but a command."""
+    for line in text.splitlines():
+        stripped = line.strip().lstrip("#").strip()
+        if stripped.startswith(("woundgen ", "python scripts/")) and (words := words_of(stripped)):
+            yield words
+
+
+def fault_of(words: list[str], *, whole: bool = True) -> str | None:
+    """What the command line would say against it; parsed only, nothing runs.
+
+    whole: options may not be missing either.
+    """
+    group = typer.main.get_command(app)
+    verb, *rest = words
+    if verb == "--help":
+        return None
+    if verb not in VERB_NAMES:
+        return f"{verb!r} is no verb"
+    command = group.commands[verb]  # type: ignore[attr-defined]
+    known = {name for parameter in command.params for name in parameter.opts} | {"--help"}
+    unknown = [word for word in rest if word.startswith("--") and word.split("=")[0] not in known]
+    if unknown:
+        return f"unknown option {unknown[0]}"
+    if whole and "--help" not in rest:
+        try:
+            command.make_context(verb, list(rest))
+        except Exception as error:  # the classes are typer's own copies of click's
+            return str(error)
+    return None
+
+
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
 COMMENTED = sorted([*(ROOT / "configs").glob("*.yaml"), *(ROOT / "src" / "woundgen" / "presets").glob("*.yaml")])
 COMMENTED += sorted((ROOT / "scripts").glob("*.py"))
 
 COMMANDS = [
-    *((page.name, words, True) for page in PAGES for words in text.fenced_commands(page.read_text())),
-    *((page.name, words, False) for page in PAGES for words in text.inline_commands(page.read_text())),
-    *((file.name, words, False) for file in COMMENTED for words in text.commented_commands(file.read_text())),
-    *((f"{v.__name__} --help", words, True) for v in VERBS for words in text.commented_commands(v.__doc__ or "")),
+    *((page.name, words, True) for page in PAGES for words in fenced_commands(page.read_text())),
+    *((page.name, words, False) for page in PAGES for words in inline_commands(page.read_text())),
+    *((file.name, words, False) for file in COMMENTED for words in commented_commands(file.read_text())),
+    *((f"{v.__name__} --help", words, True) for v in VERBS for words in commented_commands(v.__doc__ or "")),
 ]
 
 
 @pytest.mark.parametrize(("where", "words", "whole"), COMMANDS)
 def test_command_parses(where: str, words: list[str], whole: bool) -> None:
     elliptic = "..." in words
-    fault = text.fault_of([word for word in words if word != "..."], whole=whole and not elliptic)
+    fault = fault_of([word for word in words if word != "..."], whole=whole and not elliptic)
     assert fault is None, f"{where}: woundgen {' '.join(words)}: {fault}"
 
 
@@ -60,8 +131,6 @@ def test_readme_opens_with_the_two_commands() -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    import re
-
     for page in PAGES:
         for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
             if not target.startswith(("http", "mailto")) and not target.endswith(".png"):
@@ -82,6 +151,6 @@ def test_links_lead_somewhere() -> None:
     ],
 )
 def test_the_check_can_fail(line: str, faulty: bool) -> None:
-    words = text.words_of(line)
+    words = words_of(line)
     assert words is not None
-    assert (text.fault_of(words) is not None) is faulty
+    assert (fault_of(words) is not None) is faulty

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,7 +28,7 @@ def spread_row(metric: str, values: Values, n: int, network: Network, label: str
     """Of [splits, blocks] values taken at n against n (floor.py)."""
     spread = spread_of(values, n=n, limits=LIMITS.get(metric, (-np.inf, np.inf)))
     found = Interval(spread.mean, spread.low, spread.high, spread.text)
-    return row(metric, found, (n, n), network, label)
+    return replace(row(metric, found, (n, n), network, label), splits=tuple(values.ravel().tolist()))
 
 
 def row(metric: str, found: Interval, n: tuple[int, int], network: Network | None, label: str = "") -> MetricValue:

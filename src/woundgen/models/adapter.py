@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -72,17 +73,16 @@ def run_by_position(unet: nn.Module, *, dropout: float) -> DropoutMasks | None:
     for name, layer in unet.named_modules():
         if isinstance(layer, LoraLinear):
             if masks is None:
-                layer.forward = partial(_merged_forward, layer)
+                layer.forward = partial(_merged_forward, layer)  # type: ignore[method-assign]
             else:
-                layer.forward = partial(_dropout_forward, layer, masks, name)
+                layer.forward = partial(_dropout_forward, layer, masks, name)  # type: ignore[method-assign]
     return masks
 
 
 def _merged_forward(layer: LoraLinear, x: Tensor, *args: object, **unused: object) -> Tensor:
     """F.linear(x, W + s B A): equal to peft's three products, gradients included, to rounding."""
-    low, high = layer.lora_A[ADAPTER].weight, layer.lora_B[ADAPTER].weight
-    base = layer.get_base_layer()
-    weight = torch.addmm(base.weight.to(high.dtype), high, low, alpha=layer.scaling[ADAPTER])
+    base, low, high = _parts(layer)
+    weight = torch.addmm(base.weight.to(high.weight.dtype), high.weight, low.weight, alpha=layer.scaling[ADAPTER])
     return F.linear(x, weight.to(x.dtype), base.bias)
 
 
@@ -91,9 +91,17 @@ def _dropout_forward(
 ) -> Tensor:
     if not layer.training or not masks.active:
         return _merged_forward(layer, x)
-    kept = x.to(layer.lora_A[ADAPTER].weight.dtype) * masks.scaled_mask(name, x)
-    update = layer.lora_B[ADAPTER](layer.lora_A[ADAPTER](kept)) * layer.scaling[ADAPTER]
-    return layer.get_base_layer()(x) + update.to(x.dtype)
+    base, low, high = _parts(layer)
+    kept = x.to(low.weight.dtype) * masks.scaled_mask(name, x)
+    update = high(low(kept)) * layer.scaling[ADAPTER]
+    return base(x) + update.to(x.dtype)
+
+
+def _parts(layer: LoraLinear) -> tuple[nn.Linear, nn.Linear, nn.Linear]:
+    """The base layer, A and B."""
+    return cast(
+        tuple[nn.Linear, nn.Linear, nn.Linear], (layer.get_base_layer(), layer.lora_A[ADAPTER], layer.lora_B[ADAPTER])
+    )
 
 
 def save_lora(

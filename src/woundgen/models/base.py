@@ -100,10 +100,12 @@ def load_base(name: str, *, notice: Callable[[str], None]) -> BaseModel:
             "Give a folder with unet, vae, text_encoder, tokenizer and scheduler.",
         )
     try:
-        weights = {"use_safetensors": True, "local_files_only": True}
-        unet = UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=torch.float32, **weights)
-        vae = AutoencoderKL.from_pretrained(folder / "vae", torch_dtype=torch.float32, **weights)
-        text_encoder = CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch.float32, **weights)
+        whole = {"torch_dtype": torch.float32, "use_safetensors": True, "local_files_only": True}
+        unet = UNet2DConditionModel.from_pretrained(folder / "unet", **whole)
+        vae = AutoencoderKL.from_pretrained(folder / "vae", **whole)
+        text_encoder = CLIPTextModel.from_pretrained(
+            folder / "text_encoder", dtype=torch.float32, use_safetensors=True, local_files_only=True
+        )
         tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
         scheduler = DDPMScheduler.from_pretrained(folder / "scheduler", local_files_only=True)
     except (OSError, ValueError) as error:

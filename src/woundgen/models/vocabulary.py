@@ -28,9 +28,9 @@ def build_tokenizer(texts: Iterable[str]) -> CLIPTokenizer:
     merges = [tuple(pair) for pair in _merges(learner)]
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokens = alphabet + [f"{symbol}</w>" for symbol in alphabet] + ["".join(pair) for pair in merges]
-    tokens = list(dict.fromkeys(tokens)) + [START, END]
+    tokens = [*dict.fromkeys(tokens), START, END]
     vocab = {token: index for index, token in enumerate(tokens)}
-    return CLIPTokenizer(vocab=vocab, merges=merges, model_max_length=CONTEXT)
+    return CLIPTokenizer(vocab=vocab, merges=merges, model_max_length=CONTEXT)  # type: ignore[arg-type]  # pairs, as files hold
 
 
 def _words(text: str) -> list[str]:

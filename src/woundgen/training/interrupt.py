@@ -29,7 +29,7 @@ def stop_on_signals() -> Iterator[StopRequest]:
 
     def note(number: int, frame: object) -> None:
         request.received = number
-        signal.signal(number, before[number])
+        signal.signal(number, before[signal.Signals(number)])
 
     before = {number: signal.signal(number, note) for number in SIGNALS}
     try:

@@ -16,7 +16,7 @@ from scipy.stats import spearmanr
 
 from woundgen.config import SHORT_PROMPT
 from woundgen.data.phantoms import PHASES, RENDERER_VERSION, caption, draw_phantoms
-from woundgen.features.embedded import FeatureNetwork
+from woundgen.features.embedded import FeatureNetwork, load_feature_network
 from woundgen.metrics.frechet import frechet_distance
 from woundgen.metrics.intervals import binomial_bounds, mean_interval
 from woundgen.models.base import load_base
@@ -135,8 +135,6 @@ def base_card(folder: str, network: FeatureNetwork, *, n: int, say: Say) -> dict
 
 
 def make_card(folder: Path, features: Path, *, say: Say, n: int = 500) -> dict[str, Any]:
-    from woundgen.features.embedded import load_feature_network
-
     network, digest = load_feature_network(features)
     vae = AutoencoderKL.from_pretrained(folder / "vae", torch_dtype=torch.float32).eval()
     held_out = draw_phantoms(range(256), seed=CARD_SEED + 2).images

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from woundgen.config import TrainConfig
 from woundgen.data.images import photograph_size
 from woundgen.data.prepare import prepare_all
 from woundgen.data.sources import find_photos
@@ -19,9 +19,9 @@ from woundgen.features.embedded import NAME
 from woundgen.models.base import load_base
 from woundgen.models.pixels import round_trip
 from woundgen.records import MetricValue, Photo
-from woundgen.rundir import RUN_JSON, read_json, write_json
+from woundgen.rundir import write_json
 from woundgen.workflows.measure import measure_images
-from woundgen.workflows.photographs import gather
+from woundgen.workflows.photographs import photographs_of
 from woundgen.workflows.setup import feature_network
 
 Say = Callable[[str], None]
@@ -49,22 +49,7 @@ def read_set(folder: Path, *, phase: str, size: int | None, margin: float) -> Im
 
 def held_out_of(run: Path, *, phase: str) -> ImageSet:
     """The photographs of a run's validation side: prepared and split again from its own record."""
-    record = read_json(run / RUN_JSON)
-    config = TrainConfig.model_validate(record["config"])
-    photos = gather(
-        Path(record["data"]["folder"]),
-        phases=config.phases,
-        resolution=config.resolution,
-        margin=config.box_margin,
-        train_share=config.train_val_split,
-        seed=config.seed,
-        cache=None,
-        progress=None,
-    )
-    if photos.digest != record["data"]["digest"]:
-        raise UserError(
-            f"The photographs of {run} have changed since it was trained.", "Restore them, or give --real FOLDER."
-        )
+    photos = photographs_of(run)
     rows = [row for row in photos.rows("validation") if photos.photos[row].phase == phase]
     if not rows:
         raise UserError(f"{run} held out no photograph of phase {phase}.", "Give --real FOLDER.")
@@ -98,7 +83,8 @@ def evaluate_set(
         ceiling=ceiling,
         neighbours=min(len(generated.images), len(real.images)) >= 24,
     )
-    write_json(out, metrics_record(rows, generated=generated.name, real=real.name, label=label, digest=digest))
+    shown = f"{real.name} {hashlib.sha256(real.images.tobytes()).hexdigest()[:12]}"  # equal for the same photographs
+    write_json(out, metrics_record(rows, generated=generated.name, real=shown, label=label, digest=digest))
     return rows
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -91,8 +92,11 @@ def generate_set(
             accepted, request.count, f"{drawn} drawn, {accepted} kept, {rejected} rejected"
         ),
     )
+    kinds: Counter[str] = Counter()  # reasons without the values in brackets
     for reason, number in tally.reasons.items():
-        say(f"{number} not kept: {reason}")
+        kinds[reason.split(" (")[0]] += number
+    for kind, number in kinds.most_common():
+        say(f"{number} not kept: {kind}")
     short = tally.short_of(request.count)
     say(f"{tally.accepted} images in {out}")
     if short:

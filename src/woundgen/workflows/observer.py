@@ -235,7 +235,7 @@ class Observer:
         return vectors
 
     def _name(self, report: StepReport) -> str:
-        return checkpoint_name(int(report.epoch), report.step)
+        return checkpoint_name(round(report.epoch), report.step)
 
     def _save(self, report: StepReport, *, best: bool) -> None:
         root, name = self.folder / CHECKPOINTS, self._name(report)

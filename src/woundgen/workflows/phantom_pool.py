@@ -98,5 +98,6 @@ def _render(
             if (number + 1) % 10 == 0:
                 say(f"{(number + 1) * CHUNK}/{count} phantoms")
     images.flush()
-    np.savez(folder / "labels.npz", **{key: np.concatenate(rows) for key, rows in labels.items()})
+    joined = {key: np.concatenate(rows) for key, rows in labels.items()}
+    np.savez(folder / "labels.npz", **joined)  # type: ignore[arg-type]  # stub: takes them for allow_pickle
     write_json(folder / "captions.json", {"captions": captions, "names": names})

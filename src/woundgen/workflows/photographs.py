@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from woundgen.config import TrainConfig
 from woundgen.data.prepare import prepare_all
 from woundgen.data.sources import find_photos
 from woundgen.data.split import CLUSTER, split_photos
+from woundgen.errors import UserError
 from woundgen.records import Photo
+from woundgen.rundir import RUN_JSON, read_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +56,32 @@ def gather(
     margin: float,
     train_share: float,
     seed: int,
-    cache: Path | None,
-    progress: Callable[[int, int], None] | None,
 ) -> PhotoSet:
     """Find, split and prepare. The folder is only read; every problem of it is a UserError."""
     photos = split_photos(find_photos(root, phases=phases), train_share=train_share, seed=seed, roots=[root])
-    images = prepare_all(photos, resolution=resolution, margin=margin, roots=[root], cache_dir=cache, progress=progress)
+    images = prepare_all(photos, resolution=resolution, margin=margin, roots=[root], cache_dir=None, progress=None)
     return PhotoSet(photos=photos, images=images, digest=_digest(photos, images))
+
+
+def gather_for(config: TrainConfig, root: Path) -> PhotoSet:
+    """As a run with this config prepares and splits them."""
+    return gather(
+        root,
+        phases=config.phases,
+        resolution=config.resolution,
+        margin=config.box_margin,
+        train_share=config.train_val_split,
+        seed=config.seed,
+    )
+
+
+def photographs_of(run: Path) -> PhotoSet:
+    """The photographs of a stored run, prepared and split again; UserError where they have changed."""
+    record = read_json(run / RUN_JSON)
+    photos = gather_for(TrainConfig.model_validate(record["config"]), Path(record["data"]["folder"]))
+    if photos.digest != record["data"]["digest"]:
+        raise UserError(f"The photographs of {run} have changed since it was trained.", "Restore them.")
+    return photos
 
 
 def _digest(photos: Sequence[Photo], images: NDArray[np.uint8]) -> str:

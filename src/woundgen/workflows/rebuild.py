@@ -84,7 +84,8 @@ def rebuild_features(settings: RebuildSettings, say: Say) -> Path:
     pool = pool_of(settings, say)
     targets = feature_targets(pool)
     torch.manual_seed(settings.seed)
-    network = FeatureNetwork(outputs=3 + targets.others.shape[1]).to(memory_format=torch.channels_last)
+    network = FeatureNetwork(outputs=3 + targets.others.shape[1])
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(network.parameters(), lr=0.0, weight_decay=0.02)
 
     def step(number: int) -> dict[str, float]:
@@ -199,4 +200,4 @@ def _feature_network(folder: Path) -> FeatureNetwork:
     tensors = load_file(path)
     network = FeatureNetwork(outputs=len(tensors["heads.bias"]))
     network.load_state_dict({key: value.float() for key, value in tensors.items()})
-    return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from woundgen.config import TrainConfig
 from woundgen.data.images import read_photograph
 from woundgen.errors import UserError
 from woundgen.reporting.collect import collect
@@ -18,7 +17,7 @@ from woundgen.reporting.write import write_reports
 from woundgen.rundir import MANIFEST_JSONL, METRICS_JSON, RUN_JSON, read_json, read_jsonl
 from woundgen.similarity.neighbours import euclidean_distances
 from woundgen.workflows.measure import pooled_features
-from woundgen.workflows.photographs import PhotoSet, gather
+from woundgen.workflows.photographs import PhotoSet, photographs_of
 from woundgen.workflows.setup import feature_network
 
 Say = Callable[[str], None]
@@ -55,21 +54,6 @@ def write_report(
     for page in pages:
         say(f"written: {page}")
     return pages
-
-
-def photographs_of(run: Path) -> PhotoSet:
-    record = read_json(run / RUN_JSON)
-    config = TrainConfig.model_validate(record["config"])
-    return gather(
-        Path(record["data"]["folder"]),
-        phases=config.phases,
-        resolution=config.resolution,
-        margin=config.box_margin,
-        train_share=config.train_val_split,
-        seed=config.seed,
-        cache=None,
-        progress=None,
-    )
 
 
 def private_section(run: Path, one: Path, photos: PhotoSet) -> PrivateSection:

@@ -64,8 +64,6 @@ def build_screen(real: Path, *, label: str, base: BaseModel, size: int, quality:
         margin=MARGIN,
         train_share=TRAIN_SHARE,
         seed=0,
-        cache=None,
-        progress=None,
     )
     return screen_from(photos, quality=quality, say=say)
 

@@ -34,7 +34,7 @@ from woundgen.training.loop import LoopSettings, LoopState, train
 from woundgen.training.plan import Plan, make_plan, schedule
 from woundgen.training.state import new_optimizer, unpack
 from woundgen.workflows.observer import Observer, Progress
-from woundgen.workflows.photographs import PhotoSet, gather
+from woundgen.workflows.photographs import PhotoSet, gather_for
 from woundgen.workflows.setup import (
     PromptTable,
     choose_device,
@@ -86,16 +86,7 @@ def train_adapter(
     base = load_base(config.base_model, notice=say)
     _check_fits(config, base, say)
     trainable = prepare_model(base, config, device)
-    photos = gather(
-        data,
-        phases=config.phases,
-        resolution=config.resolution,
-        margin=config.box_margin,
-        train_share=config.train_val_split,
-        seed=config.seed,
-        cache=None,
-        progress=None,
-    )
+    photos = gather_for(config, data)
     plan = plan_of(config, photos)
     announce(plan, photos, trainable, base, say)
     if dry_run:

@@ -1,0 +1,194 @@
+"""How much of the gap between the untuned base and real images an adapter closes.
+
+    python benchmarks/gap_closed.py --out /tmp/gap                       # phantoms, 3 seeds, phases I and R
+    python benchmarks/gap_closed.py --out /tmp/gap_real --data PHOTOGRAPHS --seeds 0 --set train_val_split=0.5
+
+Per phase and seed: `woundgen train` with the demo preset, then base and tuned each at its best guidance of
+1, 1.5, 2, 3, 5 (chosen on other seeds than those measured), 64 pooled features, n given by the halves of the
+held-out set. Also the recall of a classifier that reads colour only. Writes results.json and a picture; a
+finished part is not done again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from woundgen.config import SHORT_PROMPT, TrainConfig, load_train_config
+from woundgen.data.phantoms import draw_phantoms
+from woundgen.metrics.frechet import frechet_distance
+from woundgen.metrics.gap import gap_closed
+from woundgen.models.adapter import fuse_lora
+from woundgen.models.base import EMBEDDED, BaseModel, load_base
+from woundgen.models.pixels import round_trip
+from woundgen.workflows.adapters import find_adapter
+from woundgen.workflows.colour_reader import fit_colour_reader, recall_of
+from woundgen.workflows.demo import PRESET
+from woundgen.workflows.draw import draw_images
+from woundgen.workflows.evaluate import held_out_of
+from woundgen.workflows.measure import pooled_features
+from woundgen.workflows.observer import tile
+from woundgen.workflows.phantoms import write_phantoms
+from woundgen.workflows.setup import feature_network
+from woundgen.workflows.train import train_adapter
+
+GUIDANCES = (1.0, 1.5, 2.0, 3.0, 5.0)
+HELD_OUT, HELD_OUT_SEED = 450, 710_001
+CHOICE_SEED, DRAW_SEED = 21, 22
+
+
+def draw(base: BaseModel, *, count: int, guidance: float, seed: int, steps: int) -> np.ndarray:
+    return draw_images(
+        base,
+        count=count,
+        prompt=SHORT_PROMPT,
+        negative_prompt="",
+        guidance_scale=guidance,
+        steps=steps,
+        seed=seed,
+        size=128,
+    )
+
+
+def tuned_base(run: Path) -> BaseModel:
+    base = load_base(EMBEDDED, notice=print)
+    fuse_lora(base.unet, [(find_adapter(run, weights="auto").file, 1.0)])
+    return base
+
+
+def best_guidance(base: BaseModel, real: np.ndarray, *, count: int, steps: int) -> tuple[float, dict[str, float]]:
+    """The guidance of least FD to `real` [N, 64], on images that are not measured afterwards."""
+    network, _ = feature_network()
+    table = {}
+    for guidance in GUIDANCES:
+        images = draw(base, count=count, guidance=guidance, seed=CHOICE_SEED, steps=steps)
+        table[f"{guidance:g}"] = frechet_distance(pooled_features(network, images), real[:count])
+    best = min(table, key=lambda key: table[key])
+    return float(best), table
+
+
+def held_out(options: argparse.Namespace, phase: str, run: Path) -> np.ndarray:
+    if options.data is not None:
+        return held_out_of(run, phase=phase).images
+    return draw_phantoms(range(HELD_OUT), seed=HELD_OUT_SEED, phases=(phase,)).images
+
+
+def train_one(options: argparse.Namespace, config: TrainConfig, phase: str, seed: int) -> Path:
+    data = options.data
+    if data is None:
+        data = options.out / "photographs" / phase
+        if not (data / "metadata.csv").exists():
+            write_phantoms(
+                data, count=118, phases=phase, seed=3, size=128, views=1, say=print, progress=lambda *a: None
+            )
+    run = options.out / f"run_{phase}_{seed}"
+    train_adapter(
+        config.model_copy(update={"phases": (phase,), "seed": seed}),
+        data=data,
+        out=run,
+        resume=None,
+        dry_run=False,
+        command=["benchmarks/gap_closed.py"],
+        say=print,
+        progress=lambda *a: None,
+    )
+    return run
+
+
+def part(path: Path, make: Any) -> Any:
+    """JSON of a finished part, or make it now."""
+    if not path.exists():
+        path.write_text(json.dumps(make(), indent=1))
+    return json.loads(path.read_text())
+
+
+def measure_phase(options: argparse.Namespace, config: TrainConfig, phase: str, reader: Any) -> dict[str, Any]:
+    network, _ = feature_network()
+    runs = [train_one(options, config, phase, seed) for seed in options.seeds]
+    real = held_out(options, phase, runs[0])
+    real_features = pooled_features(network, real)
+    untuned = load_base(EMBEDDED, notice=print)
+    choice = max(32, min(64, len(real) // 2))
+    base_guidance, base_table = best_guidance(untuned, real_features, count=choice, steps=options.steps)
+    count = options.count or min(224, len(real))
+    base_images = draw(untuned, count=count, guidance=base_guidance, seed=DRAW_SEED, steps=options.steps)
+    tuned_guidance, tuned_table = best_guidance(tuned_base(runs[0]), real_features, count=choice, steps=options.steps)
+    ceiling = pooled_features(network, round_trip(untuned.vae, real))
+    result: dict[str, Any] = {
+        "base_guidance": base_guidance,
+        "base_fd_by_guidance": base_table,
+        "tuned_guidance": tuned_guidance,
+        "tuned_fd_by_guidance": tuned_table,
+        "seeds": {},
+    }
+    pictures = [real[:8], base_images[:8]]
+    for seed, run in zip(options.seeds, runs, strict=True):
+        tuned = draw(tuned_base(run), count=count, guidance=tuned_guidance, seed=DRAW_SEED, steps=options.steps)
+        pictures.append(tuned[:8])
+        found = gap_closed(pooled_features(network, base_images), pooled_features(network, tuned), real_features)
+        row: dict[str, Any] = {
+            "gap_closed": found.share.value,
+            "low": found.share.low,
+            "high": found.share.high,
+            "n": found.n,
+            "fd_base": found.base,
+            "fd_tuned": found.tuned,
+            "fd_floor": found.floor,
+        }
+        if reader is not None:
+            for name, images in (("recall_real", real), ("recall_generated", tuned[:200])):
+                value = recall_of(reader, images, phase, label=name)
+                row[name] = [value.value, value.low, value.high, value.n[0]]
+        result["seeds"][seed] = row
+        print(phase, seed, json.dumps(row), flush=True)
+    half = len(real) // 2
+    result["fd_ceiling"] = frechet_distance(ceiling[:half], real_features[half : 2 * half])
+    result["ceiling_n"] = half
+    Image.fromarray(tile(np.concatenate(pictures), 8)).save(options.out / f"phase_{phase}.png")
+    return result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--phases", nargs="+", default=["I", "R"])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--steps", type=int, default=25)
+    parser.add_argument("--count", type=int)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--set", nargs="*", default=[], dest="overrides")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    options.out.mkdir(parents=True, exist_ok=True)
+    config = load_train_config(PRESET, options.overrides)
+    reader = fit_colour_reader(per_phase=600) if options.data is None else None
+    started = time.monotonic()
+    results = {
+        phase: part(
+            options.out / f"phase_{phase}.json", lambda phase=phase: measure_phase(options, config, phase, reader)
+        )
+        for phase in options.phases
+    }
+    for phase, result in results.items():
+        shares = [row["gap_closed"] for row in result["seeds"].values()]
+        lows = [row["low"] for row in result["seeds"].values()]
+        print(
+            f"phase {phase}: gap closed {statistics.mean(shares):.2f} (seeds {min(shares):.2f} to {max(shares):.2f}, "
+            f"least lower 95 % end {min(lows):.2f}), guidance base {result['base_guidance']:g} "
+            f"tuned {result['tuned_guidance']:g}"
+        )
+    (options.out / "results.json").write_text(json.dumps(results, indent=1))
+    print(f"{time.monotonic() - started:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""Writes tests/golden/surface.json: every verb with its arguments and options, by which the surface is frozen.
+
+    python tests/golden/make_surface.py
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from woundgen.cli import app
+
+
+def surface() -> dict[str, Any]:
+    """verb -> option or argument -> {required, multiple, flag, default}."""
+    verbs = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    return {
+        name: {" ".join(parameter.opts): _facts(parameter) for parameter in command.params}
+        for name, command in verbs.items()
+    }
+
+
+def _facts(parameter: Any) -> dict[str, Any]:
+    default = parameter.default
+    return {
+        "required": parameter.required,
+        "multiple": bool(getattr(parameter, "multiple", False)) or parameter.nargs == -1,
+        "flag": bool(getattr(parameter, "is_flag", False)),
+        "default": default if isinstance(default, bool | int | float | None) else str(default),
+    }
+
+
+if __name__ == "__main__":
+    text = json.dumps(surface(), indent=1, ensure_ascii=False) + "\n"
+    (Path(__file__).parent / "surface.json").write_text(text)

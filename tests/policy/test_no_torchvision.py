@@ -1,0 +1,86 @@
+"""torchvision is not needed: the registry's cannot be imported beside a CPU build of torch, and then nor can diffusers.
+
+See "Dependencies" in docs/architecture.md. The sources are searched for it in test_imports.py.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[2]
+NEEDS_IT = {"torchvision", "timm", "lpips", "torch-fidelity", "clean-fid", "pytorch-fid"}
+
+
+def closure(distribution: str, extras: set[str]) -> set[str]:
+    """Canonical names of all that installing `distribution[extras]` brings on this machine."""
+    seen: dict[str, set[str]] = {}
+    waiting = [(canonicalize_name(distribution), extras)]
+    while waiting:
+        name, wanted = waiting.pop()
+        if name in seen and wanted <= seen[name]:
+            continue
+        seen.setdefault(name, set()).update(wanted)
+        for text in metadata.requires(name) or []:
+            need = Requirement(text)
+            if need.marker is None or any(need.marker.evaluate({"extra": e}) for e in (seen[name] or {""}) | {""}):
+                waiting.append((canonicalize_name(need.name), set(need.extras)))
+    return set(seen)
+
+
+def pinned() -> dict[str, str]:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pairs = (line.split("==") for line in lines if line and not line.startswith("#"))
+    return {canonicalize_name(name): version for name, version in pairs}
+
+
+def test_no_dependency_brings_it() -> None:
+    assert not NEEDS_IT & closure("woundgen", {"test"})
+
+
+def test_not_named_by_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    named = [*project["dependencies"], *(text for group in project["optional-dependencies"].values() for text in group)]
+    assert not NEEDS_IT & {canonicalize_name(Requirement(text).name) for text in named}
+    assert not NEEDS_IT & set(pinned())
+
+
+def test_constraints_pin_all_that_is_installed_and_nothing_else() -> None:
+    """What torch brings for a GPU is pinned by torch; colorama comes on Windows alone."""
+    for_gpu = {name for name in closure("torch", set()) if name.startswith(("nvidia-", "cuda-", "triton"))}
+    assert closure("woundgen", {"test"}) - for_gpu - {"woundgen", "colorama"} == set(pinned())
+
+
+def test_pins_lie_in_the_ranges() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for text in [*project["dependencies"], *project["optional-dependencies"]["test"]]:
+        need = Requirement(text)
+        version = pinned()[canonicalize_name(need.name)]
+        assert need.specifier.contains(version), f"{text}: {version}"
+        assert "+" not in version, "a local version is on no registry"
+
+
+def test_pipeline_imports_without_it() -> None:
+    code = """
+import importlib.machinery as machinery
+import sys
+
+find = machinery.PathFinder.find_spec
+
+def without_torchvision(name, path=None, target=None):
+    return None if name.split(".")[0] == "torchvision" else find(name, path, target)
+
+machinery.PathFinder.find_spec = without_torchvision
+from diffusers import StableDiffusionPipeline
+import woundgen.models.base
+import woundgen.generation.sampler
+assert "torchvision" not in sys.modules
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
