@@ -55,9 +55,7 @@ def transformed(content: bytes) -> torch.Tensor:
 def example_step(images: np.ndarray, batch: int) -> Callable[[], None]:
     """What diffusers' text-to-image LoRA example does between two optimizer steps."""
     base = load_base(EMBEDDED, notice=print)
-    base.unet.add_adapter(
-        LoraConfig(r=16, lora_alpha=16, init_lora_weights="gaussian", target_modules=list(TARGETS))
-    )
+    base.unet.add_adapter(LoraConfig(r=16, lora_alpha=16, init_lora_weights="gaussian", target_modules=list(TARGETS)))
     parameters = [p for p in base.unet.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=1e-4)
     rates = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)

@@ -1,6 +1,8 @@
-"""Put checkpoints or sets side by side: the consultation's name (Decision 8) for `woundgen compare`, with the same options.
+"""Compare sets or runs: the consultation's name (Decision 8) for `woundgen compare`, which takes the same options.
 
-    python scripts/compare_models.py --help
+    python scripts/compare_models.py generated/guidance_1 generated/guidance_2 --out reports
+
+The verb is put before what was typed, so that run.json records a command that can be repeated.
 """
 
 import sys
@@ -8,5 +10,5 @@ import sys
 from woundgen.cli import main
 
 if __name__ == "__main__":
-    sys.argv[1:1] = ["compare"]  # as if `woundgen compare ...` had been typed, so that run.json records what can be repeated
+    sys.argv[1:1] = ["compare"]
     main()

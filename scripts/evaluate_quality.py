@@ -1,6 +1,8 @@
-"""Measure a generated set: the consultation's name (Decision 8) for `woundgen evaluate`, with the same options.
+"""Measure a generated set: the consultation's name (Decision 8) for `woundgen evaluate`, which takes the same options.
 
-    python scripts/evaluate_quality.py --help
+    python scripts/evaluate_quality.py --generated generated/phase_I --run runs/phase_I --phase I
+
+The verb is put before what was typed, so that run.json records a command that can be repeated.
 """
 
 import sys
@@ -8,5 +10,5 @@ import sys
 from woundgen.cli import main
 
 if __name__ == "__main__":
-    sys.argv[1:1] = ["evaluate"]  # as if `woundgen evaluate ...` had been typed, so that run.json records what can be repeated
+    sys.argv[1:1] = ["evaluate"]
     main()

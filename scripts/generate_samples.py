@@ -1,6 +1,8 @@
-"""Draw images: the consultation's name (Decision 8) for `woundgen generate`, with the same options.
+"""Draw images: the consultation's name (Decision 8) for `woundgen generate`, which takes the same options.
 
-    python scripts/generate_samples.py --help
+    python scripts/generate_samples.py --adapter runs/phase_I --count 64 --out generated/phase_I
+
+The verb is put before what was typed, so that run.json records a command that can be repeated.
 """
 
 import sys
@@ -8,5 +10,5 @@ import sys
 from woundgen.cli import main
 
 if __name__ == "__main__":
-    sys.argv[1:1] = ["generate"]  # as if `woundgen generate ...` had been typed, so that run.json records what can be repeated
+    sys.argv[1:1] = ["generate"]
     main()

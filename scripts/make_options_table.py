@@ -12,6 +12,7 @@ import ast
 import typing
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,7 @@ def _choices(annotation: Any) -> Iterator[str]:
             yield from _choices(argument)
 
 
+@cache
 def readers(model: type[BaseModel]) -> dict[str, list[str]]:
     """key -> files that read it, straight or through a property or function of config.py."""
     found: dict[str, set[str]] = defaultdict(set)

@@ -1,7 +1,8 @@
-"""Train an adapter: the consultation's name (Decision 8) for `woundgen train`, with the same options.
+"""Train an adapter: the consultation's name (Decision 8) for `woundgen train`, which takes the same options.
 
-    python scripts/train_lora_model.py --help
     python scripts/train_lora_model.py --resume latest
+
+The verb is put before what was typed, so that run.json records a command that can be repeated.
 """
 
 import sys
@@ -9,5 +10,5 @@ import sys
 from woundgen.cli import main
 
 if __name__ == "__main__":
-    sys.argv[1:1] = ["train"]  # as if `woundgen train ...` had been typed, so that run.json records what can be repeated
+    sys.argv[1:1] = ["train"]
     main()

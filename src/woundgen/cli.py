@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 
-import click
 import typer
 
 from woundgen.commands.compare import compare
@@ -42,13 +41,10 @@ def run(arguments: list[str]) -> int:
     except Shortfall as error:
         print(f"short: {error}", file=sys.stderr)
         return 3
-    except click.exceptions.NoArgsIsHelpError as error:
-        print(error.format_message())
+    except typer.TyperException as error:  # a mistyped command line; without any words, the help
+        print(f"error: {error.format_message()}" if arguments else error.format_message(), file=sys.stderr)
         return 2
-    except click.ClickException as error:
-        error.show()
-        return 2
-    except (KeyboardInterrupt, click.exceptions.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         return 130
 
 

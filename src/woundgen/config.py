@@ -37,7 +37,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class TrainConfig(Strict):
@@ -51,7 +51,7 @@ class TrainConfig(Strict):
     lora_rank: int = Field(16, ge=1, le=1024)
     lora_alpha: float = Field(32, gt=0)
     lora_dropout: float = Field(0.1, ge=0, lt=1)
-    lora_target_modules: tuple[str, ...] = ("to_q", "to_k", "to_v", "to_out.0")
+    lora_target_modules: tuple[str, ...] = Field(("to_q", "to_k", "to_v", "to_out.0"), min_length=1)
     # Training
     batch_size_per_gpu: int = Field(8, ge=1)
     gradient_accumulation: int = Field(2, ge=1)
@@ -192,7 +192,10 @@ def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
         key, mark, text = override.partition("=")
         if not mark or not key:
             raise UserError(f"--set {override!r} is not key=value.", "Write for example --set learning_rate=1e-4")
-        settings[key.strip()] = _number_or(yaml.safe_load(text))
+        try:
+            settings[key.strip()] = _number_or(yaml.safe_load(text))
+        except yaml.YAMLError:
+            raise UserError(f"--set {override!r}: the value is not readable YAML.", "Quote it, or close it.") from None
     return settings
 
 
@@ -203,7 +206,7 @@ def _read(path: Path | None) -> dict[str, Any]:
         content = yaml.safe_load(path.read_text())
     except FileNotFoundError:
         raise UserError(f"{path} does not exist.", "Name a config such as configs/phase_I_config.yaml.") from None
-    except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise UserError(f"{path} is not readable YAML ({str(error).splitlines()[0]}).", "Mend the file.") from None
     if not isinstance(content, dict):
         raise UserError(f"{path} holds no settings.", "Write one `key: value` a line.")

@@ -1,6 +1,8 @@
 """Writes tests/golden/surface.json: every verb with its arguments and options, by which the surface is frozen.
 
     python tests/golden/make_surface.py
+
+Run it where a change of the surface is meant, and say so in the commit.
 """
 
 from __future__ import annotations

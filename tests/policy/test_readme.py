@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -109,11 +110,11 @@ def test_command_parses(where: str, words: list[str], whole: bool) -> None:
 
 @pytest.mark.parametrize(("where", "words", "whole"), COMMANDS)
 def test_named_configs_exist_and_take_the_overrides(where: str, words: list[str], whole: bool) -> None:
-    named = dict(zip(words, words[1:], strict=False))
+    named = dict(pairwise(words))
     for option in ("--config", "--thresholds"):
         path = named.get(option, "")
         assert not path.startswith("configs/") or (ROOT / path).is_file(), f"{where}: {path}"
-    overrides = [value for option, value in zip(words, words[1:], strict=False) if option == "--set"]
+    overrides = [value for option, value in pairwise(words) if option == "--set"]
     if overrides:
         load_train_config(None, overrides)
 

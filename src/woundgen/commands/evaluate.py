@@ -16,7 +16,9 @@ def evaluate(
     phase: Annotated[str, typer.Option(help="I, P or R: which label to compare.")],
     real: Annotated[Path | None, typer.Option(help="Photographs to compare with.")] = None,
     run: Annotated[Path | None, typer.Option(help="Instead of --real: the photographs this run held out.")] = None,
-    base: Annotated[str | None, typer.Option(help="Adds the ceiling: real through this model's autoencoder.")] = None,
+    base: Annotated[
+        str | None, typer.Option(help="Its autoencoder gives the ceiling [embedded, where the set is].")
+    ] = None,
     margin: Annotated[float, typer.Option(min=0, help="Around the wound's box, share of it.")] = 0.25,
     out: Annotated[Path | None, typer.Option(help="[GENERATED/metrics.json]")] = None,
 ) -> None:
@@ -38,7 +40,7 @@ def evaluate(
         raise UserError(f"--phase {phase!r} is unknown.", f"Use {', '.join(PHASES)}.")
     from woundgen.reporting.metric_table import metric_table
     from woundgen.reporting.tables import as_text
-    from woundgen.workflows.evaluate import evaluate_set, held_out_of, read_set
+    from woundgen.workflows.evaluate import base_of_set, evaluate_set, held_out_of, read_set
 
     drawn = read_set(generated, phase=phase, size=None, margin=0)
     size = drawn.images.shape[1]
@@ -49,6 +51,7 @@ def evaluate(
         photographs = read_set(real, phase=phase, size=size, margin=margin)
     target = out or generated / "metrics.json"
     with terminal() as voice:
+        base = base or base_of_set(generated, say=voice.say)
         rows = evaluate_set(drawn, photographs, base=base, out=target, label=f"phase {phase}", say=voice.say)
         voice.say(as_text(metric_table(rows, source=str(target))))
         voice.say(f"written to {target}")

@@ -35,6 +35,8 @@ def train(
     from woundgen.workflows.train import train_adapter
 
     if config is None and resume is not None:
+        if set_:
+            raise UserError("--set changes a config, and none is named.", "Give --config too, or leave --set out.")
         settings, known_data, out = settings_of_run(out)
         data = data or known_data
     else:

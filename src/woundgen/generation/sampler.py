@@ -176,9 +176,7 @@ def _states(
 
 
 @torch.inference_mode()
-def _denoise(
-    base: BaseModel, settings: SamplerSettings, noise: Tensor, prompts: Tensor, both: Tensor | None
-) -> Tensor:
+def _denoise(base: BaseModel, settings: SamplerSettings, noise: Tensor, prompts: Tensor, both: Tensor | None) -> Tensor:
     """Latents [N, C, h, w] of clean images."""
     scheduler = build_scheduler(base, settings.sampler)
     scheduler.set_timesteps(settings.steps, device=noise.device)

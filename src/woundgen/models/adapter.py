@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from peft import LoraConfig, get_peft_model_state_dict
 from peft.tuners.lora.layer import Linear as LoraLinear
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -130,7 +130,7 @@ def adapter_notes(path: Path) -> dict[str, object]:
     try:
         with safe_open(path, "pt") as file:
             return json.loads((file.metadata() or {}).get("lora_adapter_metadata", "{}"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise UserError(f"{path} is not a safetensors adapter ({error}).", "Give the file a run saved.") from None
 
 

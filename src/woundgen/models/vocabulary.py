@@ -23,7 +23,15 @@ def build_tokenizer(texts: Iterable[str]) -> CLIPTokenizer:
     learner.pre_tokenizer = pre_tokenizers.Whitespace()
     learner.train_from_iterator(
         words,
-        trainers.BpeTrainer(vocab_size=50_000, min_frequency=1, end_of_word_suffix="</w>", show_progress=False),
+        trainers.BpeTrainer(
+            vocab_size=50_000,
+            min_frequency=1,
+            end_of_word_suffix="</w>",
+            show_progress=False,
+            # Known beforehand: the trainer numbers them in the order of a hash table, other at each call, and
+            # breaks ties between merges by number. A run that goes on would then read its captions anew.
+            special_tokens=sorted({f"{word[-1]}</w>" for word in words}),
+        ),
     )
     merges = [tuple(pair) for pair in _merges(learner)]
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())

@@ -11,11 +11,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -50,11 +51,11 @@ def write_checkpoint(
     export: Callable[[Path], None] | None = None,
 ) -> Path:
     """Write root/name and return it. `export` puts what inference needs into the folder it is given."""
-    root.mkdir(parents=True, exist_ok=True)
     staging = root / f".{name}.writing"
-    _remove(staging)
-    staging.mkdir()
     try:
+        root.mkdir(parents=True, exist_ok=True)
+        _remove(staging)
+        staging.mkdir()
         if export is not None:
             export(staging)
         save_file({key: value.detach().contiguous() for key, value in tensors.items()}, staging / STATE_TENSORS)
@@ -66,17 +67,18 @@ def write_checkpoint(
         staging.rename(final)
         fsync_directory(root)
         return final
-    except OSError as error:
+    except (OSError, SafetensorError) as error:  # safetensors reports a full disk as its own error
         _remove(staging)
         raise UserError(
-            f"{root / name} could not be written ({error.strerror or error}).",
+            f"{root / name} could not be written ({getattr(error, 'strerror', None) or error}).",
             "Free space or mend the folder's rights and run the same command again; earlier checkpoints are whole.",
         ) from None
 
 
-def _seal(folder: Path) -> None:
-    """Write manifest.json over every file and push it all to disk."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
+def _seal(folder: Path, *, without: Sequence[str] = ()) -> None:
+    """Write manifest.json over every file but those named in `without`, and push it all to disk."""
+    left_out = {MANIFEST, *without}
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in left_out)
     write_json(
         folder / MANIFEST,
         {"format": FORMAT, "sha256": {str(path.relative_to(folder)): sha256_file(path) for path in files}},
@@ -100,8 +102,8 @@ def fault(folder: Path) -> str | None:
     if not manifest.is_file():
         return f"{manifest} is missing"
     try:
-        digests = json.loads(manifest.read_text())["sha256"]
-    except (ValueError, KeyError, UnicodeDecodeError):
+        digests = _digests(folder)
+    except (ValueError, KeyError, TypeError):
         return f"{manifest} is damaged"
     for name, digest in digests.items():
         path = folder / name
@@ -112,8 +114,20 @@ def fault(folder: Path) -> str | None:
     return None
 
 
+def _digests(folder: Path) -> dict[str, str]:
+    """SHA-256 by file, as the manifest lists them."""
+    return dict(json.loads((folder / MANIFEST).read_text())["sha256"])
+
+
+def _resumable(folder: Path) -> bool:
+    """Whether a sound checkpoint still holds what resuming needs (see `prune`)."""
+    return STATE_TENSORS in _digests(folder)
+
+
 def read_checkpoint(folder: Path) -> Checkpoint:
     problem = fault(folder)
+    if problem is None and not _resumable(folder):
+        problem = f"{folder} holds an adapter only; what resuming needs was dropped (keep_last_n_checkpoints)"
     if problem:
         raise UserError(f"{problem}.", "Resume from another checkpoint (--resume PATH).")
     state = json.loads((folder / STATE_JSON).read_text())
@@ -137,7 +151,7 @@ def all_checkpoints(root: Path) -> list[Path]:
 
 
 def newest_sound(root: Path, *, warn: Callable[[str], None]) -> Path | None:
-    """The newest checkpoint whose manifest verifies; each damaged one passed over is reported."""
+    """The newest checkpoint to resume from: its manifest verifies. Each damaged one passed over is reported."""
     preferred = pointer(root, LATEST)
     folders = all_checkpoints(root)
     if preferred:
@@ -145,24 +159,27 @@ def newest_sound(root: Path, *, warn: Callable[[str], None]) -> Path | None:
     for folder in reversed(folders):
         problem = fault(folder)
         if problem is None:
-            return folder
+            if _resumable(folder):
+                return folder
+            continue
         warn(f"{problem}: passed over, the one before it is tried")
     return None
 
 
-def prune(root: Path, *, keep_last: int, protect: Iterable[str], trim: Iterable[str]) -> None:
+def prune(root: Path, *, keep_last: int, protect: Iterable[str], trim: Sequence[str]) -> None:
     """Drop what only resuming needs (`trim`: file names) from all but the newest `keep_last` checkpoints.
 
     The newest sound checkpoint and the protected names (best) always stay whole.
     """
     folders = all_checkpoints(root)
-    protected = set(protect)
+    newest = newest_sound(root, warn=lambda text: None)
+    protected = {*protect, *([newest.name] if newest else [])}
     for folder in folders[: max(0, len(folders) - max(1, keep_last))]:
         if folder.name in protected:
             continue
         present = [folder / name for name in trim if (folder / name).exists()]
         if not present:
             continue
+        _seal(folder, without=trim)  # first: a kill in between leaves a sound folder with more than it lists
         for path in present:
             path.unlink()
-        _seal(folder)

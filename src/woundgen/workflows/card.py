@@ -113,9 +113,7 @@ def base_card(folder: str, network: FeatureNetwork, *, n: int, say: Say) -> dict
     base = load_base(folder, notice=say)
     drawn = draw_phantoms(range(3 * n), seed=CARD_SEED + 1)
     rng = np.random.default_rng(CARD_SEED)
-    captions = [
-        caption({key: float(values[row]) for key, values in drawn.parameters.items()}, rng) for row in range(n)
-    ]
+    captions = [caption({key: float(values[row]) for key, values in drawn.parameters.items()}, rng) for row in range(n)]
     real = pooled_features(network, drawn.images)
     halves = real[n : 2 * n], real[2 * n :]
     against = lambda features: float(np.mean([frechet_distance(features, half) for half in halves]))  # noqa: E731

@@ -211,9 +211,7 @@ def _request(out: Path, phase: str, config: TrainConfig) -> DrawRequest:
 def _write_metrics(one: Path, tuned: Images, real: Images, vae: torch.nn.Module) -> None:
     """Of all that was drawn, before screening: numbers of a filtered set alone would flatter."""
     network, digest = feature_network()
-    rows = measure_images(
-        network, digest, generated=tuned, real=real, real_groups=None, ceiling=round_trip(vae, real)
-    )
+    rows = measure_images(network, digest, generated=tuned, real=real, real_groups=None, ceiling=round_trip(vae, real))
     record = metrics_record(
         rows, generated="drawn, not screened", real="held-out phantoms", label=f"{one.name}", digest=digest
     )

@@ -16,10 +16,10 @@ from woundgen.data.prepare import prepare_all
 from woundgen.data.sources import find_photos
 from woundgen.errors import UserError
 from woundgen.features.embedded import NAME
-from woundgen.models.base import load_base
+from woundgen.models.base import EMBEDDED, EMBEDDED_FOLDER, base_digest, load_base
 from woundgen.models.pixels import round_trip
 from woundgen.records import MetricValue, Photo
-from woundgen.rundir import write_json
+from woundgen.rundir import SET_JSON, read_json, write_json
 from woundgen.workflows.measure import measure_images
 from woundgen.workflows.photographs import photographs_of
 from woundgen.workflows.setup import feature_network
@@ -54,6 +54,15 @@ def held_out_of(run: Path, *, phase: str) -> ImageSet:
     if not rows:
         raise UserError(f"{run} held out no photograph of phase {phase}.", "Give --real FOLDER.")
     return ImageSet(photos.images[rows], _groups([photos.photos[row] for row in rows]), f"{run.name} validation")
+
+
+def base_of_set(folder: Path, *, say: Say) -> str | None:
+    """The base a generated set was drawn with, where it is the embedded one; others have to be named."""
+    path = folder / SET_JSON
+    if path.exists() and read_json(path).get("base") == base_digest(EMBEDDED_FOLDER):
+        return EMBEDDED
+    say("no --base is named: the ceiling (real -> autoencoder -> real) is left out")
+    return None
 
 
 def evaluate_set(

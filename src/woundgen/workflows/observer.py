@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from woundgen.metrics.table import measure_sets
 from woundgen.models.adapter import LoraSettings, save_lora
 from woundgen.models.base import BaseModel
 from woundgen.models.flat import FlatParameters
-from woundgen.models.pixels import encode_images
+from woundgen.models.pixels import encode_images, round_trip
 from woundgen.records import METRICS, MetricValue
 from woundgen.rundir import BEST, CHECKPOINTS, LATEST, SAMPLES, STATE_TENSORS, checkpoint_name
 from woundgen.training.checkpoint import Checkpoint, pointer, prune, set_pointer, write_checkpoint
@@ -198,14 +198,24 @@ class Observer:
             drawn = self._draw(wanted)
             self._write_grid(drawn[: self.config.sample_images], report, weights)
             if self.config.metric_images:
-                network, digest = feature_network()
-                values += measure_sets(
-                    pooled_features(network, drawn[: self.config.metric_images]),
-                    pooled_features(network, self.reference),
-                    network=Network(NAME, digest),
-                    neighbours=False,
-                )
+                values += self._against_reference(drawn[: self.config.metric_images])
+                values += self._ceiling()
         return values
+
+    def _against_reference(self, images: NDArray[np.uint8]) -> list[MetricValue]:
+        """FD and KID, each with its floor, to the photographs of the reference."""
+        network, digest = feature_network()
+        return measure_sets(
+            pooled_features(network, images),
+            pooled_features(network, self.reference),
+            network=Network(NAME, digest),
+            neighbours=False,
+        )
+
+    def _ceiling(self) -> list[MetricValue]:
+        """The same of the reference itself through the autoencoder: no model of this base can do better."""
+        through = self._against_reference(round_trip(self.base.vae, self.reference))
+        return [replace(value, label="ceiling") for value in through if not value.label]
 
     def _draw(self, count: int) -> NDArray[np.uint8]:
         """The same seeds at every evaluation."""

@@ -129,23 +129,24 @@ def train_adapter(
             progress=progress,
             resumed=checkpoint,
         )
-        train(
-            unet=base.unet,
-            trainable=trainable,
-            optimizer=optimizer,
-            scaler=torch.amp.GradScaler(device.type, enabled=precision == "fp16"),
-            learning_rate=schedule(
-                config.lr_scheduler, peak=config.learning_rate, steps=plan.steps, warmup=config.lr_warmup_steps
-            ),
-            latents=latents,
-            contexts=contexts,
-            alphas_cumprod=base.alphas_cumprod,
-            prediction=base.prediction,
-            dropout=run_by_position(base.unet, dropout=config.lora_dropout),
-            settings=loop_settings(config, plan, precision),
-            state=state,
-            after_step=observer.after_step,
-        )
+        if not observer.stopping.exhausted:  # a run that stopped early stays stopped
+            train(
+                unet=base.unet,
+                trainable=trainable,
+                optimizer=optimizer,
+                scaler=torch.amp.GradScaler(device.type, enabled=precision == "fp16"),
+                learning_rate=schedule(
+                    config.lr_scheduler, peak=config.learning_rate, steps=plan.steps, warmup=config.lr_warmup_steps
+                ),
+                latents=latents,
+                contexts=contexts,
+                alphas_cumprod=base.alphas_cumprod,
+                prediction=base.prediction,
+                dropout=run_by_position(base.unet, dropout=config.lora_dropout),
+                settings=loop_settings(config, plan, precision),
+                state=state,
+                after_step=observer.after_step,
+            )
         observer.finish()
     seconds = started_before + time.monotonic() - started
     exit_code = 0 if stop.received is None else stop.exit_code
@@ -268,6 +269,8 @@ def _names(root: Path) -> str:
 
 
 def _open_run(out: Path, *, identity: str, config: TrainConfig, resume: str | None) -> None:
+    if resume is not None and not out.exists():
+        raise UserError(f"--resume {resume}: {out} does not exist.", "Leave --resume out to start.")
     try:
         claim_output(out, identity=identity, what="run")
     except UserError:

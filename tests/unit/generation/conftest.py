@@ -1,92 +1,10 @@
-"""A random base model of Stable Diffusion's shape, small enough to draw with in milliseconds."""
+"""Bases to draw with; the folders are shared by all tests (tests/conftest.py)."""
 
 from pathlib import Path
 
 import pytest
-import torch
-from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
-from transformers import CLIPTextConfig, CLIPTextModel
 
 from woundgen.models.base import BaseModel, load_base
-from woundgen.models.vocabulary import END, START, build_tokenizer
-
-WIDTH = 16
-WORDS = ["medical photograph of a wound , redness", "blurry , low quality , cartoon"]
-
-
-def build_parts() -> tuple[UNet2DConditionModel, AutoencoderKL, CLIPTextModel]:
-    """Random weights; the caller sets the seed."""
-    unet = UNet2DConditionModel(
-        sample_size=8,
-        in_channels=4,
-        out_channels=4,
-        block_out_channels=(16, 32),
-        layers_per_block=1,
-        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-        cross_attention_dim=WIDTH,
-        attention_head_dim=2,
-        norm_num_groups=8,
-    )
-    vae = AutoencoderKL(
-        latent_channels=4,
-        down_block_types=("DownEncoderBlock2D",) * 3,
-        up_block_types=("UpDecoderBlock2D",) * 3,
-        block_out_channels=(8, 8, 8),
-        layers_per_block=1,
-        norm_num_groups=4,
-        sample_size=32,
-        scaling_factor=0.5,
-    )
-    text = CLIPTextConfig(
-        vocab_size=len(build_tokenizer(WORDS)),
-        hidden_size=WIDTH,
-        intermediate_size=WIDTH,
-        projection_dim=WIDTH,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        bos_token_id=build_tokenizer(WORDS).convert_tokens_to_ids(START),
-        eos_token_id=build_tokenizer(WORDS).convert_tokens_to_ids(END),
-    )
-    return unet, vae, CLIPTextModel(text)
-
-
-def sharpen(unet: UNet2DConditionModel, vae: AutoencoderKL) -> None:
-    """Make random weights matter: prompts change the prediction, and pixels use their whole range."""
-    with torch.no_grad():
-        for name, parameter in unet.named_parameters():
-            if "attn2.to_out.0.weight" in name or "attn2.to_v.weight" in name:
-                parameter.mul_(6)
-        unet.conv_out.weight.mul_(3)
-        vae.decoder.conv_out.weight.mul_(3)
-
-
-def save_base(folder: Path, *, prediction: str) -> None:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        unet, vae, text_encoder = build_parts()
-    sharpen(unet, vae)
-    unet.save_pretrained(folder / "unet")
-    vae.save_pretrained(folder / "vae")
-    text_encoder.save_pretrained(folder / "text_encoder")
-    build_tokenizer(WORDS).save_pretrained(folder / "tokenizer")
-    # One as Stable Diffusion ships it, one with diffusers' defaults, which its pipeline overrides.
-    shipped = {"steps_offset": 1, "clip_sample": False} if prediction == "v_prediction" else {}
-    DDPMScheduler(
-        beta_start=0.00085,
-        beta_end=0.012,
-        beta_schedule="scaled_linear",
-        prediction_type=prediction,
-        **shipped,
-    ).save_pretrained(folder / "scheduler")
-
-
-@pytest.fixture(scope="session")
-def base_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    folders = {name: tmp_path_factory.mktemp(name) for name in ("epsilon", "v_prediction")}
-    for prediction, folder in folders.items():
-        save_base(folder, prediction=prediction)
-    return folders
 
 
 @pytest.fixture(scope="session", params=["epsilon", "v_prediction"])

@@ -1,0 +1,127 @@
+"""Dropout masks that depend on seed, step, sample and layer, and on nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+import torch
+from scipy import stats
+from torch import Tensor
+
+from woundgen.diffusion.randomness import byte_source
+from woundgen.models.adapter import LoraSettings, add_lora, run_by_position
+from woundgen.models.base import BaseModel
+from woundgen.models.dropout import DropoutMasks
+
+LAYERS = ("first", "second")
+SETTINGS = LoraSettings(rank=4, alpha=8.0, dropout=0.1, targets=("to_q", "to_k", "to_v", "to_out.0"))
+
+
+def masks_of(
+    slots: Sequence[int], *, seed: int = 0, step: int = 0, rate: float = 0.1, width: int = 50
+) -> dict[str, Tensor]:
+    masks = DropoutMasks(rate)
+    masks.begin([byte_source(seed, "adapter dropout", step, slot) for slot in slots])
+    return {layer: masks.scaled_mask(layer, torch.zeros(len(slots), 3, width)) for layer in LAYERS}
+
+
+@pytest.mark.parametrize("other", [{"seed": 1}, {"step": 1}])
+def test_a_function_of_seed_and_step(other: dict[str, int]) -> None:
+    one, again, changed = masks_of(range(4)), masks_of(range(4)), masks_of(range(4), **other)
+    for layer in LAYERS:
+        assert torch.equal(one[layer], again[layer])
+        assert not torch.equal(one[layer], changed[layer])
+
+
+def test_samples_and_layers_differ() -> None:
+    masks = masks_of(range(4))
+    rows = [row for layer in LAYERS for row in masks[layer]]
+    assert not any(torch.equal(a, b) for i, a in enumerate(rows) for b in rows[i + 1 :])
+
+
+@pytest.mark.parametrize("cut", [1, 3])
+def test_equal_on_any_split_of_the_batch(cut: int) -> None:
+    whole, left, right = masks_of(range(5)), masks_of(range(cut)), masks_of(range(cut, 5))
+    for layer in LAYERS:
+        assert torch.equal(whole[layer], torch.cat([left[layer], right[layer]]))
+
+
+def test_a_layer_met_again_gets_its_mask() -> None:
+    masks = DropoutMasks(0.1)
+    masks.begin([byte_source(0, "adapter dropout", 0, 0)])
+    x = torch.zeros(1, 3, 50)
+    first, _ = masks.scaled_mask("first", x), masks.scaled_mask("second", x)
+    assert torch.equal(masks.scaled_mask("first", x), first)
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5])
+def test_rate_as_stated(rate: float) -> None:
+    """round(256 rate) / 256 of the values are dropped; the others are scaled so that the mean stays."""
+    values = masks_of(range(4), rate=rate, width=10_000)["first"].flatten()
+    stated = round(rate * 256) / 256
+    dropped = int((values == 0).sum())
+    assert stats.binomtest(dropped, values.numel(), stated).pvalue > 1e-3
+    kept = values[values > 0]
+    torch.testing.assert_close(kept, torch.full_like(kept, 1 / (1 - stated)))
+
+
+def test_no_source_no_dropout() -> None:
+    masks = DropoutMasks(0.1)
+    assert not masks.active
+    masks.begin([byte_source(0, "adapter dropout", 0, 0)])
+    assert masks.active
+    masks.begin([])
+    assert not masks.active
+
+
+def gradients(base: BaseModel, *, rate: float, checkpointing: bool = False) -> tuple[Tensor, list[Tensor]]:
+    """Output and adapter gradients of one step of two samples, with a filled adapter."""
+    parameters = add_lora(base.unet, SETTINGS, seed=1)
+    source = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for parameter in parameters.values():
+            parameter.copy_(0.2 * torch.randn(parameter.shape, generator=source))
+    if checkpointing:
+        base.unet.enable_gradient_checkpointing()
+    masks = run_by_position(base.unet, dropout=rate)
+    base.unet.train()
+    if masks is not None:
+        masks.begin([byte_source(0, "adapter dropout", 0, slot) for slot in range(2)])
+    noisy, text = torch.randn(2, 4, 8, 8, generator=source), torch.randn(2, 7, 16, generator=source)
+    output = base.unet(noisy, torch.tensor([5, 600]), text).sample
+    output.square().sum().backward()
+    return output.detach(), [p.grad for p in parameters.values() if p.grad is not None]
+
+
+def test_recomputing_does_not_change_the_masks(make_base: Callable[[], BaseModel]) -> None:
+    """Gradient checkpointing runs the forward pass a second time, in another order."""
+    plain, recomputed = (gradients(make_base(), rate=0.1, checkpointing=on) for on in (False, True))
+    assert torch.equal(plain[0], recomputed[0])
+    for left, right in zip(plain[1], recomputed[1], strict=True):
+        torch.testing.assert_close(right, left, rtol=1e-6, atol=1e-7)
+
+
+def test_dropout_is_not_idle(make_base: Callable[[], BaseModel]) -> None:
+    without, with_dropout = gradients(make_base(), rate=0.0), gradients(make_base(), rate=0.1)
+    assert not torch.allclose(without[0], with_dropout[0], rtol=1e-3)
+
+
+def test_one_layer_by_hand(fresh_base: BaseModel) -> None:
+    """W x + alpha / rank * B A (mask x / keep), for the first layer that is met (it takes the first bytes)."""
+    name = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
+    parameters = add_lora(fresh_base.unet, SETTINGS, seed=1)
+    low, high = (parameters[f"{name}.lora_{which}.default.weight"] for which in "AB")
+    masks = run_by_position(fresh_base.unet, dropout=0.1)
+    assert masks is not None
+    layer, source = fresh_base.unet.get_submodule(name).train(), torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        high.normal_(generator=source)
+    x = torch.randn(2, 9, 16, generator=source)
+    masks.begin([byte_source(7, "adapter dropout", 4, slot) for slot in (0, 1)])
+    keep = (256 - 26) / 256
+    noise = [list(byte_source(7, "adapter dropout", 4, slot).bytes(9 * 16)) for slot in (0, 1)]
+    kept = x * (torch.tensor(noise).view(2, 9, 16) >= 26) / keep
+    base = layer.get_base_layer()
+    expected = x @ base.weight.T + 2.0 * kept @ low.T @ high.T
+    torch.testing.assert_close(layer(x), expected, rtol=1e-5, atol=1e-5)
