@@ -36,12 +36,13 @@ SHORT_PROMPT = "photograph of a wound"
 Model = TypeVar("Model", bound=BaseModel)
 
 
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class TrainConfig(Strict):
+class TrainConfig(BaseModel):
     """One adapter's run. The first block of names is the consultation's (Decision 5), kept as approved."""
+
+    model_config = STRICT
 
     # Model and resolution
     base_model: str = "stabilityai/stable-diffusion-2-1-base"
@@ -132,8 +133,10 @@ class TrainConfig(Strict):
         return self.batch_size_per_gpu * self.gradient_accumulation * self.planned_devices
 
 
-class QualityConfig(Strict):
+class QualityConfig(BaseModel):
     """The quality filter and the grades printed beside metrics (configs/quality_thresholds.yaml)."""
+
+    model_config = STRICT
 
     policy: Literal["calibrated", "spec", "report"] = "calibrated"
     ssim_minimum: float = Field(0.70, ge=-1, le=1)

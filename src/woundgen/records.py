@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 Direction = Literal["higher", "lower", "none"]
 Split = Literal["train", "validation", "holdout"]
+PredictionType = Literal["epsilon", "v_prediction", "sample"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ def evaluate(
         str | None, typer.Option(help="Its autoencoder gives the ceiling [embedded, where the set is].")
     ] = None,
     margin: Annotated[float, typer.Option(min=0, help="Around the wound's box, share of it.")] = 0.25,
+    thresholds: Annotated[Path | None, typer.Option(help="Grades: configs/quality_thresholds.yaml")] = None,
     out: Annotated[Path | None, typer.Option(help="[GENERATED/metrics.json]")] = None,
 ) -> None:
     """Measure a generated set against real photographs: FD, KID, SSIM, perceptual distance, with floors.
@@ -34,10 +35,13 @@ def evaluate(
         raise UserError(
             f"--generated and --real are the same folder, {real}.", "A set compared with itself is perfect."
         )
-    from woundgen.config import PHASES
+    from woundgen.config import PHASES, load_quality_config
+
+    quality = load_quality_config(thresholds)
 
     if phase not in PHASES:
         raise UserError(f"--phase {phase!r} is unknown.", f"Use {', '.join(PHASES)}.")
+    from woundgen.reporting.grades import grades_of
     from woundgen.reporting.metric_table import metric_table
     from woundgen.reporting.tables import as_text
     from woundgen.workflows.evaluate import base_of_set, evaluate_set, held_out_of, read_set
@@ -53,5 +57,5 @@ def evaluate(
     with terminal() as voice:
         base = base or base_of_set(generated, say=voice.say)
         rows = evaluate_set(drawn, photographs, base=base, out=target, label=f"phase {phase}", say=voice.say)
-        voice.say(as_text(metric_table(rows, source=str(target))))
+        voice.say(as_text(metric_table(rows, source=str(target), grades=grades_of(quality))))
         voice.say(f"written to {target}")

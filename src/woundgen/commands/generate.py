@@ -23,9 +23,13 @@ def generate(
     policy: Annotated[str | None, typer.Option(help="calibrated | spec | report")] = None,
     budget: Annotated[int | None, typer.Option(min=1, help="Images to draw at most [5 x count].")] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
-    steps: Annotated[int, typer.Option(min=1, max=1000, help="Sampler steps.")] = 25,
+    steps: Annotated[
+        int | None, typer.Option(min=1, max=1000, help="Sampler steps [inference_steps_production of the run].")
+    ] = None,
     sampler: Annotated[str, typer.Option(help="dpmsolver++ | ddim | euler")] = "dpmsolver++",
-    guidance: Annotated[float, typer.Option(min=1, help="Guidance scale; 1 is none.")] = 2.0,
+    guidance: Annotated[
+        float | None, typer.Option(min=1, help="Guidance scale, 1 is none [guidance_scale of the run].")
+    ] = None,
     guidance_low: Annotated[float, typer.Option(min=0, max=1, help="Guide above this share of the noise.")] = 0.0,
     guidance_high: Annotated[float, typer.Option(min=0, max=1, help="Guide below this share of the noise.")] = 1.0,
     prompt: Annotated[str | None, typer.Option(help="Instead of the adapter's own.")] = None,

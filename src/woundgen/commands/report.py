@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from woundgen.commands.terminal import terminal
+from woundgen.config import load_quality_config
 
 
 def report(
@@ -15,6 +16,7 @@ def report(
     out: Annotated[Path, typer.Option(help="Folder for the pages.")],
     generated: Annotated[list[Path] | None, typer.Option(help="Generated set; repeatable.")] = None,
     private: Annotated[bool, typer.Option("--private", help="Also report_private.html, which shows patients.")] = False,
+    thresholds: Annotated[Path | None, typer.Option(help="Grades: configs/quality_thresholds.yaml")] = None,
     title: Annotated[str, typer.Option()] = "Synthetic wound photographs",
 ) -> None:
     """One page to share (report.html), the training reports, and on request a private page with photographs.
@@ -23,7 +25,8 @@ def report(
     woundgen report --run runs/phase_I --generated generated/phase_I --out reports
     woundgen report --run runs/phase_I --run runs/phase_R --generated generated/phase_I --private --out reports
     """
+    quality = load_quality_config(thresholds)
     from woundgen.workflows.report import write_report
 
     with terminal() as voice:
-        write_report(run, generated or [], out=out, private=private, title=title, say=voice.say)
+        write_report(run, generated or [], out=out, private=private, title=title, quality=quality, say=voice.say)

@@ -18,8 +18,8 @@ from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 from transformers.utils.logging import disable_progress_bar
 
-from woundgen.diffusion.objective import PredictionType
 from woundgen.errors import UserError
+from woundgen.records import PredictionType
 from woundgen.rundir import sha256_file, sha256_json
 
 EMBEDDED = "embedded"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from woundgen.records import MetricValue
+from woundgen.reporting.grades import GRADES, Grades
 from woundgen.reporting.pictures import Picture
 
 Facts = tuple[tuple[str, str], ...]  # (name, value) in the order shown
@@ -113,3 +114,4 @@ class ReportContent:
     samples: tuple[Picture, ...] = ()
     sets: tuple[SetFacts, ...] = ()
     measurements: tuple[Measurement, ...] = ()
+    grades: Grades = field(default_factory=lambda: GRADES)

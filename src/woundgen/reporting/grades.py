@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from woundgen.config import QualityConfig
 from woundgen.records import MetricValue
 
 
@@ -26,21 +28,28 @@ class Grade:
         return f"{word} ({self.sign} {self.excellent if word == 'excellent' else self.good})"
 
 
-# FD in other features and other perceptual distances live on other scales: they have no grade.
-GRADES = {
-    "fid": Grade("<", "50", "30"),
-    "inception_score": Grade(">", "2.0", "3.0"),
-    "ssim": Grade(">", "0.70", "0.80"),
-    "lpips": Grade("<", "0.30", "0.20"),
-}
+Grades = Mapping[str, Grade]
 
 
-def grade(value: MetricValue, floor: MetricValue | None = None) -> str:
+def grades_of(quality: QualityConfig) -> Grades:
+    """By metric. FD in other features and other perceptual distances live on other scales: they have none."""
+    return {
+        "fid": Grade("<", f"{quality.fid_good:g}", f"{quality.fid_excellent:g}"),
+        "inception_score": Grade(">", f"{quality.is_good:.1f}", f"{quality.is_excellent:.1f}"),
+        "ssim": Grade(">", f"{quality.ssim_minimum:.2f}", f"{quality.ssim_excellent:.2f}"),
+        "lpips": Grade("<", f"{quality.lpips_maximum:.2f}", f"{quality.lpips_excellent:.2f}"),
+    }
+
+
+GRADES = grades_of(QualityConfig())  # as approved
+
+
+def grade(value: MetricValue, floor: MetricValue | None = None, *, grades: Grades = GRADES) -> str:
     """The consultation's word for a value, or "" where it names no threshold for this very metric.
 
     floor: what real photographs themselves get is said too; a grade that they miss says nothing of a model.
     """
-    found = GRADES.get(value.metric)
+    found = grades.get(value.metric)
     if found is None:
         return ""
     return found.of(value.value) + (f"; floor: {found.word(floor.value)}" if floor else "")

@@ -23,7 +23,7 @@ def training_report(content: ReportContent) -> str:
         parts += ["## Warnings of the plan", *_bullets(run.warnings)]
     for measured in content.measurements:
         parts += [f"## Measured: {escape_markdown(measured.label)}"]
-        parts += [as_markdown(metric_table(measured.values, source=measured.label)).rstrip()]
+        parts += [as_markdown(metric_table(measured.values, source=measured.label, grades=content.grades)).rstrip()]
     told = meanings([value for measured in content.measurements for value in measured.values])
     if told:
         parts += ["### What these numbers mean", *(f"**{escape_markdown(n)}.** {escape_markdown(t)}" for n, t in told)]

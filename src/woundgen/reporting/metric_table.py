@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from woundgen.records import METRICS, MetricValue
-from woundgen.reporting.grades import grade
+from woundgen.reporting.grades import GRADES, Grades, grade
 from woundgen.reporting.stored import CEILING, FLOOR, beside, kind, require_floors
 from woundgen.reporting.tables import Table
 
@@ -34,18 +34,18 @@ _HEADER = (
 )
 
 
-def metric_table(values: Sequence[MetricValue], *, source: str) -> Table:
+def metric_table(values: Sequence[MetricValue], *, source: str, grades: Grades = GRADES) -> Table:
     """Raises UserError, naming `source`, where FD, FID or KID has no floor among `values`."""
     require_floors(values, source=source)
     floors, ceilings = beside(values, FLOOR), beside(values, CEILING)
     shown = [value for value in values if value.label not in (FLOOR, CEILING)]
-    rows = tuple(_row(value, floors.get(kind(value)), ceilings.get(kind(value))) for value in shown)
+    rows = tuple(_row(value, floors.get(kind(value)), ceilings.get(kind(value)), grades) for value in shown)
     notes = (_ARROW_NOTE, *((_FLOOR_NOTE,) if floors or ceilings else ()))
-    graded = any(grade(value) for value in shown)
+    graded = any(grade(value, grades=grades) for value in shown)
     return Table(_HEADER, rows, (*notes, *((_GRADE_NOTE,) if graded else ()))).without_empty_columns()
 
 
-def _row(value: MetricValue, floor: MetricValue | None, ceiling: MetricValue | None) -> tuple[str, ...]:
+def _row(value: MetricValue, floor: MetricValue | None, ceiling: MetricValue | None, grades: Grades) -> tuple[str, ...]:
     return (
         f"{title(value)} {ARROWS[METRICS[value.metric].better]}",
         number(value.value),
@@ -54,7 +54,7 @@ def _row(value: MetricValue, floor: MetricValue | None, ceiling: MetricValue | N
         reference_cell(ceiling, value),
         n_of(value),
         f"{value.network} {(value.digest or '')[:8]}".strip() if value.network else "",
-        grade(value, floor),
+        grade(value, floor, grades=grades),
         value.interval,
     )
 

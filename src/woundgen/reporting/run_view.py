@@ -49,7 +49,7 @@ class RunView:
 
 def run_view(content: ReportContent) -> RunView:
     run = content.run
-    tables = [(m.label, metric_table(m.values, source=m.label)) for m in content.measurements]
+    tables = [(m.label, metric_table(m.values, source=m.label, grades=content.grades)) for m in content.measurements]
     screened = [one for one in content.sets if one.screened]
     return RunView(
         heading=heading(run),

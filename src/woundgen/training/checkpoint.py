@@ -78,7 +78,9 @@ def write_checkpoint(
 def _seal(folder: Path, *, without: Sequence[str] = ()) -> None:
     """Write manifest.json over every file but those named in `without`, and push it all to disk."""
     left_out = {MANIFEST, *without}
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in left_out)
+    # Hidden ones are what a kill left of a manifest half written.
+    present = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    files = sorted(path for path in present if path.name not in left_out)
     write_json(
         folder / MANIFEST,
         {"format": FORMAT, "sha256": {str(path.relative_to(folder)): sha256_file(path) for path in files}},

@@ -12,7 +12,7 @@ from woundgen.training.checkpoint import pointer
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """One adapter file. base, base_digest, prompt, negative_prompt, phase: as its run recorded them."""
+    """One adapter file and what its run recorded: base, phase, prompts, production steps and guidance."""
 
     file: Path
     digest: str
@@ -21,6 +21,8 @@ class Adapter:
     phase: str
     prompt: str
     negative_prompt: str
+    steps: int
+    guidance_scale: float
 
 
 def find_adapter(place: Path, *, weights: str) -> Adapter:
@@ -41,6 +43,8 @@ def find_adapter(place: Path, *, weights: str) -> Adapter:
         phase=notes["phase"],
         prompt=notes["prompt"],
         negative_prompt=notes["negative_prompt"],
+        steps=notes["steps"],
+        guidance_scale=notes["guidance_scale"],
     )
 
 

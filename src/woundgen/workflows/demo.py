@@ -115,6 +115,7 @@ def run_demo(out: Path, *, say: Say, progress: Progress) -> dict[str, Any]:
             out=out,
             private=True,
             title="woundgen demo",
+            quality=QualityConfig(),
             say=say,
         )
     clock.seconds["all"] = round(time.monotonic() - started, 1)

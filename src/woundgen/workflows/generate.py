@@ -24,6 +24,7 @@ from woundgen.workflows.setup import choose_device
 Say = Callable[[str], None]
 Progress = Callable[[int, int, str], None]
 BUDGET_PER_IMAGE = 5
+BASE_STEPS, BASE_GUIDANCE = 25, 1.5  # of a base model alone, which no run has set
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,8 @@ class DrawRequest:
     budget: int | None
     seed: int
     sampler: str
-    steps: int
-    guidance_scale: float
+    steps: int | None
+    guidance_scale: float | None
     guidance_interval: tuple[float, float]
     size: int
     block: int
@@ -139,8 +140,8 @@ def _recipe(request: DrawRequest, adapters: Sequence[tuple[Adapter, float]], bas
         precision=request.precision,
         sampler=SamplerSettings(
             sampler=request.sampler,  # type: ignore[arg-type]
-            steps=request.steps,
-            guidance_scale=request.guidance_scale,
+            steps=request.steps or (first.steps if first else BASE_STEPS),
+            guidance_scale=request.guidance_scale or (first.guidance_scale if first else BASE_GUIDANCE),
             guidance_interval=request.guidance_interval,
             seed=request.seed,
             block=request.block,

@@ -277,6 +277,8 @@ class Observer:
             "phase": ",".join(self.config.phases),
             "prompt": positive,
             "negative_prompt": negative,
+            "steps": self.config.inference_steps_production,
+            "guidance_scale": self.config.guidance_scale,
         }
         for weights, vector in self._weights().items():
             target = folder / weights

@@ -52,6 +52,11 @@ PROMPT_WORDS = (
 
 def rebuild_base(settings: RebuildSettings, say: Say) -> Path:
     """Train to settings.steps (resuming what is there) and write the diffusers folder `base` with EMA weights."""
+    if not (settings.folder / AUTOENCODER_FOLDER).is_dir():
+        raise UserError(
+            f"{settings.folder / AUTOENCODER_FOLDER} does not exist.",
+            "Run `woundgen rebuild decoder` with the same --work first.",
+        )
     pool = pool_of(settings, say)
     latents = pool_latents(pool, settings.folder, say)
     tokenizer = build_tokenizer([*pool.captions, *PROMPT_WORDS])

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from woundgen.config import QualityConfig
 from woundgen.data.images import read_photograph
 from woundgen.errors import UserError
 from woundgen.reporting.collect import collect
+from woundgen.reporting.grades import grades_of
 from woundgen.reporting.private import NearestPair, PrivateSection
 from woundgen.reporting.write import write_reports
 from woundgen.rundir import MANIFEST_JSONL, METRICS_JSON, RUN_JSON, read_json, read_jsonl
@@ -26,7 +29,14 @@ PAIRS = 12
 
 
 def write_report(
-    runs: Sequence[Path], generated: Sequence[Path], *, out: Path, private: bool, title: str, say: Say
+    runs: Sequence[Path],
+    generated: Sequence[Path],
+    *,
+    out: Path,
+    private: bool,
+    title: str,
+    quality: QualityConfig,
+    say: Say,
 ) -> tuple[Path, ...]:
     """report.html and TRAINING_REPORT_phase_X.md for the runs; report_private.html where asked for.
 
@@ -44,6 +54,7 @@ def write_report(
         collect(run, sets, [read_json(one / METRICS_JSON) for one in sets if (one / METRICS_JSON).exists()])
         for run, sets in by_run.items()
     ]
+    contents = [replace(content, grades=grades_of(quality)) for content in contents]
     sections, secrets = [], []
     for run, sets in by_run.items():
         photos = photographs_of(run) if private else None

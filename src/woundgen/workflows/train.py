@@ -85,6 +85,8 @@ def train_adapter(
     precision = choose_precision(config.mixed_precision, device, say)
     base = load_base(config.base_model, notice=say)
     _check_fits(config, base, say)
+    if config.use_xformers:
+        say("use_xformers: PyTorch's own memory-efficient attention serves")
     trainable = prepare_model(base, config, device)
     photos = gather_for(config, data)
     plan = plan_of(config, photos)
@@ -315,7 +317,7 @@ def _write_start(
             "name": out.name,
             "phases": list(config.phases),
             "created": before.get("created", now),
-            "command": list(command),
+            "command": before.get("command", list(command)),
             "config": config.model_dump(mode="json"),
             "versions": versions(),
             "git": git_state(Path(__file__).parent),

@@ -17,7 +17,7 @@ def test_without_warmup_a_geometric_sum() -> None:
     average = start.clone()
     for step, value in enumerate(values):
         update(average, value, step, decay=0.8, warmup=False)
-    weights = torch.tensor([0.2 * 0.8 ** (8 - k) for k in range(9)]).double()
+    weights = torch.tensor([0.2 * 0.8 ** (8 - k) for k in range(9)], dtype=torch.float64)
     torch.testing.assert_close(average, 0.8**9 * start + weights @ values, rtol=1e-10, atol=0)
 
 

@@ -64,7 +64,8 @@ def test_start_end_and_padding(built: CLIPTokenizer) -> None:
     assert len(set(built.convert_tokens_to_ids([START, END]))) == 2
 
 
-def test_order_and_repetition_of_the_texts_do_not_matter(built: CLIPTokenizer) -> None:
+def test_the_same_texts_give_the_same_ids(built: CLIPTokenizer) -> None:
+    """In any order, as often as one likes: a base that goes on training builds its tokenizer again."""
     assert build_tokenizer([*reversed(TEXTS), *TEXTS]).get_vocab() == built.get_vocab()
 
 

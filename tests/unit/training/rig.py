@@ -1,0 +1,110 @@
+"""A run of the training loop in memory: a tiny base with an adapter, five invented photographs, no files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from woundgen.models.adapter import LoraSettings, add_lora, run_by_position
+from woundgen.models.base import BaseModel
+from woundgen.models.dropout import DropoutMasks
+from woundgen.models.flat import FlatParameters, flatten
+from woundgen.training.latents import Latents
+from woundgen.training.loop import LoopSettings, LoopState, StepReport, train
+from woundgen.training.state import new_optimizer
+
+IMAGES, VARIATIONS, RATE = 5, 3, 1e-2
+LORA = LoraSettings(rank=4, alpha=8.0, dropout=0.1, targets=("to_q", "to_k", "to_v", "to_out.0"))
+PLAIN = LoopSettings(
+    seed=3,
+    steps=6,
+    global_batch=4,
+    micro_batch=4,
+    prompt_dropout=0.0,
+    snr_gamma=None,
+    noise_offset=0.0,
+    max_grad_norm=1.0,
+    ema_decay=0.9,
+    ema_warmup=True,
+    precision="fp32",
+)
+
+
+def photographs() -> Latents:
+    source = torch.Generator().manual_seed(8)
+    mean, deviation = torch.randn(2, IMAGES, VARIATIONS, 4, 8, 8, generator=source)
+    return Latents(mean=mean, deviation=0.1 * deviation.abs(), scale=0.5)
+
+
+def texts() -> Tensor:
+    """A text state for each photograph, and one for the empty prompt at the end."""
+    return torch.randn(IMAGES + 1, 7, 16, generator=torch.Generator().manual_seed(9))
+
+
+def contexts(rows: Sequence[int], dropped: Sequence[bool]) -> Tensor:
+    return texts()[[IMAGES if drop else row for row, drop in zip(rows, dropped, strict=True)]]
+
+
+@dataclass(slots=True)
+class Rig:
+    """What a run changes, and what it reports."""
+
+    base: BaseModel
+    trainable: FlatParameters
+    optimizer: torch.optim.AdamW
+    dropout: DropoutMasks | None
+    settings: LoopSettings
+    state: LoopState
+    reports: list[StepReport] = field(default_factory=list)
+
+    @classmethod
+    def build(cls, base: BaseModel, *, dropout: float = 0.0, checkpointing: bool = False, **settings: Any) -> Rig:
+        trainable = flatten(add_lora(base.unet, LORA, seed=1))
+        if checkpointing:
+            base.unet.enable_gradient_checkpointing()
+        return cls(
+            base=base,
+            trainable=trainable,
+            optimizer=new_optimizer(trainable, betas=(0.9, 0.999), weight_decay=0.01),
+            dropout=run_by_position(base.unet, dropout=dropout),
+            settings=replace(PLAIN, **settings),
+            state=LoopState(step=0, average=trainable.values.detach().clone()),
+        )
+
+    def run(self, *, until: int | None = None, unet: nn.Module | None = None) -> Rig:
+        """Go on to the step `until`, or to the end. unet: stands in for the base's own."""
+        train(
+            unet=unet or self.base.unet,
+            trainable=self.trainable,
+            optimizer=self.optimizer,
+            scaler=torch.amp.GradScaler("cpu", enabled=False),
+            learning_rate=lambda step: RATE / (1 + step),
+            latents=photographs(),
+            contexts=contexts,
+            alphas_cumprod=self.base.alphas_cumprod,
+            prediction=self.base.prediction,
+            dropout=self.dropout,
+            settings=self.settings,
+            state=self.state,
+            after_step=self._note(until),
+        )
+        return self
+
+    def _note(self, until: int | None) -> Callable[[StepReport], bool]:
+        def note(report: StepReport) -> bool:
+            self.reports.append(report)
+            return report.step == until
+
+        return note
+
+    @property
+    def losses(self) -> list[float]:
+        return [report.loss for report in self.reports]
+
+    @property
+    def values(self) -> Tensor:
+        return self.trainable.values.detach()

@@ -1,0 +1,139 @@
+"""The plan, by hand, and the warnings that the user's first attempt would have needed."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from woundgen.config import TrainConfig
+from woundgen.models.ema import share_of_start
+from woundgen.training.plan import Plan, make_plan, schedule
+
+
+def plan(**changed: Any) -> Plan:
+    settings: dict[str, Any] = {
+        "images": 100,
+        "validation_images": 18,
+        "global_batch": 32,
+        "batch_size": 8,
+        "max_epochs": 100,
+        "max_steps": None,
+        "learning_rate": 1e-3,
+        "scheduler": "cosine",
+        "warmup": 10,
+        "ema_decay": 0.99,
+        "ema_warmup": True,
+        "save_every_epochs": 5,
+        "evaluate_every_epochs": 5,
+        "guidance_scale": 1.5,
+        "method": "lora",
+    }
+    return make_plan(**{**settings, **changed})
+
+
+def test_steps_and_epochs() -> None:
+    """100 epochs of 100 photographs are 10 000, in batches of 32: 312.5, so 313 steps; 5 epochs are 16 of them."""
+    found = plan()
+    assert found.steps_per_epoch == 3.125
+    assert found.steps == 313
+    assert found.epochs == pytest.approx(100.16)
+    assert (found.save_every, found.evaluate_every) == (16, 16)
+    assert (found.global_batch, found.micro_batch) == (32, 8)
+    assert found.warnings == ()
+
+
+def test_a_set_smaller_than_the_batch() -> None:
+    """7 photographs, 3 epochs: 21 of them, one step; and never less than one."""
+    assert plan(images=7, max_epochs=3).steps == 1
+    assert plan(images=2, max_epochs=1).steps == 1
+    assert plan(images=7, max_epochs=3).save_every == 1
+
+
+def test_steps_given_outright() -> None:
+    found = plan(max_steps=200)
+    assert (found.steps, found.epochs) == (200, 64.0)
+
+
+def test_the_micro_batch_fits_into_the_batch() -> None:
+    assert plan(global_batch=4, batch_size=8).micro_batch == 4
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("cosine", [0.25, 0.5, 0.75, 1.0, 1.0, 0.5, 0.0]),
+        ("linear", [0.25, 0.5, 0.75, 1.0, 1.0, 0.5, 0.0]),
+        ("constant", [0.25, 0.5, 0.75, 1.0, 1.0, 1.0, 1.0]),
+    ],
+)
+def test_rates(kind: str, expected: list[float]) -> None:
+    """Warm-up over 4 of 24 steps, then the middle (step 14) and the end (24) of what is left."""
+    rate = schedule(kind, peak=2.0, steps=24, warmup=4)
+    assert [rate(step) / 2 for step in (0, 1, 2, 3, 4, 14, 24)] == pytest.approx(expected)
+
+
+def test_cosine_at_a_quarter() -> None:
+    rate = schedule("cosine", peak=1.0, steps=100, warmup=0)
+    assert rate(25) == pytest.approx(0.5 * (1 + math.cos(math.pi / 4)))
+    assert rate(0) == 1.0
+
+
+def test_the_share_that_ema_keeps() -> None:
+    found = plan(ema_decay=0.9999, ema_warmup=False)
+    assert found.ema_start_share == pytest.approx(0.9999**313)
+    assert plan(ema_decay=None).ema_start_share is None
+    assert plan().ema_start_share == share_of_start(313, decay=0.99, warmup=True)
+
+
+def consultation(**changed: Any) -> Plan:
+    """Decision 5 as approved, on 100 photographs."""
+    config = TrainConfig()
+    return plan(
+        global_batch=config.global_batch,
+        batch_size=config.batch_size_per_gpu,
+        max_epochs=config.max_epochs,
+        learning_rate=config.learning_rate,
+        scheduler=config.lr_scheduler,
+        warmup=config.lr_warmup_steps,
+        guidance_scale=config.guidance_scale,
+        **changed,
+    )
+
+
+def test_the_approved_values_are_warned_of() -> None:
+    """1e-5 over 313 steps, a warm-up of a third of them, guidance 12: one line each, with the way out."""
+    rate, warmup, guidance = consultation().warnings
+    assert "learning_rate 1e-05" in rate
+    assert "1e-4 to 1e-3" in rate
+    assert "lr_warmup_steps 100 is 32% of the run" in warmup
+    assert "set lr_warmup_steps to 15" in warmup
+    assert "guidance_scale 12" in guidance
+    assert "1.5 to 3" in guidance
+
+
+def test_ema_without_warmup_is_warned_of() -> None:
+    """0.9999 over 313 steps: 97 % of the untrained weights, the "no difference" of the first attempt."""
+    found = [line for line in consultation(ema_decay=0.9999, ema_warmup=False).warnings if "EMA" in line]
+    assert len(found) == 1
+    assert "97%" in found[0]
+    assert "ema_warmup: true" in found[0]
+
+
+def test_a_decay_that_is_never_reached_is_warned_of() -> None:
+    """The average's warm-up stands at 314/323 = .972 after 313 steps."""
+    assert any("ema_decay 0.9999 is never reached" in line for line in plan(ema_decay=0.9999).warnings)
+    assert not any("never reached" in line for line in plan(ema_decay=0.97).warnings)
+
+
+def test_a_handful_of_steps_is_warned_of() -> None:
+    assert any("only 12 optimizer steps" in line for line in plan(max_steps=12, warmup=0).warnings)
+
+
+def test_what_run_json_holds() -> None:
+    content = plan().to_json()
+    assert content["steps"] == 313
+    assert content["warnings"] == []
+    assert set(content["rates"]) == {"start", "quarter", "half", "end"}
+    assert content["rates"]["end"] < 1e-6
