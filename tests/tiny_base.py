@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
+from diffusers import AutoencoderKL, DDPMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel
 
+from woundgen.models.base import BaseModel
 from woundgen.models.vocabulary import END, START, build_tokenizer
 
 WIDTH = 16
@@ -77,3 +78,17 @@ def save_base(folder: Path, *, prediction: str) -> None:
         prediction_type=prediction,
         **shipped,
     ).save_pretrained(folder / "scheduler")
+
+
+def pipeline_of(base: BaseModel, *, unet: UNet2DConditionModel | None = None) -> StableDiffusionPipeline:
+    """diffusers' own pipeline over the parts of a base: what tests hold ours against."""
+    return StableDiffusionPipeline(
+        vae=base.vae,
+        text_encoder=base.text_encoder,
+        tokenizer=base.tokenizer,
+        unet=unet or base.unet,
+        scheduler=base.scheduler,
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )

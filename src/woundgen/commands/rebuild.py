@@ -15,12 +15,12 @@ RECIPES = {
     "features": (3500, 32, 1e-3),
     "encoder": (2000, 16, 2e-3),
     "decoder": (6500, 16, 1.2e-3),
-    "base": (5500, 32, 7e-4),
+    "base": (5000, 32, 7e-4),
 }
 
 
 def rebuild(
-    stage: Annotated[str, typer.Argument(help="features, encoder, decoder, base: in this order.")],
+    stage: Annotated[str, typer.Argument(help="features, encoder, decoder, base, card: in this order.")],
     work: Annotated[Path, typer.Option(help="Folder for phantoms, checkpoints and results.")],
     steps: Annotated[int | None, typer.Option(min=1, help="[as shipped]")] = None,
     phantoms: Annotated[int, typer.Option(min=400, help="Training phantoms, rendered once.")] = 24_000,
@@ -32,9 +32,16 @@ def rebuild(
     woundgen rebuild encoder --work rebuilt
     woundgen rebuild decoder --work rebuilt
     woundgen rebuild base --work rebuilt
+    woundgen rebuild card --work rebuilt
     """
-    if stage not in RECIPES:
-        raise UserError(f"stage {stage!r} is unknown.", f"Use {', '.join(RECIPES)}.")
+    if stage not in (*RECIPES, "card"):
+        raise UserError(f"stage {stage!r} is unknown.", f"Use {', '.join(RECIPES)}, card.")
+    if stage == "card":
+        from woundgen.workflows.card import write_card
+
+        with terminal() as voice:
+            voice.say(f"written to {write_card(work, say=voice.say)}")
+        return
     from woundgen.workflows.rebuild import RebuildSettings, rebuild_decoder, rebuild_encoder, rebuild_features
     from woundgen.workflows.rebuild_base import rebuild_base
 

@@ -146,10 +146,16 @@ def pointer(root: Path, which: str) -> str | None:
 
 
 def all_checkpoints(root: Path) -> list[Path]:
-    """Every checkpoint folder, oldest first (names sort by epoch and step)."""
+    """Every checkpoint folder, oldest first."""
     if not root.is_dir():
         return []
-    return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    found = (path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return sorted(found, key=lambda path: _age(path.name))
+
+
+def _age(name: str) -> tuple[int, str]:
+    """Names sort by epoch and step; a longer one has counted past its padding."""
+    return len(name), name
 
 
 def newest_sound(root: Path, *, warn: Callable[[str], None]) -> Path | None:
@@ -157,7 +163,7 @@ def newest_sound(root: Path, *, warn: Callable[[str], None]) -> Path | None:
     preferred = pointer(root, LATEST)
     folders = all_checkpoints(root)
     if preferred:
-        folders = [path for path in folders if path.name <= preferred] or folders
+        folders = [path for path in folders if _age(path.name) <= _age(preferred)] or folders
     for folder in reversed(folders):
         problem = fault(folder)
         if problem is None:

@@ -16,15 +16,19 @@ from scipy.stats import spearmanr
 
 from woundgen.config import SHORT_PROMPT
 from woundgen.data.phantoms import PHASES, RENDERER_VERSION, caption, draw_phantoms
+from woundgen.errors import UserError
 from woundgen.features.embedded import FeatureNetwork, load_feature_network
 from woundgen.metrics.frechet import frechet_distance
 from woundgen.metrics.intervals import binomial_bounds, mean_interval
 from woundgen.models.base import load_base
 from woundgen.models.pixels import encode_images, round_trip
+from woundgen.rundir import write_json
 from woundgen.similarity.colour import srgb_to_lab
 from woundgen.similarity.sharpness import laplacian_variance
 from woundgen.workflows.draw import draw_images
 from woundgen.workflows.measure import pooled_features
+from woundgen.workflows.rebuild import FEATURES_FILE
+from woundgen.workflows.rebuild_base import BASE_FOLDER
 
 Images = NDArray[np.uint8]
 Say = Callable[[str], None]
@@ -132,14 +136,21 @@ def base_card(folder: str, network: FeatureNetwork, *, n: int, say: Say) -> dict
     return result
 
 
-def make_card(folder: Path, features: Path, *, say: Say, n: int = 500) -> dict[str, Any]:
+def write_card(work: Path, *, say: Say, n: int = 500) -> Path:
+    """Measure what `woundgen rebuild` left in `work` and write base/card.json beside the weights."""
+    folder, features = work / BASE_FOLDER, work / FEATURES_FILE
+    for path in (folder, features):
+        if not path.exists():
+            raise UserError(f"{path} does not exist.", "Run the other stages of `woundgen rebuild` first.")
     network, digest = load_feature_network(features)
     vae = AutoencoderKL.from_pretrained(folder / "vae", torch_dtype=torch.float32).eval()
     held_out = draw_phantoms(range(256), seed=CARD_SEED + 2).images
-    return {
+    card = {
         "renderer_version": RENDERER_VERSION,
         "feature_network": digest,
         "autoencoder": autoencoder_card(vae, held_out),
         "features": feature_card(network),
         "base": base_card(str(folder), network, n=n, say=say),
     }
+    write_json(folder / "card.json", card)
+    return folder / "card.json"

@@ -108,7 +108,7 @@ class Observer:
                 seed=config.seed,
             ),
             validation_prompts=PromptTable(base, [prompts_for(config, photos.photos[row].phase)[0] for row in rows]),
-            reference=_reference(photos, config),
+            reference=reference_of(photos, config),
             stopping=EarlyStopping(
                 patience=config.early_stopping_patience,
                 best=saved.get("stopping_best"),
@@ -326,8 +326,8 @@ def _loss_value(losses: Tensor) -> MetricValue:
     return MetricValue("val_loss", mean, mean - half, mean + half, "95 %, normal, over images", (n, n))
 
 
-def _reference(photos: PhotoSet, config: TrainConfig) -> NDArray[np.uint8]:
-    """Held-out photographs where there are enough, else those trained on."""
+def reference_of(photos: PhotoSet, config: TrainConfig) -> NDArray[np.uint8]:
+    """Held-out photographs where there are enough, else those trained on. UserError where FD is asked of too few."""
     held_out = photos.images[photos.rows("validation")]
     chosen = held_out if len(held_out) >= FEWEST_FOR_FD else photos.images[photos.rows("train")]
     if config.metric_images and min(len(chosen), config.metric_images) < FEWEST_FOR_FD:

@@ -37,6 +37,7 @@ from woundgen.workflows.phantom_pool import Pool
 from woundgen.workflows.rebuild import AUTOENCODER_FOLDER, ENCODER_FOLDER, RebuildSettings, pool_of
 
 Say = Callable[[str], None]
+BASE_FOLDER = "base"
 
 # Words of the consultation's prompts that no caption of a phantom uses; they get tokens all the same.
 PROMPT_WORDS = (
@@ -171,7 +172,7 @@ def _progress(
 
 def export_base(folder: Path, unet: torch.nn.Module, text_encoder: torch.nn.Module, tokenizer: object) -> Path:
     """The diffusers folder a stock StableDiffusionPipeline loads, in fp16."""
-    target = folder / "base"
+    target = folder / BASE_FOLDER
     unet.half().save_pretrained(target / "unet")  # type: ignore[operator]
     text_encoder.half().save_pretrained(target / "text_encoder")  # type: ignore[operator]
     tokenizer.save_pretrained(target / "tokenizer")  # type: ignore[attr-defined]

@@ -33,7 +33,7 @@ from woundgen.training.log import RunLog
 from woundgen.training.loop import LoopSettings, LoopState, train
 from woundgen.training.plan import Plan, make_plan, schedule
 from woundgen.training.state import new_optimizer, unpack
-from woundgen.workflows.observer import Observer, Progress
+from woundgen.workflows.observer import Observer, Progress, reference_of
 from woundgen.workflows.photographs import PhotoSet, gather_for
 from woundgen.workflows.setup import (
     PromptTable,
@@ -89,6 +89,7 @@ def train_adapter(
         say("use_xformers: PyTorch's own memory-efficient attention serves")
     trainable = prepare_model(base, config, device)
     photos = gather_for(config, data)
+    reference_of(photos, config)  # what it would refuse is refused before anything is written
     plan = plan_of(config, photos)
     announce(plan, photos, trainable, base, say)
     if dry_run:

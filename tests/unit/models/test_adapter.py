@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from diffusers import StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import UNet2DConditionModel
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -17,6 +17,8 @@ from woundgen.errors import UserError
 from woundgen.models.adapter import LoraSettings, add_lora, fuse_lora, run_by_position, save_lora
 from woundgen.models.base import BaseModel
 from woundgen.rundir import ADAPTER_FILE
+
+from ...tiny_base import pipeline_of
 
 SETTINGS = LoraSettings(rank=4, alpha=10.0, dropout=0.0, targets=("to_q", "to_k", "to_v", "to_out.0"))
 
@@ -110,16 +112,7 @@ def test_diffusers_opens_the_file_with_its_alpha(
     saved: Path, tuned: tuple[UNet2DConditionModel, dict[str, nn.Parameter]], loaded_base: BaseModel
 ) -> None:
     """Without the alpha in its metadata diffusers would take alpha = rank, which is 0.4 of ours."""
-    pipeline = StableDiffusionPipeline(
-        vae=loaded_base.vae,
-        text_encoder=loaded_base.text_encoder,
-        tokenizer=loaded_base.tokenizer,
-        unet=deepcopy(loaded_base.unet),
-        scheduler=loaded_base.scheduler,
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    )
+    pipeline = pipeline_of(loaded_base, unet=deepcopy(loaded_base.unet))
     pipeline.load_lora_weights(saved)
     assert pipeline.unet.peft_config["default_0"].lora_alpha == SETTINGS.alpha
     torch.testing.assert_close(output_of(pipeline.unet), output_of(tuned[0]), rtol=1e-6, atol=1e-6)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from diffusers import StableDiffusionPipeline
 
 from woundgen.errors import UserError
 from woundgen.models.base import (
@@ -23,6 +22,8 @@ from woundgen.models.base import (
     load_base,
     prompt_length,
 )
+
+from ...tiny_base import pipeline_of
 
 WITHDRAWN = "stabilityai/stable-diffusion-2-1-base"
 UNET_FILE = "unet/diffusion_pytorch_model.safetensors"
@@ -154,16 +155,7 @@ def test_the_cache_under_hf_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_prompts_as_the_pipeline_encodes_them(loaded_base: BaseModel) -> None:
     """Short, empty, and one that is cut off at 77 tokens."""
-    pipeline = StableDiffusionPipeline(
-        vae=loaded_base.vae,
-        text_encoder=loaded_base.text_encoder,
-        tokenizer=loaded_base.tokenizer,
-        unet=loaded_base.unet,
-        scheduler=loaded_base.scheduler,
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    )
+    pipeline = pipeline_of(loaded_base)
     prompts = ["photograph of a wound", "", "redness , " * 60]
     expected, _ = pipeline.encode_prompt(prompts, "cpu", 1, False)
     assert torch.equal(encode_prompts(loaded_base, prompts), expected)

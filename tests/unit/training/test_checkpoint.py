@@ -112,6 +112,18 @@ def test_the_newest_sound_one_serves_and_the_damaged_are_named(tmp_path: Path) -
     assert str(second / STATE_JSON) in said[1]
 
 
+def test_order_beyond_the_padding_of_the_names(tmp_path: Path) -> None:
+    """A small set sees ten thousand epochs."""
+    names = ["epoch_9999_step_002500", "epoch_10000_step_002501", "epoch_10001_step_1000000"]
+    for name in names:
+        write_checkpoint(tmp_path, name, state={"step": name}, tensors=tensors_of(1))
+        set_pointer(tmp_path, LATEST, name)
+        newest = newest_sound(tmp_path, warn=silent)
+        assert newest is not None
+        assert newest.name == name
+    assert [path.name for path in all_checkpoints(tmp_path)] == names
+
+
 def test_nothing_sound(tmp_path: Path) -> None:
     assert newest_sound(tmp_path / "none", warn=silent) is None
     flip(save(tmp_path, 1) / STATE_JSON)

@@ -1,0 +1,71 @@
+"""A workshop: 24 phantoms, a tiny base and a config, and the words of a command that train on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from woundgen.cli import run
+
+SETTINGS: Mapping[str, object] = {
+    "phases": ["I"],
+    "prompts": "short",
+    "resolution": 32,
+    "max_steps": 12,
+    "batch_size_per_gpu": 4,
+    "gradient_accumulation": 2,
+    "planned_devices": 1,
+    "learning_rate": 1e-3,
+    "lr_warmup_steps": 1,
+    "lora_rank": 4,
+    "lora_alpha": 8,
+    "mixed_precision": False,  # as YAML reads a bare no
+    "augmentation_variations": 2,
+    "evaluate_every_n_epochs": 2,
+    "save_every_n_epochs": 1,
+    "sample_images": 2,
+    "inference_steps_during_training": 2,
+    "guidance_scale": 1.5,
+    "validation_timesteps": 2,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """photographs: of phase I, 48 pixels a side. base: a diffusers folder."""
+
+    photographs: Path
+    config: Path
+    base: Path
+
+    def train(self, out: Path, *more: str, data: Path | None = None, config: Path | None = None) -> list[str]:
+        """The words of `woundgen train`."""
+        words = ["train", "--config", str(config or self.config), "--data", str(data or self.photographs)]
+        return [*words, "--out", str(out), *more]
+
+
+@pytest.fixture(scope="session")
+def workshop(tmp_path_factory: pytest.TempPathFactory, base_folders: dict[str, Path]) -> Workshop:
+    folder = tmp_path_factory.mktemp("workshop")
+    config = folder / "config.yaml"
+    config.write_text(yaml.safe_dump({**SETTINGS, "base_model": str(base_folders["v_prediction"])}))
+    photographs = folder / "photographs"
+    assert run(["phantoms", "--count", "24", "--phases", "I", "--size", "48", "--out", str(photographs)]) == 0
+    return Workshop(photographs, config, base_folders["v_prediction"])
+
+
+@pytest.fixture(scope="session")
+def trained(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run."""
+    out = tmp_path_factory.mktemp("runs") / "phase_I"
+    assert run(workshop.train(out)) == 0
+    return out
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder, by name."""
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
