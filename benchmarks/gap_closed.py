@@ -116,7 +116,7 @@ def measure_phase(options: argparse.Namespace, config: TrainConfig, phase: str, 
     real = held_out(options, phase, runs[0])
     real_features = pooled_features(network, real)
     untuned = load_base(EMBEDDED, notice=print)
-    choice = max(32, min(64, len(real) // 2))
+    choice = max(24, min(48, len(real) // 2))
     base_guidance, base_table = best_guidance(untuned, real_features, count=choice, steps=options.steps)
     count = options.count or min(224, len(real))
     base_images = draw(untuned, count=count, guidance=base_guidance, seed=DRAW_SEED, steps=options.steps)

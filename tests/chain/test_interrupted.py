@@ -15,10 +15,10 @@ from woundgen.training.checkpoint import newest_sound
 
 from .conftest import Workshop
 
-STEPS = 60
+STEPS = 30
 # Dropout, prompt dropout and variations are on; evaluations and saves are rare, so that steps follow one another.
 SETTINGS = (f"max_steps={STEPS}", "evaluate_every_n_epochs=20", "save_every_n_epochs=20", "sample_images=0")
-PATIENCE = 120.0  # seconds, on a machine that has other work
+PATIENCE = 300.0  # seconds, on a machine that has other work
 
 
 def steps_of(out: Path) -> list[int]:

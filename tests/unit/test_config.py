@@ -243,4 +243,4 @@ def test_thresholds_that_cannot_work(text: str, names: str, tmp_path: Path) -> N
 
 def test_a_config_does_not_change() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        TrainConfig().lora_rank = 3  # type: ignore[misc]
+        TrainConfig().lora_rank = 3

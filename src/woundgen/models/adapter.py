@@ -8,7 +8,7 @@ the mask comes from the sample's position in the run (models/dropout.py) instead
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from woundgen.errors import UserError
 from woundgen.models.dropout import DropoutMasks
-from woundgen.rundir import ADAPTER_NOTES
+from woundgen.rundir import ADAPTER_FILE, ADAPTER_NOTES
 
 ADAPTER = "default"
 
@@ -105,7 +105,7 @@ def _parts(layer: LoraLinear) -> tuple[nn.Linear, nn.Linear, nn.Linear]:
 
 
 def save_lora(
-    folder: Path, unet: nn.Module, tensors: dict[str, Tensor], settings: LoraSettings, notes: dict[str, str]
+    folder: Path, unet: nn.Module, tensors: dict[str, Tensor], settings: LoraSettings, notes: Mapping[str, object]
 ) -> None:
     """pytorch_lora_weights.safetensors with alpha in its metadata (diffusers reads lora_adapter_metadata).
 
@@ -117,7 +117,19 @@ def save_lora(
         unet_lora_layers={key: value.detach().contiguous() for key, value in layers.items()},
         unet_lora_adapter_metadata=_plain(_peft_config(settings).to_dict()),
     )
+    _sort_metadata(folder / ADAPTER_FILE)
     (folder / ADAPTER_NOTES).write_text(json.dumps({"lora": asdict(settings), **notes}, indent=1))
+
+
+def _sort_metadata(path: Path) -> None:
+    """safetensors writes metadata in the order of a hash table; sorted, equal weights are equal files."""
+    content = path.read_bytes()
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    path.write_bytes(len(text).to_bytes(8, "little") + text + content[end:])
 
 
 def _plain(config: dict[str, object]) -> dict[str, object]:
@@ -153,9 +165,14 @@ def fuse_lora(unet: nn.Module, files: Sequence[tuple[Path, float]]) -> None:
             name = key.removeprefix("unet.").removesuffix(".lora_A.weight")
             layer = modules.get(name)
             high = tensors[key.replace("lora_A", "lora_B")]
-            if not isinstance(layer, nn.Linear) or layer.weight.shape != (high.shape[0], low.shape[1]):
+            if (
+                not isinstance(layer, nn.Linear | nn.Conv2d)
+                or len(layer.weight) != len(high)
+                or layer.weight[0].shape != low[0].shape
+            ):
                 raise UserError(
                     f"{path}: layer {name} does not fit this base model.", "Use the base it was trained on."
                 )
-            update = strength * scale * (high.float() @ low.float())
-            layer.weight.copy_((layer.weight.float() + update).to(layer.weight.dtype))
+            # A convolution's A has its kernel and B is 1x1, so the product of the flattened ones serves both.
+            update = strength * scale * (high.float().flatten(1) @ low.float().flatten(1))
+            layer.weight.copy_((layer.weight.float() + update.view_as(layer.weight)).to(layer.weight.dtype))

@@ -69,6 +69,12 @@ def evaluate_set(
     generated: ImageSet, real: ImageSet, *, base: str | None, out: Path, label: str, say: Say
 ) -> list[MetricValue]:
     """Measure, print, and write metrics.json to `out`. base: its autoencoder gives the ceiling."""
+    sizes = [f"{one.images.shape[2]}x{one.images.shape[1]}" for one in (generated, real)]
+    if sizes[0] != sizes[1]:
+        raise UserError(
+            f"The generated images are {sizes[0]} pixels and the photographs were prepared as {sizes[1]}.",
+            "Draw at that size, or give --real FOLDER, which is prepared to fit.",
+        )
     for side, one in (("generated", generated), ("real", real)):
         if len(one.images) < FEWEST:
             raise UserError(

@@ -118,6 +118,18 @@ def test_diffusers_opens_the_file_with_its_alpha(
     torch.testing.assert_close(output_of(pipeline.unet), output_of(tuned[0]), rtol=1e-6, atol=1e-6)
 
 
+def test_equal_weights_are_equal_files(
+    tuned: tuple[UNet2DConditionModel, dict[str, nn.Parameter]], tmp_path: Path
+) -> None:
+    """An adapter is named by its digest. (safetensors alone puts its metadata in another order each time.)"""
+    contents = set()
+    for number in range(8):
+        (tmp_path / str(number)).mkdir()
+        save_lora(tmp_path / str(number), tuned[0], dict(tuned[1]), SETTINGS, {})
+        contents.add((tmp_path / str(number) / ADAPTER_FILE).read_bytes())
+    assert len(contents) == 1
+
+
 def test_saving_other_values_than_the_models_own(
     tuned: tuple[UNet2DConditionModel, dict[str, nn.Parameter]], loaded_base: BaseModel, tmp_path: Path
 ) -> None:
@@ -146,6 +158,18 @@ def test_fusing_equals_running(
     fused = deepcopy(loaded_base.unet)
     fuse_lora(fused, [(saved / ADAPTER_FILE, 1.0)])
     torch.testing.assert_close(output_of(fused), output_of(tuned[0]), rtol=1e-5, atol=1e-5)
+
+
+def test_fusing_convolutions(make_base: Callable[[], BaseModel], tmp_path: Path) -> None:
+    """A's kernel is the layer's, B is 1x1 (peft's Conv2d)."""
+    settings = replace(SETTINGS, targets=("to_q", "conv1", "conv_shortcut"))
+    tuned, fused = make_base().unet, make_base().unet
+    parameters = add_lora(tuned, settings, seed=1)
+    fill(parameters)
+    assert any(parameter.ndim == 4 and parameter.shape[-1] == 3 for parameter in parameters.values())
+    save_lora(tmp_path, tuned, dict(parameters), settings, {})
+    fuse_lora(fused, [(tmp_path / ADAPTER_FILE, 1.0)])
+    torch.testing.assert_close(output_of(fused), output_of(tuned), rtol=1e-4, atol=1e-4)
 
 
 def test_strengths_add(saved: Path, loaded_base: BaseModel) -> None:

@@ -55,6 +55,16 @@ def test_a_layer_met_again_gets_its_mask() -> None:
     assert torch.equal(masks.scaled_mask("first", x), first)
 
 
+def test_each_micro_batch_begins_anew() -> None:
+    masks, x = DropoutMasks(0.1), torch.zeros(1, 3, 50)
+    seen = []
+    for step in (0, 1, 0):
+        masks.begin([byte_source(0, "adapter dropout", step, 0)])
+        seen.append(masks.scaled_mask("first", x))
+    assert torch.equal(seen[0], seen[2])
+    assert not torch.equal(seen[0], seen[1])
+
+
 @pytest.mark.parametrize("rate", [0.1, 0.5])
 def test_rate_as_stated(rate: float) -> None:
     """round(256 rate) / 256 of the values are dropped; the others are scaled so that the mean stays."""

@@ -28,9 +28,8 @@ def inputs(step: int) -> torch.Tensor:
 def test_adamw_over_the_vector_equals_adamw_over_tensors() -> None:
     """Five steps with weight decay and clipping: both see every element alone, and one norm."""
     many, (one, flat) = network(), flat_network()
-    settings = {"lr": 0.01, "betas": (0.9, 0.99), "weight_decay": 0.1}
-    of_many = torch.optim.AdamW(many.parameters(), foreach=False, **settings)
-    of_one = torch.optim.AdamW([flat.values], fused=True, **settings)
+    of_many = torch.optim.AdamW(many.parameters(), lr=0.01, betas=(0.9, 0.99), weight_decay=0.1, foreach=False)
+    of_one = torch.optim.AdamW([flat.values], lr=0.01, betas=(0.9, 0.99), weight_decay=0.1, fused=True)
     for step in range(5):
         for model, optimizer in ((many, of_many), (one, of_one)):
             model(inputs(step)).square().sum().backward()

@@ -46,7 +46,7 @@ def test_the_prompts_as_a_whole(built: CLIPTokenizer, shipped: CLIPTokenizer) ->
             assert len(ids) - 2 == len(re.findall(r"[a-z]+|[^\sa-z]", text.lower()))
             assert not {start, end} & set(ids[1:-1])
             assert len(ids) <= 77
-            squeezed = tokenizer.decode(ids[1:-1]).replace(" ", "")
+            squeezed = str(tokenizer.decode(ids[1:-1])).replace(" ", "")
             assert squeezed == text.lower().replace(" ", "")
 
 
@@ -56,12 +56,12 @@ def test_any_other_text_encodes_too(text: str, built: CLIPTokenizer) -> None:
     ids = built(text).input_ids[1:-1]
     assert ids
     assert built.convert_tokens_to_ids(END) not in ids
-    assert built.decode(ids).replace(" ", "") == text.lower().replace(" ", "")
+    assert str(built.decode(ids)).replace(" ", "") == text.lower().replace(" ", "")
 
 
 def test_start_end_and_padding(built: CLIPTokenizer) -> None:
     assert (built.bos_token, built.eos_token, built.pad_token) == (START, END, END)
-    assert len(set(built.convert_tokens_to_ids([START, END]))) == 2
+    assert built.convert_tokens_to_ids(START) != built.convert_tokens_to_ids(END)
 
 
 def test_the_same_texts_give_the_same_ids(built: CLIPTokenizer) -> None:

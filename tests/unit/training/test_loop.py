@@ -185,6 +185,23 @@ def test_dropout_of_the_adapter_shows_once_it_has_moved(make_base: MakeBase) -> 
     assert dropped.losses[1] != plain.losses[1]
 
 
+def test_masks_are_of_the_step_and_the_sample(make_base: MakeBase, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Rig.build(make_base(), steps=2, global_batch=2, micro_batch=1, dropout=0.1)
+    assert run.dropout is not None
+    scaled_mask = run.dropout.scaled_mask
+    seen: dict[str, list[Tensor]] = {}
+
+    def note(layer: str, x: Tensor) -> Tensor:
+        seen.setdefault(layer, []).append(scaled_mask(layer, x))
+        return seen[layer][-1]
+
+    monkeypatch.setattr(run.dropout, "scaled_mask", note)
+    run.run()
+    masks = next(iter(seen.values()))
+    assert len(masks) == 4, "two steps of two samples"
+    assert not any(torch.equal(a, b) for i, a in enumerate(masks) for b in masks[i + 1 :])
+
+
 def test_noise_offset_is_one_number_a_channel(make_base: MakeBase) -> None:
     """At the last timesteps the network's input is nearly the noise itself, and its channel means move apart."""
     seen: dict[float, list[Tensor]] = {}
