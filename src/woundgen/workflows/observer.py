@@ -166,10 +166,10 @@ class Observer:
                 }
             )
         monitored = next(v for v in values[candidate] if v.metric == self.config.monitor and not v.label)
-        clearly_better = self.stopping.update(self.last_losses)
+        self.stopping.update(self.last_losses)  # patience counts improvements beyond the noise only
         told = ", ".join(f"{v.metric} {v.value:.4f}" for v in values[candidate] if not v.label)
         self.say(f"step {report.step}: {told} ({candidate})")
-        better = self._beats(monitored.value) and (self.config.monitor != "val_loss" or clearly_better)
+        better = self._beats(monitored.value)
         if better:
             self.best = {
                 "metric": self.config.monitor,
