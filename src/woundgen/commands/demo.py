@@ -11,7 +11,7 @@ from woundgen.commands.terminal import terminal
 
 
 def demo(out: Annotated[Path, typer.Option(help="Folder for everything it makes.")] = Path("demo")) -> None:
-    """The whole job on phantoms, with the model that ships: about eight minutes on two cores, no network.
+    """The whole job on phantoms, with the model that ships: about five minutes on two cores, no network.
 
     \b
     woundgen demo
