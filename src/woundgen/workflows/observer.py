@@ -20,7 +20,7 @@ from woundgen.errors import UserError
 from woundgen.features.embedded import NAME
 from woundgen.metrics.rows import Network
 from woundgen.metrics.table import measure_sets
-from woundgen.models.adapter import LoraSettings, save_lora
+from woundgen.models.adapter import save_lora
 from woundgen.models.base import BaseModel
 from woundgen.models.flat import FlatParameters
 from woundgen.models.pixels import encode_images, round_trip
@@ -36,7 +36,7 @@ from woundgen.training.validation import EarlyStopping, ValidationGrid, build_gr
 from woundgen.workflows.draw import draw_images
 from woundgen.workflows.measure import pooled_features
 from woundgen.workflows.photographs import PhotoSet
-from woundgen.workflows.setup import PromptTable, feature_network
+from woundgen.workflows.setup import PromptTable, feature_network, lora_settings
 
 Say = Callable[[str], None]
 Progress = Callable[[int, int, str], None]
@@ -264,12 +264,7 @@ class Observer:
 
     def _export(self, folder: Path) -> None:
         """raw/ and ema/, each an adapter that diffusers opens."""
-        settings = LoraSettings(
-            rank=self.config.lora_rank,
-            alpha=self.config.lora_alpha,
-            dropout=self.config.lora_dropout,
-            targets=self.config.lora_target_modules,
-        )
+        settings = lora_settings(self.config)
         positive, negative = prompts_for(self.config, self.config.phases[0])
         notes = {
             "base": self.base.name,

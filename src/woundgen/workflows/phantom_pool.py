@@ -16,7 +16,7 @@ from woundgen.rundir import read_json, sha256_json, write_json
 
 CHUNK = 200
 SPOILED_SHARE = 0.12
-TRAINING_SEED, HELD_OUT_SEED = 1, 900_001  # held-out phantoms share no patient with the pool
+TRAINING_SEED = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from woundgen.training.autoencoder import (
 )
 from woundgen.training.feature_network import Targets, feature_step
 from woundgen.training.fit import cosine, fit
-from woundgen.workflows.phantom_pool import TRAINING_SEED, Pool, render_pool
+from woundgen.workflows.phantom_pool import SPOILED_SHARE, TRAINING_SEED, Pool, render_pool
 
 Say = Callable[[str], None]
 
@@ -60,7 +60,7 @@ def pool_of(settings: RebuildSettings, say: Say) -> Pool:
         settings.folder / "pool",
         count=settings.phantoms,
         seed=TRAINING_SEED,
-        spoiled_share=0.12,
+        spoiled_share=SPOILED_SHARE,
         processes=settings.processes,
         say=say,
     )

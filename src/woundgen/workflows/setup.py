@@ -13,9 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from woundgen.config import TrainConfig
 from woundgen.data.augment import variations
 from woundgen.errors import UserError
 from woundgen.features.embedded import FeatureNetwork, load_feature_network
+from woundgen.models.adapter import LoraSettings
 from woundgen.models.base import BaseModel, encode_prompts
 from woundgen.models.pixels import encode_images
 from woundgen.training.latents import Latents
@@ -44,6 +46,15 @@ def choose_precision(mixed: str, device: torch.device, notice: Say) -> str:
 def feature_network() -> tuple[FeatureNetwork, str]:
     """The embedded feature network and its digest."""
     return load_feature_network(EMBEDDED_FEATURES)
+
+
+def lora_settings(config: TrainConfig) -> LoraSettings:
+    return LoraSettings(
+        rank=config.lora_rank,
+        alpha=config.lora_alpha,
+        dropout=config.lora_dropout,
+        targets=config.lora_target_modules,
+    )
 
 
 class PromptTable:

@@ -14,7 +14,7 @@ import torch
 
 from woundgen.config import TrainConfig, prompts_for
 from woundgen.errors import UserError
-from woundgen.models.adapter import LoraSettings, add_lora, run_by_position
+from woundgen.models.adapter import add_lora, run_by_position
 from woundgen.models.base import BaseModel, load_base, prompt_length
 from woundgen.models.flat import FlatParameters, flatten
 from woundgen.rundir import (
@@ -41,6 +41,7 @@ from woundgen.workflows.setup import (
     choose_precision,
     encode_variations,
     git_state,
+    lora_settings,
     versions,
 )
 
@@ -192,15 +193,6 @@ def loop_settings(config: TrainConfig, plan: Plan, precision: str) -> LoopSettin
         ema_decay=config.ema_decay if config.ema else None,
         ema_warmup=config.ema_warmup,
         precision=precision,
-    )
-
-
-def lora_settings(config: TrainConfig) -> LoraSettings:
-    return LoraSettings(
-        rank=config.lora_rank,
-        alpha=config.lora_alpha,
-        dropout=config.lora_dropout,
-        targets=config.lora_target_modules,
     )
 
 
