@@ -24,6 +24,7 @@ def rebuild(
     work: Annotated[Path, typer.Option(help="Folder for phantoms, checkpoints and results.")],
     steps: Annotated[int | None, typer.Option(min=1, help="[as shipped]")] = None,
     phantoms: Annotated[int, typer.Option(min=400, help="Training phantoms, rendered once.")] = 24_000,
+    start: Annotated[Path | None, typer.Option(help="For base: begin from this base's UNet and text encoder.")] = None,
 ) -> None:
     """Train the networks that ship anew, from phantoms alone. Run it again to go on after a stop.
 
@@ -36,6 +37,8 @@ def rebuild(
     """
     if stage not in (*RECIPES, "card"):
         raise UserError(f"stage {stage!r} is unknown.", f"Use {', '.join(RECIPES)}, card.")
+    if start is not None and stage != "base":
+        raise UserError(f"--start means nothing for {stage}.", "Leave it out, or name the stage base.")
     if stage == "card":
         from woundgen.workflows.card import write_card
 
@@ -58,6 +61,7 @@ def rebuild(
         steps=steps or shipped_steps,
         batch=batch,
         learning_rate=learning_rate,
+        start=start,
     )
     with terminal() as voice:
         target = jobs[stage](settings, voice.say)

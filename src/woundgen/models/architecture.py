@@ -66,12 +66,15 @@ def build_text_encoder(vocabulary: int, *, start: int, end: int) -> CLIPTextMode
 
 
 def build_scheduler() -> DDPMScheduler:
-    """Stable Diffusion's betas; v-prediction, which kept colours where epsilon did not (docs/results.md)."""
+    """Cosine noise schedule (Nichol & Dhariwal 2021), v-prediction.
+
+    Stable Diffusion's own betas leave seven hundredths of the picture in the last timestep, and with it the mean
+    brightness, which sampling from pure noise cannot know (Lin et al. 2023); and they spend half of the steps above
+    a noise of 1.6 deviations, where 16x16 latents have little left to learn. The cosine schedule ends in pure noise.
+    """
     return DDPMScheduler(
         num_train_timesteps=1000,
-        beta_start=0.00085,
-        beta_end=0.012,
-        beta_schedule="scaled_linear",
+        beta_schedule="squaredcos_cap_v2",
         prediction_type="v_prediction",
         clip_sample=False,
         steps_offset=1,

@@ -70,10 +70,14 @@ def perceptual(network: FeatureNetwork, left: Tensor, right: Tensor) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class BlockBasis:
-    """Leading principal components of 8x8 colour blocks. weight: [C, 192, 1, 1]; offset: [C]."""
+    """Leading principal components of 8x8 colour blocks.
+
+    weight: [C, 192, 1, 1]; offset: [C]; deviation: [C], of the components before they are standardised.
+    """
 
     weight: Tensor
     offset: Tensor
+    deviation: Tensor
 
     def codes(self, images: Tensor) -> Tensor:
         """[N, 3, H, W] -> [N, C, H/8, W/8], of unit variance over the images the basis was fitted on."""
@@ -85,8 +89,21 @@ def fit_block_basis(images: Tensor, channels: int) -> BlockBasis:
     blocks = F.pixel_unshuffle(images, 8).permute(0, 2, 3, 1).reshape(-1, 3 * 64)
     mean = blocks.mean(0)
     variances, vectors = torch.linalg.eigh(torch.cov(blocks.T))
-    components = vectors.flip(1)[:, :channels] / variances.flip(0)[:channels].sqrt()
-    return BlockBasis(weight=components.T[:, :, None, None].contiguous(), offset=-(mean @ components))
+    deviation = variances.flip(0)[:channels].sqrt()
+    components = vectors.flip(1)[:, :channels] / deviation
+    return BlockBasis(
+        weight=components.T[:, :, None, None].contiguous(), offset=-(mean @ components), deviation=deviation
+    )
+
+
+def latent_spread(basis: BlockBasis) -> Tensor:
+    """[C] deviations to give the latent channels: roots of their natural ones, mean square 1.
+
+    At equal deviations the faintest texture weighs in the base's loss as much as brightness and is drawn at the same
+    noise level, and wounds come out incoherent; at natural ones (sixteen to one) texture would be decided in the very
+    last steps. Between the two, coarse structure comes first and texture follows it.
+    """
+    return basis.deviation.sqrt() / basis.deviation.mean().sqrt()
 
 
 def crops(images: NDArray[np.uint8], *, batch: int, size: int, rng: np.random.Generator) -> Tensor:
@@ -165,7 +182,8 @@ def _update(model: AutoencoderKL, optimizer: torch.optim.Optimizer, loss: Tensor
 def standardise_latents(model: AutoencoderKL, mean: Tensor, deviation: Tensor) -> None:
     """Fold (z - mean) / deviation per channel into quant_conv, and its inverse into post_quant_conv.
 
-    A stock pipeline then sees latents of zero mean and unit variance with scaling_factor 1.
+    With the channels' own mean and deviation, a stock pipeline sees latents of zero mean and unit variance at
+    scaling_factor 1; with deviation / spread, latents of that spread.
     """
     assert model.quant_conv is not None
     assert model.post_quant_conv is not None

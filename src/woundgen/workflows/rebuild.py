@@ -24,6 +24,7 @@ from woundgen.training.autoencoder import (
     crops,
     decoder_step,
     fit_block_basis,
+    latent_spread,
     standardise_latents,
 )
 from woundgen.training.feature_network import Targets, feature_step
@@ -51,6 +52,7 @@ class RebuildSettings:
     steps: int
     batch: int
     learning_rate: float
+    start: Path | None = None  # a base whose UNet and text encoder the stage `base` begins from
     processes: int = 2
     seed: int = 1
 
@@ -109,7 +111,7 @@ def rebuild_features(settings: RebuildSettings, say: Say) -> Path:
 
 
 def rebuild_encoder(settings: RebuildSettings, say: Say) -> Path:
-    """First stage of the autoencoder; its encoder is final, and its latents are standardised per channel."""
+    """First stage of the autoencoder; its encoder is final, and its latents are scaled per channel."""
     pool = pool_of(settings, say)
     torch.manual_seed(settings.seed)
     model = build_autoencoder().to(memory_format=torch.channels_last).train()
@@ -124,7 +126,7 @@ def rebuild_encoder(settings: RebuildSettings, say: Say) -> Path:
 
     _fit(settings, "autoencoder", model, optimizer, step, say)
     latents, _ = encode_images(model, pool.images[:1000])
-    standardise_latents(model, latents.mean(dim=(0, 2, 3)), latents.std(dim=(0, 2, 3)))
+    standardise_latents(model, latents.mean(dim=(0, 2, 3)), latents.std(dim=(0, 2, 3)) / latent_spread(basis))
     return _save_autoencoder(model, settings.folder / ENCODER_FOLDER)
 
 

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from woundgen.errors import UserError
 from woundgen.models.architecture import build_scheduler, build_text_encoder, build_unet
+from woundgen.models.base import load_base
 from woundgen.models.flat import flatten
 from woundgen.models.pixels import encode_images
 from woundgen.models.vocabulary import build_tokenizer
@@ -60,10 +61,16 @@ def rebuild_base(settings: RebuildSettings, say: Say) -> Path:
         )
     pool = pool_of(settings, say)
     latents = pool_latents(pool, settings.folder, say)
-    tokenizer = build_tokenizer([*pool.captions, *PROMPT_WORDS])
-    torch.manual_seed(settings.seed)
-    unet = build_unet()
-    text_encoder = build_text_encoder(len(tokenizer), start=tokenizer.bos_token_id, end=tokenizer.eos_token_id)
+    if settings.start is None:
+        tokenizer = build_tokenizer([*pool.captions, *PROMPT_WORDS])
+        torch.manual_seed(settings.seed)
+        unet = build_unet()
+        text_encoder = build_text_encoder(len(tokenizer), start=tokenizer.bos_token_id, end=tokenizer.eos_token_id)
+    else:
+        begun = load_base(str(settings.start), notice=say)
+        tokenizer, unet, text_encoder = begun.tokenizer, begun.unet, begun.text_encoder
+        unet.requires_grad_(True)
+        text_encoder.requires_grad_(True)
     unet.train()
     text_encoder.train()
     parameters = {f"unet.{name}": p for name, p in unet.named_parameters()}
