@@ -9,6 +9,7 @@ import typer
 
 from woundgen.commands.compare import compare
 from woundgen.commands.demo import demo
+from woundgen.commands.doctor import doctor
 from woundgen.commands.evaluate import evaluate
 from woundgen.commands.generate import generate
 from woundgen.commands.phantoms import phantoms
@@ -17,7 +18,7 @@ from woundgen.commands.report import report
 from woundgen.commands.train import train
 from woundgen.errors import Shortfall, UserError
 
-VERBS = (demo, train, generate, evaluate, compare, report, phantoms, rebuild)
+VERBS = (demo, doctor, train, generate, evaluate, compare, report, phantoms, rebuild)
 
 app = typer.Typer(
     help="Synthetic wound photographs from small clinical sets: train, draw, screen, measure, report.",

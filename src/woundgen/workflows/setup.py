@@ -21,13 +21,23 @@ from woundgen.models.adapter import LoraSettings
 from woundgen.models.base import BaseModel, encode_prompts
 from woundgen.models.pixels import encode_images
 from woundgen.training.latents import Latents
+from woundgen.workflows.machine import installed_cards, unusable_cards
 
 EMBEDDED_FEATURES = Path(__file__).parent.parent / "features" / "embedded.safetensors"
 Say = Callable[[str], None]
 
 
 def choose_device(name: str) -> torch.device:
-    """auto takes the GPU where torch can use one."""
+    """auto takes the GPU where there is one; a card that torch cannot use is an error, never a silent CPU run."""
+    if name != "cpu":
+        error = unusable_cards(
+            installed_cards(),
+            torch_version=torch.__version__,
+            torch_cuda=torch.version.cuda,
+            usable=torch.cuda.is_available(),
+        )
+        if error is not None:
+            raise error
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError("device: cuda, but torch sees no usable GPU.", "Use device: auto or cpu.")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")

@@ -1,0 +1,109 @@
+"""The job of `woundgen doctor`: can this machine run, what is missing, and the one command for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from woundgen.config import TrainConfig
+from woundgen.errors import UserError
+from woundgen.models.base import EMBEDDED, PINNED, find_base
+from woundgen.workflows.machine import disk_gib, installed_cards, memory_gib, unusable_cards
+from woundgen.workflows.setup import choose_device, versions
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """name: what was looked at. state: what was found. remedy: the command or change that mends it; "" if fine."""
+
+    name: str
+    state: str
+    remedy: str = ""
+
+
+def examine(config: TrainConfig | None, *, folder: Path) -> list[Finding]:
+    """Everything found, in the order of a first run; a finding with a remedy stands in the way of one.
+
+    config: what is to be run; without one, models that are not fetched are told but stand in nobody's way.
+    folder: where runs would be written.
+    """
+    bases = _bases(None) if config is None else _bases(config.base_model)
+    return [*_software(), *_cards(config), *_room(folder), *bases]
+
+
+def _software() -> list[Finding]:
+    found = versions()
+    build = f"CUDA {torch.version.cuda}" if torch.version.cuda else "CPU build"
+    rest = ", ".join(f"{name} {found[name]}" for name in ("diffusers", "transformers", "peft"))
+    return [
+        Finding("woundgen", f"{found['woundgen']}, Python {found['python']}"),
+        Finding("torch", f"{found['torch']} ({build})"),
+        Finding("libraries", rest),
+    ]
+
+
+def _cards(config: TrainConfig | None) -> list[Finding]:
+    """Each card, then the device a run would take."""
+    cards = installed_cards()
+    findings = [
+        Finding(
+            f"card {card.index}",
+            f"{card.name}, driver {card.driver}, "
+            f"{card.memory_free / 1024:.1f} of {card.memory_total / 1024:.1f} GiB free",
+        )
+        for card in cards
+    ]
+    asked = "auto" if config is None else config.device
+    if asked == "cpu":
+        return [*findings, Finding("device", "cpu, as the config asks")]
+    error = unusable_cards(
+        cards, torch_version=torch.__version__, torch_cuda=torch.version.cuda, usable=torch.cuda.is_available()
+    )
+    if error is not None:
+        return [*findings, Finding("device", error.what, error.fix)]
+    try:
+        device = choose_device(asked)
+    except UserError as refused:
+        return [*findings, Finding("device", refused.what, refused.fix)]
+    names = "no NVIDIA card found" if device.type == "cpu" else f"{torch.cuda.device_count()} card(s)"
+    return [*findings, Finding("device", f"{device.type} ({names})")]
+
+
+def _room(folder: Path) -> list[Finding]:
+    available, total = memory_gib()
+    return [
+        Finding("memory", f"{available:.1f} of {total:.1f} GiB available"),
+        Finding("disk", f"{disk_gib(folder):.0f} GiB free at {folder}"),
+    ]
+
+
+def _bases(asked: str | None) -> list[Finding]:
+    """The base that is asked for, or all that have a name; of the latter none has to be there."""
+    if asked is not None:
+        return [_base(asked, needed=True)]
+    return [_base(name, needed=False) for name in (EMBEDDED, *PINNED)]
+
+
+def _base(name: str, *, needed: bool) -> Finding:
+    notices: list[str] = []
+    try:
+        folder = find_base(name, notice=notices.append)
+    except UserError as error:
+        if needed:
+            return Finding(f"base {name}", error.what, error.fix)
+        return Finding(f"base {name}", f"not fetched. {error.fix}")
+    return Finding(f"base {name}", "ships with woundgen" if name == EMBEDDED else f"found in {folder}")
+
+
+def tell(findings: list[Finding], *, say: Callable[[str], None]) -> None:
+    """One line each; UserError, with every remedy, where something stands in the way."""
+    width = max(len(finding.name) for finding in findings)
+    for finding in findings:
+        say(f"{finding.name:<{width}}  {finding.state}")
+    faults = [finding for finding in findings if finding.remedy]
+    if faults:
+        raise UserError(" ".join(fault.state for fault in faults), " ".join(fault.remedy for fault in faults))
+    say("ready")
