@@ -16,9 +16,10 @@ from woundgen.commands.phantoms import phantoms
 from woundgen.commands.rebuild import rebuild
 from woundgen.commands.report import report
 from woundgen.commands.train import train
+from woundgen.commands.utility import utility
 from woundgen.errors import Shortfall, UserError
 
-VERBS = (demo, doctor, train, generate, evaluate, compare, report, phantoms, rebuild)
+VERBS = (demo, doctor, train, generate, evaluate, compare, utility, report, phantoms, rebuild)
 
 app = typer.Typer(
     help="Synthetic wound photographs from small clinical sets: train, draw, screen, measure, report.",

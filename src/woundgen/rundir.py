@@ -30,6 +30,8 @@ METADATA_CSV, MANIFEST_JSONL = "metadata.csv", "manifest.jsonl"
 SET_JSON = "set.json"
 METRICS_JSON = "metrics.json"
 SUMMARY_JSON = "summary.json"
+TRAINING_GROUPS = "training_groups.json"
+UTILITY_JSON, UTILITY_HTML, UTILITY_MD = "utility.json", "utility.html", "UTILITY.md"
 
 
 def training_report(phase: str) -> str:

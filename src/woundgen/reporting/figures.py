@@ -22,7 +22,7 @@ COLOURS = {"ema": BLUE, "raw": ORANGE}
 _SPARE = ("#CC79A7", GREEN, "#E69F00", "#56B4E9")
 _DASHES = {"ema": "-", "raw": "--"}
 _MARKERS = {"ema": "o", "raw": "s"}
-_STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "axes.edgecolor": "#9aa5b1",
@@ -88,7 +88,7 @@ def loss_figure(steps: Sequence[int], losses: Sequence[float], rates: Sequence[f
     x, y = np.asarray(steps), np.asarray(losses, np.float64)
     window = min(smoothing_window(len(x)), len(x) - 1 + len(x) % 2)
     thin = slice(None, None, -(-len(x) // _MOST_POINTS))
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure = Figure(figsize=(_WIDTH, 3.4), layout="constrained")
         top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
         top.plot(x[thin], y[thin], color="#b8cfe0", linewidth=0.7, label="each logged step")
@@ -118,7 +118,7 @@ def metric_figure(
     title: str, series: Sequence[Series], *, references: Sequence[Reference] = (), best: int | None = None
 ) -> Figure:
     """A measured number over the steps of training, raw and EMA, with intervals and its floor and ceiling."""
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure = Figure(figsize=(_WIDTH, 3.0), layout="constrained")
         axes = figure.subplots()
         for reference, colour, dash in zip(references, (GREY, GREEN), (":", "-."), strict=False):
@@ -158,7 +158,7 @@ def _whole_steps(axes: Axes) -> None:
 def counts_figure(title: str, counts: Mapping[str, int], *, aside: Collection[str] = ()) -> Figure:
     """Horizontal bars with number and share: the first in blue, those named `aside` in grey, others in orange."""
     total = sum(counts.values())
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure = Figure(figsize=(_WIDTH, 0.9 + 0.34 * len(counts)), layout="constrained")
         axes = figure.subplots()
         names, values = list(counts), list(counts.values())
@@ -186,7 +186,7 @@ class Bar:
 
 def intervals_figure(title: str, bars: Sequence[Bar], *, references: Sequence[Reference] = ()) -> Figure:
     """Values of several candidates below one another, with their intervals, floor and ceiling."""
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure = Figure(figsize=(_WIDTH, 1.2 + 0.32 * len(bars)), layout="constrained")
         axes = figure.subplots()
         for reference, colour, dash in zip(references, (GREY, GREEN), (":", "-."), strict=False):
@@ -216,6 +216,6 @@ def png_bytes(figure: Figure, *, dpi: int = 150) -> bytes:
 
 def _saved(figure: Figure, kind: str, metadata: dict[str, None], *, dpi: int = 72) -> bytes:
     buffer = io.BytesIO()
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure.savefig(buffer, format=kind, metadata=metadata, dpi=dpi)
     return buffer.getvalue()

@@ -19,6 +19,7 @@ from woundgen.models.adapter import fuse_lora
 from woundgen.models.base import BaseModel, encode_prompts, load_base
 from woundgen.workflows.adapters import Adapter, find_adapter
 from woundgen.workflows.screen import Screen, build_screen
+from woundgen.workflows.seen import record_of_set, write_set_record
 from woundgen.workflows.setup import choose_device
 
 Say = Callable[[str], None]
@@ -77,6 +78,7 @@ def generate_set(
         say("no --real folder: every image is kept and none is screened")
     place(base, device=device, dtype={"fp32": torch.float32, "fp16": torch.float16}[request.precision])
     writer = open_set(out, _with_screen(recipe, screen, quality))
+    _record_what_was_seen(out, adapters, screen=screen, real=real, say=say)
     states = encode_prompts(base, [recipe.prompt]), encode_prompts(base, [recipe.negative_prompt])
 
     def draw(indices: Sequence[int]) -> Any:
@@ -151,6 +153,20 @@ def _recipe(request: DrawRequest, adapters: Sequence[tuple[Adapter, float]], bas
         count=request.count,
         screening={},
     )
+
+
+def _record_what_was_seen(
+    out: Path, adapters: Sequence[tuple[Adapter, float]], *, screen: Screen | None, real: Path | None, say: Say
+) -> None:
+    """So that `woundgen utility` can refuse test patients that made or chose the images."""
+    record = record_of_set(
+        [adapter.file for adapter, _ in adapters],
+        screened=screen.photographs if screen is not None else (),
+        roots=[real] if real is not None else [],
+    )
+    if record is None:
+        say("the adapter lies in no run that says which patients it saw: `woundgen utility` will refuse this set")
+    write_set_record(out, record)
 
 
 def _with_screen(recipe: Recipe, screen: Screen | None, quality: QualityConfig) -> Recipe:

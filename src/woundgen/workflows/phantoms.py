@@ -11,6 +11,7 @@ from woundgen.data.images import write_png
 from woundgen.data.phantoms import PHASES, RENDERER_VERSION, draw_phantoms
 from woundgen.errors import UserError
 from woundgen.rundir import IMAGES, METADATA_CSV, claim_output, sha256_json, write_text
+from woundgen.workflows.seen import write_set_record
 
 Say = Callable[[str], None]
 CHUNK = 64
@@ -56,5 +57,6 @@ def write_phantoms(
     writer.writeheader()
     writer.writerows(rows)
     write_text(out / METADATA_CSV, table.getvalue())
+    write_set_record(out, {"trained_on": []})  # a renderer has seen nobody
     say(f"{count} phantoms in {out}")
     return out

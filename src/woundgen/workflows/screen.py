@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from woundgen.config import QualityConfig
 from woundgen.errors import UserError
 from woundgen.models.base import BaseModel
-from woundgen.records import Verdict
+from woundgen.records import Photo, Verdict
 from woundgen.rundir import sha256_json
 from woundgen.screening.acceptance import acceptance_on_real, why_spec_accepts_nothing
 from woundgen.screening.calibrate import Calibration, calibrate
@@ -30,12 +30,16 @@ TRAIN_SHARE = 0.85
 
 @dataclass(frozen=True, slots=True)
 class Screen:
-    """A calibrated rule over real photographs. digest: of the photographs and the calibration."""
+    """A calibrated rule over real photographs. digest: of the photographs and the calibration.
+
+    photographs: those that images are held against.
+    """
 
     references: References
     calibration: Calibration
     rule: Rule
     digest: str
+    photographs: tuple[Photo, ...]
 
     def judge(self, images: NDArray[np.uint8], indices: Sequence[int]) -> list[Verdict]:
         """A verdict for each of uint8 [N, H, W, 3]."""
@@ -92,7 +96,7 @@ def screen_from(photos: PhotoSet, *, quality: QualityConfig, say: Say) -> Screen
         say(line)
     _say_acceptance(photos.images[held_out], references, calibration, rule, say)
     digest = sha256_json({"photographs": photos.digest, "calibration": calibration.to_json()})
-    return Screen(references, calibration, rule, digest)
+    return Screen(references, calibration, rule, digest, tuple(photos.photos[row] for row in rows))
 
 
 def _say_acceptance(

@@ -35,6 +35,7 @@ from woundgen.training.plan import Plan, make_plan, schedule
 from woundgen.training.state import new_optimizer, unpack
 from woundgen.workflows.observer import Observer, Progress, reference_of
 from woundgen.workflows.photographs import PhotoSet, gather_for
+from woundgen.workflows.seen import run_record
 from woundgen.workflows.setup import (
     PromptTable,
     choose_device,
@@ -319,6 +320,7 @@ def _write_start(
                 "digest": photos.digest,
                 "counts": photos.counts(),
                 "grouping": photos.grouping,
+                **run_record(photos.photos, folder=data, before=before.get("data", {})),
             },
             "base": {"name": base.name, "digest": base.digest},
             "plan": plan.to_json(),

@@ -1,0 +1,83 @@
+"""woundgen utility"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from woundgen.commands.terminal import terminal
+from woundgen.errors import UserError
+
+
+def utility(
+    real: Annotated[Path, typer.Option(help="Photographs with phase and patient: I/ P/ R/, or metadata.csv.")],
+    synthetic: Annotated[list[Path], typer.Option(help="Generated set, or any folder with labels; repeatable.")],
+    out: Annotated[Path, typer.Option(help="Folder for the study; the same command goes on there.")] = Path("utility"),
+    doses: Annotated[
+        str, typer.Option(help="Synthetic images for each photograph of a phase, by commas.")
+    ] = "0,0.25,0.5,1,2",
+    classifier: Annotated[str, typer.Option(help="embedded | dinov2 | colour | cnn | a command.")] = "embedded",
+    phases: Annotated[str | None, typer.Option(help="Phases that get synthetic images [all the sets have].")] = None,
+    classes: Annotated[str, typer.Option(help="Phases to tell apart, by commas.")] = "I,P,R",
+    folds: Annotated[int, typer.Option(min=2, help="Where no photograph has split = holdout.")] = 5,
+    seeds: Annotated[int, typer.Option(min=5, help="Trainings of each arm and fold.")] = 5,
+    seed: Annotated[int, typer.Option(min=0, help="Of the folds.")] = 0,
+    size: Annotated[int, typer.Option(min=32, help="Side of the images, pixels.")] = 128,
+    margin: Annotated[float, typer.Option(min=0, help="Around the wound's box, share of it.")] = 0.25,
+    clusters: Annotated[
+        bool, typer.Option("--clusters", help="Let near duplicates stand for patients where none is named.")
+    ] = False,
+    runs: Annotated[Path, typer.Option(help="Where the runs are that the sets were drawn with.")] = Path("runs"),
+) -> None:
+    """Does adding synthetic images help a classifier of phases? "No" is an answer too.
+
+    Trained on photographs, on as many repeats of them, with classical augmentation, and with synthetic images
+    added; tested on patients that neither classifier nor generator has seen.
+
+    \b
+    woundgen utility --real photographs --synthetic generated/phase_I --synthetic generated/phase_R
+    woundgen utility --real photographs --synthetic generated/phase_R --phases R --classifier cnn --out utility_cnn
+    woundgen utility --real photographs --synthetic generated/phase_R --classifier "python classify.py"
+    """
+    from woundgen.reporting.tables import as_text
+    from woundgen.reporting.utility_page import tables, write_utility
+    from woundgen.workflows.utility import UtilityRequest, measure_utility
+
+    request = UtilityRequest(
+        real=real,
+        synthetic=tuple(synthetic),
+        doses=_numbers(doses),
+        classifier=classifier,
+        classes=_words(classes),
+        phases=_words(phases) if phases is not None else None,
+        folds=folds,
+        seeds=seeds,
+        seed=seed,
+        size=size,
+        margin=margin,
+        clusters=clusters,
+        runs=runs,
+    )
+    with terminal() as voice:
+        record = measure_utility(request, out=out, say=voice.say, progress=voice.progress)
+        for heading, table in tables(record):
+            voice.say(f"\n{heading}\n{as_text(table)}")
+        voice.say(record["verdict"]["sentence"])
+        for page in write_utility(record, out=out):
+            voice.say(f"written: {page}")
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        numbers = tuple(float(word) for word in _words(text))
+    except ValueError:
+        raise UserError(f"--doses {text!r} are not numbers.", "Such as 0,0.25,0.5,1,2.") from None
+    if any(not 0 <= number <= 100 for number in numbers):
+        raise UserError(f"--doses {text!r}: a dose lies in 0..100.", "Such as 0,0.25,0.5,1,2.")
+    return numbers

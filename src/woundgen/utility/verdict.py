@@ -1,0 +1,84 @@
+"""One sentence: helps, harms, no difference shown, or too little data to say.
+
+An arm with synthetic images helps where it is better than EACH arm without them at the same count, and harms
+where it is worse than each: then it does not matter which of those is the best, and none has to be picked by
+looking at the test groups. The intervals hold for all doses and all those arms at once, so "helps" is said of
+images that change nothing in at most 2.5 of 100 studies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from woundgen.utility.arms import controls, with_synthetic
+from woundgen.utility.assess import KAPPA, Arm, Difference
+
+HELPS, HARMS, NO_DIFFERENCE = "helps", "harms", "no difference shown"
+TOO_LITTLE = "too little data to say"
+FEWEST_GROUPS = 5
+COARSE = 0.10
+"""Kappa: a design that would not show a difference of this size says little by showing none."""
+
+
+@dataclass(frozen=True, slots=True)
+class AtDose:
+    """best: the arm without synthetic images that is highest here; difference: to it. word: at this dose."""
+
+    dose: float
+    best: str
+    difference: Difference
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    word: str
+    sentence: str
+    doses: tuple[AtDose, ...]
+
+
+def judge_doses(
+    arms: Mapping[str, Arm], compared: Sequence[Difference], *, doses: Sequence[float]
+) -> tuple[AtDose, ...]:
+    """compared: every arm with synthetic images against each of its controls."""
+    judged = []
+    for dose in doses:
+        own = [one for one in compared if one.arm == with_synthetic(dose)]
+        best = max(controls(dose), key=lambda name: arms[name].estimates[KAPPA].value)
+        word = HELPS if all(one.low > 0 for one in own) else NO_DIFFERENCE
+        word = HARMS if all(one.high < 0 for one in own) else word
+        judged.append(AtDose(dose, best, next(one for one in own if one.control == best), word))
+    return tuple(judged)
+
+
+def verdict(doses: Sequence[AtDose], *, groups: Mapping[str, int], arms: Mapping[str, Arm]) -> Verdict:
+    """groups: test groups of each phase."""
+    short = {phase: number for phase, number in groups.items() if number < FEWEST_GROUPS}
+    if short:
+        told = ", ".join(f"{number} of phase {phase}" for phase, number in short.items())
+        return Verdict(
+            TOO_LITTLE, f"Too little data to say: {told} test groups, and {FEWEST_GROUPS} are needed.", tuple(doses)
+        )
+    finest = min(one.difference.smallest for one in doses)
+    for word in (HELPS, HARMS):
+        found = [one for one in doses if one.word == word]
+        if found:
+            return Verdict(word, _shown(word, found, doses, arms), tuple(doses))
+    seen = f"this design would have shown a difference of {finest:.2f} in kappa in 80 of 100 repetitions"
+    if finest > COARSE:
+        return Verdict(TOO_LITTLE, f"Too little data to say: {seen}, and smaller ones less often.", tuple(doses))
+    return Verdict(NO_DIFFERENCE, f"No difference shown: {seen}.", tuple(doses))
+
+
+def _shown(word: str, found: Sequence[AtDose], doses: Sequence[AtDose], arms: Mapping[str, Arm]) -> str:
+    clearest = max(found, key=lambda one: abs(one.difference.value))
+    d = clearest.difference
+    way = "above" if word == HELPS else "below"
+    text = (
+        f"{word.capitalize()}: with {clearest.dose:g} synthetic images for each photograph, kappa is "
+        f"{arms[d.arm].estimates[KAPPA].value:.2f}, {abs(d.value):.2f} {way} the best arm without them "
+        f"({clearest.best}; difference {d.low:+.2f} to {d.high:+.2f})."
+    )
+    against = [one for one in doses if one.word in (HELPS, HARMS) and one.word != word]
+    return text + "".join(f" At {one.dose:g} it {one.word}." for one in against)
