@@ -293,3 +293,15 @@ def _append_rows(folder: Path, source: Path) -> None:
         for row in rows:
             name = "images/other_" + row["file_name"].removeprefix("images/")
             writer.writerow({**row, "file_name": name, "group_id": "other-" + row["group_id"]})
+
+
+def test_the_study_joins_the_report(finished: Path, trained: Path, tmp_path: Path) -> None:
+    assert run(["report", "--run", str(trained), "--utility", str(finished), "--out", str(tmp_path)]) == 0
+    page = (tmp_path / "report.html").read_text()
+    assert json.loads((finished / "utility.json").read_text())["verdict"]["sentence"] in page
+    assert "Which images help" in page
+
+
+def test_a_report_without_the_study_it_names(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["report", "--run", str(trained), "--utility", str(tmp_path / "no"), "--out", str(tmp_path / "out")]
+    refused(words, "utility.json does not exist", tmp_path / "out", capsys)

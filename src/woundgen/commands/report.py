@@ -15,6 +15,7 @@ def report(
     run: Annotated[list[Path], typer.Option(help="Run folder; repeatable.")],
     out: Annotated[Path, typer.Option(help="Folder for the pages.")],
     generated: Annotated[list[Path] | None, typer.Option(help="Generated set; repeatable.")] = None,
+    utility: Annotated[Path | None, typer.Option(help="Folder of woundgen utility, to join the page.")] = None,
     private: Annotated[bool, typer.Option("--private", help="Also report_private.html, which shows patients.")] = False,
     thresholds: Annotated[Path | None, typer.Option(help="Grades: configs/quality_thresholds.yaml")] = None,
     title: Annotated[str, typer.Option()] = "Synthetic wound photographs",
@@ -24,9 +25,19 @@ def report(
     \b
     woundgen report --run runs/phase_I --generated generated/phase_I --out reports
     woundgen report --run runs/phase_I --run runs/phase_R --generated generated/phase_I --private --out reports
+    woundgen report --run runs/phase_I --utility utility --out reports
     """
     quality = load_quality_config(thresholds)
     from woundgen.workflows.report import write_report
 
     with terminal() as voice:
-        write_report(run, generated or [], out=out, private=private, title=title, quality=quality, say=voice.say)
+        write_report(
+            run,
+            generated or [],
+            out=out,
+            private=private,
+            title=title,
+            quality=quality,
+            say=voice.say,
+            utility=utility,
+        )

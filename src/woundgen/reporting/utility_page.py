@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from markupsafe import Markup
 
 from woundgen.errors import UserError
 from woundgen.reporting.charts import Chart, chart
 from woundgen.reporting.html import render
 from woundgen.reporting.tables import Table, as_html, as_markdown, escape_markdown
 from woundgen.reporting.utility_figure import Level, Point, dose_figure
-from woundgen.rundir import UTILITY_HTML, UTILITY_JSON, UTILITY_MD, write_json, write_text
+from woundgen.rundir import UTILITY_HTML, UTILITY_JSON, UTILITY_MD, read_json, write_json, write_text
 
 Record = Mapping[str, Any]
 TITLE = "Do the synthetic images help the classifier?"
@@ -30,6 +33,18 @@ MEANINGS = (
         "calibrated classifier at this n, and carries no interval; lower is better.",
     ),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class UtilityView:
+    """What the templates show."""
+
+    title: str
+    sentence: str
+    design: Sequence[str]
+    chart: Chart
+    tables: Sequence[tuple[str, Markup]]
+    meanings: Sequence[tuple[str, str]]
 
 
 def write_utility(record: Record, *, out: Path) -> tuple[Path, ...]:
@@ -55,15 +70,26 @@ def utility_markdown(record: Record) -> str:
 
 
 def utility_html(record: Record) -> str:
-    context = {
-        "title": TITLE,
-        "sentence": record["verdict"]["sentence"],
-        "design": design_lines(record),
-        "chart": dose_chart(record),
-        "tables": [(heading, as_html(table)) for heading, table in tables(record)],
-        "meanings": MEANINGS,
-    }
-    return render("utility.html.j2", context)
+    return render("utility.html.j2", {"title": TITLE, "utility": utility_view(record)})
+
+
+def utility_view(record: Record) -> UtilityView:
+    return UtilityView(
+        title=TITLE,
+        sentence=record["verdict"]["sentence"],
+        design=design_lines(record),
+        chart=dose_chart(record),
+        tables=[(heading, as_html(table)) for heading, table in tables(record)],
+        meanings=MEANINGS,
+    )
+
+
+def read_utility(folder: Path) -> Record:
+    """utility.json of a finished study. Raises UserError where `folder` holds none."""
+    record = read_json(folder / UTILITY_JSON)
+    if not isinstance(record, dict) or record.get("version") != 1:
+        raise UserError(f"{folder / UTILITY_JSON} is not of this version.", "Run woundgen utility again.")
+    return record
 
 
 def tables(record: Record) -> list[tuple[str, Table]]:

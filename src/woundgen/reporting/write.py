@@ -12,6 +12,7 @@ from woundgen.reporting.markdown import training_report
 from woundgen.reporting.privacy import refuse_private
 from woundgen.reporting.private import PrivateSection, private_page
 from woundgen.reporting.run_view import run_view
+from woundgen.reporting.utility_page import UtilityView
 from woundgen.rundir import PRIVATE_REPORT_HTML, REPORT_HTML, write_text
 from woundgen.rundir import training_report as training_report_name
 
@@ -23,6 +24,7 @@ def write_reports(
     title: str,
     private: Sequence[PrivateSection] = (),
     secrets: Sequence[str] = (),
+    utility: UtilityView | None = None,
 ) -> tuple[Path, ...]:
     """report.html, a TRAINING_REPORT_phase_X.md for each phase, and report_private.html where `private` is given.
 
@@ -31,7 +33,7 @@ def write_reports(
     Raises UserError, with nothing written, where a page would hold one, or a number lacks its floor.
     """
     assert contents, "a report needs a run"
-    pages = {out / REPORT_HTML: report_page(contents, title=title), **_training_reports(contents, out)}
+    pages = {out / REPORT_HTML: report_page(contents, title=title, utility=utility), **_training_reports(contents, out)}
     names = {text for section in private for path in section.photographs() for text in (str(path), path.name)}
     for path, page in pages.items():
         refuse_private(page, [*secrets, *sorted(names)], name=path.name)
@@ -46,9 +48,10 @@ def write_reports(
     return tuple(pages)
 
 
-def report_page(contents: Sequence[ReportContent], *, title: str) -> str:
-    """The page to share."""
-    return render("report.html.j2", {"title": title, "runs": [run_view(content) for content in contents]})
+def report_page(contents: Sequence[ReportContent], *, title: str, utility: UtilityView | None = None) -> str:
+    """The page to share. utility: of a study whether the images help a classifier."""
+    context = {"title": title, "runs": [run_view(content) for content in contents], "utility": utility}
+    return render("report.html.j2", context)
 
 
 def _training_reports(contents: Sequence[ReportContent], out: Path) -> dict[Path, str]:

@@ -16,6 +16,7 @@ from woundgen.errors import UserError
 from woundgen.reporting.collect import collect
 from woundgen.reporting.grades import grades_of
 from woundgen.reporting.private import NearestPair, PrivateSection
+from woundgen.reporting.utility_page import read_utility, utility_view
 from woundgen.reporting.write import write_reports
 from woundgen.rundir import MANIFEST_JSONL, METRICS_JSON, RUN_JSON, read_json, read_jsonl
 from woundgen.similarity.neighbours import euclidean_distances
@@ -37,10 +38,12 @@ def write_report(
     title: str,
     quality: QualityConfig,
     say: Say,
+    utility: Path | None = None,
 ) -> tuple[Path, ...]:
     """report.html and TRAINING_REPORT_phase_X.md for the runs; report_private.html where asked for.
 
     generated: sets; each goes with the run of its label (several with the same label go to the first).
+    utility: folder of a study that joins the page.
     """
     if not runs:
         raise UserError("No run is named.", "Give --run runs/phase_X.")
@@ -61,7 +64,14 @@ def write_report(
         if photos is not None:
             sections += [private_section(run, one, photos) for one in sets]
             secrets += [group for group in set(photos.groups(range(len(photos.photos)))) if len(group) > 3]
-    pages = write_reports(contents, out=out, title=title, private=sections, secrets=sorted(set(secrets)))
+    pages = write_reports(
+        contents,
+        out=out,
+        title=title,
+        private=sections,
+        secrets=sorted(set(secrets)),
+        utility=None if utility is None else utility_view(read_utility(utility)),
+    )
     for page in pages:
         say(f"written: {page}")
     return pages
