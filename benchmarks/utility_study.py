@@ -77,7 +77,7 @@ def pool(out: Path) -> Pool:
         return Pool(stored["features"], stored["phases"], stored["patients"])
 
 
-def deal(phases: np.ndarray, patients: np.ndarray, *, number: int, kind: str) -> Fold:
+def deal(phases: np.ndarray, patients: np.ndarray, *, number: int, kind: str, tested: int) -> Fold:
     """Patients of study `number`, and what stands for synthetic images in it."""
     rng = np.random.default_rng([number, 8])
     real, fresh, test = {}, {}, []
@@ -87,7 +87,7 @@ def deal(phases: np.ndarray, patients: np.ndarray, *, number: int, kind: str) ->
         others = rng.permutation(np.setdiff1d(names, trained))
         real[phase] = np.flatnonzero(np.isin(patients, trained))
         fresh[phase] = np.flatnonzero(np.isin(patients, others[:SYNTHETIC]))
-        test.append(np.flatnonzero(np.isin(patients, others[SYNTHETIC : SYNTHETIC + TESTED])))
+        test.append(np.flatnonzero(np.isin(patients, others[SYNTHETIC : SYNTHETIC + tested])))
     synthetic = {
         "fresh": fresh,
         "copies": {phase: np.repeat(rows, 3) for phase, rows in real.items()},
@@ -98,8 +98,8 @@ def deal(phases: np.ndarray, patients: np.ndarray, *, number: int, kind: str) ->
     return Fold(Material(real, varied, synthetic), np.concatenate(test))
 
 
-def study(pool: Pool, *, number: int, kind: str, seeds: int) -> Conclusion:
-    fold = deal(pool.phases, pool.patients, number=number, kind=kind)
+def study(pool: Pool, *, number: int, kind: str, seeds: int, tested: int = TESTED) -> Conclusion:
+    fold = deal(pool.phases, pool.patients, number=number, kind=kind, tested=tested)
     planned = fits([fold], doses=DOSES, seeds=seeds, phases=PHASES)
     done = [(fit, train_linear(fit, pool.features, classes=len(PHASES))) for fit in planned]
     groups = np.unique(pool.patients[fold.test], return_inverse=True)[1]
@@ -113,6 +113,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument("--null-repeats", type=int, default=200)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--tested", type=int, default=TESTED, help="patients of each phase to test on")
     parser.add_argument("--kinds", default=",".join(KINDS))
     arguments = parser.parse_args()
     started = time.monotonic()
@@ -121,7 +122,10 @@ def main() -> None:
     results = {}
     for kind in arguments.kinds.split(","):
         repeats = arguments.null_repeats if kind == "null" else arguments.repeats
-        found = [study(rendered, number=number, kind=kind, seeds=arguments.seeds) for number in range(repeats)]
+        found = [
+            study(rendered, number=number, kind=kind, seeds=arguments.seeds, tested=arguments.tested)
+            for number in range(repeats)
+        ]
         results[kind] = summary(found)
         print(kind, json.dumps(results[kind]), f"{time.monotonic() - started:.0f} s", flush=True)
     (arguments.out / "results.json").write_text(json.dumps(results, indent=1) + "\n")

@@ -196,6 +196,25 @@ def test_one_generator_that_saw_some_of_every_fold(
     refused(clinic.words(out, synthetic=everybody), "has seen 18 of the 18 test groups, some in each", out, capsys)
 
 
+def test_one_generator_a_fold(clinic: Clinic, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each has seen all but one fold's patients, so each fold draws from its own set; without one it is refused."""
+    from woundgen.utility.folds import deal_folds
+
+    with (clinic.real / "metadata.csv").open() as handle:
+        rows = list(csv.DictReader(handle))
+    labels, groups = np.array(["IPR".index(row["phase"]) for row in rows]), [row["group_id"] for row in rows]
+    tested = [{groups[row] for row in fold} for fold in deal_folds(labels, groups, folds=3, seed=0)]
+    names = [
+        seen_by_generator(tmp_path / f"set_{number}", clinic.synthetic, sorted(set(groups) - own))
+        for number, own in enumerate(tested)
+    ]
+    more = [word for name in names[1:] for word in ("--synthetic", str(name))]
+    assert run(clinic.words(tmp_path / "out", *more, synthetic=names[0])) == 0
+    record = json.loads((tmp_path / "out" / "utility.json").read_text())
+    assert record["design"]["synthetic"] == {"I": 24, "P": 24, "R": 24}  # of the fold's own set alone
+    refused(clinic.words(tmp_path / "two", *more, synthetic=names[1]), "of one of the folds", tmp_path / "two", capsys)
+
+
 def test_a_set_that_does_not_say_what_it_saw(
     clinic: Clinic, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -140,6 +140,11 @@ def refuse_what_cannot_be(
             side = "train on" if not len(material.real[phase]) else "test on"
             raise UserError(f"Phase {phase} has no photograph to {side}.", "Give photographs of more patients.")
     for phase, pool in material.synthetic.items():
+        if not len(pool):
+            raise UserError(
+                f"Phase {phase}: every set comes from a generator that has seen a patient of one of the folds.",
+                "Give a set for each fold, drawn with an adapter that has not seen that fold's patients.",
+            )
         needed = synthetic_count(max(doses), len(material.real[phase]))
         if needed > len(pool):
             raise UserError(
@@ -151,7 +156,7 @@ def refuse_what_cannot_be(
 def _refuse_touched(
     sets: Sequence[SyntheticSet], usable: Sequence[Sequence[bool]], tests: Sequence[Rows], groups: NDArray
 ) -> None:
-    """Every set must be clean in a fold. (A fold without a clean set of a phase is short of its doses.)"""
+    """Every set must be clean in a fold; that every fold has a clean set is looked at fold by fold."""
     for number, one in enumerate(sets):
         if not any(clean[number] for clean in usable):
             tested = set(groups[np.concatenate(tests)])

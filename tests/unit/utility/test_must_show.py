@@ -1,0 +1,28 @@
+"""What issue 8 asks to be shown, on the benchmark's own phantoms. Minutes."""
+
+from __future__ import annotations
+
+import runpy
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from woundgen.utility.verdict import HARMS, HELPS
+
+BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "utility_study.py"
+
+
+@pytest.mark.slow
+def test_the_verdict_says_what_is_true(tmp_path: Path) -> None:
+    benchmark = runpy.run_path(str(BENCHMARK))
+    pool = benchmark["pool"](tmp_path)
+    words = {
+        kind: Counter(benchmark["study"](pool, number=number, kind=kind, seeds=5).verdict.word for number in range(20))
+        for kind in benchmark["KINDS"]
+    }
+    assert words["fresh"][HELPS] >= 16
+    assert words["copies"][HELPS] <= 2
+    assert words["swapped"][HARMS] >= 14
+    assert words["swapped"][HELPS] == 0
+    assert words["null"][HELPS] <= 2
