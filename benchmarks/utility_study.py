@@ -18,6 +18,7 @@ import json
 import time
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -122,10 +123,8 @@ def main() -> None:
     results = {}
     for kind in arguments.kinds.split(","):
         repeats = arguments.null_repeats if kind == "null" else arguments.repeats
-        found = [
-            study(rendered, number=number, kind=kind, seeds=arguments.seeds, tested=arguments.tested)
-            for number in range(repeats)
-        ]
+        one = partial(study, rendered, kind=kind, seeds=arguments.seeds, tested=arguments.tested)
+        found = [one(number=number) for number in range(repeats)]
         results[kind] = summary(found)
         print(kind, json.dumps(results[kind]), f"{time.monotonic() - started:.0f} s", flush=True)
     (arguments.out / "results.json").write_text(json.dumps(results, indent=1) + "\n")

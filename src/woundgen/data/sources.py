@@ -34,23 +34,11 @@ def find_photos(root: Path, *, phases: Sequence[str], modality: str = "rgb") -> 
     unknown = [phase for phase in phases if phase not in PHASES]
     if unknown:
         raise UserError(f"unknown phase {unknown[0]!r}.", f"Choose among {', '.join(PHASES)}.")
-    photos, source = _all_photos(root, modality=modality)
-    _refuse_too_few(photos, phases=phases, source=source)
-    return [photo for photo in photos if photo.phase in phases]
-
-
-def phases_below(root: Path, *, modality: str = "rgb") -> tuple[str, ...]:
-    """The phases that `root` has photographs of. Raises UserError as find_photos does."""
-    photos, _ = _all_photos(root, modality=modality)
-    return tuple(phase for phase in PHASES if any(photo.phase == phase for photo in photos))
-
-
-def _all_photos(root: Path, *, modality: str) -> tuple[list[Photo], Path]:
-    """Photographs of every phase, and where they were found."""
     root = _folder(root)
     table = _table(root)
     photos = read_photo_table(table, root=root) if table else _class_folders(root, modality=modality)
-    return photos, table or root
+    _refuse_too_few(photos, phases=phases, source=table or root)
+    return [photo for photo in photos if photo.phase in phases]
 
 
 def _folder(root: Path) -> Path:
@@ -132,3 +120,11 @@ def _refuse_too_few(photos: Sequence[Photo], *, phases: Sequence[str], source: P
                 "so that one can be held out.",
                 f"Add photographs of phase {phase}.",
             )
+
+
+def phases_below(root: Path, *, modality: str = "rgb") -> tuple[str, ...]:
+    """The phases that `root` has photographs of. Raises UserError as find_photos does."""
+    root = _folder(root)
+    table = _table(root)
+    photos = read_photo_table(table, root=root) if table else _class_folders(root, modality=modality)
+    return tuple(phase for phase in PHASES if any(photo.phase == phase for photo in photos))

@@ -60,13 +60,15 @@ def verdict(doses: Sequence[AtDose], *, groups: Mapping[str, int], arms: Mapping
         return Verdict(
             TOO_LITTLE, f"Too little data to say: {told} test groups, and {FEWEST_GROUPS} are needed.", tuple(doses)
         )
-    finest = min(one.difference.smallest for one in doses)
+    coarsest = max(one.difference.smallest for one in doses)  # what is said has to hold at every dose
     for word in (HELPS, HARMS):
         found = [one for one in doses if one.word == word]
         if found:
             return Verdict(word, _shown(word, found, doses, arms), tuple(doses))
-    seen = f"this design would have shown a difference of {finest:.2f} in kappa in 80 of 100 repetitions"
-    if finest > COARSE:
+    seen = (
+        f"at every dose this design would have shown a difference of {coarsest:.2f} in kappa in 80 of 100 repetitions"
+    )
+    if coarsest > COARSE:
         return Verdict(TOO_LITTLE, f"Too little data to say: {seen}, and smaller ones less often.", tuple(doses))
     return Verdict(NO_DIFFERENCE, f"No difference shown: {seen}.", tuple(doses))
 

@@ -56,8 +56,8 @@ def test_wrong_labels_harm() -> None:
 def test_copies_change_nothing_and_the_sentence_says_what_would_have_been_seen() -> None:
     found = study("copies")
     assert found.verdict.word == NO_DIFFERENCE
-    finest = min(one.difference.smallest for one in found.verdict.doses)
-    assert f"a difference of {finest:.2f} in kappa" in found.verdict.sentence
+    coarsest = max(one.difference.smallest for one in found.verdict.doses)
+    assert f"a difference of {coarsest:.2f} in kappa" in found.verdict.sentence
 
 
 def test_few_patients_are_too_little_to_say() -> None:
