@@ -9,7 +9,7 @@ from typing import Any
 from woundgen.comparison.candidates import Candidate
 from woundgen.comparison.paired import SplitDifference, split_difference, verdict, why_not_paired
 from woundgen.records import METRICS, MetricValue
-from woundgen.reporting.stored import CEILING, FLOOR, Kind, StoredValue, beside, kind
+from woundgen.reporting.stored import BESIDE, CEILING, FLOOR, Kind, StoredValue, beside, kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Comparison:
 
 def compare(candidates: Sequence[Candidate]) -> Comparison:
     """Numbers stand side by side where metric and feature network (by digest) are the same."""
-    shown = [[s for s in one.values if s.value.label not in (FLOOR, CEILING)] for one in candidates]
+    shown = [[s for s in one.values if s.value.label not in BESIDE] for one in candidates]
     kinds = {(kind(s.value), s.value.label): None for values in shown for s in values}
     order = list(METRICS)
     ordered = sorted(kinds, key=lambda k: (order.index(k[0][0]), str(k[0][1:]), k[1]))

@@ -9,7 +9,8 @@ from typing import Any
 from woundgen.errors import UserError
 from woundgen.records import METRICS, MetricValue
 
-FLOOR, CEILING = "floor", "ceiling"
+FLOOR, CEILING, TRAINING = "floor", "ceiling", "training"
+BESIDE = (FLOOR, CEILING, TRAINING)  # labels of rows that stand beside a value
 NEED_FLOOR = ("fd", "fid", "kid")  # above 0 for perfect images, or spread around it: alone they say nothing
 
 
