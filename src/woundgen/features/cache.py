@@ -21,14 +21,21 @@ Array = TypeVar("Array", bound=NDArray[Any])
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """In memory, and in `folder` too where one is given. Features of photographs belong where those may be."""
+    """In memory, and in `folder` too where one is given. Features of photographs belong where those may be.
+
+    only: content digests; what was computed of any other set is not kept. None keeps everything.
+    """
 
     folder: Path | None = None
+    only: frozenset[str] | None = None
     held: dict[str, NDArray[Any]] = field(default_factory=dict)
 
     def array(self, what: str, digest: str, sets: Sequence[Images], make: Callable[[], Array]) -> Array:
         """`make()`, or what it gave for the same `what`, network digest and images before."""
-        key = hashlib.sha256("/".join((what, digest, *map(content_digest, sets))).encode()).hexdigest()
+        digests = [content_digest(images) for images in sets]
+        if self.only is not None and not self.only.issuperset(digests):
+            return make()
+        key = hashlib.sha256("/".join((what, digest, *digests)).encode()).hexdigest()
         if key not in self.held:
             found = self._read(key)
             if found is None:

@@ -24,7 +24,7 @@ from woundgen.models.pixels import round_trip
 from woundgen.records import MetricValue, Photo
 from woundgen.rundir import CACHE, SET_JSON, read_json, write_json
 from woundgen.workflows.measure import RealSets, enough_for_neighbours, measure_images
-from woundgen.workflows.photographs import PhotoSet, photographs_of
+from woundgen.workflows.photographs import PhotoSet, patients, photographs_of
 
 Say = Callable[[str], None]
 FEWEST = 8
@@ -63,7 +63,7 @@ def read_set(folder: Path, *, phase: str, size: int | None, margin: float) -> Im
     if size is None:
         size = max(32, min(photograph_size(Path(photos[0].path), roots=[folder])) // 8 * 8)
     images = prepare_all(photos, resolution=size, margin=margin, roots=[folder], cache_dir=None, progress=None)
-    return ImageSet(images, _groups(photos), folder.name, _lossy(photos))
+    return ImageSet(images, patients(photos), folder.name, _lossy(photos))
 
 
 def held_out_of(run: Path, *, phase: str) -> Photographs:
@@ -78,7 +78,7 @@ def held_out_of(run: Path, *, phase: str) -> Photographs:
 def _side(photos: PhotoSet, side: str, phase: str, name: str) -> ImageSet | None:
     rows = [row for row in photos.rows(side) if photos.photos[row].phase == phase]
     chosen = [photos.photos[row] for row in rows]
-    return ImageSet(photos.images[rows], _groups(chosen), name, _lossy(chosen)) if rows else None
+    return ImageSet(photos.images[rows], patients(chosen), name, _lossy(chosen)) if rows else None
 
 
 def base_of_set(folder: Path, *, say: Say) -> str | None:
@@ -191,13 +191,6 @@ def metrics_record(
         "networks": [{"name": one.name, "digest": one.digest, "input": one.input} for one in networks],
         "rows": [row.to_json() for row in rows],
     }
-
-
-def _groups(photos: list[Photo]) -> list[str] | None:
-    """Patients where every photograph names one and they are enough to be halved."""
-    groups = [photo.group for photo in photos]
-    known = [group for group in groups if group is not None]
-    return known if len(known) == len(groups) and len(set(known)) >= FEWEST else None
 
 
 def _lossy(photos: list[Photo]) -> int:
