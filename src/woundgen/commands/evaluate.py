@@ -58,21 +58,13 @@ def evaluate(
     from woundgen.reporting.grades import grades_of
     from woundgen.reporting.metric_table import metric_table
     from woundgen.reporting.tables import as_text
-    from woundgen.workflows.evaluate import Photographs, base_of_set, evaluate_set, held_out_of, read_set
+    from woundgen.workflows.evaluate import base_of_set, evaluate_set, photographs_from, read_set
     from woundgen.workflows.measure import load_extractors
 
     networks = load_extractors(features or ["embedded"])
     drawn = read_set(generated, phase=phase, size=None, margin=0)
-    if run is not None:
-        photographs = held_out_of(run, phase=phase)
-    else:
-        assert real is not None
-        sides = [
-            None if side is None else read_set(side, phase=phase, size=drawn.images.shape[1], margin=margin)
-            for side in (real, training)
-        ]
-        assert sides[0] is not None
-        photographs = Photographs(sides[0], sides[1])
+    size = drawn.images.shape[1]
+    photographs = photographs_from(run=run, real=real, phase=phase, size=size, margin=margin, training=training)
     target = out or generated / "metrics.json"
     with terminal() as voice:
         rows = evaluate_set(

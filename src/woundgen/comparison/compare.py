@@ -7,7 +7,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from woundgen.comparison.candidates import Candidate
-from woundgen.comparison.paired import SplitDifference, split_difference, verdict, why_not_paired
+from woundgen.comparison.paired import (
+    SplitDifference,
+    measured_difference,
+    split_difference,
+    verdict,
+    why_not_paired,
+)
 from woundgen.records import METRICS, MetricValue
 from woundgen.reporting.stored import BESIDE, CEILING, FLOOR, Kind, StoredValue, beside, kind
 
@@ -92,6 +98,11 @@ def _against(
     candidate: Candidate, stored: StoredValue, other: Candidate, reference: StoredValue
 ) -> tuple[SplitDifference | None, str]:
     same = candidate.real == other.real
+    if same and other.digest and candidate.paired_with == other.digest:
+        for paired in candidate.paired:
+            if (paired.metric, paired.network, paired.digest) == kind(stored.value):
+                difference = measured_difference(paired)
+                return difference, verdict(difference, metric=paired.metric)
     if reason := why_not_paired(reference, stored, same_real_set=same):
         return None, f"not tested: {reason}"
     difference = split_difference(reference.splits, stored.splits)

@@ -16,7 +16,7 @@ from woundgen.data.images import photograph_size
 from woundgen.data.prepare import prepare_all
 from woundgen.data.sources import find_photos
 from woundgen.errors import UserError
-from woundgen.features.cache import Cache
+from woundgen.features.cache import Cache, content_digest
 from woundgen.features.extractor import Extractor
 from woundgen.metrics.table import DEFAULT_PROTOCOL, Protocol
 from woundgen.models.base import EMBEDDED, EMBEDDED_FOLDER, base_digest, load_base
@@ -75,6 +75,18 @@ def held_out_of(run: Path, *, phase: str) -> Photographs:
     return Photographs(held_out, training, run / CACHE)
 
 
+def photographs_from(
+    *, run: Path | None, real: Path | None, phase: str, size: int, margin: float, training: Path | None = None
+) -> Photographs:
+    """What a run held out, or a folder prepared at `size`; one of both is given."""
+    if run is not None:
+        return held_out_of(run, phase=phase)
+    assert real is not None
+    held_out = read_set(real, phase=phase, size=size, margin=margin)
+    trained = None if training is None else read_set(training, phase=phase, size=size, margin=margin)
+    return Photographs(held_out, trained)
+
+
 def _side(photos: PhotoSet, side: str, phase: str, name: str) -> ImageSet | None:
     rows = [row for row in photos.rows(side) if photos.photos[row].phase == phase]
     chosen = [photos.photos[row] for row in rows]
@@ -128,7 +140,8 @@ def evaluate_set(
     )
     digest = hashlib.sha256(held_out.images.tobytes()).hexdigest()[:12]
     shown = f"{held_out.name} {digest}"  # equal for the same photographs
-    write_json(out, metrics_record(rows, generated=generated.name, real=shown, label=label, networks=networks))
+    record = metrics_record(rows, generated=generated.name, real=shown, label=label, networks=networks)
+    write_json(out, record | {"digest": content_digest(generated.images)})
     return rows
 
 

@@ -88,7 +88,7 @@ def measure_images(
     rows: list[MetricValue] = []
     for network in networks:
         rows += _set_rows(network, generated, real, neighbours, protocol, kept)
-    rows += _pair_rows("ssim", None, _ssim, generated, real, kept)
+    rows += _pair_rows("ssim", None, ssim_between_sets, generated, real, kept)
     for network in networks:
         if network.name in PERCEPTUAL:
             pairwise = perceptual_between(network)
@@ -183,7 +183,7 @@ def perceptual_between(network: Extractor) -> Pairwise:
     return between
 
 
-def _ssim(left: Images, right: Images) -> Values:
+def ssim_between_sets(left: Images, right: Images) -> Values:
     """In blocks of the left side, so that floats of 10,000 images need not be held at once."""
     real = right.astype(np.float32) / 255
     if left is right:
