@@ -65,7 +65,7 @@ def lpips(rng: np.random.Generator, side: int, name: str, pixels: int = 128, sam
     trunk = Trunk(name)
     linear = {i: torch.rand(channels) for i, channels in enumerate(CHANNELS[name])}
     network = lpips_extractor(name, trunk, linear, "random")
-    left, right = (rng.integers(0, 256, (side, pixels, pixels, 3)).astype(np.uint8) for _ in range(2))
+    left, right = (rng.integers(0, 256, (side, pixels, pixels, 3), dtype=np.uint8) for _ in range(2))
 
     def one_pair(i: int) -> float:
         total = 0.0
@@ -100,7 +100,7 @@ def growth(rng: np.random.Generator, pixels: int = 32) -> None:
     network = load_extractor("embedded")
     real = RealSets(rng.integers(0, 256, (100, pixels, pixels, 3)).astype(np.uint8))
     for count in (100, 1000, 10_000):
-        images = rng.integers(0, 256, (count, pixels, pixels, 3)).astype(np.uint8)
+        images = rng.integers(0, 256, (count, pixels, pixels, 3), dtype=np.uint8)
 
         def measure(images: np.ndarray = images) -> object:
             return measure_images([network], generated=images, real=real)
