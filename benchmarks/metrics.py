@@ -98,7 +98,7 @@ def frechet(rng: np.random.Generator, n: int = 100, d: int = 2048) -> None:
 def growth(rng: np.random.Generator, pixels: int = 32) -> None:
     """The whole of `evaluate`'s measuring, with the shipped network: 100 to 10,000 generated, 100 photographs."""
     network = load_extractor("embedded")
-    real = RealSets(rng.integers(0, 256, (100, pixels, pixels, 3)).astype(np.uint8))
+    real = RealSets(rng.integers(0, 256, (100, pixels, pixels, 3), dtype=np.uint8))
     for count in (100, 1000, 10_000):
         images = rng.integers(0, 256, (count, pixels, pixels, 3), dtype=np.uint8)
 

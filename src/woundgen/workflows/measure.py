@@ -167,13 +167,21 @@ def perceptual_between(network: Extractor) -> Pairwise:
     """
 
     def vectors(images: Images) -> NDArray[np.float32]:
-        return embed(network.layers(images), network.layer_weights).astype(np.float32)
+        """Of as many images as one batch has: a network's activations take several times their size."""
+        return embed(network.layers(images), network.layer_weights).astype(np.float32, copy=False)
+
+    def held_vectors(images: Images, width: int) -> NDArray[np.float32]:
+        rows = np.empty((len(images), width), np.float32)
+        for i in range(0, len(images), network.batch):
+            rows[i : i + network.batch] = vectors(images[i : i + network.batch])
+        return rows
 
     def between(left: Images, right: Images) -> Values:
         result = np.empty((len(left), len(right)))
-        held = max(1, EMBEDDING_BYTES // max(1, vectors(right[:1]).nbytes))
+        width = vectors(right[:1]).shape[1]
+        held = max(1, EMBEDDING_BYTES // (4 * width))
         for j in range(0, len(right), held):
-            columns = vectors(right[j : j + held])
+            columns = held_vectors(right[j : j + held], width)
             for i in range(0, len(left), network.batch):
                 known = left is right and held >= len(right)
                 rows = columns[i : i + network.batch] if known else vectors(left[i : i + network.batch])
