@@ -154,6 +154,17 @@ def test_jpeg_against_png_is_warned_of(tmp_path: Path, capsys: pytest.CaptureFix
     assert "JPEG" not in capsys.readouterr().out
 
 
+def test_any_folder_and_a_sets_own_table(drawn: Path, workshop: Workshop, tmp_path: Path) -> None:
+    """A plain folder of the same images, and metadata.csv or manifest.jsonl named itself: the same numbers."""
+    shutil.copytree(drawn / "images", tmp_path / "plain")
+    found = []
+    for name, place in enumerate((drawn, drawn / "manifest.jsonl", drawn / "metadata.csv", tmp_path / "plain")):
+        assert evaluate(place, workshop.photographs, tmp_path / f"{name}.json") == 0
+        rows = read_json(tmp_path / f"{name}.json")["rows"]
+        found.append({(row["metric"], row["label"]): row["value"] for row in rows if row["label"] != "ceiling"})
+    assert found[0] == found[1] == found[2] == found[3]
+
+
 def test_k_is_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """24 images: halves of 12. k = 12 is too many and said; at other k the scores differ."""
     for seed in range(24):

@@ -12,7 +12,7 @@ from woundgen.errors import UserError
 
 
 def evaluate(
-    generated: Annotated[Path, typer.Option(help="Generated set, or any folder of images with labels.")],
+    generated: Annotated[Path, typer.Option(help="Generated set, or any folder of images.")],
     phase: Annotated[str, typer.Option(help="I, P or R: which label to compare.")],
     real: Annotated[Path | None, typer.Option(help="Photographs to compare with.")] = None,
     run: Annotated[Path | None, typer.Option(help="Instead of --real: the photographs this run held out.")] = None,
@@ -65,13 +65,14 @@ def evaluate(
     drawn = read_set(generated, phase=phase, size=None, margin=0)
     size = drawn.images.shape[1]
     photographs = photographs_from(run=run, real=real, phase=phase, size=size, margin=margin, training=training)
-    target = out or generated / "metrics.json"
+    folder = generated if generated.is_dir() else generated.parent
+    target = out or folder / "metrics.json"
     with terminal() as voice:
         rows = evaluate_set(
             drawn,
             photographs,
             networks=networks,
-            base=base or base_of_set(generated, say=voice.say),
+            base=base or base_of_set(folder, say=voice.say),
             out=target,
             label=f"phase {phase}",
             protocol=Protocol(k=k),

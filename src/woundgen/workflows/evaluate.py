@@ -22,7 +22,7 @@ from woundgen.metrics.table import DEFAULT_PROTOCOL, Protocol
 from woundgen.models.base import EMBEDDED, EMBEDDED_FOLDER, base_digest, load_base
 from woundgen.models.pixels import round_trip
 from woundgen.records import MetricValue, Photo
-from woundgen.rundir import CACHE, SET_JSON, read_json, write_json
+from woundgen.rundir import CACHE, MANIFEST_JSONL, METADATA_CSV, SET_JSON, read_json, write_json
 from woundgen.workflows.measure import RealSets, enough_for_neighbours, measure_images
 from woundgen.workflows.photographs import PhotoSet, patients, photographs_of
 
@@ -58,8 +58,13 @@ class Photographs:
 
 
 def read_set(folder: Path, *, phase: str, size: int | None, margin: float) -> ImageSet:
-    """All photographs of one phase, prepared as training prepares them. size None: as the first one is."""
-    photos = find_photos(folder, phases=[phase])
+    """All photographs of one phase, prepared as training prepares them. size None: as the first one is.
+
+    folder: any that training could read, a plain folder of images (all of `phase`), or a set's table itself.
+    """
+    if folder.name in (METADATA_CSV, MANIFEST_JSONL) and folder.is_file():
+        folder = folder.parent
+    photos = find_photos(folder, phases=[phase], unlabelled=phase)
     if size is None:
         size = max(32, min(photograph_size(Path(photos[0].path), roots=[folder])) // 8 * 8)
     images = prepare_all(photos, resolution=size, margin=margin, roots=[folder], cache_dir=None, progress=None)
