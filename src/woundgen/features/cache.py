@@ -55,11 +55,15 @@ class Cache:
             return None  # cut short, or another program's: made again
 
     def _write(self, key: str, values: NDArray[Any]) -> None:
-        if self.folder is not None:
+        if self.folder is None:
+            return
+        buffer = io.BytesIO()
+        np.savez(buffer, values=values)
+        try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            buffer = io.BytesIO()
-            np.savez(buffer, values=values)
             write_bytes(self.folder / f"{key}.npz", buffer.getvalue())
+        except OSError:
+            pass  # a run that may only be read can be measured all the same
 
 
 def content_digest(images: Images) -> str:

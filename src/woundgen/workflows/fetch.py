@@ -128,7 +128,8 @@ def _download(address: str, target: Path, progress: Progress) -> str:
     if not address.startswith(("https://", "http://")):
         raise UserError(f"{address} is no http address.", "Give --mirror https://…, or --from FOLDER.")
     try:
-        with urllib.request.urlopen(address, timeout=TIMEOUT_SECONDS) as answer, target.open("wb") as out:
+        request = urllib.request.Request(address, headers={"User-Agent": "woundgen"})
+        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer, target.open("wb") as out:
             length = int(answer.headers.get("Content-Length") or 0)
             digest, size = _pump(answer, out, lambda done: progress(done, max(length, done), target.name))
     except urllib.error.HTTPError as error:
