@@ -72,7 +72,7 @@ def compare(
             results = sweep(
                 found,
                 real=lambda side: photographs_from(run=run, real=real, phase=phase, size=side, margin=margin),
-                networks=load_extractors(features or ["embedded"]),
+                networks=load_extractors(features or ["embedded"], device="auto"),
                 phase=phase,
                 count=count,
                 seed=seed,

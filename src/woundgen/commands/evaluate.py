@@ -61,7 +61,7 @@ def evaluate(
     from woundgen.workflows.evaluate import base_of_set, evaluate_set, photographs_from, read_set
     from woundgen.workflows.measure import load_extractors
 
-    networks = load_extractors(features or ["embedded"])
+    networks = load_extractors(features or ["embedded"], device="auto")
     drawn = read_set(generated, phase=phase, size=None, margin=0)
     size = drawn.images.shape[1]
     photographs = photographs_from(run=run, real=real, phase=phase, size=size, margin=margin, training=training)

@@ -76,7 +76,7 @@ class Extractor:
 
     def _vectors(self, images: Images, what: Literal["pooled", "probabilities"]) -> NDArray[np.float64]:
         self.require(what)
-        parts = [getattr(one, what).double().cpu().numpy() for one in self.outputs(images)]
+        parts = [getattr(one, what).cpu().double().numpy() for one in self.outputs(images)]
         return np.concatenate(parts)
 
 

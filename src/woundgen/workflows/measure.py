@@ -19,6 +19,7 @@ from woundgen.metrics.table import DEFAULT_PROTOCOL, Beside, Protocol, measure_i
 from woundgen.records import METRICS, MetricValue
 from woundgen.similarity.perceptual import embed, pairwise_squared_distances
 from woundgen.similarity.ssim import pairwise_ssim
+from woundgen.workflows.setup import choose_device
 
 Images = NDArray[np.uint8]
 Values = NDArray[np.float64]
@@ -51,8 +52,12 @@ class RealSets:
     training_groups: Sequence[str] | None = None
 
 
-def load_extractors(names: Sequence[str]) -> list[Extractor]:
-    return [load_extractor(name) for name in dict.fromkeys(names)]
+def load_extractors(names: Sequence[str], *, device: str = "cpu") -> list[Extractor]:
+    """Each named once. device: auto takes the GPU where torch can use one."""
+    networks = [load_extractor(name) for name in dict.fromkeys(names)]
+    for network in networks:
+        network.module.to(choose_device(device))
+    return networks
 
 
 def features_of(network: FeatureNetwork, images: Images) -> Features:
