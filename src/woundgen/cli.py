@@ -11,6 +11,7 @@ from woundgen.commands.compare import compare
 from woundgen.commands.demo import demo
 from woundgen.commands.doctor import doctor
 from woundgen.commands.evaluate import evaluate
+from woundgen.commands.fetch import fetch
 from woundgen.commands.generate import generate
 from woundgen.commands.phantoms import phantoms
 from woundgen.commands.rebuild import rebuild
@@ -19,7 +20,7 @@ from woundgen.commands.train import train
 from woundgen.commands.utility import utility
 from woundgen.errors import Shortfall, UserError
 
-VERBS = (demo, doctor, train, generate, evaluate, compare, utility, report, phantoms, rebuild)
+VERBS = (demo, doctor, train, generate, evaluate, compare, utility, report, phantoms, fetch, rebuild)
 
 app = typer.Typer(
     help="Synthetic wound photographs from small clinical sets: train, draw, screen, measure, report.",

@@ -15,7 +15,6 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from woundgen.errors import UserError
-from woundgen.records import METRICS
 
 PHASES = ("I", "P", "R")
 
@@ -31,6 +30,9 @@ MEDICAL_NEGATIVE = (
     "blurry, low quality, healthy skin, cartoon, artificial, watermark, text, smooth texture, unrealistic colors"
 )
 SHORT_PROMPT = "photograph of a wound"
+
+# What may choose the best checkpoint: metrics with a direction that an evaluation in training gives.
+MONITORS = ("auto", "val_loss", "fd", "fid", "kid", "inception_score")
 
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -99,8 +101,14 @@ class TrainConfig(BaseModel):
     validation_timesteps: int = Field(8, ge=1, le=100, description="fixed, stratified, per validation image")
     evaluate_every_n_epochs: int = Field(5, ge=1)
     sample_images: int = Field(16, ge=0, le=256, description="images of each sample grid")
-    metric_images: int = Field(0, ge=0, description="images drawn for FD at each evaluation; 0: no FD in training")
-    monitor: str = "val_loss"
+    metric_images: int | None = Field(
+        None, ge=0, description="images drawn for FD at each evaluation, at most; null: as many as fit; 0: no FD"
+    )
+    features: tuple[str, ...] = Field(("embedded",), min_length=1, description="feature networks that measure")
+    evaluation_share: float = Field(
+        0.5, gt=0, le=100, description="drawing and measuring may cost this share of the training"
+    )
+    monitor: str = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     @field_validator("mixed_precision", mode="before")
@@ -111,9 +119,8 @@ class TrainConfig(BaseModel):
     @field_validator("monitor")
     @classmethod
     def _known_metric(cls, name: str) -> str:
-        allowed = ("val_loss", "fd")
-        if name not in METRICS or name not in allowed:
-            raise ValueError(f"{name!r} is not one of {', '.join(allowed)}")
+        if name not in MONITORS:
+            raise ValueError(f"{name!r} is not one of {', '.join(MONITORS)}")
         return name
 
     @model_validator(mode="after")
@@ -124,8 +131,12 @@ class TrainConfig(BaseModel):
             raise ValueError("prompts: custom needs prompt")
         if self.prompts != "custom" and self.prompt is not None:
             raise ValueError(f"prompt is set but prompts is {self.prompts!r}; set prompts: custom")
-        if self.monitor == "fd" and self.metric_images < 2:
-            raise ValueError("monitor: fd needs metric_images of at least 2")
+        if self.monitor not in ("auto", "val_loss") and self.metric_images is not None and self.metric_images < 2:
+            raise ValueError(f"monitor: {self.monitor} needs metric_images of at least 2")
+        if self.monitor in ("fid", "inception_score") and "inception" not in self.features:
+            raise ValueError(f"monitor: {self.monitor} needs inception among features; others: val_loss, fd, kid")
+        if self.monitor == "fd" and not set(self.features) - {"inception", "lpips-vgg", "lpips-alex"}:
+            raise ValueError("monitor: fd needs a feature network that gives FD, such as embedded")
         return self
 
     @property

@@ -75,6 +75,27 @@ class MetricValue:
 
 
 @dataclass(frozen=True, slots=True)
+class PairedValue:
+    """A metric of one set less that of another drawn on the same seeds. p: two-sided, by exchange of the sets.
+
+    n: (seeds, photographs). interval says what [low, high] is.
+    """
+
+    metric: str
+    value: float
+    low: float
+    high: float
+    interval: str
+    p: float
+    n: tuple[int, int]
+    network: str | None = None
+    digest: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "version": METRICS[self.metric].version}
+
+
+@dataclass(frozen=True, slots=True)
 class Box:
     """Pixels; the maximum is exclusive."""
 

@@ -28,6 +28,8 @@ SETTINGS: Mapping[str, object] = {
     "evaluate_every_n_epochs": 2,
     "save_every_n_epochs": 1,
     "sample_images": 2,
+    "metric_images": 0,
+    "evaluation_share": 100,  # a grid at every evaluation, though the run is so short
     "inference_steps_during_training": 2,
     "guidance_scale": 1.5,
     "validation_timesteps": 2,

@@ -51,3 +51,15 @@ def test_an_unusable_card_stops_doctor_and_training_but_not_the_cpu(
     assert "whl/cu126" in capsys.readouterr().err
     assert run([*train, "--set", "device=cpu"]) == 2  # goes on to the photographs, of which there are none
     assert "none" in capsys.readouterr().err
+
+
+def test_feature_networks_that_a_config_measures_with_have_to_be_there(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setenv("WOUNDGEN_WEIGHTS", str(tmp_path))
+    words = ["doctor", "--set", "base_model=embedded", "--set", "device=cpu"]
+    assert run([*words, "--set", "features=[embedded,inception]"]) == 2
+    assert "woundgen fetch inception" in capsys.readouterr().err
+    assert run(["doctor"]) == 0
+    assert "features lpips-vgg" in capsys.readouterr().out

@@ -12,22 +12,33 @@ from woundgen.errors import UserError
 
 
 def evaluate(
-    generated: Annotated[Path, typer.Option(help="Generated set, or any folder of images with labels.")],
+    generated: Annotated[Path, typer.Option(help="Generated set, or any folder of images.")],
     phase: Annotated[str, typer.Option(help="I, P or R: which label to compare.")],
     real: Annotated[Path | None, typer.Option(help="Photographs to compare with.")] = None,
     run: Annotated[Path | None, typer.Option(help="Instead of --real: the photographs this run held out.")] = None,
     base: Annotated[
         str | None, typer.Option(help="Its autoencoder gives the ceiling [embedded, where the set is].")
     ] = None,
+    training: Annotated[
+        Path | None, typer.Option(help="With --real: photographs trained on, for the training row.")
+    ] = None,
+    features: Annotated[
+        list[str] | None, typer.Option(help="Feature network, repeatable; `woundgen fetch` lists them [embedded].")
+    ] = None,
+    k: Annotated[int, typer.Option(min=1, help="Neighbours of precision, recall, density and coverage.")] = 5,
     margin: Annotated[float, typer.Option(min=0, help="Around the wound's box, share of it.")] = 0.25,
     thresholds: Annotated[Path | None, typer.Option(help="Grades: configs/quality_thresholds.yaml")] = None,
     out: Annotated[Path | None, typer.Option(help="[GENERATED/metrics.json]")] = None,
 ) -> None:
     """Measure a generated set against real photographs: FD, KID, SSIM, perceptual distance, with floors.
 
+    FID and IS need --features inception, LPIPS lpips-vgg or lpips-alex. With --run, the photographs trained
+    on are held against those held out, too.
+
     \b
     woundgen evaluate --generated generated/phase_I --real photographs --phase I
     woundgen evaluate --generated generated/phase_I --run runs/phase_I --phase I --base embedded
+    woundgen evaluate --generated generated/phase_I --run runs/phase_I --phase I --features inception
     """
     if (real is None) == (run is None):
         raise UserError("Give either --real or --run.", "--run takes the photographs that run held out.")
@@ -35,27 +46,37 @@ def evaluate(
         raise UserError(
             f"--generated and --real are the same folder, {real}.", "A set compared with itself is perfect."
         )
+    if training is not None and run is not None:
+        raise UserError("--training is given beside --run.", "Leave it out: the run knows what it was trained on.")
     from woundgen.config import PHASES, load_quality_config
 
     quality = load_quality_config(thresholds)
 
     if phase not in PHASES:
         raise UserError(f"--phase {phase!r} is unknown.", f"Use {', '.join(PHASES)}.")
+    from woundgen.metrics.table import Protocol
     from woundgen.reporting.grades import grades_of
     from woundgen.reporting.metric_table import metric_table
     from woundgen.reporting.tables import as_text
-    from woundgen.workflows.evaluate import base_of_set, evaluate_set, held_out_of, read_set
+    from woundgen.workflows.evaluate import base_of_set, evaluate_set, photographs_from, read_set
+    from woundgen.workflows.measure import load_extractors
 
+    networks = load_extractors(features or ["embedded"], device="auto")
     drawn = read_set(generated, phase=phase, size=None, margin=0)
     size = drawn.images.shape[1]
-    if run is not None:
-        photographs = held_out_of(run, phase=phase)
-    else:
-        assert real is not None
-        photographs = read_set(real, phase=phase, size=size, margin=margin)
-    target = out or generated / "metrics.json"
+    photographs = photographs_from(run=run, real=real, phase=phase, size=size, margin=margin, training=training)
+    folder = generated if generated.is_dir() else generated.parent
+    target = out or folder / "metrics.json"
     with terminal() as voice:
-        base = base or base_of_set(generated, say=voice.say)
-        rows = evaluate_set(drawn, photographs, base=base, out=target, label=f"phase {phase}", say=voice.say)
+        rows = evaluate_set(
+            drawn,
+            photographs,
+            networks=networks,
+            base=base or base_of_set(folder, say=voice.say),
+            out=target,
+            label=f"phase {phase}",
+            protocol=Protocol(k=k),
+            say=voice.say,
+        )
         voice.say(as_text(metric_table(rows, source=str(target), grades=grades_of(quality))))
         voice.say(f"written to {target}")

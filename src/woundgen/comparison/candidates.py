@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from woundgen.errors import UserError
+from woundgen.records import PairedValue
 from woundgen.reporting.collect_set import collect_set
 from woundgen.reporting.pictures import Picture
 from woundgen.reporting.privacy import masked
-from woundgen.reporting.stored import StoredValue, read_values, require_floors
+from woundgen.reporting.stored import StoredValue, read_paired, read_values, require_floors
 from woundgen.rundir import EVAL_LOG, MANIFEST_JSONL, METRICS_JSON, RUN_JSON, read_json, read_jsonl
 
 SHOWN = 12  # pictures of each
@@ -20,12 +21,18 @@ SHOWN = 12  # pictures of each
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """name: unique among those compared. real: which real set it was held against; compared, never shown."""
+    """name: unique among those compared. real: which real set it was held against; compared, never shown.
+
+    digest: of its images. paired: differences to the set with digest paired_with, where they were measured.
+    """
 
     name: str
     real: str
     values: tuple[StoredValue, ...]
     pictures: tuple[Picture, ...] = ()
+    digest: str = ""
+    paired_with: str | None = None
+    paired: tuple[PairedValue, ...] = ()
 
 
 def read_candidates(paths: Sequence[Path]) -> tuple[Candidate, ...]:
@@ -52,7 +59,16 @@ def _measured(file: Path) -> Candidate:
         raise UserError(f"{file} holds no measured rows.", "Give a metrics.json of `woundgen evaluate`.")
     name = content.get("label") or Path(str(content.get("generated", ""))).name or file.parent.name
     values = read_values(content["rows"], source=str(file))
-    return Candidate(masked(str(name)), str(content.get("real", "")), values, _pictures(file, content))
+    paired = content.get("paired") or {}
+    return Candidate(
+        masked(str(name)),
+        str(content.get("real", "")),
+        values,
+        _pictures(file, content),
+        digest=str(content.get("digest", "")),
+        paired_with=paired.get("reference"),
+        paired=read_paired(paired.get("rows") or (), source=str(file)),
+    )
 
 
 def _pictures(file: Path, content: Mapping[str, Any]) -> tuple[Picture, ...]:

@@ -7,9 +7,15 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from woundgen.comparison.candidates import Candidate
-from woundgen.comparison.paired import SplitDifference, split_difference, verdict, why_not_paired
+from woundgen.comparison.paired import (
+    SplitDifference,
+    measured_difference,
+    split_difference,
+    verdict,
+    why_not_paired,
+)
 from woundgen.records import METRICS, MetricValue
-from woundgen.reporting.stored import CEILING, FLOOR, Kind, StoredValue, beside, kind
+from woundgen.reporting.stored import BESIDE, CEILING, FLOOR, Kind, StoredValue, beside, kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,7 @@ class Comparison:
 
 def compare(candidates: Sequence[Candidate]) -> Comparison:
     """Numbers stand side by side where metric and feature network (by digest) are the same."""
-    shown = [[s for s in one.values if s.value.label not in (FLOOR, CEILING)] for one in candidates]
+    shown = [[s for s in one.values if s.value.label not in BESIDE] for one in candidates]
     kinds = {(kind(s.value), s.value.label): None for values in shown for s in values}
     order = list(METRICS)
     ordered = sorted(kinds, key=lambda k: (order.index(k[0][0]), str(k[0][1:]), k[1]))
@@ -92,6 +98,11 @@ def _against(
     candidate: Candidate, stored: StoredValue, other: Candidate, reference: StoredValue
 ) -> tuple[SplitDifference | None, str]:
     same = candidate.real == other.real
+    if same and other.digest and candidate.paired_with == other.digest:
+        for paired in candidate.paired:
+            if (paired.metric, paired.network, paired.digest) == kind(stored.value):
+                difference = measured_difference(paired)
+                return difference, verdict(difference, metric=paired.metric)
     if reason := why_not_paired(reference, stored, same_real_set=same):
         return None, f"not tested: {reason}"
     difference = split_difference(reference.splits, stored.splits)

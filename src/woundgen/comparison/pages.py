@@ -63,9 +63,9 @@ def introduction(comparison: Comparison) -> str:
     others = ", ".join(f"“{one.name}”" for one in comparison.candidates[1:])
     return (
         f"The reference is “{comparison.reference}”; held against it: {others}. "
-        "Differences are paired: both were measured on the same splits of the same photographs at equal n, so "
-        "the luck of the photographs drops out. The interval is 5 to 95 % of the splits' differences; where it "
-        "covers 0, no difference is shown."
+        "Differences are paired: both were measured on the same photographs at equal n, and where they were "
+        "drawn here, on the same seeds, so that the luck of either drops out. What the interval of a difference "
+        "is stands below its table; where it covers 0, no difference is shown."
     )
 
 
@@ -123,7 +123,8 @@ def _difference(line: Line) -> str:
         return ""
     mean, low, high = line.difference.mean, line.difference.low, line.difference.high
     widest = max(abs(low), abs(high))
-    return f"{_signed(mean, widest)} ({_signed(low, widest)} to {_signed(high, widest)})"
+    p = "" if line.difference.p is None else f", p = {line.difference.p:.2g}"
+    return f"{_signed(mean, widest)} ({_signed(low, widest)} to {_signed(high, widest)}{p})"
 
 
 def _signed(x: float, like: float) -> str:
@@ -134,7 +135,9 @@ def _notes(metric: MetricComparison) -> tuple[str, ...]:
     _, network, digest = metric.kind
     intervals = dict.fromkeys(line.stored.value.interval for line in metric.lines)
     features = (f"Features: {network} {(digest or '')[:8]}.",) if network else ()
-    return (f"Interval of the value: {'; '.join(intervals)}.", *features)
+    differences = dict.fromkeys(line.difference.text for line in metric.lines if line.difference)
+    paired = (f"Interval of the difference: {'; '.join(differences)}.",) if differences else ()
+    return (f"Interval of the value: {'; '.join(intervals)}.", *paired, *features)
 
 
 def _chart(metric: MetricComparison) -> Chart:

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from woundgen.records import METRICS, Direction
+from woundgen.records import METRICS, Direction, PairedValue
 from woundgen.reporting.stored import StoredValue
 
 LEAST_SPLITS = 5  # fewer have no 5 and 95 % to speak of
@@ -19,12 +19,17 @@ Sign = Literal["higher", "lower", "none"]
 
 @dataclass(frozen=True, slots=True)
 class SplitDifference:
-    """Mean of second - first over splits, and the 5 and 95 % of single splits' differences."""
+    """Second - first, with an interval. text: what the interval is. p: two-sided, where one was taken.
+
+    splits: how many stored values it comes from; 0 where it was measured on the images themselves.
+    """
 
     mean: float
     low: float
     high: float
     splits: int
+    text: str = "5 to 95 % of single splits' differences"
+    p: float | None = None
 
     @property
     def sign(self) -> Sign:
@@ -43,6 +48,11 @@ def split_difference(first: Sequence[float], second: Sequence[float]) -> SplitDi
     differences = np.subtract(second, first)
     low, high = np.quantile(differences, (0.05, 0.95))
     return SplitDifference(float(differences.mean()), float(low), float(high), len(differences))
+
+
+def measured_difference(paired: PairedValue) -> SplitDifference:
+    """As the sweep of `woundgen compare` measured it on sets of the same seeds."""
+    return SplitDifference(paired.value, paired.low, paired.high, 0, paired.interval, paired.p)
 
 
 def why_not_paired(first: StoredValue, second: StoredValue, *, same_real_set: bool) -> str:

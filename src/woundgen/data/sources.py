@@ -25,9 +25,12 @@ MINIMUM_PER_PHASE = 2
 _OTHER_IMAGES = (".gif", ".heic", ".heif", ".avif", ".jp2", ".jfif", ".dcm", ".dng", ".nef", ".cr2")
 
 
-def find_photos(root: Path, *, phases: Sequence[str], modality: str = "rgb") -> list[Photo]:
+def find_photos(
+    root: Path, *, phases: Sequence[str], modality: str = "rgb", unlabelled: str | None = None
+) -> list[Photo]:
     """The photographs of `phases` below `root`, paths absolute, in sorted order. Nothing is decoded.
 
+    unlabelled: the phase of images that lie in `root` itself, where it has neither a table nor class folders.
     Raises UserError for a missing or empty folder, rows or files that cannot be used (reported together, also
     those of other phases), and a phase with fewer than two photographs.
     """
@@ -36,7 +39,8 @@ def find_photos(root: Path, *, phases: Sequence[str], modality: str = "rgb") -> 
         raise UserError(f"unknown phase {unknown[0]!r}.", f"Choose among {', '.join(PHASES)}.")
     root = _folder(root)
     table = _table(root)
-    photos = read_photo_table(table, root=root) if table else _class_folders(root, modality=modality)
+    plain = _plain_folder(root, phase=unlabelled) if unlabelled and not table else []
+    photos = plain or (read_photo_table(table, root=root) if table else _class_folders(root, modality=modality))
     _refuse_too_few(photos, phases=phases, source=table or root)
     return [photo for photo in photos if photo.phase in phases]
 
@@ -59,6 +63,16 @@ def _table(root: Path) -> Path | None:
     if len(tables) > 1:
         raise UserError(f"{root} holds both {' and '.join(TABLES)}.", "Keep the one that is meant.")
     return tables[0] if tables else None
+
+
+def _plain_folder(root: Path, *, phase: str) -> list[Photo]:
+    """The images of a folder without class folders."""
+    if any(_phase_folders(place) for place in (root, root / "rgb")):
+        return []
+    problems: list[str] = []
+    photos = [Photo(path=str(path), phase=phase) for path in _photographs_in(root, root=root, problems=problems)]
+    raise_together(problems, heading=str(root), fix="Convert, move or remove it, then start again.")
+    return photos
 
 
 def _class_folders(root: Path, *, modality: str) -> list[Photo]:

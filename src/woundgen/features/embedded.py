@@ -12,9 +12,11 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from woundgen.features.extractor import Extractor, Outputs
 from woundgen.rundir import sha256_file
 
 NAME = "embedded"
+INPUT = "-1..1 at the size given (trained at 128 x 128)"
 POOLED = 64
 WIDTHS = (24, 48, 96, 128)
 
@@ -70,3 +72,13 @@ def load_feature_network(path: Path) -> tuple[FeatureNetwork, str]:
     network = FeatureNetwork(outputs)
     network.load_state_dict({key: value.float() for key, value in load_file(path).items()})
     return network.eval().requires_grad_(False), sha256_file(path)
+
+
+def embedded_extractor(network: FeatureNetwork, digest: str) -> Extractor:
+    """Pooled features and the pyramid in one pass."""
+
+    def run(images: Tensor) -> Outputs:
+        layers = network.layers(images.div_(127.5).sub_(1))
+        return Outputs(pooled=network.pool(layers[-1]), layers=tuple(layers))
+
+    return Extractor(NAME, digest, INPUT, frozenset({"pooled", "layers"}), network, run, batch=64)

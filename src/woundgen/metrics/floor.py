@@ -54,17 +54,19 @@ def at_equal_n(
     splits: int = 20,
     seed: int = 0,
     real_groups: Groups | None = None,
+    generated_groups: Groups | None = None,
 ) -> Values:
     """[splits, blocks] values (and one axis more where the statistic has several) at n against n.
 
     Blocks of one deal share no image on either side.
+    generated_groups: where the first set is of photographs, too (those trained on).
     """
     rng = np.random.default_rng(seed)
-    singles, codes = np.arange(len(generated)), group_codes(real_groups, len(real))
-    blocks = min(_blocks_that_fit(singles, n), _blocks_that_fit(codes, n), MOST_BLOCKS)
+    firsts, codes = group_codes(generated_groups, len(generated)), group_codes(real_groups, len(real))
+    blocks = min(_blocks_that_fit(firsts, n), _blocks_that_fit(codes, n), MOST_BLOCKS)
     values = []
     for _ in range(splits):
-        pairs = zip(disjoint_blocks(singles, blocks, n, rng), disjoint_blocks(codes, blocks, n, rng), strict=True)
+        pairs = zip(disjoint_blocks(firsts, blocks, n, rng), disjoint_blocks(codes, blocks, n, rng), strict=True)
         values.append([statistic(generated[x], real[y]) for x, y in pairs])
     return np.asarray(values, np.float64)
 
@@ -77,19 +79,24 @@ def half_against_half(
     splits: int = 20,
     seed: int = 0,
     groups: Groups | None = None,
+    through: Array | None = None,
 ) -> Values:
     """The floor: [splits, pairs] values of n images against n others of the same set, no group on both sides.
 
     Where 4 n images fit there are two pairs or more a deal, which share no image.
+    through: row i made from photograph i, as by the autoencoder. The first side is then taken from it, on the
+    same splits: the ceiling. No photograph is held against its own copy, which would flatter.
     """
     rng = np.random.default_rng(seed)
     codes = group_codes(groups, len(features))
+    first = features if through is None else through
+    assert len(first) == len(features), "row i of both is photograph i"
     pairs = min(_blocks_that_fit(codes, n) // 2, MOST_BLOCKS)
     assert pairs, f"{len(features)} images hold no two disjoint sets of {n}"
     values = []
     for _ in range(splits):
         blocks = disjoint_blocks(codes, 2 * pairs, n, rng)
-        values.append([statistic(features[x], features[y]) for x, y in zip(blocks[::2], blocks[1::2], strict=True)])
+        values.append([statistic(first[x], features[y]) for x, y in zip(blocks[::2], blocks[1::2], strict=True)])
     return np.asarray(values, np.float64)
 
 

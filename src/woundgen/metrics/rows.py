@@ -10,7 +10,7 @@ from woundgen.metrics.floor import Values, spread_of
 from woundgen.metrics.intervals import Interval
 from woundgen.records import MetricValue
 
-FLOOR = "floor"
+FLOOR, CEILING, TRAINING = "floor", "ceiling", "training"  # what stands beside a value, of the same metric
 LIMITS = dict.fromkeys(("precision", "recall", "coverage", "authenticity"), (0.0, 1.0)) | dict.fromkeys(
     ("fd", "fid", "density"), (0.0, np.inf)
 )

@@ -1,6 +1,8 @@
 """Rows of the results table: each number with its n, interval and feature network, and its floor beside it.
 
-Two rows a metric: the value, and the row labelled "floor", which is the same of real half against real half.
+Two rows a metric at least: the value, and the row labelled "floor", which is the same of real half against
+real half. Where there are such sets: "ceiling", photographs after the autoencoder against other photographs,
+and "training", photographs trained on against those held out (a model that has them by heart gets that).
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from woundgen.metrics.frechet import frechet_distance
 from woundgen.metrics.inception_score import inception_score
 from woundgen.metrics.kernel import kernel_distance, kernel_distance_interval, permutation_p_value
 from woundgen.metrics.neighbours import NeighbourScores, neighbour_scores
-from woundgen.metrics.rows import FLOOR, Network, row, spread_row
+from woundgen.metrics.rows import CEILING, FLOOR, TRAINING, Network, row, spread_row
 from woundgen.records import MetricValue
 from woundgen.similarity.groups import Groups, group_codes
 
@@ -54,8 +56,23 @@ DEFAULT_PROTOCOL = Protocol()
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """Sets that give further rows; None leaves their rows out.
+
+    through [M, d]: row i is real photograph i after the autoencoder. training [K, d]: photographs trained on.
+    """
+
+    through: Array | None = None
+    training: Array | None = None
+    training_groups: Groups | None = None
+
+
+NOTHING_BESIDE = Beside()
+
+
+@dataclass(frozen=True, slots=True)
 class _Sets:
-    """Two checked sets, and the n at which value and floor are taken."""
+    """Checked sets, and the n at which value, floor, ceiling and training row are taken."""
 
     generated: Array
     real: Array
@@ -63,6 +80,7 @@ class _Sets:
     n: int
     protocol: Protocol
     network: Network
+    beside: Beside
 
 
 def measure_sets(
@@ -73,6 +91,7 @@ def measure_sets(
     protocol: Protocol = DEFAULT_PROTOCOL,
     real_groups: Groups | None = None,
     neighbours: bool = True,
+    beside: Beside = NOTHING_BESIDE,
 ) -> list[MetricValue]:
     """FD (FID where the network is "inception"), KID and neighbour scores of [N, d] against [M, d].
 
@@ -86,7 +105,7 @@ def measure_sets(
         "fid" if network.name == "inception" else "fd",
         *(NeighbourScores.__slots__ if neighbours else ()),
     )
-    sets = _checked((*names, "kid"), generated, real, real_groups, protocol, network)
+    sets = _checked((*names, "kid"), generated, real, real_groups, protocol, network, beside)
 
     def scores(x: Array, y: Array) -> tuple[float, ...]:
         return frechet_distance(x, y), *(astuple(neighbour_scores(x, y, k=protocol.k)) if neighbours else ())
@@ -101,9 +120,10 @@ def measure_inception_score(
     network: Network,
     protocol: Protocol = DEFAULT_PROTOCOL,
     real_groups: Groups | None = None,
+    beside: Beside = NOTHING_BESIDE,
 ) -> list[MetricValue]:
     """Of class probabilities [N, classes]; the floor row is the score of real photographs at the same n."""
-    sets = _checked(("inception_score",), generated, real, real_groups, protocol, network)
+    sets = _checked(("inception_score",), generated, real, real_groups, protocol, network, beside)
     return _rows_at_equal_n(("inception_score",), lambda x, _: (inception_score(x),), sets)
 
 
@@ -114,8 +134,14 @@ def _checked(
     real_groups: Groups | None,
     protocol: Protocol,
     network: Network,
+    beside: Beside,
 ) -> _Sets:
     check_features(generated=generated, real=real)
+    check_features(
+        real=real,
+        **({} if beside.through is None else {"reconstructed": beside.through}),
+        **({} if beside.training is None else {"training": beside.training}),
+    )
     most = equal_n(len(generated), len(real), real_groups)
     n = protocol.n or most
     if n > most:
@@ -125,21 +151,34 @@ def _checked(
             "Leave n out, or give more images.",
         )
     check_enough(names, n)
-    return _Sets(generated, real, real_groups, n, protocol, network)
+    return _Sets(generated, real, real_groups, n, protocol, network, beside)
 
 
 def _rows_at_equal_n(names: tuple[str, ...], statistic: Statistic, sets: _Sets) -> list[MetricValue]:
     """statistic: of (generated, real), a tuple with one value a name."""
-    splits, seed = sets.protocol.splits, sets.protocol.seed
-    values = at_equal_n(
-        sets.generated, sets.real, statistic, n=sets.n, splits=splits, seed=seed, real_groups=sets.real_groups
+    found = {"": _against_real(sets.generated, None, statistic, sets), FLOOR: _floor(statistic, sets)}
+    if sets.beside.through is not None:
+        found[CEILING] = _floor(statistic, sets, through=sets.beside.through)
+    if sets.beside.training is not None and len(sets.beside.training) >= sets.n:
+        found[TRAINING] = _against_real(sets.beside.training, sets.beside.training_groups, statistic, sets)
+    return [
+        spread_row(name, values[..., j], sets.n, sets.network, label)
+        for j, name in enumerate(names)
+        for label, values in found.items()
+    ]
+
+
+def _against_real(first: Array, groups: Groups | None, statistic: Statistic, sets: _Sets) -> Values:
+    return at_equal_n(
+        first,
+        sets.real,
+        statistic,
+        n=sets.n,
+        splits=sets.protocol.splits,
+        seed=sets.protocol.seed,
+        real_groups=sets.real_groups,
+        generated_groups=groups,
     )
-    floors = _floor(statistic, sets)
-    rows = []
-    for j, name in enumerate(names):
-        rows.append(spread_row(name, values[..., j], sets.n, sets.network))
-        rows.append(spread_row(name, floors[..., j], sets.n, sets.network, FLOOR))
-    return rows
 
 
 def _kernel_rows(sets: _Sets) -> list[MetricValue]:
@@ -154,16 +193,35 @@ def _kernel_rows(sets: _Sets) -> list[MetricValue]:
     singles = sets.real[some[np.unique(codes[some], return_index=True)[1]]]
     p = permutation_p_value(generated, singles, permutations=sets.protocol.permutations, seed=sets.protocol.seed)
     told = f"{value.text}; permutation p = {p:.3g}" + (", one photograph a patient" if groups else "")
-    return [
-        row("kid", replace(value, text=told), (len(generated), len(some)), sets.network),
+    rows = [
+        # The values of the splits are there to be paired with another set's: same photographs, same seeds.
+        replace(
+            row("kid", replace(value, text=told), (len(generated), len(some)), sets.network),
+            splits=tuple(_against_real(sets.generated, None, kernel_distance, sets).ravel().tolist()),
+        ),
         spread_row("kid", _floor(kernel_distance, sets), sets.n, sets.network, FLOOR),
     ]
+    if sets.beside.through is not None:
+        at_ceiling = _floor(kernel_distance, sets, through=sets.beside.through)
+        rows.append(spread_row("kid", at_ceiling, sets.n, sets.network, CEILING))
+    if sets.beside.training is not None:
+        trained = kernel_distance_interval(sets.beside.training[:MOST_FOR_KERNEL], sets.real[some], real_groups=groups)
+        count = min(len(sets.beside.training), MOST_FOR_KERNEL)
+        rows.append(row("kid", trained, (count, len(some)), sets.network, TRAINING))
+    return rows
 
 
-def _floor(statistic: Statistic, sets: _Sets) -> Values:
+def _floor(statistic: Statistic, sets: _Sets, *, through: Array | None = None) -> Values:
+    """Real half against real half; with `through`, reconstructed half against real half: the ceiling."""
     protocol = sets.protocol
     return half_against_half(
-        sets.real, statistic, n=sets.n, splits=protocol.splits, seed=protocol.seed, groups=sets.real_groups
+        sets.real,
+        statistic,
+        n=sets.n,
+        splits=protocol.splits,
+        seed=protocol.seed,
+        groups=sets.real_groups,
+        through=through,
     )
 
 

@@ -16,6 +16,14 @@ from woundgen.reporting.privacy import base_name, masked, reason_category
 from woundgen.rundir import MANIFEST_JSONL, SET_JSON, read_json, read_jsonl
 
 SHOWN, STRIP = 48, 6  # pictures of a set, and of a strip of lowest or highest
+# Of the many statistics of screening, those that strips are shown of; all where none of these was taken.
+STRIP_SCORES = ("ssim_topk", "perceptual_topk", "embedding_nearest", "sharpness")
+SCORE_TITLES = {
+    "ssim_topk": "SSIM to the nearest photographs",
+    "perceptual_topk": "perceptual distance to the nearest photographs",
+    "embedding_nearest": "distance to the nearest photograph in features",
+    "sharpness": "sharpness",
+}
 SURPLUS = "surplus"  # the manifest's word for images that passed after the set was full
 
 Row = Mapping[str, Any]
@@ -76,7 +84,8 @@ def _score_means(rows: Sequence[Row]) -> tuple[ScoreMeans, ...]:
 def _strips(folder: Path, kept: Sequence[Row]) -> tuple[Strip, ...]:
     """Accepted images with the lowest and the highest of each score, where there are enough to choose from."""
     strips = []
-    for name in _score_names(kept):
+    names = _score_names(kept)
+    for name in [name for name in STRIP_SCORES if name in names] or names:
         ranked = sorted((r for r in kept if name in r["scores"]), key=lambda r: (r["scores"][name], r["index"]))
         if len(ranked) < 2 * STRIP:
             continue
@@ -87,7 +96,7 @@ def _strips(folder: Path, kept: Sequence[Row]) -> tuple[Strip, ...]:
 
 
 def _score_title(name: str) -> str:
-    return METRICS[name].title if name in METRICS else masked(name)
+    return METRICS[name].title if name in METRICS else SCORE_TITLES.get(name, masked(name))
 
 
 def _ends(name: str) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from woundgen.records import METRICS, MetricValue
-from woundgen.reporting.metric_table import number, title
+from woundgen.reporting.metric_table import bounds, number, title
 from woundgen.reporting.stored import CEILING, FLOOR, beside, kind
 
 _FRECHET = (
@@ -61,6 +61,11 @@ def reading(value: MetricValue, floor: MetricValue | None, ceiling: MetricValue 
     if floor is None:
         return ""
     here = f"Here it is {number(value.value)} against a floor of {number(floor.value)}"
+    if value.metric == "kid" and value.low is not None:
+        # Unbiased at any n: its own interval over all images says more than the floor's spread at half of them.
+        apart = "above 0, so" if value.low > 0 else "not shown to be above 0, so not"
+        told = f"{number(value.value)} ({bounds(value)}) is {apart} told apart from real photographs"
+        return f"Here {told}; {number(floor.value)} is what two halves of them give.{_against_ceiling(value, ceiling)}"
     if floor.n != value.n and value.metric in ("fd", "fid"):
         return f"{here}, taken at another n: the two cannot be compared."
     return f"{here}: {_against_floor(value, floor)}.{_against_ceiling(value, ceiling)}"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from woundgen.records import METRICS, MetricValue
 from woundgen.reporting.grades import GRADES, Grades, grade
-from woundgen.reporting.stored import CEILING, FLOOR, beside, kind, require_floors
+from woundgen.reporting.stored import BESIDE, beside, kind, require_floors
 from woundgen.reporting.tables import Table
 
 ARROWS = {"lower": "↓", "higher": "↑", "none": "≈"}
@@ -15,6 +15,9 @@ _ARROW_NOTE = "↓ lower is better, ↑ higher is better, ≈ best where it is n
 _FLOOR_NOTE = (
     "Floor: the same number for one half of the real photographs against the other half, at equal n. "
     "Ceiling: real photographs after the autoencoder, the best that a model built on it can reach."
+)
+_TRAINING_NOTE = (
+    "Training: the photographs trained on against those held out: what a model that has them by heart would get."
 )
 _GRADE_NOTE = (
     "Grades are the consultation's thresholds, printed as asked, and beside them what the floor gets: where real "
@@ -27,6 +30,7 @@ _HEADER = (
     "Interval",
     "Floor (real halves)",
     "Ceiling (autoencoder)",
+    "Training (photographs)",
     "n",
     "Features",
     "Grade asked for",
@@ -37,21 +41,31 @@ _HEADER = (
 def metric_table(values: Sequence[MetricValue], *, source: str, grades: Grades = GRADES) -> Table:
     """Raises UserError, naming `source`, where FD, FID or KID has no floor among `values`."""
     require_floors(values, source=source)
-    floors, ceilings = beside(values, FLOOR), beside(values, CEILING)
-    shown = [value for value in values if value.label not in (FLOOR, CEILING)]
-    rows = tuple(_row(value, floors.get(kind(value)), ceilings.get(kind(value)), grades) for value in shown)
-    notes = (_ARROW_NOTE, *((_FLOOR_NOTE,) if floors or ceilings else ()))
+    floors, ceilings, trained = (beside(values, label) for label in BESIDE)
+    shown = [value for value in values if value.label not in BESIDE]
+    rows = tuple(
+        _row(value, floors.get(kind(value)), ceilings.get(kind(value)), trained.get(kind(value)), grades)
+        for value in shown
+    )
+    notes = (_ARROW_NOTE, *((_FLOOR_NOTE,) if floors or ceilings else ()), *((_TRAINING_NOTE,) if trained else ()))
     graded = any(grade(value, grades=grades) for value in shown)
     return Table(_HEADER, rows, (*notes, *((_GRADE_NOTE,) if graded else ()))).without_empty_columns()
 
 
-def _row(value: MetricValue, floor: MetricValue | None, ceiling: MetricValue | None, grades: Grades) -> tuple[str, ...]:
+def _row(
+    value: MetricValue,
+    floor: MetricValue | None,
+    ceiling: MetricValue | None,
+    trained: MetricValue | None,
+    grades: Grades,
+) -> tuple[str, ...]:
     return (
         f"{title(value)} {ARROWS[METRICS[value.metric].better]}",
         number(value.value),
         bounds(value),
         reference_cell(floor, value),
         reference_cell(ceiling, value),
+        reference_cell(trained, value),
         n_of(value),
         f"{value.network} {(value.digest or '')[:8]}".strip() if value.network else "",
         grade(value, floor, grades=grades),
@@ -63,7 +77,7 @@ def title(value: MetricValue) -> str:
     """The registry's title; a distance in features other than Inception's names them."""
     name = METRICS[value.metric].title
     name = name[0].upper() + name[1:]
-    if value.metric in ("fd", "kid") and value.network:
+    if value.metric in ("fd", "kid", "perceptual", "lpips") and value.network:
         name += f" ({value.network})"
     return name + (f", {value.label}" if value.label else "")
 

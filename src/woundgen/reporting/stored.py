@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from woundgen.errors import UserError
-from woundgen.records import METRICS, MetricValue
+from woundgen.records import METRICS, MetricValue, PairedValue
 
-FLOOR, CEILING = "floor", "ceiling"
+FLOOR, CEILING, TRAINING = "floor", "ceiling", "training"
+BESIDE = (FLOOR, CEILING, TRAINING)  # labels of rows that stand beside a value
 NEED_FLOOR = ("fd", "fid", "kid")  # above 0 for perfect images, or spread around it: alone they say nothing
 
 
@@ -57,6 +58,28 @@ def _stored(row: Mapping[str, Any]) -> StoredValue:
     )
     version = int(row.get("version", METRICS[value.metric].version))
     return StoredValue(value, version, tuple(float(x) for x in row.get("splits") or ()))
+
+
+def read_paired(rows: Iterable[Mapping[str, Any]], *, source: str) -> tuple[PairedValue, ...]:
+    """Paired differences of this version of each metric; others are left out, and found from the splits."""
+    try:
+        return tuple(
+            PairedValue(
+                metric=row["metric"],
+                value=float(row["value"]),
+                low=float(row["low"]),
+                high=float(row["high"]),
+                interval=str(row["interval"]),
+                p=float(row["p"]),
+                n=(int(row["n"][0]), int(row["n"][1])),
+                network=row.get("network"),
+                digest=row.get("digest"),
+            )
+            for row in rows
+            if row["metric"] in METRICS and row["version"] == METRICS[row["metric"]].version
+        )
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise UserError(f"{source}: a paired difference is incomplete ({error}).", "Compare again.") from None
 
 
 Kind = tuple[str, str | None, str | None]

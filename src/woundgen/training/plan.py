@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from woundgen.models.ema import share_of_start
+from woundgen.training.evaluation_plan import EvaluationPlan, Wishes, plan_evaluation
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +28,13 @@ class Plan:
     ema_start_share: float | None  # of the untrained weights left in the average at the end
     save_every: int
     evaluate_every: int
+    evaluation: EvaluationPlan
     warnings: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "warnings": list(self.warnings)}
+        flat = asdict(self)
+        evaluation = {f"evaluation_{key}": value for key, value in flat.pop("evaluation").items()}
+        return {**flat, **evaluation, "warnings": list(self.warnings)}
 
 
 def schedule(kind: str, *, peak: float, steps: int, warmup: int) -> Callable[[int], float]:
@@ -45,6 +49,9 @@ def schedule(kind: str, *, peak: float, steps: int, warmup: int) -> Callable[[in
         return peak * (1 - progress) if kind == "linear" else peak
 
     return rate
+
+
+NOTHING_DRAWN = Wishes()
 
 
 def make_plan(
@@ -64,6 +71,7 @@ def make_plan(
     evaluate_every_epochs: int,
     guidance_scale: float,
     method: str,
+    evaluation: Wishes = NOTHING_DRAWN,
 ) -> Plan:
     """Turn epochs into steps once; every photograph is seen equally often and no batch is dropped."""
     per_epoch = images / global_batch
@@ -72,6 +80,7 @@ def make_plan(
     start_share = None
     if ema_decay is not None:
         start_share = share_of_start(steps, decay=ema_decay, warmup=ema_warmup)
+    evaluate_every = max(1, round(evaluate_every_epochs * per_epoch))
     plan = Plan(
         images=images,
         validation_images=validation_images,
@@ -85,12 +94,18 @@ def make_plan(
         rates={name: rate(int(share * (steps - 1))) for name, share in _POINTS.items()},
         ema_start_share=start_share,
         save_every=max(1, round(save_every_epochs * per_epoch)),
-        evaluate_every=max(1, round(evaluate_every_epochs * per_epoch)),
+        evaluate_every=evaluate_every,
+        evaluation=plan_evaluation(evaluation, steps=steps, global_batch=global_batch, evaluate_every=evaluate_every),
         warnings=(),
     )
     warnings = _warnings(
         plan, learning_rate=learning_rate, guidance=guidance_scale, decay=ema_decay, warmed=ema_warmup, method=method
     )
+    if plan.evaluation.share > evaluation.share:
+        warnings.append(
+            f"drawing and measuring once comes to {plan.evaluation.share:.0%} of the training, more than "
+            f"evaluation_share {evaluation.share:g}; set metric_images: 0, or fewer sample_images"
+        )
     return Plan(**{**_fields(plan), "warnings": tuple(warnings)})
 
 

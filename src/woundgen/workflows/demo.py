@@ -25,7 +25,7 @@ from woundgen.workflows.colour_reader import fit_colour_reader, recall_of
 from woundgen.workflows.draw import draw_images
 from woundgen.workflows.evaluate import metrics_record
 from woundgen.workflows.generate import DrawRequest, generate_set
-from woundgen.workflows.measure import measure_images, pooled_features
+from woundgen.workflows.measure import RealSets, load_extractors, measure_images, pooled_features
 from woundgen.workflows.phantoms import write_phantoms
 from woundgen.workflows.report import write_report
 from woundgen.workflows.setup import feature_network
@@ -211,9 +211,9 @@ def _request(out: Path, phase: str, config: TrainConfig) -> DrawRequest:
 
 def _write_metrics(one: Path, tuned: Images, real: Images, vae: torch.nn.Module) -> None:
     """Of all that was drawn, before screening: numbers of a filtered set alone would flatter."""
-    network, digest = feature_network()
-    rows = measure_images(network, digest, generated=tuned, real=real, real_groups=None, ceiling=round_trip(vae, real))
+    networks = load_extractors(["embedded"])
+    rows = measure_images(networks, generated=tuned, real=RealSets(images=real, through=round_trip(vae, real)))
     record = metrics_record(
-        rows, generated="drawn, not screened", real="held-out phantoms", label=f"{one.name}", digest=digest
+        rows, generated="drawn, not screened", real="held-out phantoms", label=f"{one.name}", networks=networks
     )
     write_json(one / METRICS_JSON, record)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import torch
 
 from woundgen.config import TrainConfig
 from woundgen.errors import UserError
+from woundgen.features.load import NAMES, check_names
 from woundgen.models.base import EMBEDDED, PINNED, find_base
 from woundgen.workflows.machine import disk_gib, installed_cards, memory_gib, unusable_cards
 from woundgen.workflows.setup import choose_device, versions
@@ -31,7 +32,8 @@ def examine(config: TrainConfig | None, *, folder: Path) -> list[Finding]:
     folder: where runs would be written.
     """
     bases = _bases(None) if config is None else _bases(config.base_model)
-    return [*_software(), *_cards(config), *_room(folder), *bases]
+    features = _features(NAMES, needed=False) if config is None else _features(config.features, needed=True)
+    return [*_software(), *_cards(config), *_room(folder), *bases, *features]
 
 
 def _software() -> list[Finding]:
@@ -96,6 +98,19 @@ def _base(name: str, *, needed: bool) -> Finding:
             return Finding(f"base {name}", error.what, error.fix)
         return Finding(f"base {name}", f"not fetched. {error.fix}")
     return Finding(f"base {name}", "ships with woundgen" if name == EMBEDDED else f"found in {folder}")
+
+
+def _features(names: Sequence[str], *, needed: bool) -> list[Finding]:
+    """Feature networks: those a config measures with have to be there."""
+    findings = []
+    for name in names:
+        try:
+            check_names((name,))
+            findings.append(Finding(f"features {name}", "ready"))
+        except UserError as error:
+            told = (error.what, error.fix) if needed else (f"not fetched. {error.fix}", "")
+            findings.append(Finding(f"features {name}", *told))
+    return findings
 
 
 def tell(findings: list[Finding], *, say: Callable[[str], None]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,45 +16,86 @@ from woundgen.data.images import photograph_size
 from woundgen.data.prepare import prepare_all
 from woundgen.data.sources import find_photos
 from woundgen.errors import UserError
-from woundgen.features.embedded import NAME
+from woundgen.features.cache import Cache, content_digest
+from woundgen.features.extractor import Extractor
+from woundgen.metrics.table import DEFAULT_PROTOCOL, Protocol
 from woundgen.models.base import EMBEDDED, EMBEDDED_FOLDER, base_digest, load_base
 from woundgen.models.pixels import round_trip
 from woundgen.records import MetricValue, Photo
-from woundgen.rundir import SET_JSON, read_json, write_json
-from woundgen.workflows.measure import measure_images
-from woundgen.workflows.photographs import photographs_of
-from woundgen.workflows.setup import feature_network
+from woundgen.rundir import CACHE, MANIFEST_JSONL, METADATA_CSV, SET_JSON, read_json, write_json
+from woundgen.workflows.measure import RealSets, enough_for_neighbours, measure_images
+from woundgen.workflows.photographs import PhotoSet, patients, photographs_of
 
 Say = Callable[[str], None]
 FEWEST = 8
-DARK = 0.03  # mean brightness below which a set is taken for a wrong value range
+DARK = 0.03  # mean brightness below which an image is taken for a wrong value range
+JPEG_START = b"\xff\xd8"
 
 
 @dataclass(frozen=True, slots=True)
 class ImageSet:
-    """images: uint8 [N, S, S, 3]; groups: patients, None where not known; name: for tables and files."""
+    """images: uint8 [N, S, S, 3]; groups: patients, None where not known; name: for tables and files.
+
+    lossy: how many come from JPEG files.
+    """
 
     images: NDArray[np.uint8]
     groups: list[str] | None
     name: str
+    lossy: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Photographs:
+    """What a set is held against. training: those trained on, where that is known.
+
+    cache: a folder in which features of photographs may be kept, or None.
+    """
+
+    held_out: ImageSet
+    training: ImageSet | None = None
+    cache: Path | None = None
 
 
 def read_set(folder: Path, *, phase: str, size: int | None, margin: float) -> ImageSet:
-    """All photographs of one phase, prepared as training prepares them. size None: as the first one is."""
-    photos = find_photos(folder, phases=[phase])
+    """All photographs of one phase, prepared as training prepares them. size None: as the first one is.
+
+    folder: any that training could read, a plain folder of images (all of `phase`), or a set's table itself.
+    """
+    if folder.name in (METADATA_CSV, MANIFEST_JSONL) and folder.is_file():
+        folder = folder.parent
+    photos = find_photos(folder, phases=[phase], unlabelled=phase)
     if size is None:
         size = max(32, min(photograph_size(Path(photos[0].path), roots=[folder])) // 8 * 8)
     images = prepare_all(photos, resolution=size, margin=margin, roots=[folder], cache_dir=None, progress=None)
-    return ImageSet(images, _groups(photos), folder.name)
+    return ImageSet(images, patients(photos), folder.name, _lossy(photos))
 
 
-def held_out_of(run: Path, *, phase: str) -> ImageSet:
-    """The photographs of a run's validation side: prepared and split again from its own record."""
+def held_out_of(run: Path, *, phase: str) -> Photographs:
+    """The two sides of a run's photographs: prepared and split again from its own record."""
     photos = photographs_of(run)
-    rows = [row for row in photos.rows("validation") if photos.photos[row].phase == phase]
-    if not rows:
+    held_out, training = (_side(photos, side, phase, f"{run.name} {side}") for side in ("validation", "train"))
+    if held_out is None:
         raise UserError(f"{run} held out no photograph of phase {phase}.", "Give --real FOLDER.")
-    return ImageSet(photos.images[rows], _groups([photos.photos[row] for row in rows]), f"{run.name} validation")
+    return Photographs(held_out, training, run / CACHE)
+
+
+def photographs_from(
+    *, run: Path | None, real: Path | None, phase: str, size: int, margin: float, training: Path | None = None
+) -> Photographs:
+    """What a run held out, or a folder prepared at `size`; one of both is given."""
+    if run is not None:
+        return held_out_of(run, phase=phase)
+    assert real is not None
+    held_out = read_set(real, phase=phase, size=size, margin=margin)
+    trained = None if training is None else read_set(training, phase=phase, size=size, margin=margin)
+    return Photographs(held_out, trained)
+
+
+def _side(photos: PhotoSet, side: str, phase: str, name: str) -> ImageSet | None:
+    rows = [row for row in photos.rows(side) if photos.photos[row].phase == phase]
+    chosen = [photos.photos[row] for row in rows]
+    return ImageSet(photos.images[rows], patients(chosen), name, _lossy(chosen)) if rows else None
 
 
 def base_of_set(folder: Path, *, say: Say) -> str | None:
@@ -66,9 +108,50 @@ def base_of_set(folder: Path, *, say: Say) -> str | None:
 
 
 def evaluate_set(
-    generated: ImageSet, real: ImageSet, *, base: str | None, out: Path, label: str, say: Say
+    generated: ImageSet,
+    real: Photographs,
+    *,
+    networks: Sequence[Extractor],
+    base: str | None,
+    out: Path,
+    label: str,
+    say: Say,
+    protocol: Protocol = DEFAULT_PROTOCOL,
+    cache: Cache | None = None,
 ) -> list[MetricValue]:
-    """Measure, print, and write metrics.json to `out`. base: its autoencoder gives the ceiling."""
+    """Measure, and write metrics.json to `out`. base: its autoencoder gives the ceiling."""
+    held_out = real.held_out
+    check_sets(generated, held_out)
+    warn_of(generated, held_out, say)
+    neighbours = enough_for_neighbours(len(generated.images), len(held_out.images), held_out.groups, protocol)
+    if not neighbours:
+        say(f"precision, recall and their like are left out: too few images for k = {protocol.k} in two halves")
+    kept = cache or Cache(real.cache)
+    through = None
+    if base is not None:
+        model = load_base(base, notice=say)
+        through = kept.array(
+            "round trip", model.digest, [held_out.images], lambda: round_trip(model.vae, held_out.images)
+        )
+    sets = RealSets(
+        images=held_out.images,
+        groups=held_out.groups,
+        through=through,
+        training=None if real.training is None else real.training.images,
+        training_groups=None if real.training is None else real.training.groups,
+    )
+    rows = measure_images(
+        networks, generated=generated.images, real=sets, neighbours=neighbours, protocol=protocol, cache=kept
+    )
+    digest = hashlib.sha256(held_out.images.tobytes()).hexdigest()[:12]
+    shown = f"{held_out.name} {digest}"  # equal for the same photographs
+    record = metrics_record(rows, generated=generated.name, real=shown, label=label, networks=networks)
+    write_json(out, record | {"digest": content_digest(generated.images)})
+    return rows
+
+
+def check_sets(generated: ImageSet, real: ImageSet) -> None:
+    """UserError for sets that cannot be compared, or whose comparison would mean nothing."""
     sizes = [f"{one.images.shape[2]}x{one.images.shape[1]}" for one in (generated, real)]
     if sizes[0] != sizes[1]:
         raise UserError(
@@ -80,42 +163,58 @@ def evaluate_set(
             raise UserError(
                 f"The {side} set has {len(one.images)} images; at least {FEWEST} are needed.", "Add images."
             )
-        if one.images.mean() < 255 * DARK:
+        dark = int((one.images.mean(axis=(1, 2, 3)) < 255 * DARK).sum())
+        if dark > len(one.images) / 2:
             raise UserError(
-                f"The {side} images are nearly black (mean {one.images.mean():.1f} of 255).",
+                f"{dark} of {len(one.images)} {side} images are nearly black "
+                f"(mean brightness of all {one.images.mean():.1f} of 255).",
                 "Were values of 0..1 written as 0..255? Write uint8 PNG over the whole range.",
             )
-    ceiling = None
-    if base is not None:
-        ceiling = round_trip(load_base(base, notice=say).vae, real.images)
-    network, digest = feature_network()
-    rows = measure_images(
-        network,
-        digest,
-        generated=generated.images,
-        real=real.images,
-        real_groups=real.groups,
-        ceiling=ceiling,
-        neighbours=min(len(generated.images), len(real.images)) >= 24,
-    )
-    shown = f"{real.name} {hashlib.sha256(real.images.tobytes()).hexdigest()[:12]}"  # equal for the same photographs
-    write_json(out, metrics_record(rows, generated=generated.name, real=shown, label=label, digest=digest))
-    return rows
+    shared = same_images(generated.images, real.images)
+    if shared == len(generated.images):
+        raise UserError(
+            f"All {shared} generated images are among the photographs, pixel by pixel: the same folder twice?",
+            "Give the generated set as --generated.",
+        )
 
 
-def metrics_record(rows: list[MetricValue], *, generated: str, real: str, label: str, digest: str) -> dict[str, Any]:
+def warn_of(generated: ImageSet, real: ImageSet, say: Say) -> None:
+    """What makes numbers mean something else than they seem to, but may be meant."""
+    shared = same_images(generated.images, real.images)
+    if shared:
+        say(f"warning: {shared} of {len(generated.images)} generated images are photographs, pixel by pixel")
+    shares = [one.lossy / len(one.images) for one in (generated, real)]
+    if abs(shares[0] - shares[1]) > 0.5:
+        kinds = [("JPEG" if share > 0.5 else "PNG or another lossless format") for share in shares]
+        say(
+            f"warning: the generated images are {kinds[0]}, the photographs {kinds[1]}: traces of compression "
+            "count as a difference (the floor does not have them)"
+        )
+
+
+def same_images(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> int:
+    """How many of the first are, pixel by pixel, among the second."""
+    digests = Counter(hashlib.sha256(image.tobytes()).digest() for image in right)
+    return sum(hashlib.sha256(image.tobytes()).digest() in digests for image in left)
+
+
+def metrics_record(
+    rows: list[MetricValue], *, generated: str, real: str, label: str, networks: Sequence[Extractor]
+) -> dict[str, Any]:
     """What metrics.json holds."""
     return {
         "generated": generated,
         "real": real,
         "label": label,
-        "network": {"name": NAME, "digest": digest},
+        "networks": [{"name": one.name, "digest": one.digest, "input": one.input} for one in networks],
         "rows": [row.to_json() for row in rows],
     }
 
 
-def _groups(photos: list[Photo]) -> list[str] | None:
-    """Patients where every photograph names one and they are enough to be halved."""
-    groups = [photo.group for photo in photos]
-    known = [group for group in groups if group is not None]
-    return known if len(known) == len(groups) and len(set(known)) >= FEWEST else None
+def _lossy(photos: list[Photo]) -> int:
+    """By the first bytes, not by the name."""
+    count = 0
+    for photo in photos:
+        with Path(photo.path).open("rb") as file:
+            count += file.read(2) == JPEG_START
+    return count

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from woundgen.features.embedded import NAME, FeatureNetwork
+from woundgen.features.cache import Cache
+from woundgen.features.embedded import FeatureNetwork, embedded_extractor
+from woundgen.features.extractor import Extractor
+from woundgen.features.load import load_extractor
+from woundgen.metrics.floor import equal_n
 from woundgen.metrics.pairs import measure_pairs
 from woundgen.metrics.rows import Network
-from woundgen.metrics.table import measure_sets
-from woundgen.models.pixels import to_unit
-from woundgen.records import MetricValue
+from woundgen.metrics.table import DEFAULT_PROTOCOL, Beside, Protocol, measure_inception_score, measure_sets
+from woundgen.records import METRICS, MetricValue
 from woundgen.similarity.perceptual import embed, pairwise_squared_distances
 from woundgen.similarity.ssim import pairwise_ssim
+from woundgen.workflows.setup import choose_device
 
 Images = NDArray[np.uint8]
+Values = NDArray[np.float64]
+Pairwise = Callable[[Images, Images], Values]
+
+EMBEDDING_BYTES = 7 << 28  # 1.75 GiB: 200 photographs of 128 x 128 in lpips-vgg, so that each is seen once
+PERCEPTUAL = {"embedded": "perceptual", "lpips-vgg": "lpips", "lpips-alex": "lpips"}  # the metric by network
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,61 +37,169 @@ class Features:
     perceptual: NDArray[np.float32]
 
 
-@torch.no_grad()
-def features_of(network: FeatureNetwork, images: Images, *, batch: int = 64) -> Features:
+@dataclass(frozen=True, slots=True)
+class RealSets:
+    """Photographs uint8 [M, H, W, 3] that generated images are held against, and what stands beside them.
+
+    groups: patients, None where unknown. through: the same photographs after the autoencoder (row i of both
+    is one photograph). training: those trained on, where the photographs are held-out ones.
+    """
+
+    images: Images
+    groups: Sequence[str] | None = None
+    through: Images | None = None
+    training: Images | None = None
+    training_groups: Sequence[str] | None = None
+
+
+def load_extractors(names: Sequence[str], *, device: str = "cpu") -> list[Extractor]:
+    """Each named once. device: auto takes the GPU where torch can use one."""
+    networks = [load_extractor(name) for name in dict.fromkeys(names)]
+    for network in networks:
+        network.module.to(choose_device(device))
+    return networks
+
+
+def features_of(network: FeatureNetwork, images: Images) -> Features:
     """Both kinds of features in one pass over uint8 [N, H, W, 3]."""
     pooled, perceptual = [], []
-    for first in range(0, len(images), batch):
-        layers = network.layers(to_unit(images[first : first + batch]))
-        pooled.append(network.pool(layers[-1]).double().numpy())
-        perceptual.append(embed([layer.numpy() for layer in layers]).astype(np.float32))
+    for one in embedded_extractor(network, "").outputs(images):
+        assert one.pooled is not None
+        pooled.append(one.pooled.double().numpy())
+        perceptual.append(embed([layer.numpy() for layer in one.layers]).astype(np.float32))
     return Features(np.concatenate(pooled), np.concatenate(perceptual))
 
 
-@torch.no_grad()
-def pooled_features(network: FeatureNetwork, images: Images, *, batch: int = 64) -> NDArray[np.float64]:
+def pooled_features(network: FeatureNetwork, images: Images) -> NDArray[np.float64]:
     """[N, 64] only, for loops that need nothing else."""
-    parts = [
-        network.pooled(to_unit(images[first : first + batch])).double().numpy()
-        for first in range(0, len(images), batch)
-    ]
-    return np.concatenate(parts)
+    return embedded_extractor(network, "").pooled(images)
 
 
 def measure_images(
-    network: FeatureNetwork,
-    digest: str,
+    networks: Sequence[Extractor],
     *,
     generated: Images,
-    real: Images,
-    real_groups: Sequence[str] | None,
-    ceiling: Images | None = None,
+    real: RealSets,
     neighbours: bool = True,
+    protocol: Protocol = DEFAULT_PROTOCOL,
+    cache: Cache | None = None,
 ) -> list[MetricValue]:
-    """fd, kid, neighbour scores, ssim and perceptual distance, each with its floor.
+    """For each network what it can give: fd or fid, kid, neighbour scores, is, perceptual distance; and ssim.
 
-    ceiling: the real images through the base's autoencoder; its FD and KID are added with that label.
+    Each with its floor, and with ceiling and training row where `real` has such sets.
+    neighbours: left out where sets are too small for them (enough_for_neighbours).
     """
-    name = Network(NAME, digest)
-    of_real, of_generated = features_of(network, real), features_of(network, generated)
-    rows = measure_sets(
-        of_generated.pooled, of_real.pooled, network=name, real_groups=real_groups, neighbours=neighbours
-    )
-    if ceiling is not None:
-        through = measure_sets(
-            pooled_features(network, ceiling), of_real.pooled, network=name, real_groups=real_groups, neighbours=False
-        )
-        rows += [replace(row, label="ceiling") for row in through if row.label == ""]
-    rows += measure_pairs("ssim", _ssim(generated, real), _ssim(real, real), real_groups=real_groups)
-    rows += measure_pairs(
-        "perceptual",
-        pairwise_squared_distances(of_generated.perceptual, of_real.perceptual),
-        pairwise_squared_distances(of_real.perceptual, of_real.perceptual),
-        network=name,
-        real_groups=real_groups,
-    )
+    kept = cache or Cache()
+    rows: list[MetricValue] = []
+    for network in networks:
+        rows += _set_rows(network, generated, real, neighbours, protocol, kept)
+    rows += _pair_rows("ssim", None, ssim_between_sets, generated, real, kept)
+    for network in networks:
+        if network.name in PERCEPTUAL:
+            pairwise = perceptual_between(network)
+            rows += _pair_rows(PERCEPTUAL[network.name], network, pairwise, generated, real, kept)
     return rows
 
 
-def _ssim(left: Images, right: Images) -> NDArray[np.float64]:
-    return pairwise_ssim(left.astype(np.float32) / 255, right.astype(np.float32) / 255)
+def enough_for_neighbours(generated: int, real: int, groups: Sequence[str] | None, protocol: Protocol) -> bool:
+    n = protocol.n or equal_n(generated, real, groups)
+    return n >= METRICS["precision"].minimum_n and n > protocol.k
+
+
+def _set_rows(
+    network: Extractor, generated: Images, real: RealSets, neighbours: bool, protocol: Protocol, cache: Cache
+) -> list[MetricValue]:
+    """Of vectors: distances in pooled features, and the inception score where there are class probabilities."""
+    name = Network(network.name, network.digest)
+    rows: list[MetricValue] = []
+    if "pooled" in network.gives:
+        of = _vectors(network, "pooled", network.pooled, cache)
+        rows += measure_sets(
+            of(generated), of(real.images), network=name, protocol=protocol, real_groups=real.groups,
+            neighbours=neighbours, beside=_beside(of, real),
+        )  # fmt: skip
+    if "probabilities" in network.gives:
+        of = _vectors(network, "probabilities", network.probabilities, cache)
+        rows += measure_inception_score(
+            of(generated), of(real.images), network=name, protocol=protocol, real_groups=real.groups,
+            beside=_beside(of, real),
+        )  # fmt: skip
+    return rows
+
+
+def _vectors(
+    network: Extractor, what: str, compute: Callable[[Images], Values], cache: Cache
+) -> Callable[[Images], Values]:
+    return lambda images: cache.array(what, network.digest, [images], lambda: compute(images))
+
+
+def _beside(of: Callable[[Images], Values], real: RealSets) -> Beside:
+    return Beside(
+        through=None if real.through is None else of(real.through),
+        training=None if real.training is None else of(real.training),
+        training_groups=real.training_groups,
+    )
+
+
+def _pair_rows(
+    metric: str, network: Extractor | None, pairwise: Pairwise, generated: Images, real: RealSets, cache: Cache
+) -> list[MetricValue]:
+    digest = "" if network is None else network.digest
+
+    def to_real(images: Images | None) -> Values | None:
+        if images is None:
+            return None
+        return cache.array(metric, digest, [images, real.images], lambda: pairwise(images, real.images))
+
+    of_generated, among_real = to_real(generated), to_real(real.images)
+    assert of_generated is not None
+    assert among_real is not None
+    return measure_pairs(
+        metric,
+        of_generated,
+        among_real,
+        network=None if network is None else Network(network.name, network.digest),
+        real_groups=real.groups,
+        through_to_real=to_real(real.through),
+        training_to_real=to_real(real.training),
+    )
+
+
+def perceptual_between(network: Extractor) -> Pairwise:
+    """[N, M] perceptual distances of images. The right side is held as vectors, the left goes by in batches.
+
+    Memory does not grow with N, and with M only up to EMBEDDING_BYTES: beyond, the left side goes by again.
+    """
+
+    def vectors(images: Images) -> NDArray[np.float32]:
+        """Of as many images as one batch has: a network's activations take several times their size."""
+        return embed(network.layers(images), network.layer_weights).astype(np.float32, copy=False)
+
+    def held_vectors(images: Images, width: int) -> NDArray[np.float32]:
+        rows = np.empty((len(images), width), np.float32)
+        for i in range(0, len(images), network.batch):
+            rows[i : i + network.batch] = vectors(images[i : i + network.batch])
+        return rows
+
+    def between(left: Images, right: Images) -> Values:
+        result = np.empty((len(left), len(right)))
+        width = vectors(right[:1]).shape[1]
+        held = max(1, EMBEDDING_BYTES // (4 * width))
+        for j in range(0, len(right), held):
+            columns = held_vectors(right[j : j + held], width)
+            for i in range(0, len(left), network.batch):
+                known = left is right and held >= len(right)
+                rows = columns[i : i + network.batch] if known else vectors(left[i : i + network.batch])
+                result[i : i + network.batch, j : j + held] = pairwise_squared_distances(rows, columns)
+        return result
+
+    return between
+
+
+def ssim_between_sets(left: Images, right: Images) -> Values:
+    """In blocks of the left side, so that floats of 10,000 images need not be held at once."""
+    real = right.astype(np.float32) / 255
+    if left is right:
+        return pairwise_ssim(real, real)
+    blocks = (left[i : i + 64].astype(np.float32) / 255 for i in range(0, len(left), 64))
+    return np.concatenate([pairwise_ssim(block, real) for block in blocks])

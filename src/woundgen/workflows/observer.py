@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,10 @@ from PIL import Image
 from torch import Tensor
 
 from woundgen.config import TrainConfig, prompts_for
-from woundgen.errors import UserError
-from woundgen.features.embedded import NAME
-from woundgen.metrics.rows import Network
-from woundgen.metrics.table import measure_sets
 from woundgen.models.adapter import save_lora
 from woundgen.models.base import BaseModel
 from woundgen.models.flat import FlatParameters
-from woundgen.models.pixels import encode_images, round_trip
+from woundgen.models.pixels import encode_images
 from woundgen.records import METRICS, MetricValue
 from woundgen.rundir import BEST, CHECKPOINTS, LATEST, SAMPLES, STATE_TENSORS, checkpoint_name
 from woundgen.training.checkpoint import Checkpoint, pointer, prune, set_pointer, write_checkpoint
@@ -34,14 +31,15 @@ from woundgen.training.plan import Plan
 from woundgen.training.state import counters, pack
 from woundgen.training.validation import EarlyStopping, ValidationGrid, build_grid, per_image_loss
 from woundgen.workflows.draw import draw_images
-from woundgen.workflows.measure import pooled_features
+from woundgen.workflows.measure import RealSets, load_extractors
 from woundgen.workflows.photographs import PhotoSet
-from woundgen.workflows.setup import PromptTable, feature_network, lora_settings
+from woundgen.workflows.setup import PromptTable, lora_settings
+from woundgen.workflows.training_measure import monitored, training_measure
 
 Say = Callable[[str], None]
 Progress = Callable[[int, int, str], None]
+Measure = Callable[[NDArray[np.uint8]], list[MetricValue]]
 SAMPLE_SEED_OFFSET = 77_000  # apart from the training seed, so that a grid does not show memorised noise
-FEWEST_FOR_FD = 16
 VALIDATION_BATCH = 16
 
 
@@ -62,7 +60,8 @@ class Observer:
     progress: Progress
     grid: ValidationGrid
     validation_prompts: PromptTable
-    reference: NDArray[np.uint8]  # photographs that FD is measured against
+    measure: Measure | None  # of drawn images; None where nothing is measured
+    monitor: str  # the metric that chooses the best checkpoint
     stopping: EarlyStopping
     best: dict[str, Any] | None = None
     last_losses: list[float] = field(default_factory=list)
@@ -74,6 +73,7 @@ class Observer:
         config: TrainConfig,
         plan: Plan,
         photos: PhotoSet,
+        reference: RealSets | None,
         base: BaseModel,
         trainable: FlatParameters,
         optimizer: torch.optim.Optimizer,
@@ -108,7 +108,10 @@ class Observer:
                 seed=config.seed,
             ),
             validation_prompts=PromptTable(base, [prompts_for(config, photos.photos[row].phase)[0] for row in rows]),
-            reference=reference_of(photos, config),
+            measure=None
+            if reference is None
+            else training_measure(base.vae, load_extractors(config.features), reference),
+            monitor=monitored(config, reference),
             stopping=EarlyStopping(
                 patience=config.early_stopping_patience,
                 best=saved.get("stopping_best"),
@@ -162,20 +165,22 @@ class Observer:
                     "step": report.step,
                     "epoch": round(report.epoch, 4),
                     "weights": weights,
+                    "digest": weights_digest(vector),
                     "metrics": [value.to_json() for value in values[weights]],
                 }
             )
-        monitored = next(v for v in values[candidate] if v.metric == self.config.monitor and not v.label)
+        chosen = [v for v in values[candidate] if v.metric == self.monitor and not v.label]
         self.stopping.update(self.last_losses)  # patience counts improvements beyond the noise only
         told = ", ".join(f"{v.metric} {v.value:.4f}" for v in values[candidate] if not v.label)
         self.say(f"step {report.step}: {told} ({candidate})")
-        better = self._beats(monitored.value)
+        better = bool(chosen) and self._beats(chosen[0].value)  # not every evaluation draws and measures
         if better:
             self.best = {
-                "metric": self.config.monitor,
-                "value": monitored.value,
+                "metric": self.monitor,
+                "value": chosen[0].value,
                 "step": report.step,
                 "weights": candidate,
+                "digest": weights_digest(self._weights()[candidate]),
                 "checkpoint": self._name(report),
             }
         return better
@@ -183,7 +188,7 @@ class Observer:
     def _beats(self, value: float) -> bool:
         if self.best is None:
             return True
-        lower_is_better = METRICS[self.config.monitor].better == "lower"
+        lower_is_better = METRICS[self.monitor].better == "lower"
         return value < self.best["value"] if lower_is_better else value > self.best["value"]
 
     def _measure(self, report: StepReport, weights: str) -> list[MetricValue]:
@@ -193,31 +198,15 @@ class Observer:
         )
         self.last_losses = losses.tolist()
         values = [_loss_value(losses)]
-        wanted = max(self.config.sample_images, self.config.metric_images)
-        if wanted:
-            drawn = self._draw(wanted)
-            self._write_grid(drawn[: self.config.sample_images], report, weights)
-            if self.config.metric_images:
-                values += self._against_reference(drawn[: self.config.metric_images])
-                values += self._ceiling()
+        drawing = self.plan.evaluation
+        if drawing.due(report.step, last=report.step == self.plan.steps):
+            drawn = self._draw(max(drawing.grid, drawing.images), steps=drawing.sampler_steps)
+            self._write_grid(drawn[: drawing.grid], report, weights)
+            if self.measure is not None:
+                values += self.measure(drawn[: drawing.images])
         return values
 
-    def _against_reference(self, images: NDArray[np.uint8]) -> list[MetricValue]:
-        """FD and KID, each with its floor, to the photographs of the reference."""
-        network, digest = feature_network()
-        return measure_sets(
-            pooled_features(network, images),
-            pooled_features(network, self.reference),
-            network=Network(NAME, digest),
-            neighbours=False,
-        )
-
-    def _ceiling(self) -> list[MetricValue]:
-        """The same of the reference itself through the autoencoder: no model of this base can do better."""
-        through = self._against_reference(round_trip(self.base.vae, self.reference))
-        return [replace(value, label="ceiling") for value in through if not value.label]
-
-    def _draw(self, count: int) -> NDArray[np.uint8]:
+    def _draw(self, count: int, *, steps: int) -> NDArray[np.uint8]:
         """The same seeds at every evaluation."""
         positive, negative = prompts_for(self.config, self.config.phases[0])
         return draw_images(
@@ -226,7 +215,7 @@ class Observer:
             prompt=positive,
             negative_prompt=negative,
             guidance_scale=self.config.guidance_scale,
-            steps=self.config.inference_steps_during_training,
+            steps=steps,
             seed=self.config.seed + SAMPLE_SEED_OFFSET,
             size=self.config.resolution,
         )
@@ -278,7 +267,8 @@ class Observer:
         for weights, vector in self._weights().items():
             target = folder / weights
             target.mkdir()
-            save_lora(target, self.base.unet, self.trainable.split(vector.cpu()), settings, notes)
+            bound = notes | {"weights_digest": weights_digest(vector)}  # as the rows of eval.jsonl name it
+            save_lora(target, self.base.unet, self.trainable.split(vector.cpu()), settings, bound)
 
     def _to_json(self) -> dict[str, Any]:
         return {
@@ -301,6 +291,11 @@ def using(trainable: FlatParameters, vector: Tensor, base: BaseModel) -> Iterato
         base.unet.train()
 
 
+def weights_digest(vector: Tensor) -> str:
+    """SHA-256 of trained values: binds what was measured to the checkpoint that was measured."""
+    return hashlib.sha256(vector.detach().float().cpu().contiguous().numpy().tobytes()).hexdigest()
+
+
 def tile(images: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
     """[N, H, W, 3] -> one picture, row by row, white where images run out."""
     rows = math.ceil(len(images) / columns)
@@ -319,16 +314,3 @@ def _loss_value(losses: Tensor) -> MetricValue:
         return MetricValue("val_loss", mean, None, None, "none: one validation image", (n, n))
     half = 1.96 * losses.std().item() / math.sqrt(n)
     return MetricValue("val_loss", mean, mean - half, mean + half, "95 %, normal, over images", (n, n))
-
-
-def reference_of(photos: PhotoSet, config: TrainConfig) -> NDArray[np.uint8]:
-    """Held-out photographs where there are enough, else those trained on. UserError where FD is asked of too few."""
-    held_out = photos.images[photos.rows("validation")]
-    chosen = held_out if len(held_out) >= FEWEST_FOR_FD else photos.images[photos.rows("train")]
-    if config.metric_images and min(len(chosen), config.metric_images) < FEWEST_FOR_FD:
-        raise UserError(
-            f"metric_images = {config.metric_images}: FD in training needs at least {FEWEST_FOR_FD} images and "
-            f"photographs; there are {len(chosen)} photographs.",
-            "Set metric_images: 0, or add photographs.",
-        )
-    return chosen

@@ -18,6 +18,8 @@ from woundgen.errors import UserError
 from woundgen.records import Photo
 from woundgen.rundir import RUN_JSON, read_json
 
+FEWEST_PATIENTS = 8
+
 
 @dataclass(frozen=True, slots=True)
 class PhotoSet:
@@ -82,6 +84,13 @@ def photographs_of(run: Path) -> PhotoSet:
     if photos.digest != record["data"]["digest"]:
         raise UserError(f"The photographs of {run} have changed since it was trained.", "Restore them.")
     return photos
+
+
+def patients(photos: Sequence[Photo]) -> list[str] | None:
+    """Patients where every photograph names one and they are enough to be halved."""
+    groups = [photo.group for photo in photos]
+    known = [group for group in groups if group is not None]
+    return known if len(known) == len(groups) and len(set(known)) >= FEWEST_PATIENTS else None
 
 
 def _digest(photos: Sequence[Photo], images: NDArray[np.uint8]) -> str:

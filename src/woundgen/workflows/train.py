@@ -14,6 +14,7 @@ import torch
 
 from woundgen.config import TrainConfig, prompts_for
 from woundgen.errors import UserError
+from woundgen.features.load import check_names
 from woundgen.models.adapter import add_lora, run_by_position
 from woundgen.models.base import BaseModel, load_base, prompt_length
 from woundgen.models.flat import FlatParameters, flatten
@@ -33,7 +34,8 @@ from woundgen.training.log import RunLog
 from woundgen.training.loop import LoopSettings, LoopState, train
 from woundgen.training.plan import Plan, make_plan, schedule
 from woundgen.training.state import new_optimizer, unpack
-from woundgen.workflows.observer import Observer, Progress, reference_of
+from woundgen.workflows.measure import RealSets
+from woundgen.workflows.observer import Observer, Progress
 from woundgen.workflows.photographs import PhotoSet, gather_for
 from woundgen.workflows.seen import run_record
 from woundgen.workflows.setup import (
@@ -45,6 +47,7 @@ from woundgen.workflows.setup import (
     lora_settings,
     versions,
 )
+from woundgen.workflows.training_measure import reference_of, wishes_of
 
 Say = Callable[[str], None]
 
@@ -91,8 +94,9 @@ def train_adapter(
         say("use_xformers: PyTorch's own memory-efficient attention serves")
     trainable = prepare_model(base, config, device)
     photos = gather_for(config, data)
-    reference_of(photos, config)  # what it would refuse is refused before anything is written
-    plan = plan_of(config, photos)
+    check_names(config.features)  # what these would refuse is refused before anything is written
+    reference = reference_of(photos, config)
+    plan = plan_of(config, photos, reference)
     announce(plan, photos, trainable, base, say)
     if dry_run:
         return None
@@ -123,6 +127,7 @@ def train_adapter(
             config=config,
             plan=plan,
             photos=photos,
+            reference=reference,
             base=base,
             trainable=trainable,
             optimizer=optimizer,
@@ -161,7 +166,7 @@ def train_adapter(
     return TrainResult(folder=out, steps=state.step, exit_code=exit_code)
 
 
-def plan_of(config: TrainConfig, photos: PhotoSet) -> Plan:
+def plan_of(config: TrainConfig, photos: PhotoSet, reference: RealSets | None) -> Plan:
     return make_plan(
         images=len(photos.rows("train")),
         validation_images=len(photos.rows("validation")),
@@ -178,6 +183,7 @@ def plan_of(config: TrainConfig, photos: PhotoSet) -> Plan:
         evaluate_every_epochs=config.evaluate_every_n_epochs,
         guidance_scale=config.guidance_scale,
         method=config.training_method,
+        evaluation=wishes_of(config, reference),
     )
 
 
@@ -224,6 +230,11 @@ def announce(plan: Plan, photos: PhotoSet, trainable: FlatParameters, base: Base
     say("rate         " + ", ".join(f"{name} {rate:.2g}" for name, rate in plan.rates.items()))
     if plan.ema_start_share is not None:
         say(f"EMA          holds {plan.ema_start_share:.1%} of the untrained weights at the end")
+    drawing = plan.evaluation
+    if max(drawing.images, drawing.grid):
+        told = f"every {drawing.draw_every} steps {drawing.images} images to measure, {drawing.grid} to look at, "
+        told += f"{drawing.sampler_steps} sampler steps: {drawing.share:.0%} of the training's passes"
+        say(f"evaluation   {told}" + (f" ({drawing.reduced})" if drawing.reduced else ""))
     say(f"trained      {trainable.values.numel():,} of {total:,} parameters")
     for warning in plan.warnings:
         say(f"warning: {warning}")

@@ -9,7 +9,7 @@ from woundgen.errors import UserError
 from woundgen.metrics.neighbours import neighbour_scores
 from woundgen.metrics.pairs import measure_pairs
 from woundgen.metrics.rows import Network
-from woundgen.metrics.table import FEATURE_METRICS, Protocol, measure_inception_score, measure_sets
+from woundgen.metrics.table import FEATURE_METRICS, Beside, Protocol, measure_inception_score, measure_sets
 from woundgen.records import METRICS
 
 NETWORK = Network("embedded", "abc")
@@ -45,6 +45,51 @@ def test_the_same_distribution_is_at_its_floor():
 def test_only_inception_features_give_fid():
     rows = measure_sets(features(20, 0), features(20, 1), network=Network("inception", "d"), neighbours=False)
     assert [row.metric for row in rows] == ["fid", "fid", "kid", "kid"]
+
+
+def labelled(rows: list, label: str) -> dict:
+    return {row.metric: row for row in rows if row.label == label}
+
+
+def test_the_ceiling_of_a_lossless_autoencoder_is_the_floor():
+    """Same splits, photographs disjoint: no photograph is held against its own reconstruction."""
+    real = features(60, 1)
+    rows = measure_sets(features(60, 0), real, network=NETWORK, beside=Beside(through=real.copy()))
+    floors, ceilings = labelled(rows, "floor"), labelled(rows, "ceiling")
+    assert set(ceilings) == set(floors) == set(labelled(rows, ""))
+    for name, ceiling in ceilings.items():
+        assert (ceiling.value, ceiling.low, ceiling.high, ceiling.n) == (
+            floors[name].value, floors[name].low, floors[name].high, floors[name].n,
+        )  # fmt: skip
+
+
+def test_a_lossy_autoencoder_is_seen_at_the_value_s_n():
+    real = features(60, 1)
+    rows = measure_sets(features(80, 0), real, network=NETWORK, beside=Beside(through=real + 1.0))
+    assert labelled(rows, "ceiling")["fd"].n == labelled(rows, "")["fd"].n == (30, 30)
+    assert labelled(rows, "ceiling")["fd"].low > labelled(rows, "floor")["fd"].high
+
+
+def test_photographs_trained_on_against_those_held_out():
+    """At the n of the value, though there are more of them; left out where there are fewer."""
+    training = features(90, 2)
+    for count, expected in ((90, {"fd", "kid"}), (10, {"kid"})):
+        rows = measure_sets(
+            features(60, 0), features(40, 1), network=NETWORK, neighbours=False,
+            beside=Beside(training=training[:count]),
+        )  # fmt: skip
+        assert set(labelled(rows, "training")) == expected
+        if count == 90:
+            assert labelled(rows, "training")["fd"].n == labelled(rows, "")["fd"].n == (20, 20)
+    with pytest.raises(UserError, match="different length"):
+        measure_sets(features(60, 0), features(40, 1), network=NETWORK, beside=Beside(training=training[:, :8]))
+
+
+def test_kid_has_values_of_the_same_splits_to_be_paired():
+    rows = measure_sets(features(60, 0), features(40, 1), network=NETWORK, neighbours=False)
+    kid = labelled(rows, "")["kid"]
+    assert len(kid.splits) == len(labelled(rows, "")["fd"].splits) > 5
+    assert np.mean(kid.splits) == pytest.approx(kid.value, abs=0.1)
 
 
 def test_patients_are_told_in_the_interval():
@@ -86,6 +131,18 @@ def test_pairs_beside_pairs_of_different_patients():
     assert (value.n, floor.n, value.network) == ((4, 6), (6, 6), None)
     apart = [among[i, j] for i in range(6) for j in range(i) if {i, j} not in ({0, 1}, {4, 5})]
     assert floor.value == pytest.approx(np.mean(apart))
+
+
+def test_pairs_have_a_ceiling_and_a_training_row():
+    rng = np.random.default_rng(6)
+    among = rng.random((6, 6))
+    among, through = (among + among.T) / 2, rng.random((6, 6))
+    rows = measure_pairs(
+        "lpips", rng.random((4, 6)), among, through_to_real=through, training_to_real=rng.random((9, 6))
+    )
+    assert [row.label for row in rows] == ["", "floor", "ceiling", "training"]
+    assert rows[2].value == pytest.approx(through[~np.eye(6, dtype=bool)].mean())
+    assert rows[3].n == (9, 6)
 
 
 def with_nan() -> np.ndarray:

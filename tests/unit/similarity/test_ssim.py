@@ -45,6 +45,15 @@ def test_full_equals_the_definition_by_brute_force():
     np.testing.assert_allclose(pairwise_ssim(left, right), expected, rtol=0, atol=1e-12)
 
 
+def test_full_equals_torchmetrics():
+    """Values of torchmetrics 1.9.0 (float64, data_range=1.0), computed outside: it is no dependency of the tests."""
+    rng = np.random.default_rng(20251124)
+    left, right = rng.random((2, 24, 31, 3)), rng.random((2, 24, 31, 3))
+    right[1] = np.clip(left[0] + 0.1 * (right[1] - 0.5), 0, 1)
+    expected = [[0.0305909098504603, 0.9949394237268786], [0.019411141947562206, 0.010810725258779831]]
+    np.testing.assert_allclose(pairwise_ssim(left, right), expected, rtol=0, atol=1e-12)
+
+
 def test_uniform_images_have_the_closed_form():
     """Without structure only the luminance term is left (Wang et al. 2004, eq. 6)."""
     a, b = 0.3, 0.8

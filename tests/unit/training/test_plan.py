@@ -9,6 +9,7 @@ import pytest
 
 from woundgen.config import TrainConfig
 from woundgen.models.ema import share_of_start
+from woundgen.training.evaluation_plan import Wishes
 from woundgen.training.plan import Plan, make_plan, schedule
 
 
@@ -131,9 +132,19 @@ def test_a_handful_of_steps_is_warned_of() -> None:
     assert any("only 12 optimizer steps" in line for line in plan(max_steps=12, warmup=0).warnings)
 
 
+def test_an_evaluation_dearer_than_its_share_is_warned_of() -> None:
+    """Once at the end is the least there is; 3 steps of 32 are 288 passes, and 16 images at 12 steps 896."""
+    wishes = Wishes(images=64, grid=16, sampler_steps=50, guided=True, kinds=2, share=0.5)
+    found = [line for line in plan(max_steps=3, warmup=0, evaluation=wishes).warnings if "evaluation_share" in line]
+    assert len(found) == 1
+    assert "311%" in found[0]
+    assert not any("evaluation_share" in line for line in plan(evaluation=wishes).warnings)
+
+
 def test_what_run_json_holds() -> None:
     content = plan().to_json()
     assert content["steps"] == 313
     assert content["warnings"] == []
     assert set(content["rates"]) == {"start", "quarter", "half", "end"}
     assert content["rates"]["end"] < 1e-6
+    assert content["evaluation_images"] == 0

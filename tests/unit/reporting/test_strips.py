@@ -1,0 +1,44 @@
+"""Of screening's many statistics, strips are shown of a few; of unknown ones, of all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from woundgen.reporting.collect_set import collect_set
+from woundgen.rundir import append_jsonl, write_json
+
+
+def a_set(folder: Path, names: list[str]) -> Path:
+    folder.mkdir()
+    write_json(folder / "set.json", {"screening": {}})
+    rows: list[dict[str, Any]] = []
+    for i in range(12):
+        Image.fromarray(np.full((16, 16, 3), 10 * i, np.uint8)).save(folder / f"{i}.png")
+        rows.append(
+            {
+                "index": i, "file_name": f"{i}.png", "label": "I", "prompt": "", "negative_prompt": "",
+                "guidance_scale": 1.0, "sampler": "ddim", "steps": 2, "adapter": None, "base": "b" * 64,
+                "accepted": True, "reason": "", "scores": {name: float(i) for name in names},
+            }
+        )  # fmt: skip
+    append_jsonl(folder / "manifest.jsonl", rows)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [
+        (["whole_L_mean", "sharpness", "ssim_mean", "ssim_topk"], ["SSIM to the nearest photographs", "sharpness"]),
+        (["own"], ["own"]),
+    ],
+)
+def test_strips(names: list[str], shown: list[str], tmp_path: Path) -> None:
+    strips = collect_set(a_set(tmp_path / "set", names)).strips
+    assert [strip.title for strip in strips] == [f"{end} {name}" for name in shown for end in ("Lowest", "Highest")]
+    assert [p.pixels[0, 0, 0] for p in strips[0].pictures] == [0, 10, 20, 30, 40, 50]
+    assert [p.pixels[0, 0, 0] for p in strips[1].pictures] == [110, 100, 90, 80, 70, 60]
