@@ -106,6 +106,61 @@ def test_networks_that_were_not_fetched(
     assert contents(tmp_path) == {}
 
 
+@pytest.fixture
+def random_alex(tmp_path: Path, no_weights: None) -> None:
+    """Weights of lpips-alex as fetch leaves them, but random."""
+    import torch
+    from safetensors.torch import save_file
+
+    from woundgen.features.lpips import CHANNELS, Trunk
+    from woundgen.rundir import sha256_file, write_json
+
+    folder = tmp_path / "weights" / "lpips-alex"
+    folder.mkdir(parents=True)
+    torch.manual_seed(0)
+    linear = {f"linear.{i}": torch.rand(channels) for i, channels in enumerate(CHANNELS["lpips-alex"])}
+    save_file({**Trunk("lpips-alex").state_dict(), **linear}, folder / "model.safetensors")
+    write_json(folder / "source.json", {"stored": {"model.safetensors": sha256_file(folder / "model.safetensors")}})
+
+
+@pytest.mark.usefixtures("random_alex")
+def test_a_fetched_network_measures_everywhere(
+    drawn: Path, measured: Path, workshop: Workshop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """evaluate, train and compare: LPIPS with its grade beside it."""
+    for seed in range(16):
+        for name, offset in (("drawn", 0), ("real", 50)):
+            png(tmp_path / name, f"{seed:02}.png", noise(offset + seed))
+    both = ["--features", "lpips-alex", "--features", "embedded"]
+    assert evaluate(tmp_path / "drawn", tmp_path / "real", tmp_path / "m.json", *both) == 0
+    said = capsys.readouterr().out
+    assert "(lpips-alex)" in said
+    assert "< 0.30" in said
+    rows = read_json(tmp_path / "m.json")["rows"]
+    assert {row["network"] for row in rows if row["metric"] == "lpips"} == {"lpips-alex"}
+    features = ("--set", "features=[embedded,lpips-alex]", "--set", "metric_images=16")
+    assert run(workshop.train(tmp_path / "run", *features, "--set", "max_steps=2")) == 0
+    histories = {value["metric"] for row in read_jsonl(tmp_path / "run" / "eval.jsonl") for value in row["metrics"]}
+    assert {"fd", "ssim", "perceptual", "lpips"} <= histories
+    words = [
+        "compare",
+        "--adapter",
+        str(measured),
+        "--guidance",
+        "1",
+        "--guidance",
+        "2",
+        "--steps",
+        "1",
+        "--phase",
+        "I",
+    ]
+    words += ["--real", str(workshop.photographs), "--count", "8", "--size", "32", "--features", "lpips-alex"]
+    assert run([*words, "--out", str(tmp_path / "reports")]) == 0
+    differences = read_json(tmp_path / "reports" / "quality_comparison.json")["differences"]
+    assert {one["metric"] for one in differences} == {"lpips", "ssim"}
+
+
 def png(folder: Path, name: str, pixels: np.ndarray) -> None:
     (folder / "I").mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(folder / "I" / name)
