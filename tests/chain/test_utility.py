@@ -121,9 +121,41 @@ def test_after_a_loss_only_what_is_missing_is_trained(
     assert len(calls) <= 4 * 5  # equal trainings of several seeds may run at once
 
 
-def test_another_study_is_refused(finished: Path, clinic: Clinic, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(clinic.words(finished, "--seeds", "6")) == 2
+@pytest.mark.parametrize(
+    "more",
+    ["--seeds 6", "--size 40", "--margin 1", "--seed 1", "--doses 1", "--classes I,R", "--phases R", "--folds 2"],
+)
+def test_another_study_is_refused(
+    finished: Path, clinic: Clinic, capsys: pytest.CaptureFixture[str], more: str
+) -> None:
+    """Each option makes another study: none is read and dropped."""
+    assert run(clinic.words(finished, *more.split())) == 2
     assert "holds another study of utility" in capsys.readouterr().err
+
+
+def test_the_network_is_asked_where_it_is_named(
+    clinic: Clinic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeds = set()
+
+    def stand_in(images: object, rows: object, labels: object, query: list[int], *, classes: int, seed: int) -> object:
+        seeds.add(seed)
+        return np.full((len(query), classes), 1 / classes)
+
+    monkeypatch.setattr("woundgen.utility.cnn.train_cnn", stand_in)
+    assert run(clinic.words(tmp_path / "out", "--classifier", "cnn", "--doses", "0.5")) == 0
+    record = json.loads((tmp_path / "out" / "utility.json").read_text())
+    assert record["classifier"] == "cnn"
+    assert seeds == set(range(5))
+    assert {arm["scores"]["kappa"]["value"] for arm in record["arms"]} == {0.0}  # everything is called I
+
+
+def test_embedded_reads_the_feature_network(clinic: Clinic, tmp_path: Path) -> None:
+    from woundgen.workflows.setup import feature_network
+
+    assert run(clinic.words(tmp_path / "out", "--classifier", "embedded", "--doses", "0.5")) == 0
+    record = json.loads((tmp_path / "out" / "utility.json").read_text())
+    assert record["classifier_settings"]["features"] == feature_network()[1]
 
 
 def test_a_sealed_hold_out_is_what_is_tested(clinic: Clinic, tmp_path: Path) -> None:
@@ -136,7 +168,7 @@ def test_a_sealed_hold_out_is_what_is_tested(clinic: Clinic, tmp_path: Path) -> 
         "csv.writer(open(sys.argv[3], 'w')).writerows([['file_name', 'phase'], *([name, 'R'] for name in names)])\n"
     )
     words = clinic.words(
-        tmp_path / "out", "--classifier", f"{sys.executable} -IS {script}", "--phases", "R", "--doses", "1", real=real
+        tmp_path / "out", "--classifier", f"{sys.executable} -IS {script}", "--phases", "R", "--doses", "3", real=real
     )
     assert run(words) == 0
     record = json.loads((tmp_path / "out" / "utility.json").read_text())
