@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -296,9 +297,25 @@ def test_requests_that_cannot_be(
 
 
 def test_dinov2_names_the_command_that_fetches_it(
-    clinic: Clinic, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    clinic: Clinic, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refused(clinic.words(tmp_path / "out", "--classifier", "dinov2"), "Fetch", tmp_path / "out", capsys)
+    monkeypatch.setenv("WOUNDGEN_WEIGHTS", str(tmp_path / "none"))
+    words = clinic.words(tmp_path / "out", "--classifier", "dinov2")
+    refused(words, "woundgen fetch dinov2-small", tmp_path / "out", capsys)
+
+
+def test_dinov2_is_read_where_it_is_there(clinic: Clinic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for its weights: colours of the corners."""
+
+    def stand_in(name: str) -> SimpleNamespace:
+        return SimpleNamespace(
+            digest=f"digest of {name}", pooled=lambda images: images[:, ::31, ::31].reshape(-1, 12) / 9
+        )
+
+    monkeypatch.setattr("woundgen.features.load.load_extractor", stand_in)
+    assert run(clinic.words(tmp_path / "out", "--classifier", "dinov2", "--doses", "0.5")) == 0
+    record = json.loads((tmp_path / "out" / "utility.json").read_text())
+    assert record["classifier_settings"]["features"] == "digest of dinov2-small"
 
 
 def test_a_command_that_fails(clinic: Clinic, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,6 @@ import shlex
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from woundgen.workflows.utility_bank import Bank
 
 EMBEDDED, DINOV2, COLOUR, CNN = "embedded", "dinov2", "colour", "cnn"
 NAMES = (EMBEDDED, DINOV2, COLOUR, CNN)
+DINOV2_NETWORK = "dinov2-small"
 Features = NDArray[np.float64]
 Describe = Callable[[NDArray[np.uint8]], Features]
 
@@ -62,16 +62,10 @@ def feature_source(name: str) -> tuple[str, Describe]:
     """
     if name == COLOUR:
         return "colour statistics", _colour
-    if name == DINOV2:
-        raise UserError(
-            "--classifier dinov2: its weights are not on this machine, and nothing is downloaded unasked.",
-            "Fetch them: hf download facebook/dinov2-small",
-        )
-    from woundgen.workflows.measure import pooled_features  # torch, which `colour` can do without
-    from woundgen.workflows.setup import feature_network
+    from woundgen.features.load import load_extractor  # torch, which `colour` can do without
 
-    network, digest = feature_network()
-    return digest, partial(pooled_features, network)
+    extractor = load_extractor(DINOV2_NETWORK if name == DINOV2 else EMBEDDED)
+    return extractor.digest, extractor.pooled
 
 
 def features_of(bank: Bank, source: tuple[str, Describe], folder: Path) -> Features:
