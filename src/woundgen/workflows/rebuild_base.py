@@ -182,6 +182,8 @@ def export_base(folder: Path, unet: torch.nn.Module, text_encoder: torch.nn.Modu
     target = folder / BASE_FOLDER
     unet.half().save_pretrained(target / "unet")  # type: ignore[operator]
     text_encoder.half().save_pretrained(target / "text_encoder")  # type: ignore[operator]
+    tokenizer.backend_tokenizer.no_padding()  # type: ignore[attr-defined]  # set by the last call, saved otherwise
+    tokenizer.backend_tokenizer.no_truncation()  # type: ignore[attr-defined]
     tokenizer.save_pretrained(target / "tokenizer")  # type: ignore[attr-defined]
     build_scheduler().save_pretrained(target / "scheduler")
     shutil.copytree(folder / AUTOENCODER_FOLDER, target / "vae", dirs_exist_ok=True)
@@ -199,4 +201,7 @@ def export_base(folder: Path, unet: torch.nn.Module, text_encoder: torch.nn.Modu
         "vae": ["diffusers", "AutoencoderKL"],
     }
     (target / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
+    for path in target.glob("*/config.json"):  # what ships names no folder of this machine
+        content = {key: value for key, value in json.loads(path.read_text()).items() if key != "_name_or_path"}
+        path.write_text(json.dumps(content, indent=2) + "\n")
     return target
