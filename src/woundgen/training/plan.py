@@ -64,6 +64,7 @@ def make_plan(
     evaluate_every_epochs: int,
     guidance_scale: float,
     method: str,
+    processes: int = 1,
 ) -> Plan:
     """Turn epochs into steps once; every photograph is seen equally often and no batch is dropped."""
     per_epoch = images / global_batch
@@ -76,7 +77,7 @@ def make_plan(
         images=images,
         validation_images=validation_images,
         global_batch=global_batch,
-        micro_batch=min(batch_size, global_batch),
+        micro_batch=min(batch_size, math.ceil(global_batch / processes)),  # each process has work
         steps=steps,
         steps_per_epoch=per_epoch,
         epochs=steps / per_epoch,
