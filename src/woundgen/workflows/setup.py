@@ -22,8 +22,8 @@ from woundgen.models.adapter import LoraSettings
 from woundgen.models.base import BaseModel, encode_prompts
 from woundgen.models.pixels import encode_images
 from woundgen.training.latents import Latents
-from woundgen.workflows.machine import installed_cards, unusable_cards
 from woundgen.training.ranks import ALONE, Ranks, joined
+from woundgen.workflows.machine import installed_cards, unusable_cards
 from woundgen.workflows.processes import Place
 
 EMBEDDED_FEATURES = Path(__file__).parent.parent / "features" / "embedded.safetensors"
