@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import socket
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -35,7 +35,7 @@ def only_writer(folder: Path) -> Iterator[None]:
             json.dumps(
                 {
                     "pid": os.getpid(),
-                    "host": socket.gethostname(),
+                    "host": platform.node(),
                     "since": datetime.now(UTC).isoformat(timespec="seconds"),
                 }
             )
