@@ -45,7 +45,7 @@ def test_changes_are_refused_then_recorded(
     capsys.readouterr()
     assert run(changed) == 2
     said = capsys.readouterr().err
-    assert "  learning_rate was 0.001, now 0.002\n  max_steps     was 3, now 5\n" in said
+    assert "learning_rate was 0.001, now 0.002; max_steps was 3, now 5." in said
     assert "--allow-changes" in said
     assert not (out / "train.jsonl").exists()
 

@@ -41,7 +41,10 @@ def only_writer(folder: Path) -> Iterator[None]:
             )
         )
         handle.flush()
-        yield  # closing the file gives the lock back; the file stays, so that no two hold different ones
+        try:
+            yield
+        finally:
+            handle.truncate(0)  # closing gives the lock back; the file stays, so that no two hold different ones
 
 
 def _owner(path: Path) -> str:

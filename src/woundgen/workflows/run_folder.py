@@ -66,7 +66,7 @@ def open_run(
     allow_changes: bool,
     say: Say,
 ) -> None:
-    """Make the folder ours or see that it is; UserError with a table where it holds a run of other settings.
+    """Make the folder ours or see that it is; UserError that names the differences where it holds a run of others.
 
     allow_changes: go on all the same; the differences are kept in run.json.
     """
@@ -82,7 +82,7 @@ def open_run(
         fixed = [one.key for one in changed if one.key in SHAPES]
         if not allow_changes or fixed:
             raise UserError(
-                f"{out} holds a run with other settings:\n{table(changed)}\n",
+                f"{out} holds a run with other settings: {'; '.join(map(told, changed))}.",
                 f"Choose another --out: {', '.join(fixed)} cannot change within a run."
                 if fixed
                 else "Choose another --out, give the settings of that run, or go on with these (--allow-changes).",
@@ -101,8 +101,8 @@ def differences(record: dict[str, Any], config: TrainConfig, *, data_digest: str
         if key not in FREE_TO_CHANGE and old.get(key) != new[key]
     ]
     digests = {
-        "photographs": (record["data"]["digest"], data_digest),
-        "base weights": (record["base"]["digest"], base_digest),
+        "the photographs": (record["data"]["digest"], data_digest),
+        "the base model": (record["base"]["digest"], base_digest),
     }
     return found + [
         Difference(key, f"digest {before[:12]}", f"digest {now[:12]}")
@@ -111,9 +111,12 @@ def differences(record: dict[str, Any], config: TrainConfig, *, data_digest: str
     ]
 
 
+def told(one: Difference) -> str:
+    return f"{one.key} was {one.before}, now {one.now}"
+
+
 def table(found: Sequence[Difference]) -> str:
-    width = max((len(one.key) for one in found), default=0)
-    return "\n".join(f"  {one.key:<{width}} was {one.before}, now {one.now}" for one in found)
+    return "\n".join(f"  {told(one)}" for one in found)
 
 
 def _note_changes(out: Path, record: dict[str, Any], changed: Sequence[Difference]) -> None:

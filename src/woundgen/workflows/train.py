@@ -105,6 +105,9 @@ def train_adapter(
                 allow_changes=allow_changes,
                 say=say,
             )
+            find_checkpoint(
+                out / CHECKPOINTS, resume, say
+            )  # what it would refuse is refused before anything is written
             stack.enter_context(only_writer(out))
             started_before = write_start(
                 out,
