@@ -96,12 +96,18 @@ def _watch(processes: Sequence[subprocess.Popen[bytes]], stop: StopRequest) -> l
                 process.kill()
             break
         time.sleep(POLL)
-        died += [rank for rank, process in enumerate(processes) if process.poll() and rank not in died]
+        died += _newly_dead(processes, died)
         if died and deadline == math.inf:
             deadline = time.monotonic() + GRACE
+    else:
+        died += _newly_dead(processes, died)  # the last may have ended between two looks
     for process in processes:
         process.wait()
     return died
+
+
+def _newly_dead(processes: Sequence[subprocess.Popen[bytes]], died: Sequence[int]) -> list[int]:
+    return [rank for rank, process in enumerate(processes) if process.poll() and rank not in died]
 
 
 def _tell(cause: int, codes: Sequence[int], said: IO[bytes]) -> None:
