@@ -98,6 +98,7 @@ class TrainConfig(BaseModel):
     ema: bool = True
     ema_decay: float = Field(0.9999, ge=0, lt=1)
     ema_warmup: bool = True
+    save_every_minutes: float | None = Field(10.0, gt=0, description="saves by the clock, for resuming; null: none")
     validation_timesteps: int = Field(8, ge=1, le=100, description="fixed, stratified, per validation image")
     evaluate_every_n_epochs: int = Field(5, ge=1)
     sample_images: int = Field(16, ge=0, le=256, description="images of each sample grid")

@@ -28,6 +28,7 @@ ADAPTER_NOTES = "woundgen_adapter.json"
 IMAGES = "images"
 METADATA_CSV, MANIFEST_JSONL = "metadata.csv", "manifest.jsonl"
 SET_JSON = "set.json"
+LOCK = ".woundgen.lock"
 METRICS_JSON = "metrics.json"
 SUMMARY_JSON = "summary.json"
 TRAINING_GROUPS = "training_groups.json"
@@ -129,3 +130,8 @@ def claim_output(folder: Path, *, identity: str, what: str) -> bool:
         raise UserError(f"{folder} cannot be made ({error.strerror}).", "Choose another --out.") from None
     write_json(marker, {"identity": identity, "what": what})
     return False
+
+
+def reclaim_output(folder: Path, *, identity: str, what: str) -> None:
+    """Change what a folder that is already ours stands for (train --allow-changes)."""
+    write_json(folder / ".woundgen.json", {"identity": identity, "what": what})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +20,10 @@ def train(
     out: Annotated[Path | None, typer.Option(help="Run folder [runs/phase_X].")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value over the config; repeatable.")] = None,
     resume: Annotated[str | None, typer.Option(help="latest | best | a checkpoint.")] = None,
+    allow_changes: Annotated[
+        bool, typer.Option("--allow-changes", help="Go on with other settings or photographs, and record it.")
+    ] = False,
+    devices: Annotated[int | None, typer.Option(min=1, help="Processes that share the work [1].")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
 ) -> int:
     """Adapt the base model to the photographs of a healing phase.
@@ -30,9 +35,10 @@ def train(
     woundgen train --config configs/phase_I_config.yaml --data photographs --out runs/phase_I
     woundgen train --config configs/phase_I_config.yaml --data photographs --set learning_rate=1e-4 --out runs/I_1e-4
     woundgen train --resume latest --out runs/phase_I
+    woundgen train --config configs/phase_I_config.yaml --data photographs --out runs/phase_I --devices 2
     """
+    from woundgen.workflows.processes import place_of, run_together
     from woundgen.workflows.resume import settings_of_run
-    from woundgen.workflows.train import train_adapter
 
     if config is None and resume is not None:
         if set_:
@@ -44,7 +50,14 @@ def train(
     source = data or (Path(settings.data) if settings.data else None)
     if source is None:
         raise UserError("No photographs are named.", "Give --data FOLDER, or `data:` in the config.")
-    with terminal() as voice:
+    place = place_of(os.environ)
+    if place is None and devices is not None and devices > 1 and not dry_run:
+        return run_together(sys.argv[1:], count=devices)
+
+    from woundgen.workflows.setup import join_ranks
+    from woundgen.workflows.train import train_adapter
+
+    with terminal() as voice, join_ranks(place, asked=devices, device=settings.device) as ranks:
         result = train_adapter(
             settings,
             data=source,
@@ -54,5 +67,7 @@ def train(
             command=["woundgen", *sys.argv[1:]],
             say=voice.say,
             progress=voice.progress,
+            allow_changes=allow_changes,
+            ranks=ranks,
         )
     return 0 if result is None else result.exit_code

@@ -8,7 +8,15 @@ from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
-from woundgen.rundir import EVAL_LOG, TENSORBOARD, TRAIN_LOG, append_jsonl, read_jsonl, write_text
+from woundgen.rundir import EVAL_LOG, TENSORBOARD, TRAIN_LOG, append_jsonl, read_jsonl, write_bytes, write_text
+from woundgen.training.checkpoint import Checkpoint
+
+
+def restore_logs(folder: Path, checkpoint: Checkpoint | None) -> None:
+    """The histories as the checkpoint holds them: rows after it, and what a power cut took before it, do not count."""
+    for name in (TRAIN_LOG, EVAL_LOG):
+        if checkpoint is not None and (checkpoint.folder / name).is_file():
+            write_bytes(folder / name, (checkpoint.folder / name).read_bytes())
 
 
 class RunLog:

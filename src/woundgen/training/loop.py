@@ -2,11 +2,13 @@
 
 What is trained is a flat vector (an adapter, or a whole network); the loop knows neither files nor configs.
 All randomness is a function of (seed, step, slot in the global batch), see diffusion/randomness.py, so a run
-that starts again at step k from the saved tensors is the run that was never stopped.
+that starts again at step k from the saved tensors is the run that was never stopped, and one that is shared by
+several processes (training/ranks.py) sees what one process would.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -27,6 +29,7 @@ from woundgen.models import ema
 from woundgen.models.dropout import DropoutMasks
 from woundgen.models.flat import FlatParameters
 from woundgen.training.latents import Latents
+from woundgen.training.ranks import ALONE, Ranks
 
 Contexts = Callable[[Sequence[int], Sequence[bool]], Tensor]
 """(photograph rows, prompt dropped?) -> text encoder states [N, 77, D]."""
@@ -85,6 +88,7 @@ def train(
     settings: LoopSettings,
     state: LoopState,
     after_step: Callable[[StepReport], bool],
+    ranks: Ranks = ALONE,
 ) -> None:
     """Run from state.step to settings.steps; `after_step` logs, saves and measures, and returns True to stop."""
     s, device = settings, trainable.values.device
@@ -98,9 +102,10 @@ def train(
             group["lr"] = learning_rate(step)
         rows = batch_rows(s.seed, step, batch=s.global_batch, size=len(latents))
 
-        # Forward and backward, one micro-batch at a time.
+        # Forward and backward, one micro-batch at a time; the ranks take them in turn.
         loss_sum = torch.zeros((), device=device)
-        for first in range(0, s.global_batch, s.micro_batch):
+        for number in ranks.mine(math.ceil(s.global_batch / s.micro_batch)):
+            first = number * s.micro_batch
             slots = range(first, min(first + s.micro_batch, s.global_batch))
             mine = rows[slots.start : slots.stop]
             clean = latents.sample(mine, seed=s.seed, step=step, slots=slots)
@@ -124,6 +129,8 @@ def train(
             loss_sum += loss.detach()
         if dropout is not None:
             dropout.begin([])
+        ranks.add_up(trainable.gradient)  # each loss was divided by the global batch: sums, not means
+        ranks.add_up(loss_sum)
 
         # Update, unless something is not finite: then this step is skipped and counted.
         scaler.unscale_(optimizer)

@@ -72,6 +72,7 @@ def make_plan(
     guidance_scale: float,
     method: str,
     evaluation: Wishes = NOTHING_DRAWN,
+    processes: int = 1,
 ) -> Plan:
     """Turn epochs into steps once; every photograph is seen equally often and no batch is dropped."""
     per_epoch = images / global_batch
@@ -85,7 +86,7 @@ def make_plan(
         images=images,
         validation_images=validation_images,
         global_batch=global_batch,
-        micro_batch=min(batch_size, global_batch),
+        micro_batch=min(batch_size, math.ceil(global_batch / processes)),  # each process has work
         steps=steps,
         steps_per_epoch=per_epoch,
         epochs=steps / per_epoch,

@@ -7,8 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from woundgen.errors import UserError
 from woundgen.models.flat import FlatParameters
 from woundgen.training.fit import optimizer_tensors, restore_optimizer, under
+from woundgen.training.generators import generator_states, restore_generators
 from woundgen.training.loop import LoopState
 
 
@@ -27,11 +29,22 @@ def unpack(
     *,
     trainable: FlatParameters,
     optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler | None = None,
 ) -> LoopState:
-    """Put a checkpoint's tensors back in place and return the counters."""
+    """Put a checkpoint's tensors back in place and return the counters; scaler and generators where it has them."""
     device = trainable.values.device
+    if tensors["values"].shape != trainable.values.shape:
+        raise UserError(
+            f"The checkpoint holds {tensors['values'].numel():,} parameters and this run trains "
+            f"{trainable.values.numel():,}.",
+            "Give the settings it was trained with, or another --out.",
+        )
     trainable.load(tensors["values"].to(device))
     restore_optimizer(optimizer, under("optimizer", tensors))
+    if scaler is not None and counters.get("scaler"):
+        scaler.load_state_dict(counters["scaler"])
+    if generators := under("generator", tensors):
+        restore_generators(generators)
     average = tensors.get("average")
     return LoopState(
         step=int(counters["step"]),
@@ -39,6 +52,11 @@ def unpack(
         skipped=int(counters["skipped"]),
         skipped_in_a_row=int(counters["skipped_in_a_row"]),
     )
+
+
+def generators() -> dict[str, Tensor]:
+    """The global generators as a checkpoint holds them."""
+    return {f"generator.{name}": state for name, state in generator_states().items()}
 
 
 def counters(state: LoopState) -> dict[str, int]:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from woundgen.diffusion.objective import PredictionType, add_noise, training_target, weighted_error
 from woundgen.diffusion.randomness import normal
+from woundgen.training.ranks import ALONE, Ranks
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +51,28 @@ def build_grid(
 
 @torch.no_grad()
 def per_image_loss(
-    unet: nn.Module, grid: ValidationGrid, contexts: Callable[[Tensor], Tensor], *, batch: int
+    unet: nn.Module,
+    grid: ValidationGrid,
+    contexts: Callable[[Tensor], Tensor],
+    *,
+    batch: int,
+    ranks: Ranks = ALONE,
 ) -> Tensor:
-    """[N] mean loss of each validation image over its timesteps. contexts: rows -> text states."""
+    """[N] mean loss of each validation image over its timesteps. contexts: rows -> text states.
+
+    The ranks share the batches, and each gets the whole result: to the bit what one process computes.
+    """
     device = next(unet.parameters()).device
     training = unet.training
     unet.eval()
-    errors = []
-    for first in range(0, len(grid.rows), batch):
-        part = slice(first, first + batch)
+    errors = torch.zeros(len(grid.rows), device=device)
+    for number in ranks.mine(math.ceil(len(grid.rows) / batch)):
+        part = slice(number * batch, (number + 1) * batch)
         output = unet(grid.noisy[part].to(device), grid.timesteps[part].to(device), contexts(grid.rows[part])).sample
-        errors.append(weighted_error(output, grid.target[part].to(device), None).cpu())
+        errors[part] = weighted_error(output, grid.target[part].to(device), None)
+    ranks.add_up(errors)
     unet.train(training)
-    return torch.cat(errors).view(grid.images, -1).mean(1)
+    return errors.cpu().view(grid.images, -1).mean(1)
 
 
 @dataclass(slots=True)

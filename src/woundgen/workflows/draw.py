@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from woundgen.generation.sampler import SamplerSettings, draw_block
 from woundgen.models.base import BaseModel, encode_prompts
+from woundgen.training.ranks import ALONE, Ranks
 
 BLOCK = 16
 
@@ -24,8 +27,11 @@ def draw_images(
     seed: int,
     size: int,
     progress: Callable[[int, int], None] | None = None,
+    ranks: Ranks = ALONE,
 ) -> NDArray[np.uint8]:
     """uint8 [count, size, size, 3] in whole blocks of BLOCK, where the base is and in its precision.
+
+    The ranks share the blocks, and each gets all images: to the bit those of one process.
 
     prompt: one text for all, or one each (used in turn where they are fewer than `count`).
     """
@@ -40,19 +46,20 @@ def draw_images(
     )
     prompts = [prompt] if isinstance(prompt, str) else prompt
     states, negative_states = encode_prompts(base, prompts), encode_prompts(base, [negative_prompt])
-    blocks = []
-    for first in range(0, count, BLOCK):
-        indices = range(first, first + BLOCK)
-        blocks.append(
-            draw_block(
-                base,
-                settings,
-                indices,
-                prompt_states=states if len(prompts) == 1 else states[[i % len(prompts) for i in indices]],
-                negative_states=negative_states,
-                notice=lambda text: None,
-            )
+    blocks = math.ceil(count / BLOCK)
+    drawn = torch.zeros(blocks * BLOCK, size, size, 3, dtype=torch.uint8, device=states.device)
+    for number in ranks.mine(blocks):
+        indices = range(number * BLOCK, (number + 1) * BLOCK)
+        block = draw_block(
+            base,
+            settings,
+            indices,
+            prompt_states=states if len(prompts) == 1 else states[[i % len(prompts) for i in indices]],
+            negative_states=negative_states,
+            notice=lambda text: None,
         )
+        drawn[indices.start : indices.stop] = torch.from_numpy(block).to(drawn.device)
         if progress is not None:
-            progress(min(count, first + BLOCK), count)
-    return np.concatenate(blocks)[:count]
+            progress(min(count, indices.stop), count)
+    ranks.add_up(drawn)
+    return drawn[:count].cpu().numpy()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
+import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,13 +24,15 @@ from woundgen.models.base import BaseModel
 from woundgen.models.flat import FlatParameters
 from woundgen.models.pixels import encode_images
 from woundgen.records import METRICS, MetricValue
-from woundgen.rundir import BEST, CHECKPOINTS, LATEST, SAMPLES, STATE_TENSORS, checkpoint_name
+from woundgen.rundir import BEST, CHECKPOINTS, EVAL_LOG, LATEST, SAMPLES, STATE_TENSORS, TRAIN_LOG, checkpoint_name
 from woundgen.training.checkpoint import Checkpoint, pointer, prune, set_pointer, write_checkpoint
+from woundgen.training.generators import draws_digest
 from woundgen.training.interrupt import StopRequest
 from woundgen.training.log import RunLog
 from woundgen.training.loop import LoopState, StepReport
 from woundgen.training.plan import Plan
-from woundgen.training.state import counters, pack
+from woundgen.training.ranks import Ranks
+from woundgen.training.state import counters, generators, pack
 from woundgen.training.validation import EarlyStopping, ValidationGrid, build_grid, per_image_loss
 from woundgen.workflows.draw import draw_images
 from woundgen.workflows.measure import RealSets, load_extractors
@@ -40,6 +44,7 @@ Say = Callable[[str], None]
 Progress = Callable[[int, int, str], None]
 Measure = Callable[[NDArray[np.uint8]], list[MetricValue]]
 SAMPLE_SEED_OFFSET = 77_000  # apart from the training seed, so that a grid does not show memorised noise
+LOGS = (TRAIN_LOG, EVAL_LOG)
 VALIDATION_BATCH = 16
 
 
@@ -52,9 +57,11 @@ class Observer:
     base: BaseModel
     trainable: FlatParameters
     optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
     state: LoopState
-    log: RunLog
+    log: RunLog | None  # the first rank's
     folder: Path
+    identity: str
     stop: StopRequest
     say: Say
     progress: Progress
@@ -63,6 +70,9 @@ class Observer:
     measure: Measure | None  # of drawn images; None where nothing is measured
     monitor: str  # the metric that chooses the best checkpoint
     stopping: EarlyStopping
+    ranks: Ranks
+    saved_at: float  # on the monotonic clock, which no one sets back
+    stopped_by: int | None = None  # signal
     best: dict[str, Any] | None = None
     last_losses: list[float] = field(default_factory=list)
 
@@ -77,26 +87,33 @@ class Observer:
         base: BaseModel,
         trainable: FlatParameters,
         optimizer: torch.optim.Optimizer,
+        scaler: torch.amp.GradScaler,
         state: LoopState,
-        log: RunLog,
+        log: RunLog | None,
         folder: Path,
+        identity: str,
         stop: StopRequest,
         say: Say,
         progress: Progress,
         resumed: Checkpoint | None,
+        ranks: Ranks,
     ) -> Observer:
         rows = photos.rows("validation")
         mean, _ = encode_images(base.vae, photos.images[rows])
-        saved = resumed.state["observer"] if resumed is not None else {}
+        # Under changed settings (--allow-changes) an earlier best is no measure of what comes.
+        same = resumed is not None and resumed.state.get("identity", identity) == identity
+        saved = resumed.state["observer"] if resumed is not None and same else {}
         return cls(
             config=config,
             plan=plan,
             base=base,
             trainable=trainable,
             optimizer=optimizer,
+            scaler=scaler,
             state=state,
             log=log,
             folder=folder,
+            identity=identity,
             stop=stop,
             say=say,
             progress=progress,
@@ -118,32 +135,47 @@ class Observer:
                 waited=saved.get("stopping_waited", 0),
             ),
             best=saved.get("best"),
+            ranks=ranks,
+            saved_at=time.monotonic(),
         )
 
     def after_step(self, report: StepReport) -> bool:
         """Log; evaluate and save when due. True ends the run."""
-        self.log.train(
-            {
-                "step": report.step,
-                "epoch": round(report.epoch, 4),
-                "loss": report.loss,
-                "gradient_norm": report.gradient_norm,
-                "learning_rate": report.learning_rate,
-            }
-        )
+        if self.log is not None:
+            self.log.train(
+                {
+                    "step": report.step,
+                    "epoch": round(report.epoch, 4),
+                    "loss": report.loss,
+                    "gradient_norm": report.gradient_norm,
+                    "learning_rate": report.learning_rate,
+                }
+            )
         self.progress(report.step, self.plan.steps, f"loss {report.loss:.4f}")
         last = report.step == self.plan.steps
         better = exhausted = False
         if last or report.step % self.plan.evaluate_every == 0:
             better = self._evaluate(report)
             exhausted = self.stopping.exhausted and not last
-        interrupted = self.stop.received is not None
+        clock = self.ranks.first and self._clock_is_due()
+        # Decided once: the first rank measured, and a signal may have reached any of them.
+        known = [better, exhausted, clock, self.stop.received or 0]
+        *flags, signal = self.ranks.greatest(known, self.trainable.values.device)
+        better, exhausted, clock = map(bool, flags)
+        self.stopped_by = signal or None
         periodic = report.step % self.plan.save_every == 0 and not self.config.save_best_only
-        if last or better or exhausted or interrupted or periodic:
-            self._save(report, best=better)
+        if last or better or exhausted or signal or periodic or clock:
+            if self.ranks.first:
+                self._save(report, best=better)
+            self.saved_at = time.monotonic()
         if exhausted:
             self.say(f"no better validation loss in {self.stopping.patience} evaluations: stopping early")
-        return exhausted or interrupted
+        return exhausted or signal > 0
+
+    def _clock_is_due(self) -> bool:
+        """A save for resuming only: nothing is measured for it, so it is no candidate for best."""
+        minutes = self.config.save_every_minutes
+        return minutes is not None and time.monotonic() - self.saved_at >= 60 * minutes
 
     def finish(self) -> None:
         if self.best is not None:
@@ -160,15 +192,18 @@ class Observer:
             candidate = weights  # EMA comes last, where there is one
             with using(self.trainable, vector, self.base):
                 values[weights] = self._measure(report, weights)
-            self.log.evaluation(
-                {
-                    "step": report.step,
-                    "epoch": round(report.epoch, 4),
-                    "weights": weights,
-                    "digest": weights_digest(vector),
-                    "metrics": [value.to_json() for value in values[weights]],
-                }
-            )
+            if self.log is not None:
+                self.log.evaluation(
+                    {
+                        "step": report.step,
+                        "epoch": round(report.epoch, 4),
+                        "weights": weights,
+                        "digest": weights_digest(vector),
+                        "metrics": [value.to_json() for value in values[weights]],
+                    }
+                )
+        if not self.ranks.first:
+            return False  # the first decides for all
         chosen = [v for v in values[candidate] if v.metric == self.monitor and not v.label]
         self.stopping.update(self.last_losses)  # patience counts improvements beyond the noise only
         told = ", ".join(f"{v.metric} {v.value:.4f}" for v in values[candidate] if not v.label)
@@ -194,13 +229,19 @@ class Observer:
     def _measure(self, report: StepReport, weights: str) -> list[MetricValue]:
         contexts = self.validation_prompts
         losses = per_image_loss(
-            self.base.unet, self.grid, lambda rows: contexts(rows.tolist(), [False] * len(rows)), batch=VALIDATION_BATCH
+            self.base.unet,
+            self.grid,
+            lambda rows: contexts(rows.tolist(), [False] * len(rows)),
+            batch=VALIDATION_BATCH,
+            ranks=self.ranks,
         )
         self.last_losses = losses.tolist()
         values = [_loss_value(losses)]
         drawing = self.plan.evaluation
         if drawing.due(report.step, last=report.step == self.plan.steps):
             drawn = self._draw(max(drawing.grid, drawing.images), steps=drawing.sampler_steps)
+            if not self.ranks.first:
+                return values  # it has helped to draw; the first measures
             self._write_grid(drawn[: drawing.grid], report, weights)
             if self.measure is not None:
                 values += self.measure(drawn[: drawing.images])
@@ -218,6 +259,7 @@ class Observer:
             steps=steps,
             seed=self.config.seed + SAMPLE_SEED_OFFSET,
             size=self.config.resolution,
+            ranks=self.ranks,
         )
 
     def _write_grid(self, images: NDArray[np.uint8], report: StepReport, weights: str) -> None:
@@ -241,18 +283,30 @@ class Observer:
         write_checkpoint(
             root,
             name,
-            state=counters(self.state) | {"epoch": report.epoch, "observer": self._to_json()},
-            tensors=pack(self.trainable, self.optimizer, self.state),
+            state=counters(self.state)
+            | {
+                "epoch": report.epoch,
+                "learning_rate": report.learning_rate,
+                "scaler": self.scaler.state_dict(),
+                "observer": self._to_json(),
+                "identity": self.identity,
+                "config": self.config.model_dump(mode="json"),
+                "draws": draws_digest(self.config.seed, report.step),
+            },
+            tensors=pack(self.trainable, self.optimizer, self.state) | generators(),
             export=self._export,
         )
         set_pointer(root, LATEST, name)
         if best:
             set_pointer(root, BEST, name)
         protected = [kept for kept in (pointer(root, BEST),) if kept]
-        prune(root, keep_last=self.config.keep_last_n_checkpoints, protect=protected, trim=[STATE_TENSORS])
+        prune(root, keep_last=self.config.keep_last_n_checkpoints, protect=protected, trim=[STATE_TENSORS, *LOGS])
 
     def _export(self, folder: Path) -> None:
-        """raw/ and ema/, each an adapter that diffusers opens."""
+        """raw/ and ema/, each an adapter that diffusers opens; and the histories up to here."""
+        for name in LOGS:
+            if (self.folder / name).exists():
+                shutil.copyfile(self.folder / name, folder / name)
         settings = lora_settings(self.config)
         positive, negative = prompts_for(self.config, self.config.phases[0])
         notes = {

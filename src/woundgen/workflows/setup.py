@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,9 @@ from woundgen.models.adapter import LoraSettings
 from woundgen.models.base import BaseModel, encode_prompts
 from woundgen.models.pixels import encode_images
 from woundgen.training.latents import Latents
+from woundgen.training.ranks import ALONE, Ranks, joined
 from woundgen.workflows.machine import installed_cards, unusable_cards
+from woundgen.workflows.processes import Place
 
 EMBEDDED_FEATURES = Path(__file__).parent.parent / "features" / "embedded.safetensors"
 Say = Callable[[str], None]
@@ -41,6 +44,22 @@ def choose_device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError("device: cuda, but torch sees no usable GPU.", "Use device: auto or cpu.")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+@contextmanager
+def join_ranks(place: Place | None, *, asked: int | None, device: str) -> Iterator[Ranks]:
+    """The processes that a launcher has started, as one group; without a launcher, this process alone.
+
+    asked: how many the user wants, if said. UserError where others have come.
+    """
+    if place is None:
+        yield ALONE
+        return
+    chosen = choose_device(device)
+    if chosen.type == "cuda":
+        torch.cuda.set_device(place.local)
+    with joined(place.rank, place.size, asked=asked, device=chosen) as ranks:
+        yield ranks
 
 
 def choose_precision(mixed: str, device: torch.device, notice: Say) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -18,46 +17,30 @@ from woundgen.features.load import check_names
 from woundgen.models.adapter import add_lora, run_by_position
 from woundgen.models.base import BaseModel, load_base, prompt_length
 from woundgen.models.flat import FlatParameters, flatten
-from woundgen.rundir import (
-    BEST,
-    CHECKPOINTS,
-    LATEST,
-    RUN_JSON,
-    claim_output,
-    read_json,
-    sha256_json,
-    write_json,
-)
-from woundgen.training.checkpoint import Checkpoint, newest_sound, pointer, read_checkpoint
+from woundgen.rundir import CHECKPOINTS
+from woundgen.training.checkpoint import Checkpoint
+from woundgen.training.generators import draws_digest, start_generators
 from woundgen.training.interrupt import StopRequest, stop_on_signals
-from woundgen.training.log import RunLog
+from woundgen.training.lock import only_writer
+from woundgen.training.log import RunLog, restore_logs
 from woundgen.training.loop import LoopSettings, LoopState, train
 from woundgen.training.plan import Plan, make_plan, schedule
+from woundgen.training.ranks import ALONE, Ranks
 from woundgen.training.state import new_optimizer, unpack
 from woundgen.workflows.measure import RealSets
 from woundgen.workflows.observer import Observer, Progress
 from woundgen.workflows.photographs import PhotoSet, gather_for
-from woundgen.workflows.seen import run_record
+from woundgen.workflows.run_folder import find_checkpoint, identity_of, open_run, write_end, write_start
 from woundgen.workflows.setup import (
     PromptTable,
     choose_device,
     choose_precision,
     encode_variations,
-    git_state,
     lora_settings,
-    versions,
 )
 from woundgen.workflows.training_measure import reference_of, wishes_of
 
 Say = Callable[[str], None]
-
-# Settings that may differ between a run and its continuation: they do not alter the trajectory.
-FREE_TO_CHANGE = frozenset(
-    {
-        "data", "device", "use_xformers", "inference_steps_production", "guidance_scale", "keep_last_n_checkpoints",
-        "negative_prompt",
-    }
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +62,18 @@ def train_adapter(
     command: Sequence[str],
     say: Say,
     progress: Progress,
+    allow_changes: bool = False,
+    ranks: Ranks = ALONE,
 ) -> TrainResult | None:
     """Plan, train, evaluate, save. The same call on the same folder goes on where it was. None for a dry run.
 
     resume: None (go on if the folder holds this run), "latest", "best" or a checkpoint's path or name.
+    allow_changes: go on with other settings than the run was begun with, and record it.
+    ranks: the processes that share the work; the first of them writes and speaks.
     """
     started = time.monotonic()
+    if not ranks.first:
+        say, progress = _unheard, _unseen
     _check_prompts(config)
     device = choose_device(config.device)
     precision = choose_precision(config.mixed_precision, device, say)
@@ -96,32 +85,66 @@ def train_adapter(
     photos = gather_for(config, data)
     check_names(config.features)  # what these would refuse is refused before anything is written
     reference = reference_of(photos, config)
-    plan = plan_of(config, photos, reference)
-    announce(plan, photos, trainable, base, say)
+    plan = plan_of(config, photos, reference, ranks.size)
+    announce(plan, photos, trainable, base, ranks.size, say)
     if dry_run:
         return None
 
     identity = identity_of(config, photos, base)
-    _open_run(out, identity=identity, config=config, resume=resume)
-    checkpoint = find_checkpoint(out / CHECKPOINTS, resume, say)
-    started_before = _write_start(out, config, data, plan, photos, base, trainable, command)
-    optimizer = new_optimizer(trainable, betas=(0.9, 0.999), weight_decay=config.weight_decay)
-    state = _start_state(trainable, optimizer, checkpoint, ema=config.ema)
-    if checkpoint is not None:
-        say(f"going on from {checkpoint.folder.name} (step {state.step} of {plan.steps})")
-
-    rows = photos.rows("train")
-    contexts = PromptTable(base, [prompts_for(config, photos.photos[row].phase)[0] for row in rows])
-    latents = encode_variations(
-        base,
-        photos.images[rows],
-        count=config.augmentation_variations if config.data_augmentation else 1,
-        seed=config.seed,
-        say=say,
-    )
-    log = RunLog(out, resumed_step=state.step)
+    ranks.agree(int(identity[:15], 16), "photographs, settings or base model")
     with ExitStack() as stack:
-        stack.callback(log.close)
+        started_before = 0.0
+        if ranks.first:
+            open_run(
+                out,
+                identity=identity,
+                config=config,
+                data_digest=photos.digest,
+                base_digest=base.digest,
+                resume=resume,
+                allow_changes=allow_changes,
+                say=say,
+            )
+            find_checkpoint(
+                out / CHECKPOINTS, resume, say
+            )  # what it would refuse is refused before anything is written
+            stack.enter_context(only_writer(out))
+            started_before = write_start(
+                out,
+                config=config,
+                data=data,
+                plan=plan,
+                photos=photos,
+                base=base,
+                trainable=trainable.values.numel(),
+                command=command,
+                processes=ranks.size,
+            )
+        ranks.agree(0, "start")  # the others read nothing before the folder is ours
+        checkpoint = find_checkpoint(out / CHECKPOINTS, resume, say)
+        optimizer = new_optimizer(trainable, betas=(0.9, 0.999), weight_decay=config.weight_decay)
+        scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
+        start_generators(config.seed)
+        state = _start_state(trainable, optimizer, scaler, checkpoint, ema=config.ema)
+        ranks.agree(state.step, "checkpoint")
+        if checkpoint is not None:
+            _check_draws(checkpoint, config.seed, allow_changes=allow_changes, say=say)
+            say(f"going on from {checkpoint.folder.name} (step {state.step} of {plan.steps})")
+
+        rows = photos.rows("train")
+        contexts = PromptTable(base, [prompts_for(config, photos.photos[row].phase)[0] for row in rows])
+        latents = encode_variations(
+            base,
+            photos.images[rows],
+            count=config.augmentation_variations if config.data_augmentation else 1,
+            seed=config.seed,
+            say=say,
+        )
+        log = None
+        if ranks.first:
+            restore_logs(out, checkpoint)
+            log = RunLog(out, resumed_step=state.step)
+            stack.callback(log.close)
         stop: StopRequest = stack.enter_context(stop_on_signals())
         observer = Observer.create(
             config=config,
@@ -131,20 +154,23 @@ def train_adapter(
             base=base,
             trainable=trainable,
             optimizer=optimizer,
+            scaler=scaler,
             state=state,
             log=log,
             folder=out,
+            identity=identity,
             stop=stop,
             say=say,
             progress=progress,
             resumed=checkpoint,
+            ranks=ranks,
         )
         if not observer.stopping.exhausted:  # a run that stopped early stays stopped
             train(
                 unet=base.unet,
                 trainable=trainable,
                 optimizer=optimizer,
-                scaler=torch.amp.GradScaler(device.type, enabled=precision == "fp16"),
+                scaler=scaler,
                 learning_rate=schedule(
                     config.lr_scheduler, peak=config.learning_rate, steps=plan.steps, warmup=config.lr_warmup_steps
                 ),
@@ -156,17 +182,29 @@ def train_adapter(
                 settings=loop_settings(config, plan, precision),
                 state=state,
                 after_step=observer.after_step,
+                ranks=ranks,
             )
         observer.finish()
-    seconds = started_before + time.monotonic() - started
-    exit_code = 0 if stop.received is None else stop.exit_code
-    _write_end(out, seconds=seconds, status="finished" if exit_code == 0 else "stopped", observer=observer)
+        seconds = started_before + time.monotonic() - started
+        exit_code = 0 if observer.stopped_by is None else 128 + observer.stopped_by
+        if ranks.first:
+            status = "finished" if exit_code == 0 else "stopped"
+            write_end(out, seconds=seconds, status=status, best=observer.best_record())
     if exit_code:
-        say(f"stopped by signal {stop.received} after step {state.step}; the same command goes on from here")
+        say(f"stopped by signal {observer.stopped_by} after step {state.step}; the same command goes on from here:")
+        say(f"  {shlex.join(command)}")
     return TrainResult(folder=out, steps=state.step, exit_code=exit_code)
 
 
-def plan_of(config: TrainConfig, photos: PhotoSet, reference: RealSets | None) -> Plan:
+def _unheard(line: str) -> None:
+    """What every process but the first says."""
+
+
+def _unseen(done: int, total: int, text: str) -> None:
+    """How far every process but the first has come."""
+
+
+def plan_of(config: TrainConfig, photos: PhotoSet, reference: RealSets | None, processes: int = 1) -> Plan:
     return make_plan(
         images=len(photos.rows("train")),
         validation_images=len(photos.rows("validation")),
@@ -184,6 +222,7 @@ def plan_of(config: TrainConfig, photos: PhotoSet, reference: RealSets | None) -
         guidance_scale=config.guidance_scale,
         method=config.training_method,
         evaluation=wishes_of(config, reference),
+        processes=processes,
     )
 
 
@@ -216,7 +255,9 @@ def prepare_model(base: BaseModel, config: TrainConfig, device: torch.device) ->
     return trainable
 
 
-def announce(plan: Plan, photos: PhotoSet, trainable: FlatParameters, base: BaseModel, say: Say) -> None:
+def announce(
+    plan: Plan, photos: PhotoSet, trainable: FlatParameters, base: BaseModel, processes: int, say: Say
+) -> None:
     """The plan, before anything runs."""
     counts = ", ".join(
         f"{phase}: {sides['train']} train + {sides['validation']} validation"
@@ -226,6 +267,8 @@ def announce(plan: Plan, photos: PhotoSet, trainable: FlatParameters, base: Base
     say(f"photographs  {counts} (split by {photos.grouping})")
     say(f"steps        {plan.steps} ({plan.steps_per_epoch:.2f} an epoch, {plan.epochs:.0f} epochs)")
     say(f"batch        {plan.global_batch} in micro-batches of {plan.micro_batch}")
+    if processes > 1:
+        say(f"processes    {processes}, which share the micro-batches of a step")
     say(f"warm-up      {plan.warmup_steps} steps, {plan.warmup_share:.0%} of the run")
     say("rate         " + ", ".join(f"{name} {rate:.2g}" for name, rate in plan.rates.items()))
     if plan.ema_start_share is not None:
@@ -240,127 +283,34 @@ def announce(plan: Plan, photos: PhotoSet, trainable: FlatParameters, base: Base
         say(f"warning: {warning}")
 
 
-def identity_of(config: TrainConfig, photos: PhotoSet, base: BaseModel) -> str:
-    """Digest of all that decides the trajectory."""
-    settings = {key: value for key, value in config.model_dump(mode="json").items() if key not in FREE_TO_CHANGE}
-    return sha256_json({"config": settings, "data": photos.digest, "base": base.digest})
-
-
-def find_checkpoint(root: Path, resume: str | None, say: Say) -> Checkpoint | None:
-    """What to go on from. A name asked for must exist; without one the newest sound checkpoint serves."""
-    if resume in (None, LATEST):
-        newest = newest_sound(root, warn=say)
-        if newest is None and resume == LATEST:
-            raise UserError(f"--resume latest: {root} holds no checkpoint.", "Leave --resume out to start.")
-        return None if newest is None else read_checkpoint(newest)
-    assert resume is not None
-    if resume == BEST:
-        name = pointer(root, BEST)
-        if name is None:
-            raise UserError(f"--resume best: no best checkpoint in {root} yet.", "Use --resume latest.")
-        return read_checkpoint(root / name)
-    for folder in (Path(resume), root / resume, root / Path(resume).name):
-        if folder.is_dir() and folder.resolve().parent == root.resolve():
-            return read_checkpoint(folder)
-    epoch = Path(resume).stem.removeprefix("epoch_")
-    if epoch.isdigit():
-        matches = sorted(root.glob(f"epoch_{int(epoch):04d}_*"))
-        if matches:
-            return read_checkpoint(matches[-1])
-    raise UserError(f"--resume {resume}: no such checkpoint in {root}.", f"It holds: {_names(root)}.")
-
-
-def _names(root: Path) -> str:
-    names = sorted(path.name for path in root.glob("epoch_*"))
-    return ", ".join(names) or "none"
-
-
-def _open_run(out: Path, *, identity: str, config: TrainConfig, resume: str | None) -> None:
-    if resume is not None and not out.exists():
-        raise UserError(f"--resume {resume}: {out} does not exist.", "Leave --resume out to start.")
-    try:
-        claim_output(out, identity=identity, what="run")
-    except UserError:
-        differences = _differences(out, config)
-        if not differences:
-            raise
-        raise UserError(
-            f"{out} holds a run with other settings: {'; '.join(differences)}.",
-            "Choose another --out, or give the settings of that run.",
-        ) from None
-
-
-def _differences(out: Path, config: TrainConfig) -> list[str]:
-    """Settings in which the run in `out` differs, or that its data or base do."""
-    path = out / RUN_JSON
-    if not path.exists():
-        return []
-    before, now = read_json(path)["config"], config.model_dump(mode="json")
-    changed = [key for key in now if key not in FREE_TO_CHANGE and before.get(key) != now[key]]
-    return [f"{key} was {before.get(key)!r}, now {now[key]!r}" for key in changed] or [
-        "the photographs or the base model have changed"
-    ]
-
-
-def _write_start(
-    out: Path,
-    config: TrainConfig,
-    data: Path,
-    plan: Plan,
-    photos: PhotoSet,
-    base: BaseModel,
-    trainable: FlatParameters,
-    command: Sequence[str],
-) -> float:
-    """run.json at the start; returns the seconds spent before a resume."""
-    path = out / RUN_JSON
-    before: dict[str, Any] = read_json(path) if path.exists() else {}
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    write_json(
-        path,
-        {
-            "name": out.name,
-            "phases": list(config.phases),
-            "created": before.get("created", now),
-            "command": before.get("command", list(command)),
-            "config": config.model_dump(mode="json"),
-            "versions": versions(),
-            "git": git_state(Path(__file__).parent),
-            "data": {
-                "folder": str(data.resolve()),
-                "digest": photos.digest,
-                "counts": photos.counts(),
-                "grouping": photos.grouping,
-                **run_record(photos.photos, folder=data, before=before.get("data", {})),
-            },
-            "base": {"name": base.name, "digest": base.digest},
-            "plan": plan.to_json(),
-            "parameters": {
-                "trainable": trainable.values.numel(),
-                "total": sum(p.numel() for p in base.unet.parameters()),
-            },
-            "status": "running",
-            "seconds": before.get("seconds", {"training": 0.0}),
-            "best": before.get("best"),
-        },
-    )
-    return float(before.get("seconds", {}).get("training", 0.0))
-
-
-def _write_end(out: Path, *, seconds: float, status: str, observer: Observer) -> None:
-    content = read_json(out / RUN_JSON)
-    write_json(
-        out / RUN_JSON,
-        content | {"status": status, "seconds": {"training": seconds}, "best": observer.best_record()},
-    )
-
-
 def _start_state(
-    trainable: FlatParameters, optimizer: torch.optim.Optimizer, checkpoint: Checkpoint | None, *, ema: bool
+    trainable: FlatParameters,
+    optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+    checkpoint: Checkpoint | None,
+    *,
+    ema: bool,
 ) -> LoopState:
+    """The state of a run that begins, or that of the checkpoint. EMA newly asked for begins at the weights."""
     if checkpoint is None:
         return LoopState(step=0, average=trainable.values.detach().clone() if ema else None)
-    return unpack(checkpoint.tensors, checkpoint.state, trainable=trainable, optimizer=optimizer)
+    state = unpack(checkpoint.tensors, checkpoint.state, trainable=trainable, optimizer=optimizer, scaler=scaler)
+    if not ema:
+        state.average = None
+    elif state.average is None:
+        state.average = trainable.values.detach().clone()
+    return state
+
+
+def _check_draws(checkpoint: Checkpoint, seed: int, *, allow_changes: bool, say: Say) -> None:
+    """Whether this machine draws the numbers that the checkpoint's run would have drawn next."""
+    said = checkpoint.state.get("draws")
+    if said is None or said == draws_digest(seed, int(checkpoint.state["step"])):
+        return
+    what = f"{checkpoint.folder.name}: this machine or another seed draws other random numbers than that run did."
+    if not allow_changes:
+        raise UserError(what, "Use the versions of run.json, or go on all the same (--allow-changes).")
+    say(f"warning: {what}")
 
 
 def _check_prompts(config: TrainConfig) -> None:

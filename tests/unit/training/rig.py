@@ -15,6 +15,7 @@ from woundgen.models.dropout import DropoutMasks
 from woundgen.models.flat import FlatParameters, flatten
 from woundgen.training.latents import Latents
 from woundgen.training.loop import LoopSettings, LoopState, StepReport, train
+from woundgen.training.ranks import ALONE, Ranks
 from woundgen.training.state import new_optimizer
 
 IMAGES, VARIATIONS, RATE = 5, 3, 1e-2
@@ -75,7 +76,7 @@ class Rig:
             state=LoopState(step=0, average=trainable.values.detach().clone()),
         )
 
-    def run(self, *, until: int | None = None, unet: nn.Module | None = None) -> Rig:
+    def run(self, *, until: int | None = None, unet: nn.Module | None = None, ranks: Ranks = ALONE) -> Rig:
         """Go on to the step `until`, or to the end. unet: stands in for the base's own."""
         train(
             unet=unet or self.base.unet,
@@ -91,6 +92,7 @@ class Rig:
             settings=self.settings,
             state=self.state,
             after_step=self._note(until),
+            ranks=ranks,
         )
         return self
 

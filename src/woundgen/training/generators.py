@@ -1,0 +1,56 @@
+"""The global random generators, in a checkpoint for completeness, and whether this machine draws as the last did.
+
+Nothing of ours draws from them: what a step draws is named by position (diffusion/randomness.py). They are set
+at the start and put back on a resume, so that a library that draws from them does not make two runs differ.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from woundgen.diffusion.randomness import byte_source, epoch_order, normal, position_seed
+
+
+def start_generators(seed: int) -> None:
+    start = position_seed(seed, "global generators")
+    torch.manual_seed(start)
+    np.random.seed(start % 2**32)  # noqa: NPY002 - the global one is what is meant
+    random.seed(start)
+
+
+def generator_states() -> dict[str, Tensor]:
+    """torch: uint8 [5056]; numpy, python: int64 [625], the state words and the position. CUDA's where it is used."""
+    numpy_state: Any = np.random.get_state(legacy=False)["state"]  # noqa: NPY002
+    states = {
+        "torch": torch.get_rng_state(),
+        "numpy": torch.tensor([*numpy_state["key"].tolist(), numpy_state["pos"]]),
+        "python": torch.tensor(random.getstate()[1]),
+    }
+    if torch.cuda.is_initialized():
+        states["cuda"] = torch.cuda.get_rng_state()
+    return states
+
+
+def restore_generators(states: dict[str, Tensor]) -> None:
+    torch.set_rng_state(states["torch"])
+    *words, position = states["numpy"].tolist()
+    np.random.set_state(("MT19937", np.array(words, np.uint32), position, 0, 0.0))  # noqa: NPY002
+    random.setstate((3, tuple(states["python"].tolist()), None))
+    if "cuda" in states and torch.cuda.is_available():
+        torch.cuda.set_rng_state(states["cuda"])
+
+
+def draws_digest(seed: int, step: int) -> str:
+    """SHA-256 of what is drawn at `step`, of each kind. Another library may draw other numbers from one seed."""
+    parts = (
+        normal((64,), seed, "noise", step, [0]).numpy().tobytes(),
+        byte_source(seed, "adapter dropout", step, 0).bytes(64),
+        bytes(epoch_order(seed, step, 100)),
+    )
+    return hashlib.sha256(b"".join(parts)).hexdigest()

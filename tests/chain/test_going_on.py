@@ -1,0 +1,85 @@
+"""Going on: with changed settings, by the clock, without logs, and against a second writer."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from woundgen.cli import run
+from woundgen.rundir import BEST, LOCK, read_json, read_jsonl
+from woundgen.training.checkpoint import newest_sound, pointer, read_checkpoint
+from woundgen.training.lock import only_writer
+
+from .conftest import Workshop
+
+QUIET = ("--set", "sample_images=0", "--set", "evaluate_every_n_epochs=50", "--set", "save_every_n_epochs=50")
+
+
+def steps_of(out: Path) -> list[int]:
+    return [row["step"] for row in read_jsonl(out / "train.jsonl")]
+
+
+def test_changes_are_refused_then_recorded(
+    workshop: Workshop, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And on the way: saves by the clock, a clock set back, logs that are gone, a rank that cannot change."""
+    out = tmp_path / "run"
+    clock = iter(range(2_000_000_000, 0, -3600))
+    monkeypatch.setattr(time, "time", lambda: float(next(clock)))  # an hour back at every look
+    by_clock = ("--set", "save_every_minutes=0.00001")
+    assert run(workshop.train(out, "--set", "max_steps=3", *QUIET, *by_clock)) == 0
+    saved = [read_checkpoint(folder).state for folder in sorted((out / "checkpoints").glob("epoch_*"))]
+    assert [state["step"] for state in saved] == [1, 2, 3], "a save after every step"
+    assert [state["observer"]["best"] is None for state in saved] == [True, True, False], "none is a candidate for best"
+    assert pointer(out / "checkpoints", BEST) == "epoch_0001_step_000003"
+    for key in ("config", "identity", "draws", "scaler", "epoch", "learning_rate"):
+        assert key in saved[-1]
+    assert {"values", "average", "generator.torch", "generator.numpy", "generator.python"} <= set(
+        read_checkpoint(out / "checkpoints" / "epoch_0001_step_000003").tensors
+    )
+
+    changed = workshop.train(out, "--set", "max_steps=5", "--set", "learning_rate=2e-3", *QUIET)
+    (out / "train.jsonl").unlink()
+    capsys.readouterr()
+    assert run(changed) == 2
+    said = capsys.readouterr().err
+    assert "learning_rate was 0.001, now 0.002; max_steps was 3, now 5." in said
+    assert "--allow-changes" in said
+    assert not (out / "train.jsonl").exists()
+
+    assert run([*changed, "--allow-changes"]) == 0
+    assert steps_of(out) == [1, 2, 3, 4, 5], "the checkpoint brings the rows back"
+    (note,) = read_json(out / "run.json")["changes"]
+    assert note["differences"] == {
+        "learning_rate": {"before": "0.001", "now": "0.002"},
+        "max_steps": {"before": "3", "now": "5"},
+    }
+    assert run(changed) == 0, "from now on these are the settings of the run"
+
+    capsys.readouterr()
+    assert run([*changed, "--set", "lora_rank=2", "--allow-changes"]) == 2
+    assert "lora_rank cannot change within a run" in capsys.readouterr().err
+
+
+def test_two_writers(trained: Path, workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (trained / "run.json").read_bytes()
+    with only_writer(trained):
+        assert run(workshop.train(trained)) == 2
+    assert f"{trained} is being written by process" in capsys.readouterr().err
+    assert (trained / "run.json").read_bytes() == before
+    assert (trained / LOCK).is_file()
+
+
+def test_other_draws_are_refused(
+    trained: Path, workshop: Workshop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A library that draws other numbers from the same seed would end the run's exactness without a word."""
+    from woundgen.workflows import train
+
+    assert newest_sound(trained / "checkpoints", warn=pytest.fail) is not None
+    monkeypatch.setattr(train, "draws_digest", lambda seed, step: "another")
+    assert run(workshop.train(trained)) == 2
+    assert "draws other random numbers" in capsys.readouterr().err
+    assert run(workshop.train(trained, "--allow-changes")) == 0
