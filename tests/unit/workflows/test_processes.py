@@ -29,12 +29,12 @@ def test_the_environment_of_launchers() -> None:
 def playing(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[str]], int]:
     """run_together with given programs in place of the ranks' command."""
 
-    def play(programs: list[str]) -> int:
+    def play(programs: list[str], *, grace: float = 0.2) -> int:
         def start(words: object, rank: int, count: int, port: int, said: object) -> subprocess.Popen[bytes]:
             return subprocess.Popen([sys.executable, "-S", "-c", programs[rank]], stderr=said)  # type: ignore[arg-type,return-value]
 
         monkeypatch.setattr(module, "_start", start)
-        monkeypatch.setattr(module, "GRACE", 0.2)
+        monkeypatch.setattr(module, "GRACE", grace)
         return run_together(["train"], count=len(programs))
 
     return play
@@ -62,9 +62,9 @@ def test_a_death_ends_all_within_a_minute(
     assert told in capfd.readouterr().err
 
 
-def test_the_first_cause_is_told(playing: Callable[[list[str]], int]) -> None:
+def test_the_first_cause_is_told(playing: Callable[..., int]) -> None:
     """The others die of closed connections, with tracebacks of their own; the exit code is the cause's."""
-    assert playing(["import time, sys; time.sleep(0.5); sys.exit(2)", "raise RuntimeError"]) == 2
+    assert playing(["import time, sys; time.sleep(0.5); sys.exit(2)", "raise RuntimeError"], grace=30) == 2
 
 
 def test_devices_is_acted_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
