@@ -121,6 +121,34 @@ class Photo:
 
 
 @dataclass(frozen=True, slots=True)
+class ManifestRow:
+    """One (photograph, wound) of an import, as every later stage reads it.
+
+    photograph: relative to the manifest's root, with forward slashes. sha256: of the file's bytes.
+    label: I, P or R. group: the patient, None where unknown. box: pixels, maximum exclusive, None where unknown.
+    native_crop: longer side of the box, or shorter side of the photograph, in pixels: what was really recorded.
+    source_row: the lines it was read from, "table.csv:12 boxes.csv:40", or the folder's name.
+    """
+
+    photograph: str
+    sha256: str
+    label: str
+    group: str | None
+    box: Box | None
+    native_crop: int
+    source_row: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A row of the input that an import did not take. `reason` is one of a few, for counting."""
+
+    source_row: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What screening said of one image. `reason` is empty where it was accepted."""
 

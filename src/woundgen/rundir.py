@@ -27,6 +27,7 @@ ADAPTER_FILE = "pytorch_lora_weights.safetensors"  # the name diffusers looks fo
 ADAPTER_NOTES = "woundgen_adapter.json"
 IMAGES = "images"
 METADATA_CSV, MANIFEST_JSONL = "metadata.csv", "manifest.jsonl"
+IMPORT_CSV, IMPORT_JSON, LEFT_OUT_CSV = "manifest.csv", "import.json", "left_out.csv"
 SET_JSON = "set.json"
 LOCK = ".woundgen.lock"
 METRICS_JSON = "metrics.json"

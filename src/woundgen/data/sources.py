@@ -1,7 +1,8 @@
 """Find the photographs below a folder, in the forms users have them.
 
 1. ROOT/metadata.csv or ROOT/metadata.jsonl, the ImageFolder convention of `datasets`: see data/tables.py.
-2. Class folders: ROOT/{I,P,R}/* or ROOT/<modality>/{I,P,R}/*; the spellings of data/phases.py serve too.
+2. The manifest of `woundgen data import`: see data/manifest.py.
+3. Class folders: ROOT/{I,P,R}/* or ROOT/<modality>/{I,P,R}/*; the spellings of data/phases.py serve too.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from woundgen.data.images import SUFFIXES
+from woundgen.data.manifest import is_manifest, manifest_photos
 from woundgen.data.paths import resolve_inside
 from woundgen.data.phases import PHASE_VALUES, PHASES, read_phase
 from woundgen.data.problems import raise_together
@@ -39,8 +41,8 @@ def find_photos(
         raise UserError(f"unknown phase {unknown[0]!r}.", f"Choose among {', '.join(PHASES)}.")
     root = _folder(root)
     table = _table(root)
-    plain = _plain_folder(root, phase=unlabelled) if unlabelled and not table else []
-    photos = plain or (read_photo_table(table, root=root) if table else _class_folders(root, modality=modality))
+    plain = _plain_folder(root, phase=unlabelled) if unlabelled and not table and not is_manifest(root) else []
+    photos = plain or _listed(root, table=table, modality=modality)
     _refuse_too_few(photos, phases=phases, source=table or root)
     return [photo for photo in photos if photo.phase in phases]
 
@@ -63,6 +65,12 @@ def _table(root: Path) -> Path | None:
     if len(tables) > 1:
         raise UserError(f"{root} holds both {' and '.join(TABLES)}.", "Keep the one that is meant.")
     return tables[0] if tables else None
+
+
+def _listed(root: Path, *, table: Path | None, modality: str) -> list[Photo]:
+    if is_manifest(root):
+        return manifest_photos(root)
+    return read_photo_table(table, root=root) if table else _class_folders(root, modality=modality)
 
 
 def _plain_folder(root: Path, *, phase: str) -> list[Photo]:
@@ -140,5 +148,5 @@ def phases_below(root: Path, *, modality: str = "rgb") -> tuple[str, ...]:
     """The phases that `root` has photographs of. Raises UserError as find_photos does."""
     root = _folder(root)
     table = _table(root)
-    photos = read_photo_table(table, root=root) if table else _class_folders(root, modality=modality)
+    photos = _listed(root, table=table, modality=modality)
     return tuple(phase for phase in PHASES if any(photo.phase == phase for photo in photos))

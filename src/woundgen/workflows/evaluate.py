@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from woundgen.data.images import photograph_size
+from woundgen.data.manifest import photograph_root
 from woundgen.data.prepare import prepare_all
 from woundgen.data.sources import find_photos
 from woundgen.errors import UserError
@@ -65,9 +66,10 @@ def read_set(folder: Path, *, phase: str, size: int | None, margin: float) -> Im
     if folder.name in (METADATA_CSV, MANIFEST_JSONL) and folder.is_file():
         folder = folder.parent
     photos = find_photos(folder, phases=[phase], unlabelled=phase)
+    roots = [photograph_root(folder)]
     if size is None:
-        size = max(32, min(photograph_size(Path(photos[0].path), roots=[folder])) // 8 * 8)
-    images = prepare_all(photos, resolution=size, margin=margin, roots=[folder], cache_dir=None, progress=None)
+        size = max(32, min(photograph_size(Path(photos[0].path), roots=roots)) // 8 * 8)
+    images = prepare_all(photos, resolution=size, margin=margin, roots=roots, cache_dir=None, progress=None)
     return ImageSet(images, patients(photos), folder.name, _lossy(photos))
 
 

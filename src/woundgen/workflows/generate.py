@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from woundgen.config import QualityConfig
+from woundgen.data.manifest import photograph_root
 from woundgen.errors import Shortfall, UserError
 from woundgen.generation.draw import draw_until
 from woundgen.generation.sampler import SamplerSettings, check_fit, draw_block, place
@@ -162,7 +163,7 @@ def _record_what_was_seen(
     record = record_of_set(
         [adapter.file for adapter, _ in adapters],
         screened=screen.photographs if screen is not None else (),
-        roots=[real] if real is not None else [],
+        roots=[photograph_root(real)] if real is not None else [],
     )
     if record is None:
         say("the adapter lies in no run that says which patients it saw: `woundgen utility` will refuse this set")

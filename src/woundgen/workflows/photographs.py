@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from woundgen.config import TrainConfig
+from woundgen.data.manifest import photograph_root
 from woundgen.data.prepare import prepare_all
 from woundgen.data.sources import find_photos
 from woundgen.data.split import CLUSTER, split_photos
@@ -60,8 +61,9 @@ def gather(
     seed: int,
 ) -> PhotoSet:
     """Find, split and prepare. The folder is only read; every problem of it is a UserError."""
-    photos = split_photos(find_photos(root, phases=phases), train_share=train_share, seed=seed, roots=[root])
-    images = prepare_all(photos, resolution=resolution, margin=margin, roots=[root], cache_dir=None, progress=None)
+    roots = [photograph_root(root)]
+    photos = split_photos(find_photos(root, phases=phases), train_share=train_share, seed=seed, roots=roots)
+    images = prepare_all(photos, resolution=resolution, margin=margin, roots=roots, cache_dir=None, progress=None)
     return PhotoSet(photos=photos, images=images, digest=_digest(photos, images))
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from woundgen.data.manifest import photograph_root
 from woundgen.data.marks import fingerprint, marks_of, new_key
 from woundgen.errors import UserError
 from woundgen.records import Photo
@@ -30,7 +31,7 @@ def run_record(photos: Sequence[Photo], *, folder: Path, before: Mapping[str, An
     """
     key = before.get(KEY) or new_key()
     looked_at = [photo for photo in photos if photo.split != "holdout"]
-    return {KEY: key, MARKS: _flat(marks_of(looked_at, key=key, roots=[folder]))}
+    return {KEY: key, MARKS: _flat(marks_of(looked_at, key=key, roots=[photograph_root(folder)]))}
 
 
 def record_of_set(files: Sequence[Path], *, screened: Sequence[Photo], roots: Sequence[Path]) -> dict[str, Any] | None:
@@ -86,7 +87,7 @@ def seen_groups(photos: Sequence[Photo], seen: Sequence[Seen], *, keys: Mapping[
                 f"The key of the run that made the set ({one.key}) is in no run here.",
                 "Give --runs FOLDER, the folder that holds the run; without it no overlap can be seen.",
             )
-        marks = marks_of(photos, key=keys[one.key], roots=[root])
+        marks = marks_of(photos, key=keys[one.key], roots=[photograph_root(root)])
         found |= {p.group for p, own in zip(photos, marks, strict=True) if p.group is not None and one.ids & set(own)}
     return found
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from woundgen.data.augment import variations
+from woundgen.data.manifest import photograph_root
 from woundgen.data.phases import PHASES
 from woundgen.data.prepare import prepare_all
 from woundgen.data.sources import find_photos, phases_below
@@ -77,7 +78,9 @@ def read_sets(
         if not known:
             raise UserError(f"{folder} has no image of phase {' or '.join(classes)}.", "Name another set.")
         found = find_photos(folder, phases=known)
-        images = prepare_all(found, resolution=size, margin=0, roots=[folder], cache_dir=None, progress=None)
+        images = prepare_all(
+            found, resolution=size, margin=0, roots=[photograph_root(folder)], cache_dir=None, progress=None
+        )
         refuse_other_values(images, photos.images, name=str(folder))
         seen = seen_groups(photos.photos, read_seen(folder), keys=keys, root=root)
         sets.append(SyntheticSet(folder.name, images, tuple(photo.phase for photo in found), frozenset(seen)))

@@ -1,0 +1,177 @@
+"""A clinic's export as (photograph, wound) units: boxes joined to labels by patient, visit AND wound.
+
+A row is taken or left out with its reason; nothing is guessed. Every row of the box table is in one of the two.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from woundgen.data.images import photograph_size
+from woundgen.data.mapping import KeyedMapping, Modality, same_field, unpadded
+from woundgen.data.paths import relative_name, resolve_inside
+from woundgen.data.phases import read_phase
+from woundgen.errors import UserError
+from woundgen.records import Box, LeftOut, ManifestRow
+from woundgen.rundir import sha256_file
+
+Key = tuple[str, str, str]
+Cells = dict[str, str]
+
+
+class Dropped(Exception):
+    """Why a row is left out: reason for counting, detail for reading."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        self.reason = reason
+        self.detail = detail
+        super().__init__(f"{reason}: {detail}")
+
+
+def read_keyed(
+    root: Path, *, table: Path, modality: Modality, mapping: KeyedMapping
+) -> tuple[list[ManifestRow], list[LeftOut]]:
+    """(rows taken, rows left out) of one modality, in the order of the box table. Photographs are hashed.
+
+    Raises UserError where a table is missing, unreadable or lacks a column.
+    """
+    labels = _labels(table, mapping=mapping)
+    boxes = root / modality.boxes
+    rows: list[ManifestRow] = []
+    left_out: list[LeftOut] = []
+    units = list(_cells(boxes, needed=(mapping.file_name, *mapping.key, *mapping.corners)))
+    places = _boxes_of_each_unit(units, mapping=mapping)
+    seen: dict[tuple[str, Key], int] = {}
+    for line, cells in units:
+        source = f"{boxes.name}:{line}"
+        try:
+            unit = _unit(cells, mapping=mapping)
+            if len(places[unit]) > 1:
+                raise Dropped("several boxes for one wound", f"{unit[0]} wound {unit[1][2]}: {len(places[unit])} boxes")
+            if seen.setdefault(unit, line) != line:
+                raise Dropped("repeated row", f"same as line {seen[unit]}")
+            rows.append(_row(cells, root=root, modality=modality, mapping=mapping, labels=labels, source=source))
+        except Dropped as dropped:
+            left_out.append(LeftOut(source, dropped.reason, dropped.detail))
+    return rows, left_out
+
+
+def _labels(table: Path, *, mapping: KeyedMapping) -> dict[Key, dict[str, list[int]]]:
+    """key → label as it stands → lines. Two labels under one key are a conflict, found where it matters."""
+    labels: dict[Key, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for line, cells in _cells(table, needed=(*mapping.key, mapping.label)):
+        labels[_key(cells, mapping=mapping)][cells[mapping.label].strip()].append(line)
+    return labels
+
+
+def _boxes_of_each_unit(
+    units: Sequence[tuple[int, Cells]], *, mapping: KeyedMapping
+) -> dict[tuple[str, Key], set[tuple[str, ...]]]:
+    places: dict[tuple[str, Key], set[tuple[str, ...]]] = defaultdict(set)
+    for _, cells in units:
+        places[_unit(cells, mapping=mapping)].add(tuple(unpadded(cells[corner]) for corner in mapping.corners))
+    return places
+
+
+def _row(
+    cells: Cells,
+    *,
+    root: Path,
+    modality: Modality,
+    mapping: KeyedMapping,
+    labels: dict[Key, dict[str, list[int]]],
+    source: str,
+) -> ManifestRow:
+    name, key = _unit(cells, mapping=mapping)
+    _refuse_disagreement(name, cells, modality=modality, mapping=mapping)
+    label, lines = _label(key, labels=labels, mapping=mapping)
+    try:
+        relative = f"{modality.folder}/{relative_name(name)}"
+        path = resolve_inside(root / relative, roots=[root])
+    except UserError as error:
+        raise Dropped("missing file", error.what) from None
+    try:
+        box = _box(cells, size=photograph_size(path, roots=[root]), mapping=mapping)
+    except UserError as error:
+        raise Dropped("unreadable file", error.what) from None
+    return ManifestRow(
+        photograph=relative,
+        sha256=sha256_file(path),
+        label=label,
+        group=key[0],
+        box=box,
+        native_crop=max(box.x_max - box.x_min, box.y_max - box.y_min),
+        source_row=f"{source} labels:{'+'.join(map(str, lines))}",
+    )
+
+
+def _refuse_disagreement(name: str, cells: Cells, *, modality: Modality, mapping: KeyedMapping) -> None:
+    fields = mapping.fields_of(name)
+    if fields is None:
+        raise Dropped("file name not of the expected form", name)
+    if fields["camera"] != modality.camera:
+        raise Dropped("file name disagrees with the table", f"{name}: camera {fields['camera']}")
+    for role, column in mapping.compared.items():
+        if not same_field(fields[role], cells.get(column, "")):
+            raise Dropped("file name disagrees with the table", f"{name}: {column} {cells[column]!r}")
+
+
+def _label(key: Key, *, labels: dict[Key, dict[str, list[int]]], mapping: KeyedMapping) -> tuple[str, list[int]]:
+    spoken = f"patient {key[0]}, visit {key[1]}, wound {key[2]}"
+    if key not in labels:
+        raise Dropped("no label", spoken)
+    phases: dict[str, list[int]] = defaultdict(list)
+    for text, lines in labels[key].items():
+        try:
+            phases[read_phase(text, values=mapping.values)].extend(lines)
+        except UserError as error:
+            raise Dropped("no label" if not text else "unknown label", f"{spoken}: {error.what}") from None
+    if len(phases) > 1:
+        raise Dropped("two labels under one key", f"{spoken}: {' and '.join(sorted(phases))}")
+    return next(iter(phases.items()))
+
+
+def _box(cells: Cells, *, size: tuple[int, int], mapping: KeyedMapping) -> Box:
+    corners = [cells[corner] for corner in mapping.corners]
+    try:
+        x_min, y_min, x_max, y_max = map(float, corners)
+        box = Box(math.floor(x_min), math.floor(y_min), math.ceil(x_max), math.ceil(y_max))
+    except (ValueError, OverflowError):
+        raise Dropped("box is not four numbers", ", ".join(corners)) from None
+    if not (0 <= box.x_min < box.x_max <= size[0] and 0 <= box.y_min < box.y_max <= size[1]):
+        raise Dropped("box empty or outside the photograph", f"({', '.join(corners)}) in {size[0]}x{size[1]}")
+    return box
+
+
+def _unit(cells: Cells, *, mapping: KeyedMapping) -> tuple[str, Key]:
+    return cells[mapping.file_name].strip(), _key(cells, mapping=mapping)
+
+
+def _key(cells: Cells, *, mapping: KeyedMapping) -> Key:
+    patient, visit, wound = (unpadded(cells[column]) for column in mapping.key)
+    return patient, visit, wound
+
+
+def _cells(table: Path, *, needed: Sequence[str]) -> Iterator[tuple[int, Cells]]:
+    """(line, column → cell) of each row that is not blank."""
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as handle:  # -sig: Excel writes a byte-order mark
+            reader = csv.DictReader(handle, strict=True, restval="")
+            header = [name.strip() for name in reader.fieldnames or ()]
+            absent = [name for name in needed if header.count(name) != 1]
+            if absent:
+                raise UserError(
+                    f"{table} has not exactly one column {absent[0]} (it has {', '.join(header)}).", "Rename it."
+                )
+            reader.fieldnames = header
+            for cells in reader:
+                if any(cell for name, cell in cells.items() if name is not None):
+                    yield reader.line_num, {name: cell for name, cell in cells.items() if name is not None}
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{table} cannot be read ({error}).", "Save it as CSV UTF-8.") from None
+    except OSError as error:
+        raise UserError(f"{table} cannot be read ({error.strerror}).", "Name the table, or copy it there.") from None

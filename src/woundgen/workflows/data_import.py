@@ -1,0 +1,91 @@
+"""The job of `woundgen data import`: whatever form the photographs come in, one manifest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from woundgen.data.images import photograph_size
+from woundgen.data.keyed_tables import read_keyed
+from woundgen.data.manifest import is_manifest, write_manifest
+from woundgen.data.mapping import KEYED
+from woundgen.data.sources import find_photos, phases_below
+from woundgen.errors import UserError
+from woundgen.records import LeftOut, ManifestRow, Photo
+from woundgen.rundir import claim_output, sha256_file, sha256_json
+
+FOLDERS = "folders"  # class folders and ImageFolder tables, told apart by what lies there
+PRESETS = (FOLDERS, *KEYED)
+
+
+def import_photographs(
+    root: Path, *, out: Path, preset: str, table: Path | None, modality: str, say: Callable[[str], None]
+) -> Path:
+    """Write the manifest of the photographs below `root` into `out`; the input is only read.
+
+    Raises UserError before anything is written where nothing can be taken.
+    """
+    if preset not in PRESETS:
+        raise UserError(f"--preset {preset!r} is unknown.", f"Choose among {', '.join(PRESETS)}.")
+    if not root.is_dir():
+        raise UserError(f"{root} is not a folder.", "Name the folder that holds the photographs.")
+    root = root.resolve()
+    if out.resolve().is_relative_to(root):
+        raise UserError(f"--out {out} lies among the photographs, which are only read.", "Choose another --out.")
+    if preset == FOLDERS:
+        rows, left_out = _from_folders(root, table=table, modality=modality)
+    else:
+        rows, left_out = _from_tables(root, preset=preset, table=table, modality=modality)
+    _tell(rows, left_out, say=say)
+    if not rows:
+        raise UserError(f"{root}: no photograph could be taken.", "The counts above say why.")
+    claim_output(out, identity=sha256_json([str(root), preset, str(table), modality]), what="import")
+    if is_manifest(out):
+        raise UserError(f"{out} already holds this import.", "Use it, or choose another --out.")
+    write_manifest(out, rows, left_out=left_out, root=root, facts={"preset": preset, "modality": modality})
+    say(f"{out}: manifest.csv, left_out.csv, import.json")
+    return out
+
+
+def _from_folders(root: Path, *, table: Path | None, modality: str) -> tuple[list[ManifestRow], list[LeftOut]]:
+    if table is not None:
+        raise UserError("--table belongs to an export with keys.", f"Add --preset {' or '.join(KEYED)}.")
+    photos = find_photos(root, phases=phases_below(root, modality=modality), modality=modality)
+    return [_manifest_row(photo, root=root) for photo in photos], []
+
+
+def _manifest_row(photo: Photo, *, root: Path) -> ManifestRow:
+    path = Path(photo.path)
+    size = photograph_size(path, roots=[root])
+    box = photo.box
+    return ManifestRow(
+        photograph=path.relative_to(root).as_posix(),
+        sha256=sha256_file(path),
+        label=photo.phase,
+        group=photo.group,
+        box=box,
+        native_crop=max(box.x_max - box.x_min, box.y_max - box.y_min) if box else min(size),
+        source_row=path.parent.relative_to(root).as_posix(),
+    )
+
+
+def _from_tables(
+    root: Path, *, preset: str, table: Path | None, modality: str
+) -> tuple[list[ManifestRow], list[LeftOut]]:
+    mapping = KEYED[preset]
+    if modality not in mapping.modalities:
+        raise UserError(f"--modality {modality!r} is unknown.", f"Choose among {', '.join(mapping.modalities)}.")
+    if table is None:
+        raise UserError(f"--preset {preset} needs --table.", "Name the CSV that holds the labels.")
+    return read_keyed(root, table=table, modality=mapping.modalities[modality], mapping=mapping)
+
+
+def _tell(rows: list[ManifestRow], left_out: list[LeftOut], *, say: Callable[[str], None]) -> None:
+    """Counts that add up to the rows of the input."""
+    say(f"{len(rows) + len(left_out)} rows: {len(rows)} taken, {len(left_out)} left out")
+    for label, count in sorted(Counter(row.label for row in rows).items()):
+        patients = {row.group for row in rows if row.label == label and row.group}
+        say(f"  taken, phase {label}: {count} ({len(patients) or 'no known'} patients)")
+    for reason, count in sorted(Counter(row.reason for row in left_out).items()):
+        say(f"  left out, {reason}: {count}")
