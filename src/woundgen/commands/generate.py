@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from woundgen.commands.terminal import terminal
-from woundgen.config import load_quality_config
 from woundgen.errors import UserError
 
 
@@ -49,6 +48,8 @@ def generate(
     woundgen generate --adapter runs/phase_I --count 64 --guidance 1.5 --steps 50 --out generated/try
     woundgen generate --adapter runs/phase_I --adapter runs/other*0.5 --count 64 --out generated/stacked
     """
+    from woundgen.config import load_quality_config
+
     _one_of("--weights", weights, ("auto", "ema", "raw"))
     _one_of("--sampler", sampler, ("dpmsolver++", "ddim", "euler"))
     _one_of("--precision", precision, ("fp32", "fp16"))

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from woundgen.commands.terminal import terminal
-from woundgen.config import load_quality_config
 
 
 def report(
@@ -27,6 +26,8 @@ def report(
     woundgen report --run runs/phase_I --run runs/phase_R --generated generated/phase_I --private --out reports
     woundgen report --run runs/phase_I --utility utility --out reports
     """
+    from woundgen.config import load_quality_config
+
     quality = load_quality_config(thresholds)
     from woundgen.workflows.report import write_report
 

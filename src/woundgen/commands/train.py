@@ -10,7 +10,6 @@ from typing import Annotated
 import typer
 
 from woundgen.commands.terminal import terminal
-from woundgen.config import load_train_config
 from woundgen.errors import UserError
 
 
@@ -37,6 +36,7 @@ def train(
     woundgen train --resume latest --out runs/phase_I
     woundgen train --config configs/phase_I_config.yaml --data photographs --out runs/phase_I --devices 2
     """
+    from woundgen.config import load_train_config
     from woundgen.workflows.processes import place_of, run_together
     from woundgen.workflows.resume import settings_of_run
 

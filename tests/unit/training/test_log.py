@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,15 @@ def test_a_signal_is_noted_and_says_how_to_exit(number: signal.Signals) -> None:
     assert [signal.getsignal(one) for one in SIGNALS] == before
 
 
-def test_a_second_interrupt_acts_at_once() -> None:
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """As in a terminal: what a shell starts in the background begins with interrupts ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_second_interrupt_acts_at_once(interruptible: None) -> None:
     with stop_on_signals() as request:
         os.kill(os.getpid(), signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
