@@ -6,18 +6,19 @@ import pytest
 from woundgen.screening.calibrate import calibrate
 from woundgen.screening.copies import Alignments, best_aligned, prepare_templates, warp
 from woundgen.screening.measure import measure, measure_references, prepare_references
+from woundgen.screening.planted import kinds
 from woundgen.screening.rules import Rule, judge
 from woundgen.similarity.ssim import pairwise_ssim
 
-from .planted import planted_copies
+from .planted import copies_of
 from .stand_in import SIZE, Bench, describe, phantoms
 
-KINDS = tuple(planted_copies(np.full((1, 32, 32, 3), 0.5, np.float32)))
+KINDS = tuple(kinds())
 
 
 @pytest.fixture(scope="module")
 def copies(bench: Bench) -> dict[str, np.ndarray]:
-    return planted_copies(bench.photographs[:12])
+    return copies_of(bench.photographs[:12])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -76,7 +77,7 @@ def test_300_planted_copies_of_each_kind():
         verdicts = judge(measure(describe(images), references), calibration, Rule(policy="report"))
         return sum(verdict.copy for verdict in verdicts)
 
-    found = {kind: flagged(images) for kind, images in planted_copies(originals).items()}
+    found = {kind: flagged(images) for kind, images in copies_of(originals).items()}
     wrong = flagged(held_out)
     print(f"of {len(originals)}: {found}; held-out flagged: {wrong} of 300")
     assert min(found.values()) >= 0.99 * len(originals)
