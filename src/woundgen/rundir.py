@@ -29,11 +29,17 @@ IMAGES = "images"
 METADATA_CSV, MANIFEST_JSONL = "metadata.csv", "manifest.jsonl"
 IMPORT_CSV, IMPORT_JSON, LEFT_OUT_CSV = "manifest.csv", "import.json", "left_out.csv"
 SET_JSON = "set.json"
+QUARANTINE = "quarantine"
 LOCK = ".woundgen.lock"
 METRICS_JSON = "metrics.json"
 SUMMARY_JSON = "summary.json"
 TRAINING_GROUPS = "training_groups.json"
 UTILITY_JSON, UTILITY_HTML, UTILITY_MD = "utility.json", "utility.html", "UTILITY.md"
+
+
+def private_folder(out: Path) -> Path:
+    """Beside what may be shared, so that the folder to share can be passed on whole."""
+    return out.with_name(f"{out.name}.private")
 
 
 def training_report(phase: str) -> str:

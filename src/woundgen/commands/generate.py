@@ -40,6 +40,9 @@ def generate(
     block: Annotated[int, typer.Option(min=1, max=256, help="Images drawn together.")] = 16,
     device: Annotated[str, typer.Option(help="auto | cpu | cuda")] = "auto",
     precision: Annotated[str, typer.Option(help="fp32 | fp16")] = "fp32",
+    release_copies: Annotated[
+        bool, typer.Option("--release-copies", help="Keep copies of photographs too; recorded with the set.")
+    ] = False,
 ) -> None:
     """Draw images until enough are accepted; image i depends on the seed and i alone.
 
@@ -54,6 +57,10 @@ def generate(
     _one_of("--sampler", sampler, ("dpmsolver++", "ddim", "euler"))
     _one_of("--precision", precision, ("fp32", "fp16"))
     _one_of("--device", device, ("auto", "cpu", "cuda"))
+    if release_copies and real is None:
+        raise UserError(
+            "--release-copies without --real: nothing is looked for.", "Give --real FOLDER, or leave it out."
+        )
     quality = load_quality_config(thresholds)
     if policy is not None:
         _one_of("--policy", policy, ("calibrated", "spec", "report"))
@@ -78,6 +85,7 @@ def generate(
         block=block,
         device=device,
         precision=precision,
+        release_copies=release_copies,
     )
     with terminal() as voice:
         generate_set(request, out=out, real=real, quality=quality, say=voice.say, progress=voice.progress)

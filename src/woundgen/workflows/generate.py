@@ -8,17 +8,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from woundgen.config import QualityConfig
 from woundgen.data.manifest import photograph_root
 from woundgen.errors import Shortfall, UserError
-from woundgen.generation.draw import draw_until
+from woundgen.generation.draw import Judge, draw_until
 from woundgen.generation.sampler import SamplerSettings, check_fit, draw_block, place
 from woundgen.generation.writer import Recipe, Tally, open_set
 from woundgen.models.adapter import fuse_lora
 from woundgen.models.base import BaseModel, encode_prompts, load_base
-from woundgen.workflows.adapters import Adapter, find_adapter
+from woundgen.records import Verdict
+from woundgen.workflows.adapters import Adapter, find_adapter, run_of
+from woundgen.workflows.quarantine import Quarantine
 from woundgen.workflows.screen import Screen, build_screen
 from woundgen.workflows.seen import record_of_set, write_set_record
 from woundgen.workflows.setup import choose_device
@@ -50,6 +54,7 @@ class DrawRequest:
     block: int
     device: str
     precision: str
+    release_copies: bool = False  # keep copies of photographs too; recorded with the set
 
 
 def generate_set(
@@ -74,11 +79,14 @@ def generate_set(
     fuse_lora(base.unet, [(adapter.file, strength) for adapter, strength in adapters])
     screen = None
     if real is not None:
-        screen = build_screen(real, label=recipe.label, base=base, size=request.size, quality=quality, say=say)
+        screen = build_screen(
+            real, label=recipe.label, size=request.size, run=run_of(adapters[0][0].file) if adapters else None,
+            quality=quality, release_copies=request.release_copies, say=say,
+        )  # fmt: skip
     else:
         say("no --real folder: every image is kept and none is screened")
     place(base, device=device, dtype={"fp32": torch.float32, "fp16": torch.float16}[request.precision])
-    writer = open_set(out, _with_screen(recipe, screen, quality))
+    writer = open_set(out, _with_screen(recipe, screen, quality, release_copies=request.release_copies))
     _record_what_was_seen(out, adapters, screen=screen, real=real, say=say)
     states = encode_prompts(base, [recipe.prompt]), encode_prompts(base, [recipe.negative_prompt])
 
@@ -90,7 +98,7 @@ def generate_set(
         budget=request.budget or BUDGET_PER_IMAGE * request.count,
         block=request.block,
         draw=draw,
-        judge=None if screen is None else screen.judge,
+        judge=None if screen is None else _judge(screen, out),
         writer=writer,
         progress=lambda drawn, accepted, rejected: progress(
             accepted, request.count, f"{drawn} drawn, {accepted} kept, {rejected} rejected"
@@ -170,7 +178,20 @@ def _record_what_was_seen(
     write_set_record(out, record)
 
 
-def _with_screen(recipe: Recipe, screen: Screen | None, quality: QualityConfig) -> Recipe:
+def _judge(screen: Screen, out: Path) -> Judge:
+    """The screen's verdicts; what it calls copies is put in quarantine with the photograph each copies."""
+    quarantine = Quarantine.beside(out, screen.photographs)
+
+    def judge(images: NDArray[np.uint8], indices: Sequence[int]) -> list[Verdict]:
+        verdicts = screen.judge(images, indices)
+        quarantine.take(images, indices, verdicts)
+        return verdicts
+
+    return judge
+
+
+def _with_screen(recipe: Recipe, screen: Screen | None, quality: QualityConfig, *, release_copies: bool) -> Recipe:
     if screen is None:
         return recipe
-    return replace(recipe, screening=quality.model_dump(mode="json") | {"references": screen.digest})
+    released = {"release_copies": True} if release_copies else {}
+    return replace(recipe, screening=quality.model_dump(mode="json") | {"references": screen.digest} | released)

@@ -9,18 +9,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from woundgen.config import QualityConfig
+from woundgen.config import QualityConfig, TrainConfig
 from woundgen.errors import UserError
-from woundgen.models.base import BaseModel
 from woundgen.records import Photo, Verdict
-from woundgen.rundir import sha256_json
+from woundgen.rundir import RUN_JSON, read_json, sha256_json
 from woundgen.screening.acceptance import acceptance_on_real, why_spec_accepts_nothing
 from woundgen.screening.calibrate import Calibration, calibrate
 from woundgen.screening.descriptors import Descriptors
 from woundgen.screening.measure import References, measure, measure_references, prepare_references
 from woundgen.screening.rules import Rule, judge
 from woundgen.workflows.measure import features_of
-from woundgen.workflows.photographs import PhotoSet, gather
+from woundgen.workflows.photographs import PhotoSet, gather, gather_for
 from woundgen.workflows.setup import feature_network
 
 Say = Callable[[str], None]
@@ -59,20 +58,34 @@ def describe(images: NDArray[np.uint8]) -> Descriptors:
     )
 
 
-def build_screen(real: Path, *, label: str, base: BaseModel, size: int, quality: QualityConfig, say: Say) -> Screen:
-    """References from the folder's training side; acceptance tried on the photographs held out, and said."""
-    photos = gather(
-        real,
-        phases=label.split(","),
-        resolution=size,
-        margin=MARGIN,
-        train_share=TRAIN_SHARE,
-        seed=0,
-    )
-    return screen_from(photos, quality=quality, say=say)
+def build_screen(
+    real: Path, *, label: str, size: int, run: Path | None, quality: QualityConfig, release_copies: bool, say: Say
+) -> Screen:
+    """References from the training side; acceptance tried on the photographs held out, and said.
+
+    run: that the adapter comes from, where it lies in one.
+    """
+    photos = photographs_to_screen(real, label=label, size=size, run=run, say=say)
+    return screen_from(photos, quality=quality, release_copies=release_copies, say=say)
 
 
-def screen_from(photos: PhotoSet, *, quality: QualityConfig, say: Say) -> Screen:
+def photographs_to_screen(real: Path, *, label: str, size: int, run: Path | None, say: Say) -> PhotoSet:
+    """Divided as the run divided them, so that the references are the photographs it was trained on."""
+    if run is None:
+        say("no run says how the photographs were divided: they are divided anew")
+        return gather(real, phases=label.split(","), resolution=size, margin=MARGIN, train_share=TRAIN_SHARE, seed=0)
+    record = read_json(run / RUN_JSON)
+    config = TrainConfig.model_validate(record["config"])
+    photos = gather_for(config.model_copy(update={"resolution": size}), real)
+    if size == config.resolution and photos.digest != record["data"]["digest"]:
+        say(
+            f"warning: {real} does not hold just the photographs that the adapter was trained on; copies of others "
+            "are not found"
+        )
+    return photos
+
+
+def screen_from(photos: PhotoSet, *, quality: QualityConfig, release_copies: bool, say: Say) -> Screen:
     """References are the photographs trained on: a copy of one of them is what must not leave."""
     rows, held_out = photos.rows("train"), photos.rows("validation")
     references = prepare_references(describe(photos.images[rows]), photos.groups(rows))
@@ -91,6 +104,7 @@ def screen_from(photos: PhotoSet, *, quality: QualityConfig, say: Say) -> Screen
         ssim_excellent=quality.ssim_excellent,
         perceptual_excellent=quality.lpips_excellent,
         aggregation=quality.aggregation,
+        release_copies=release_copies,
     )
     for line in calibration.statements():
         say(line)

@@ -12,6 +12,7 @@ from woundgen.data.marks import fingerprint, marks_of, new_key
 from woundgen.errors import UserError
 from woundgen.records import Photo
 from woundgen.rundir import RUN_JSON, TRAINING_GROUPS, read_json, write_json
+from woundgen.workflows.adapters import run_of
 
 KEY, MARKS = "group_key", "training_groups"
 
@@ -101,11 +102,9 @@ def find_keys(runs: Path) -> dict[str, str]:
 
 def _run_of(file: Path) -> dict[str, Any] | None:
     """`data` of the run that an adapter's file lies in, where it holds marks."""
-    for folder in file.resolve().parents:
-        if (folder / RUN_JSON).exists():
-            data = read_json(folder / RUN_JSON).get("data", {})
-            return data if KEY in data and MARKS in data else None
-    return None
+    folder = run_of(file)
+    data = read_json(folder / RUN_JSON).get("data", {}) if folder is not None else {}
+    return data if KEY in data and MARKS in data else None
 
 
 def _flat(marks: Sequence[Sequence[str]]) -> list[str]:

@@ -1,0 +1,101 @@
+"""`woundgen generate` against photographs, where the model draws copies of those it was trained on."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from woundgen.cli import run
+from woundgen.rundir import private_folder, read_json, read_jsonl
+from woundgen.workflows.photographs import photographs_of
+
+from .conftest import Workshop
+
+COPIED = (1, 6)  # indices of drawn images that are mirrored copies
+WORDS = ["generate", "--count", "8", "--block", "4", "--steps", "2", "--size", "32", "--policy", "report"]
+
+
+@pytest.fixture
+def memorising(trained: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Drawing that returns photographs at COPIED; the photographs that are copied, in that order."""
+    from woundgen.workflows import generate
+
+    photos, draw = photographs_of(trained), generate.draw_block
+    rows = photos.rows("train")[3:5]
+    copies = dict(zip(COPIED, rows, strict=True))
+
+    def drawing(base: object, settings: object, indices: Sequence[int], **named: object) -> np.ndarray:
+        images = draw(base, settings, indices, **named)
+        for place, index in enumerate(indices):
+            if index in copies:
+                images[place] = photos.images[copies[index]][:, ::-1]
+        return images
+
+    monkeypatch.setattr(generate, "draw_block", drawing)
+    return [Path(photos.photos[row].path) for row in rows]
+
+
+def words(workshop: Workshop, trained: Path, out: Path, *more: str) -> list[str]:
+    return [*WORDS, "--adapter", str(trained), "--real", str(workshop.photographs), "--out", str(out), *more]
+
+
+def test_copies_are_quarantined_with_their_photograph(
+    memorising: list[Path], workshop: Workshop, trained: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "set"
+    assert run(words(workshop, trained, out)) == 0
+    rows = {row["index"]: row for row in read_jsonl(out / "manifest.jsonl")}
+    assert [index for index, row in rows.items() if row["reason"].startswith("copy by ")] == list(COPIED)
+    assert not any((out / "images" / f"{index:06d}.png").exists() for index in COPIED)
+    assert len(list((out / "images").iterdir())) == 8
+    quarantine = private_folder(out) / "quarantine"
+    assert {path.name for path in quarantine.iterdir()} == {
+        f"{index:06d}.{kind}" for index in COPIED for kind in ("png", "json")
+    }
+    pairs = [read_json(quarantine / f"{index:06d}.json") for index in COPIED]
+    assert [Path(pair["photograph"]) for pair in pairs] == memorising
+    assert not any(pair["released"] for pair in pairs)
+    assert stat.S_IMODE(private_folder(out).stat().st_mode) == 0o700
+
+
+def test_what_is_shared_names_no_photograph(
+    memorising: list[Path], workshop: Workshop, trained: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "set"
+    assert run(words(workshop, trained, out)) == 0
+    shared = b"".join(path.read_bytes() for path in out.rglob("*") if path.is_file())
+    assert str(memorising[0].parent).encode() not in shared  # names alone are those of generated files, too
+    assert str(workshop.photographs).encode() not in shared
+
+
+def test_released_copies_are_kept_and_recorded(
+    memorising: list[Path], workshop: Workshop, trained: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "set"
+    assert run(words(workshop, trained, out, "--release-copies")) == 0
+    assert all((out / "images" / f"{index:06d}.png").exists() for index in COPIED)
+    assert json.loads((out / "set.json").read_text())["screening"]["release_copies"] is True
+    assert read_json(private_folder(out) / "quarantine" / "000001.json")["released"] is True
+    assert run(words(workshop, trained, out)) == 2, "another set without the option"
+
+
+def test_photographs_that_were_not_trained_on_are_told(
+    workshop: Workshop, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other"
+    assert run(["phantoms", "--count", "24", "--phases", "I", "--size", "48", "--seed", "9", "--out", str(other)]) == 0
+    command = words(workshop, trained, tmp_path / "set")
+    command[command.index("--real") + 1] = str(other)
+    assert run(command) == 0
+    assert "does not hold just the photographs" in capsys.readouterr().out
+
+
+def test_releasing_what_is_not_looked_for(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*WORDS, "--adapter", str(trained), "--out", str(tmp_path / "set"), "--release-copies"]) == 2
+    assert "--real" in capsys.readouterr().err
+    assert not (tmp_path / "set").exists()
