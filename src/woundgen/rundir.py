@@ -30,6 +30,7 @@ METADATA_CSV, MANIFEST_JSONL = "metadata.csv", "manifest.jsonl"
 IMPORT_CSV, IMPORT_JSON, LEFT_OUT_CSV = "manifest.csv", "import.json", "left_out.csv"
 SET_JSON = "set.json"
 QUARANTINE = "quarantine"
+DATASET_CARD = "README.md"  # where people and dataset hubs look for it
 LOCK = ".woundgen.lock"
 METRICS_JSON = "metrics.json"
 SUMMARY_JSON = "summary.json"

@@ -68,9 +68,11 @@ def test_what_is_shared_names_no_photograph(
 ) -> None:
     out = tmp_path / "set"
     assert run(words(workshop, trained, out)) == 0
+    assert "8 kept of 8 asked for" in (out / "README.md").read_text()
     shared = b"".join(path.read_bytes() for path in out.rglob("*") if path.is_file())
     assert str(memorising[0].parent).encode() not in shared  # names alone are those of generated files, too
     assert str(workshop.photographs).encode() not in shared
+    assert str(workshop.base).encode() not in shared
 
 
 def test_released_copies_are_kept_and_recorded(

@@ -88,6 +88,13 @@ class Tally:
     def rejected(self) -> int:
         return self.drawn - self.accepted - self.reasons.get(SURPLUS, 0)
 
+    def kinds(self) -> Counter[str]:
+        """Images not kept, by reason without its values in brackets; most frequent first in most_common."""
+        kinds: Counter[str] = Counter()
+        for reason, number in self.reasons.items():
+            kinds[reason.split(" (")[0]] += number
+        return kinds
+
     def short_of(self, count: int) -> int:
         """Images that are missing from `count` accepted ones."""
         return max(0, count - self.accepted)

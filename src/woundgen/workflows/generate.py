@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,12 +14,14 @@ from numpy.typing import NDArray
 from woundgen.config import QualityConfig
 from woundgen.data.manifest import photograph_root
 from woundgen.errors import Shortfall, UserError
+from woundgen.generation.card import CardFacts, dataset_card
 from woundgen.generation.draw import Judge, draw_until
 from woundgen.generation.sampler import SamplerSettings, check_fit, draw_block, place
 from woundgen.generation.writer import Recipe, Tally, open_set
 from woundgen.models.adapter import fuse_lora
-from woundgen.models.base import BaseModel, encode_prompts, load_base
+from woundgen.models.base import ALIASES, EMBEDDED, PINNED, BaseModel, encode_prompts, load_base
 from woundgen.records import Verdict
+from woundgen.rundir import DATASET_CARD, write_text
 from woundgen.workflows.adapters import Adapter, find_adapter, run_of
 from woundgen.workflows.quarantine import Quarantine
 from woundgen.workflows.screen import Screen, build_screen
@@ -104,11 +105,9 @@ def generate_set(
             accepted, request.count, f"{drawn} drawn, {accepted} kept, {rejected} rejected"
         ),
     )
-    kinds: Counter[str] = Counter()  # reasons without the values in brackets
-    for reason, number in tally.reasons.items():
-        kinds[reason.split(" (")[0]] += number
-    for kind, number in kinds.most_common():
+    for kind, number in tally.kinds().most_common():
         say(f"{number} not kept: {kind}")
+    write_text(out / DATASET_CARD, dataset_card(CardFacts(base=public_name(base), recipe=writer.recipe, tally=tally)))
     short = tally.short_of(request.count)
     say(f"{tally.accepted} images in {out}")
     if short:
@@ -117,6 +116,12 @@ def generate_set(
             f"in {out}. Raise --budget and run the same command to go on."
         )
     return tally
+
+
+def public_name(base: BaseModel) -> str:
+    """A folder's path may tell whose machine it was: a base that is not known by name is called by its digest."""
+    known = ALIASES.get(base.name, base.name)
+    return known if known in (EMBEDDED, *PINNED) else f"a base model of the user's, {base.digest[:16]}"
 
 
 def base_name(request: DrawRequest, adapters: Sequence[tuple[Adapter, float]]) -> str:
