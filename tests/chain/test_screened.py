@@ -101,3 +101,20 @@ def test_releasing_what_is_not_looked_for(trained: Path, tmp_path: Path, capsys:
     assert run([*WORDS, "--adapter", str(trained), "--out", str(tmp_path / "set"), "--release-copies"]) == 2
     assert "--real" in capsys.readouterr().err
     assert not (tmp_path / "set").exists()
+
+
+def test_an_earlier_checkpoint_guides(workshop: Workshop, trained: Path, tmp_path: Path) -> None:
+    """Other images than the negative prompt gives, another set by its identity, and a guide of this base only."""
+    earlier = next(trained.glob("checkpoints/*_000002"))
+    command = [*WORDS, "--adapter", str(trained), "--guidance", "3"]
+    assert run([*command, "--out", str(tmp_path / "plain")]) == 0
+    assert run([*command, "--guide", str(earlier), "--out", str(tmp_path / "guided")]) == 0
+    assert run([*command, "--guide", f"{earlier}*0.5", "--out", str(tmp_path / "half")]) == 0
+    digests = {
+        name: [row["sha256"] for row in read_jsonl(tmp_path / name / "manifest.jsonl")]
+        for name in ("plain", "guided", "half")
+    }
+    assert digests["plain"] != digests["guided"] != digests["half"]
+    assert "autoguidance" in (tmp_path / "guided" / "README.md").read_text()
+    assert run([*command, "--guide", str(earlier), "--out", str(tmp_path / "plain")]) == 2
+    assert run([*WORDS, "--adapter", str(trained), "--guidance", "1", "--guide", str(earlier), "--out", "x"]) == 2

@@ -31,6 +31,10 @@ def generate(
     ] = None,
     guidance_low: Annotated[float, typer.Option(min=0, max=1, help="Guide above this share of the noise.")] = 0.0,
     guidance_high: Annotated[float, typer.Option(min=0, max=1, help="Guide below this share of the noise.")] = 1.0,
+    guide: Annotated[
+        str | None,
+        typer.Option(help="Earlier checkpoint to lead away from, instead of the negative prompt (autoguidance)."),
+    ] = None,
     prompt: Annotated[str | None, typer.Option(help="Instead of the adapter's own.")] = None,
     negative_prompt: Annotated[str | None, typer.Option(help="Instead of the adapter's own.")] = None,
     base: Annotated[str | None, typer.Option(help="Base model, instead of the adapter's.")] = None,
@@ -61,6 +65,8 @@ def generate(
         raise UserError(
             "--release-copies without --real: nothing is looked for.", "Give --real FOLDER, or leave it out."
         )
+    if guide is not None and guidance == 1:
+        raise UserError("--guide with --guidance 1: nothing is led away from.", "Give --guidance 1.5, for example.")
     quality = load_quality_config(thresholds)
     if policy is not None:
         _one_of("--policy", policy, ("calibrated", "spec", "report"))
@@ -68,7 +74,7 @@ def generate(
     from woundgen.workflows.generate import DrawRequest, generate_set
 
     request = DrawRequest(
-        adapters=tuple(_place(text) for text in adapter or []),
+        adapters=tuple(_place(text, "--adapter") for text in adapter or []),
         base=base,
         weights=weights,
         label=label,
@@ -86,12 +92,13 @@ def generate(
         device=device,
         precision=precision,
         release_copies=release_copies,
+        guide=None if guide is None else _place(guide, "--guide"),
     )
     with terminal() as voice:
         generate_set(request, out=out, real=real, quality=quality, say=voice.say, progress=voice.progress)
 
 
-def _place(text: str) -> tuple[Path, float]:
+def _place(text: str, option: str) -> tuple[Path, float]:
     """`PLACE` or `PLACE*strength`."""
     name, mark, strength = text.rpartition("*")
     if not mark:
@@ -99,7 +106,7 @@ def _place(text: str) -> tuple[Path, float]:
     try:
         return Path(name), float(strength)
     except ValueError:
-        raise UserError(f"--adapter {text}: {strength!r} is not a number.", "Write PLACE*0.5.") from None
+        raise UserError(f"{option} {text}: {strength!r} is not a number.", "Write PLACE*0.5.") from None
 
 
 def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:

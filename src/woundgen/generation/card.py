@@ -57,6 +57,7 @@ def dataset_card(facts: CardFacts) -> str:
         f"| adapters | {_adapters(recipe)} |",
         f"| sampler | {sampler.sampler}, {sampler.steps} steps, guidance {sampler.guidance_scale:g} on "
         f"{sampler.guidance_interval[0]:g} to {sampler.guidance_interval[1]:g} of the noise, seed {sampler.seed} |",
+        *([f"| guided by | adapter {recipe.guide[0][:16]} (autoguidance) |"] if recipe.guide else []),
         f"| drawn, kept | {facts.tally.drawn} drawn, {facts.tally.accepted} kept of {recipe.count} asked for |",
         f"| not kept | {_reasons(facts.tally)} |",
         f"| screening | {_screening(recipe)} |",

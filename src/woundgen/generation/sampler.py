@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
-from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler
+from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler, UNet2DConditionModel
 from torch import Tensor, nn
 
 from woundgen.diffusion.randomness import normal, position_seed
@@ -22,6 +22,7 @@ from woundgen.models.base import BaseModel
 
 SamplerName = Literal["dpmsolver++", "ddim", "euler"]
 Scheduler: TypeAlias = DPMSolverMultistepScheduler | DDIMScheduler | EulerDiscreteScheduler
+Predict: TypeAlias = Callable[[Tensor, Tensor, bool], Tensor]
 
 STREAM = "image"
 
@@ -121,21 +122,25 @@ def draw_block(
     prompt_states: Tensor,
     negative_states: Tensor | None,
     notice: Callable[[str], None],
+    guide: UNet2DConditionModel | None = None,
 ) -> np.ndarray:
     """Images `indices` of the set, uint8 [len(indices), H, W, 3].
 
     base: adapters fused, then placed (see `place`); images are drawn where it is, in its precision.
     prompt_states: [1, 77, D] of `encode_prompts`, or [len(indices), 77, D] for a prompt each.
-    negative_states: [1, 77, D]; none is needed at scale 1.
+    negative_states: [1, 77, D]; none is needed at scale 1, nor with a guide.
+    guide: a worse version of the model, asked with the same prompt, which predictions are led away from in
+    place of the negative prompt (autoguidance, Karras et al. 2024).
     Where memory runs out the block is drawn in halves and `notice` told; UserError where one image is
     too many, and those of `check_fit`.
     """
     check_fit(base, settings)
     try:
         noise = initial_noise(base, settings, indices).to(base.unet.device, base.unet.dtype)
-        prompts, both = _states(settings, prompt_states, negative_states, len(noise))
-        prompts, both = prompts.to(noise), None if both is None else both.to(noise)
-        return _decode(base, _denoise(base, settings, noise, prompts, both))
+        prompts = prompt_states.expand(len(noise), -1, -1).to(noise)
+        negative = None if negative_states is None else negative_states.expand(len(noise), -1, -1).to(noise)
+        predict = _predictor(base.unet, prompts, negative, guide, settings.guidance_scale)
+        return _decode(base, _denoise(base, settings, noise, predict))
     except torch.OutOfMemoryError:
         if len(indices) == 1:
             raise UserError(
@@ -158,38 +163,48 @@ def draw_block(
             prompt_states=prompt_states if len(prompt_states) == 1 else prompt_states[part],
             negative_states=negative_states,
             notice=notice,
+            guide=guide,
         )
         for part in (slice(half), slice(half, None))
     ]
     return np.concatenate(halves)
 
 
-def _states(
-    settings: SamplerSettings, prompt: Tensor, negative: Tensor | None, count: int
-) -> tuple[Tensor, Tensor | None]:
-    """[count, 77, D] of the prompts, and [2 count, 77, D] negative then prompts where there is guidance."""
-    prompts = prompt.expand(count, -1, -1)
-    if settings.guidance_scale == 1:
-        return prompts, None
-    assert negative is not None, "guidance needs the states of a negative prompt, be it empty"
-    return prompts, torch.cat([negative.expand(count, -1, -1), prompts])
+def _predictor(
+    unet: UNet2DConditionModel,
+    prompts: Tensor,
+    negative: Tensor | None,
+    guide: UNet2DConditionModel | None,
+    scale: float,
+) -> Predict:
+    """predict(latents, t, guided): what the scheduler steps by, led away from the negative prompt or the guide."""
+
+    def ask(network: UNet2DConditionModel, latents: Tensor, t: Tensor, states: Tensor) -> Tensor:
+        return network(latents, t, encoder_hidden_states=states, return_dict=False)[0]
+
+    pair = None if negative is None else torch.cat([negative, prompts])
+
+    def predict(latents: Tensor, t: Tensor, guided: bool) -> Tensor:
+        if not guided:
+            return ask(unet, latents, t, prompts)
+        if guide is not None:
+            without, conditional = ask(guide, latents, t, prompts), ask(unet, latents, t, prompts)
+        else:
+            assert pair is not None, "guidance needs the states of a negative prompt, be it empty"
+            without, conditional = ask(unet, torch.cat([latents] * 2), t, pair).chunk(2)
+        return without + scale * (conditional - without)
+
+    return predict
 
 
 @torch.inference_mode()
-def _denoise(base: BaseModel, settings: SamplerSettings, noise: Tensor, prompts: Tensor, both: Tensor | None) -> Tensor:
+def _denoise(base: BaseModel, settings: SamplerSettings, noise: Tensor, predict: Predict) -> Tensor:
     """Latents [N, C, h, w] of clean images."""
     scheduler = build_scheduler(base, settings.sampler)
     scheduler.set_timesteps(settings.steps, device=noise.device)
     latents = noise * scheduler.init_noise_sigma
     for t, guided in zip(scheduler.timesteps, _guided(base, settings, scheduler.timesteps), strict=True):
-        model_input = scheduler.scale_model_input(latents, t)
-        if guided:
-            twice = torch.cat([model_input] * 2)
-            pair = base.unet(twice, t, encoder_hidden_states=both, return_dict=False)[0]
-            without, conditional = pair.chunk(2)
-            prediction = without + settings.guidance_scale * (conditional - without)
-        else:
-            prediction = base.unet(model_input, t, encoder_hidden_states=prompts, return_dict=False)[0]
+        prediction = predict(scheduler.scale_model_input(latents, t), t, guided)
         latents = scheduler.step(prediction, t, latents, return_dict=False)[0]
     return latents
 

@@ -56,6 +56,7 @@ class Recipe:
 
     base: digest. adapters: (digest of the file, strength), in the order fused. precision: of the UNet.
     screening: policy, thresholds and digests of what images are held against; empty where all are kept.
+    guide: (digest, strength) of the adapter of a guide.
     """
 
     label: str
@@ -67,6 +68,7 @@ class Recipe:
     sampler: SamplerSettings
     count: int
     screening: dict[str, Any]
+    guide: tuple[str, float] | None = None
 
     def identity(self) -> str:
         return sha256_json(asdict(self))

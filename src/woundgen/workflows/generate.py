@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from diffusers import UNet2DConditionModel
 from numpy.typing import NDArray
 
 from woundgen.config import QualityConfig
@@ -56,6 +57,7 @@ class DrawRequest:
     device: str
     precision: str
     release_copies: bool = False  # keep copies of photographs too; recorded with the set
+    guide: tuple[Path, float] | None = None  # an earlier checkpoint for autoguidance, and its strength
 
 
 def generate_set(
@@ -75,7 +77,9 @@ def generate_set(
     adapters = [(find_adapter(place, weights=request.weights), strength) for place, strength in request.adapters]
     base = load_base(base_name(request, adapters), notice=say)
     refuse_other_base(base, [adapter for adapter, _ in adapters])
-    recipe = _recipe(request, adapters, base)
+    guide = None if request.guide is None else (find_adapter(request.guide[0], weights="auto"), request.guide[1])
+    refuse_other_base(base, [] if guide is None else [guide[0]])
+    recipe = _recipe(request, adapters, base, guide)
     check_fit(base, recipe.sampler)
     fuse_lora(base.unet, [(adapter.file, strength) for adapter, strength in adapters])
     screen = None
@@ -86,13 +90,17 @@ def generate_set(
         )  # fmt: skip
     else:
         say("no --real folder: every image is kept and none is screened")
-    place(base, device=device, dtype={"fp32": torch.float32, "fp16": torch.float16}[request.precision])
+    dtype = {"fp32": torch.float32, "fp16": torch.float16}[request.precision]
+    place(base, device=device, dtype=dtype)
+    worse = None if guide is None else _guide_of(base, guide, device=device, dtype=dtype)
     writer = open_set(out, _with_screen(recipe, screen, quality, release_copies=request.release_copies))
-    _record_what_was_seen(out, adapters, screen=screen, real=real, say=say)
+    _record_what_was_seen(out, adapters, guide=None if guide is None else guide[0], screen=screen, real=real, say=say)
     states = encode_prompts(base, [recipe.prompt]), encode_prompts(base, [recipe.negative_prompt])
 
     def draw(indices: Sequence[int]) -> Any:
-        return draw_block(base, recipe.sampler, indices, prompt_states=states[0], negative_states=states[1], notice=say)
+        return draw_block(
+            base, recipe.sampler, indices, prompt_states=states[0], negative_states=states[1], notice=say, guide=worse
+        )  # fmt: skip
 
     tally = draw_until(
         request.count,
@@ -143,7 +151,22 @@ def refuse_other_base(base: BaseModel, adapters: Sequence[Adapter]) -> None:
             )
 
 
-def _recipe(request: DrawRequest, adapters: Sequence[tuple[Adapter, float]], base: BaseModel) -> Recipe:
+def _guide_of(
+    base: BaseModel, guide: tuple[Adapter, float], *, device: torch.device, dtype: torch.dtype
+) -> UNet2DConditionModel:
+    """The same base with the guide's adapter, where images are drawn."""
+    worse = load_base(str(base.folder), notice=lambda text: None)
+    fuse_lora(worse.unet, [(guide[0].file, guide[1])])
+    place(worse, device=device, dtype=dtype)
+    return worse.unet
+
+
+def _recipe(
+    request: DrawRequest,
+    adapters: Sequence[tuple[Adapter, float]],
+    base: BaseModel,
+    guide: tuple[Adapter, float] | None,
+) -> Recipe:
     first = adapters[0][0] if adapters else None
     prompt = request.prompt if request.prompt is not None else (first.prompt if first else "")
     negative = first.negative_prompt if first else ""
@@ -166,15 +189,22 @@ def _recipe(request: DrawRequest, adapters: Sequence[tuple[Adapter, float]], bas
         ),
         count=request.count,
         screening={},
+        guide=None if guide is None else (guide[0].digest, guide[1]),
     )
 
 
 def _record_what_was_seen(
-    out: Path, adapters: Sequence[tuple[Adapter, float]], *, screen: Screen | None, real: Path | None, say: Say
+    out: Path,
+    adapters: Sequence[tuple[Adapter, float]],
+    *,
+    guide: Adapter | None,
+    screen: Screen | None,
+    real: Path | None,
+    say: Say,
 ) -> None:
     """So that `woundgen utility` can refuse test patients that made or chose the images."""
     record = record_of_set(
-        [adapter.file for adapter, _ in adapters],
+        [*(adapter.file for adapter, _ in adapters), *([] if guide is None else [guide.file])],
         screened=screen.photographs if screen is not None else (),
         roots=[photograph_root(real)] if real is not None else [],
     )

@@ -45,7 +45,9 @@ def unheard(text: str) -> None:
     raise AssertionError(text)
 
 
-def draw(base: BaseModel, settings: SamplerSettings, indices, *, negative=NEGATIVE, notice=unheard) -> np.ndarray:
+def draw(
+    base: BaseModel, settings: SamplerSettings, indices, *, negative=NEGATIVE, notice=unheard, guide=None
+) -> np.ndarray:
     prompt_states, negative_states = encode_prompts(base, [PROMPT, negative]).split(1)
     return draw_block(
         base,
@@ -54,6 +56,7 @@ def draw(base: BaseModel, settings: SamplerSettings, indices, *, negative=NEGATI
         prompt_states=prompt_states,
         negative_states=negative_states,
         notice=notice,
+        guide=guide,
     )
 
 
@@ -225,6 +228,25 @@ def test_one_image_that_does_not_fit_is_an_error_of_one_line(base: BaseModel, mo
     limit_batch(base, monkeypatch, largest=1)
     with pytest.raises(UserError, match="has not the memory for one image of 32x40"):
         draw(base, SETTINGS, range(2), notice=lambda text: None)
+
+
+def test_a_guide_that_is_the_model_changes_nothing(fresh_bases: list[BaseModel]):
+    """w + s (c - w) is c where guide and model are one, whatever the scale."""
+    base, same, _ = fresh_bases
+    guided = draw(base, SETTINGS, range(4), guide=same.unet)
+    assert levels_apart(guided, draw(base, replace(SETTINGS, guidance_scale=1.0), range(4))) <= 1
+
+
+def test_autoguidance_is_extrapolation(fresh_bases: list[BaseModel]):
+    """Karras et al. 2024, eq. 3: D0 + s (D1 - D0). With a guide that predicts 0 the model's prediction is scaled."""
+    base, worse, scaled = fresh_bases
+    with torch.no_grad():
+        for module, factor in ((worse.unet.conv_out, 0.0), (scaled.unet.conv_out, SETTINGS.guidance_scale)):
+            module.weight.mul_(factor)
+            module.bias.mul_(factor)
+    found = draw(base, SETTINGS, range(4), guide=worse.unet)
+    assert levels_apart(found, draw(scaled, replace(SETTINGS, guidance_scale=1.0), range(4))) <= 1
+    assert levels_apart(found, draw(base, replace(SETTINGS, guidance_scale=1.0), range(4))) > 10
 
 
 def test_bad_settings_are_named(base: BaseModel):
