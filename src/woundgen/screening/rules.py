@@ -31,6 +31,7 @@ TITLES = {
     "perceptual_topk": "perceptual distance to the nearest",
     "perceptual_min": "least perceptual distance",
     "perceptual_nearest": "perceptual distance",
+    "fineness": "sharpness of edges",
     "embedding_nearest": "feature distance",
     "whole_L_q10": "darkest tenth",
     "whole_L_q90": "brightest tenth",

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from woundgen.screening.pairs import Matrix, Pairs
 from woundgen.similarity.colour import COLOUR_STATISTICS, colour_statistics
-from woundgen.similarity.sharpness import laplacian_variance
+from woundgen.similarity.sharpness import gradient_energy, laplacian_variance
 
 Array = npt.NDArray[np.floating]
 Rows = npt.NDArray[np.intp]
@@ -21,12 +21,16 @@ RANGE = ("whole_L_q10", "whole_L_q90")
 
 # What the joint rule judges; closeness to single references is left to the copy ceiling.
 JUDGED = (
-    "ssim_mean", "ssim_topk", "perceptual_mean", "perceptual_topk", "sharpness", "embedding_nearest", "realism",
-    *COLOUR, *RANGE,
+    "ssim_mean", "ssim_topk", "perceptual_mean", "perceptual_topk", "sharpness", "fineness", "embedding_nearest",
+    "realism", *COLOUR, *RANGE,
 )  # fmt: skip
 
-# Distances and ratios of distances are skewed: they are judged by their logarithm.
-LOGARITHMIC = frozenset({"perceptual_mean", "perceptual_topk", "perceptual_nearest", "embedding_nearest", "realism"})
+# Distances, ratios of distances and spreads are skewed: they are judged by their logarithm. As they are, the
+# long tail of one of them (b* spread) sets the joint threshold for all, and blurred photographs pass below it.
+LOGARITHMIC = frozenset(
+    {"perceptual_mean", "perceptual_topk", "perceptual_nearest", "embedding_nearest", "realism"}
+    | {name for name in COLOUR if name.endswith("_sd")}
+)
 
 # How near the nearest reference is, and the sign that makes larger mean nearer. Not the best SSIM as it is:
 # it is highest for smooth pictures, whatever they show (a grey square .62, two patients at most .50). What it
@@ -54,10 +58,16 @@ class Statistics:
 
 
 def image_columns(images: Array) -> dict[str, npt.NDArray[np.float64]]:
-    """Of each image [N, H, W, 3] in 0..1 alone: log Laplacian variance; L*, a*, b* mean, sd; range of L*."""
+    """Of each image [N, H, W, 3] in 0..1 alone: sharpness, fineness; L*, a*, b* mean, sd; range of L*.
+
+    sharpness: log of the Laplacian's variance. fineness: the same less the log of the gradient's energy, which
+    takes out how much there is to be seen: it differs less between photographs, and blur lowers it.
+    """
     colours = colour_statistics(images)
     columns = {name: colours[:, COLOUR_STATISTICS.index(name)] for name in (*COLOUR, *RANGE)}
-    return {"sharpness": np.log(laplacian_variance(images) + TINY), **columns}
+    sharpness = np.log(laplacian_variance(images) + TINY)
+    fineness = sharpness - np.log(gradient_energy(images) + TINY)
+    return {"sharpness": sharpness, "fineness": fineness, **columns}
 
 
 def summarise(

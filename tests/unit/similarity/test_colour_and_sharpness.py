@@ -6,7 +6,7 @@ from scipy.ndimage import gaussian_filter
 from skimage.color import rgb2lab
 
 from woundgen.similarity.colour import COLOUR_STATISTICS, colour_statistics, srgb_to_lab
-from woundgen.similarity.sharpness import laplacian_variance
+from woundgen.similarity.sharpness import gradient_energy, laplacian_variance
 
 
 def test_lab_equals_scikit_image():
@@ -44,3 +44,10 @@ def test_blur_lowers_sharpness():
     sharp = np.random.default_rng(1).random((1, 32, 32, 3))
     blurred = gaussian_filter(sharp, (0, 1, 1, 0))
     assert laplacian_variance(blurred)[0] < 0.1 * laplacian_variance(sharp)[0]
+
+
+def test_gradient_energy_of_a_ramp():
+    """Grey rising by .01 a pixel across and .02 down: .01^2 + .02^2, whatever the size."""
+    down, across = np.meshgrid(np.arange(12) * 0.02, np.arange(9) * 0.01, indexing="ij")
+    images = np.repeat((down + across)[None, :, :, None], 3, axis=3)
+    assert gradient_energy(images)[0] == pytest.approx(0.0005)
