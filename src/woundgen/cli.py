@@ -7,6 +7,7 @@ import sys
 
 import typer
 
+from woundgen.commands.audit import audit
 from woundgen.commands.compare import compare
 from woundgen.commands.data import data
 from woundgen.commands.demo import demo
@@ -21,7 +22,7 @@ from woundgen.commands.train import train
 from woundgen.commands.utility import utility
 from woundgen.errors import Shortfall, UserError
 
-VERBS = (demo, doctor, data, train, generate, evaluate, compare, utility, report, phantoms, fetch, rebuild)
+VERBS = (demo, doctor, data, train, generate, evaluate, compare, audit, utility, report, phantoms, fetch, rebuild)
 
 app = typer.Typer(
     help="Synthetic wound photographs from small clinical sets: train, draw, screen, measure, report.",

@@ -18,7 +18,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("__init__", "errors", "records", "rundir", "config"),
     ("data", "models", "features", "diffusion", "similarity"),
-    ("training", "generation", "screening", "metrics", "utility"),
+    ("training", "generation", "screening", "metrics", "utility", "privacy"),
     ("comparison", "reporting"),
     ("workflows",),
     ("commands", "cli"),

@@ -85,18 +85,26 @@ def photographs_to_screen(real: Path, *, label: str, size: int, run: Path | None
     return photos
 
 
-def screen_from(photos: PhotoSet, *, quality: QualityConfig, release_copies: bool, say: Say) -> Screen:
-    """References are the photographs trained on: a copy of one of them is what must not leave."""
-    rows, held_out = photos.rows("train"), photos.rows("validation")
-    references = prepare_references(describe(photos.images[rows]), photos.groups(rows))
+def calibrated_on(
+    images: NDArray[np.uint8], groups: Sequence[str], quality: QualityConfig
+) -> tuple[References, Calibration]:
+    """References uint8 [N, H, W, 3] without near duplicates, and what is usual among them."""
+    references = prepare_references(describe(images), groups)
     calibration = calibrate(
         measure_references(references, k=quality.topk),
-        [photos.groups(rows)[row] for row in references.rows],
+        [groups[row] for row in references.rows],
         acceptance=quality.acceptance,
         copy_quantile=quality.copy_quantile,
         duplicates=references.duplicates,
         k=quality.topk,
     )
+    return references, calibration
+
+
+def screen_from(photos: PhotoSet, *, quality: QualityConfig, release_copies: bool, say: Say) -> Screen:
+    """References are the photographs trained on: a copy of one of them is what must not leave."""
+    rows, held_out = photos.rows("train"), photos.rows("validation")
+    references, calibration = calibrated_on(photos.images[rows], photos.groups(rows), quality)
     rule = Rule(
         policy=quality.policy,
         ssim_minimum=quality.ssim_minimum,

@@ -1,0 +1,32 @@
+"""One sentence that an audit ends in, and what it does not cover."""
+
+from __future__ import annotations
+
+from woundgen.privacy.membership import Membership
+from woundgen.privacy.nearness import Nearness
+
+LEVEL = 0.05
+
+NOT_COVERED = (
+    "Not covered: likeness that the embedded features and aligned SSIM do not see (a tattoo, a single small mark); "
+    "what can be read from the adapter's file rather than from these images; attackers who know more than the "
+    "loss; images that this model draws on other seeds or prompts."
+)
+
+
+def verdict(*, copies: int, n: int, bound: float, nearness: Nearness | None, membership: Membership | None) -> str:
+    """What was found, worst first; where nothing was, how little this n could have shown."""
+    signs = []
+    if copies:
+        signs.append(f"{copies} of {n} images are nearer to a training photograph than different patients come")
+    if nearness is not None and nearness.p <= LEVEL:
+        signs.append(f"images lie nearer to photographs trained on than to others (p = {nearness.p:.3f})")
+    if membership is not None and membership.shown:
+        signs.append(f"whose photographs were trained on can be told (AUC {membership.auc:.2f})")
+    if signs:
+        return f"Do not share without a decision: {'; '.join(signs)}."
+    untested = [name for name, test in (("nearness", nearness), ("membership", membership)) if test is None]
+    told = f"No sign of copying in {n} images; up to {bound:.1%} of such images could still be copies"
+    if membership is not None:
+        told += f", and an AUC below {membership.smallest:.2f} could not have been shown"
+    return f"{told}." + (f" Not tested: {', '.join(untested)}." if untested else "")

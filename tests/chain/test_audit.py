@@ -1,0 +1,73 @@
+"""`woundgen audit` of a set from a run that sealed patients, and of one from a run that did not."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import stat
+from pathlib import Path
+
+import pytest
+
+from woundgen.cli import run
+from woundgen.rundir import private_folder, read_json
+
+from .conftest import Workshop, contents
+
+DRAW = ["generate", "--count", "8", "--block", "4", "--steps", "2", "--size", "32"]
+
+
+def audited(run_folder: Path, folder: Path, *more: str) -> Path:
+    generated, out = folder / "set", folder / "audit"
+    assert run([*DRAW, "--adapter", str(run_folder), "--out", str(generated)]) == 0
+    assert run(["audit", "--generated", str(generated), "--run", str(run_folder), "--out", str(out), *more]) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def sealed(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on the workshop's photographs of which six patients were sealed."""
+    folder = tmp_path_factory.mktemp("sealed")
+    data = Path(shutil.copytree(workshop.photographs, folder / "photographs"))
+    rows = list(csv.DictReader((data / "metadata.csv").open()))
+    with (data / "metadata.csv").open("w", newline="") as handle:
+        writer = csv.DictWriter(handle, [*rows[0], "split"])
+        writer.writeheader()
+        sides = ["holdout"] * 6 + ["validation"] * 4 + ["train"] * 14
+        writer.writerows({**row, "split": side} for row, side in zip(rows, sides, strict=True))
+    assert run(workshop.train(folder / "run", "--set", "sample_images=0", data=data)) == 0
+    return folder / "run"
+
+
+def test_an_audit_of_a_run_with_sealed_patients(sealed: Path, tmp_path: Path, workshop: Workshop) -> None:
+    out = audited(sealed, tmp_path)
+    found = read_json(out / "privacy.json")
+    assert found["n"] == 8
+    assert (found["membership"]["trained"], found["membership"]["held_out"]) == (14, 6)
+    assert 0 <= found["membership"]["auc"] <= 1
+    assert 0.5 < found["membership"]["smallest"] < 1
+    assert (found["nearness"]["trained"], found["nearness"]["held_out"]) == (14, 10)
+    assert found["copies"]["upper_bound"] >= 1 - 0.05 ** (1 / 8) - 1e-9  # exact where none of 8 is one
+    page = (out / "PRIVACY.md").read_text()
+    assert found["verdict"] in page
+    assert "Not covered" in page
+    shared = b"".join(contents(out).values())
+    assert str(workshop.photographs.parent).encode() not in shared
+    private = private_folder(out)
+    assert (private / "nearest_pairs.png").is_file()
+    assert stat.S_IMODE(private.stat().st_mode) == 0o700
+
+
+def test_without_sealed_patients_membership_is_not_tested(trained: Path, tmp_path: Path) -> None:
+    out = audited(trained, tmp_path)
+    found = read_json(out / "privacy.json")
+    assert "sealed" in found["membership"]["not_made"]
+    assert "Not tested: membership" in found["verdict"] or found["verdict"].startswith("Do not share")
+
+
+def test_a_set_of_another_run(trained: Path, sealed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*DRAW, "--adapter", str(trained), "--out", str(tmp_path / "set")]) == 0
+    words = ["audit", "--generated", str(tmp_path / "set"), "--run", str(sealed), "--out", str(tmp_path / "audit")]
+    assert run(words) == 2
+    assert "holds no adapter with digest" in capsys.readouterr().err
+    assert not (tmp_path / "audit").exists()
