@@ -62,7 +62,7 @@ def dataset_card(facts: CardFacts) -> str:
         f"| not kept | {_reasons(facts.tally)} |",
         f"| screening | {_screening(recipe)} |",
         f"| copies | {_copies(facts)} |",
-        "| privacy audit | none made |",
+        "| privacy audit | none when this was written (`woundgen audit`) |",
         f"| marks | each PNG says that it is synthetic; IPTC digital source type {DIGITAL_SOURCE_TYPE} |",
         f"| identity | {recipe.identity()} |",
         "",
