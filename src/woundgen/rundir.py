@@ -144,3 +144,8 @@ def claim_output(folder: Path, *, identity: str, what: str) -> bool:
 def reclaim_output(folder: Path, *, identity: str, what: str) -> None:
     """Change what a folder that is already ours stands for (train --allow-changes)."""
     write_json(folder / ".woundgen.json", {"identity": identity, "what": what})
+
+
+def run_of(file: Path) -> Path | None:
+    """The run folder that an adapter's file lies in; None for a file that was passed on alone."""
+    return next((folder for folder in file.resolve().parents if (folder / RUN_JSON).exists()), None)

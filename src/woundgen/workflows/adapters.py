@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from woundgen.errors import UserError
-from woundgen.rundir import ADAPTER_FILE, ADAPTER_NOTES, BEST, CHECKPOINTS, LATEST, RUN_JSON, read_json, sha256_file
+from woundgen.rundir import ADAPTER_FILE, ADAPTER_NOTES, BEST, CHECKPOINTS, LATEST, read_json, sha256_file
 from woundgen.training.checkpoint import pointer
 
 
@@ -66,8 +66,3 @@ def _file(place: Path, weights: str) -> Path:
         if (place / choice / ADAPTER_FILE).is_file():
             return place / choice / ADAPTER_FILE
     raise UserError(f"{place} holds no {' or '.join(choices)} adapter.", "Try --weights raw, or another checkpoint.")
-
-
-def run_of(file: Path) -> Path | None:
-    """The run folder that an adapter's file lies in; None for a file that was passed on alone."""
-    return next((folder for folder in file.resolve().parents if (folder / RUN_JSON).exists()), None)

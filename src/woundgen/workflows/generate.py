@@ -22,8 +22,8 @@ from woundgen.generation.writer import Recipe, Tally, open_set
 from woundgen.models.adapter import fuse_lora
 from woundgen.models.base import ALIASES, EMBEDDED, PINNED, BaseModel, encode_prompts, load_base
 from woundgen.records import Verdict
-from woundgen.rundir import DATASET_CARD, write_text
-from woundgen.workflows.adapters import Adapter, find_adapter, run_of
+from woundgen.rundir import DATASET_CARD, run_of, write_text
+from woundgen.workflows.adapters import Adapter, find_adapter
 from woundgen.workflows.quarantine import Quarantine
 from woundgen.workflows.screen import Screen, build_screen
 from woundgen.workflows.seen import record_of_set, write_set_record

@@ -11,8 +11,7 @@ from woundgen.data.manifest import photograph_root
 from woundgen.data.marks import fingerprint, marks_of, new_key
 from woundgen.errors import UserError
 from woundgen.records import Photo
-from woundgen.rundir import RUN_JSON, TRAINING_GROUPS, read_json, write_json
-from woundgen.workflows.adapters import run_of
+from woundgen.rundir import RUN_JSON, TRAINING_GROUPS, read_json, run_of, write_json
 
 KEY, MARKS = "group_key", "training_groups"
 
