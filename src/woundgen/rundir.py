@@ -44,6 +44,12 @@ def private_folder(out: Path) -> Path:
     return out.with_name(f"{out.name}.private")
 
 
+def make_private(folder: Path) -> None:
+    """Made if need be, and readable by its owner alone: it holds patients."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
+
+
 def training_report(phase: str) -> str:
     return f"TRAINING_REPORT_phase_{phase}.md"
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from woundgen.errors import UserError
+from woundgen.rundir import make_private
 
 SUFFIX = ".rgb"
 
@@ -27,8 +28,7 @@ class PixelCache:
     def open(cls, folder: Path) -> PixelCache:
         """Make the folder, or take it over, with mode 0700. Raises UserError where that cannot be."""
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            folder.chmod(0o700)
+            make_private(folder)
         except OSError as error:
             raise UserError(f"{folder} cannot serve as cache ({error.strerror}).", "Choose another folder.") from None
         return cls(folder)

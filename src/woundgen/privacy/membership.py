@@ -14,12 +14,11 @@ import numpy.typing as npt
 from scipy.stats import rankdata
 
 from woundgen.errors import UserError
-from woundgen.privacy.permutation import PERMUTATIONS, Sides, dealt_again, null_of, p_value
+from woundgen.privacy.permutation import LEVEL, PERMUTATIONS, Sides, dealt_again, null_of, p_value
 from woundgen.similarity.groups import Groups, group_codes
 
 Values = npt.NDArray[np.float64]
 FEWEST_PATIENTS = 4
-LEVEL = 0.05
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from woundgen.errors import UserError
-from woundgen.privacy.permutation import PERMUTATIONS, Sides, dealt_again, null_of, p_value
+from woundgen.privacy.permutation import LEVEL, PERMUTATIONS, Sides, dealt_again, null_of, p_value
 from woundgen.similarity.groups import Groups, group_codes
 
 TINY = 1e-12
@@ -30,6 +30,10 @@ class Nearness:
     n: int
     trained: int
     held_out: int
+
+    @property
+    def shown(self) -> bool:
+        return self.p <= LEVEL
 
 
 def nearness_test(

@@ -15,6 +15,8 @@ from woundgen.similarity.groups import Groups, group_codes
 
 Sides = npt.NDArray[np.bool_]
 PERMUTATIONS = 1999
+LEVEL = 0.05
+"""A p-value at or below it is a sign."""
 
 
 def dealt_again(trained: Sides, groups: Groups | None, *, count: int, seed: int) -> npt.NDArray[np.bool_]:

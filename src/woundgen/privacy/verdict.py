@@ -5,8 +5,6 @@ from __future__ import annotations
 from woundgen.privacy.membership import Membership
 from woundgen.privacy.nearness import Nearness
 
-LEVEL = 0.05
-
 NOT_COVERED = (
     "Not covered: likeness that the embedded features and aligned SSIM do not see (a tattoo, a single small mark); "
     "what can be read from the adapter's file rather than from these images; attackers who know more than the "
@@ -19,7 +17,7 @@ def verdict(*, copies: int, n: int, bound: float, nearness: Nearness | None, mem
     signs = []
     if copies:
         signs.append(f"{copies} of {n} images are nearer to a training photograph than different patients come")
-    if nearness is not None and nearness.p <= LEVEL:
+    if nearness is not None and nearness.shown:
         signs.append(f"images lie nearer to photographs trained on than to others (p = {nearness.p:.3f})")
     if membership is not None and membership.shown:
         signs.append(f"whose photographs were trained on can be told (AUC {membership.auc:.2f})")

@@ -31,6 +31,7 @@ from woundgen.rundir import (
     RUN_JSON,
     SET_JSON,
     claim_output,
+    make_private,
     private_folder,
     read_json,
     sha256_file,
@@ -167,8 +168,7 @@ def _write_pairs(
     """The PAIRS nearest: image, then photograph. Private, mode 0700."""
     nearest = distances.argmin(axis=1)
     order = np.argsort(distances.min(axis=1), kind="stable")[:PAIRS]
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.chmod(0o700)
+    make_private(folder)
     pictures = [picture for row in order for picture in (images[row], photographs[nearest[row]])]
     labels = [text for row in order for text in (f"drawn, {distances[row].min():.2f}", "photograph")]
     write_png(folder / NEAREST_PAIRS, image_grid(pictures, columns=8, labels=labels), text={})

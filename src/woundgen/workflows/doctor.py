@@ -12,7 +12,7 @@ from woundgen.config import TrainConfig
 from woundgen.errors import UserError
 from woundgen.features.load import NAMES, check_names
 from woundgen.models.base import EMBEDDED, PINNED, find_base
-from woundgen.workflows.machine import disk_gib, installed_cards, memory_gib, unusable_cards
+from woundgen.workflows.machine import disk_gib, installed_cards, memory_gib
 from woundgen.workflows.setup import choose_device, versions
 
 
@@ -61,11 +61,6 @@ def _cards(config: TrainConfig | None) -> list[Finding]:
     asked = "auto" if config is None else config.device
     if asked == "cpu":
         return [*findings, Finding("device", "cpu, as the config asks")]
-    error = unusable_cards(
-        cards, torch_version=torch.__version__, torch_cuda=torch.version.cuda, usable=torch.cuda.is_available()
-    )
-    if error is not None:
-        return [*findings, Finding("device", error.what, error.fix)]
     try:
         device = choose_device(asked)
     except UserError as refused:

@@ -188,17 +188,19 @@ class Observer:
         """Measure raw and EMA weights; True where the monitored one is the best so far."""
         candidate = "raw"
         values: dict[str, list[MetricValue]] = {}
+        digests: dict[str, str] = {}
         for weights, vector in self._weights().items():
             candidate = weights  # EMA comes last, where there is one
             with using(self.trainable, vector, self.base):
                 values[weights] = self._measure(report, weights)
+            digests[weights] = weights_digest(vector)
             if self.log is not None:
                 self.log.evaluation(
                     {
                         "step": report.step,
                         "epoch": round(report.epoch, 4),
                         "weights": weights,
-                        "digest": weights_digest(vector),
+                        "digest": digests[weights],
                         "metrics": [value.to_json() for value in values[weights]],
                     }
                 )
@@ -215,7 +217,7 @@ class Observer:
                 "value": chosen[0].value,
                 "step": report.step,
                 "weights": candidate,
-                "digest": weights_digest(self._weights()[candidate]),
+                "digest": digests[candidate],
                 "checkpoint": self._name(report),
             }
         return better

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from woundgen.data.images import write_png
 from woundgen.generation.synthetic_mark import synthetic_mark
 from woundgen.records import Photo, Verdict
-from woundgen.rundir import QUARANTINE, private_folder, write_json
+from woundgen.rundir import QUARANTINE, make_private, private_folder, write_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,8 @@ class Quarantine:
         for image, index, verdict in zip(images, indices, verdicts, strict=True):
             if not verdict.copy:
                 continue
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.folder.parent.chmod(0o700)
+            make_private(self.folder.parent)
+            make_private(self.folder)
             write_png(self.folder / f"{index:06d}.png", image, text=synthetic_mark())
             pair = {"index": index, "reason": verdict.reason, "released": verdict.accepted, "scores": verdict.scores}
             nearest = None if verdict.nearest is None else self.photographs[verdict.nearest].path

@@ -12,9 +12,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from transformers import CLIPTextModel, CLIPTokenizer
 
 from woundgen.errors import UserError
 from woundgen.models.architecture import build_scheduler, build_text_encoder, build_unet
@@ -61,16 +62,7 @@ def rebuild_base(settings: RebuildSettings, say: Say) -> Path:
         )
     pool = pool_of(settings, say)
     latents = pool_latents(pool, settings.folder, say)
-    if settings.start is None:
-        tokenizer = build_tokenizer([*pool.captions, *PROMPT_WORDS])
-        torch.manual_seed(settings.seed)
-        unet = build_unet()
-        text_encoder = build_text_encoder(len(tokenizer), start=tokenizer.bos_token_id, end=tokenizer.eos_token_id)
-    else:
-        begun = load_base(str(settings.start), notice=say)
-        tokenizer, unet, text_encoder = begun.tokenizer, begun.unet, begun.text_encoder
-        unet.requires_grad_(True)
-        text_encoder.requires_grad_(True)
+    tokenizer, unet, text_encoder = beginning(settings.start, captions=pool.captions, seed=settings.seed, say=say)
     unet.train()
     text_encoder.train()
     parameters = {f"unet.{name}": p for name, p in unet.named_parameters()}
@@ -126,6 +118,20 @@ def rebuild_base(settings: RebuildSettings, say: Say) -> Path:
         {k.removeprefix("text_encoder."): v for k, v in weights.items() if k.startswith("text_encoder.")}, strict=False
     )
     return export_base(settings.folder, unet, text_encoder, tokenizer)
+
+
+def beginning(
+    start: Path | None, *, captions: list[str], seed: int, say: Say
+) -> tuple[CLIPTokenizer, UNet2DConditionModel, CLIPTextModel]:
+    """What training begins from: random weights and a tokenizer of the captions, or those of the base in `start`."""
+    if start is not None:
+        base = load_base(str(start), notice=say)
+        return base.tokenizer, base.unet.requires_grad_(True), base.text_encoder.requires_grad_(True)
+    tokenizer = build_tokenizer([*captions, *PROMPT_WORDS])
+    torch.manual_seed(seed)
+    unet = build_unet()
+    text_encoder = build_text_encoder(len(tokenizer), start=tokenizer.bos_token_id, end=tokenizer.eos_token_id)
+    return tokenizer, unet, text_encoder
 
 
 def pool_latents(pool: Pool, folder: Path, say: Say) -> Latents:

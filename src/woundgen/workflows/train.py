@@ -105,10 +105,8 @@ def train_adapter(
                 allow_changes=allow_changes,
                 say=say,
             )
-            find_checkpoint(
-                out / CHECKPOINTS, resume, say
-            )  # what it would refuse is refused before anything is written
             stack.enter_context(only_writer(out))
+            checkpoint = find_checkpoint(out / CHECKPOINTS, resume, say)  # may refuse, so before run.json is written
             started_before = write_start(
                 out,
                 config=config,
@@ -121,7 +119,8 @@ def train_adapter(
                 processes=ranks.size,
             )
         ranks.agree(0, "start")  # the others read nothing before the folder is ours
-        checkpoint = find_checkpoint(out / CHECKPOINTS, resume, say)
+        if not ranks.first:
+            checkpoint = find_checkpoint(out / CHECKPOINTS, resume, say)
         optimizer = new_optimizer(trainable, betas=(0.9, 0.999), weight_decay=config.weight_decay)
         scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
         start_generators(config.seed)

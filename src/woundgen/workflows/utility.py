@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from woundgen.errors import UserError
-from woundgen.rundir import CACHE, claim_output, sha256_json
+from woundgen.rundir import CACHE, claim_output, make_private, sha256_json
 from woundgen.similarity.groups import group_codes
 from woundgen.utility.assess import HeldOut
 from woundgen.utility.choice import pool_of
@@ -72,7 +72,7 @@ def measure_utility(request: UtilityRequest, *, out: Path, say: Say, progress: P
     claim_output(out, identity=sha256_json([*identity, request.seed, source[0]]), what="study of utility")
     work = out / CACHE
     for folder in (work, work / "fits"):  # predictions and pixels of patients' photographs
-        folder.mkdir(mode=0o700, exist_ok=True)
+        make_private(folder)
     features = features_of(bank, source, work)
     classifier = make_classifier(request.classifier, bank, features, source[0], phases=request.classes, work=work)
     test = _test(photos, bank, classes=request.classes)

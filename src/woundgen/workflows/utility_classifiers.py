@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from woundgen.data.images import write_png
 from woundgen.errors import UserError
-from woundgen.rundir import sha256_json
+from woundgen.rundir import make_private, sha256_json
 from woundgen.similarity.colour import colour_statistics
 from woundgen.utility import linear
 from woundgen.utility.command import run_command
@@ -162,7 +162,7 @@ def _by_command(words: list[str], paths: list[Path], phases: tuple[str, ...]) ->
 def _write_images(bank: Bank, work: Path) -> list[Path]:
     """One PNG for each row of the bank, where it is not there already."""
     folder = (work / "images").resolve()
-    folder.mkdir(mode=0o700, exist_ok=True)
+    make_private(folder)
     paths = [folder / f"{row:06d}_{digest[:12]}.png" for row, digest in enumerate(bank.digests)]
     for path, image in zip(paths, bank.images, strict=True):
         if not path.exists():
