@@ -162,7 +162,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--phases", nargs="+", default=["I", "R"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--steps", type=int, default=25)
+    parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--count", type=int)
     parser.add_argument("--choice", type=int, default=48, help="images a guidance is chosen on")
     parser.add_argument("--threads", type=int, default=2)

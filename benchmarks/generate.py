@@ -25,6 +25,7 @@ import torch
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler, StableDiffusionPipeline
 
 from woundgen.generation.sampler import SamplerSettings, draw_block, initial_noise, place
+from woundgen.generation.spacing import spaced_timesteps
 from woundgen.models import architecture
 from woundgen.models.adapter import LoraSettings, add_lora, fuse_lora, save_lora
 from woundgen.models.base import EMBEDDED, EMBEDDED_FOLDER, BaseModel, encode_prompts, load_base
@@ -140,12 +141,15 @@ def pipeline_way(
     pipeline.to(device=device, dtype=dtype)
     pipeline.set_progress_bar_config(disable=True)
     noise = initial_noise(base, settings, range(settings.block)).to(device=device, dtype=dtype)
+    visited = {"timesteps": spaced_timesteps(base.scheduler.alphas_cumprod.numpy(), settings.steps)}
+    if settings.sampler == "ddim":
+        visited = {"num_inference_steps": settings.steps}
 
     def draw() -> np.ndarray:
         drawn = pipeline(
             prompt=[PROMPT] * settings.block,
             negative_prompt=[NEGATIVE] * settings.block,
-            num_inference_steps=settings.steps,
+            **visited,
             guidance_scale=settings.guidance_scale,
             height=settings.height,
             width=settings.width,

@@ -1,5 +1,7 @@
 """Images from noise: the pictures of diffusers' StableDiffusionPipeline, drawn in fixed blocks of indices.
 
+DPM-Solver++ and Euler visit the timesteps of `spaced_timesteps`; the pipeline takes them as `timesteps=`.
+
 Image i starts from the noise of position (seed, "image", i), and none of these samplers adds noise later, so
 an image depends on (seed, i) alone. Kernels round differently at another batch size: draw whole blocks
 (`block_of`), whatever became of the images before.
@@ -18,6 +20,7 @@ from torch import Tensor, nn
 
 from woundgen.diffusion.randomness import normal, position_seed
 from woundgen.errors import UserError
+from woundgen.generation.spacing import spaced_timesteps
 from woundgen.models.base import BaseModel
 
 SamplerName = Literal["dpmsolver++", "ddim", "euler"]
@@ -201,12 +204,21 @@ def _predictor(
 def _denoise(base: BaseModel, settings: SamplerSettings, noise: Tensor, predict: Predict) -> Tensor:
     """Latents [N, C, h, w] of clean images."""
     scheduler = build_scheduler(base, settings.sampler)
-    scheduler.set_timesteps(settings.steps, device=noise.device)
+    _set_timesteps(scheduler, settings.steps, device=noise.device)
     latents = noise * scheduler.init_noise_sigma
     for t, guided in zip(scheduler.timesteps, _guided(base, settings, scheduler.timesteps), strict=True):
         prediction = predict(scheduler.scale_model_input(latents, t), t, guided)
         latents = scheduler.step(prediction, t, latents, return_dict=False)[0]
     return latents
+
+
+def _set_timesteps(scheduler: Scheduler, steps: int, *, device: torch.device) -> None:
+    """Spaced by noise level; DDIM's step knows its own even spacing only."""
+    if isinstance(scheduler, DDIMScheduler):
+        scheduler.set_timesteps(steps, device=device)
+    else:
+        timesteps = spaced_timesteps(scheduler.alphas_cumprod.numpy(), steps)
+        scheduler.set_timesteps(timesteps=timesteps, device=device)
 
 
 def _guided(base: BaseModel, settings: SamplerSettings, timesteps: Tensor) -> list[bool]:

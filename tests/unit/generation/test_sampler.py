@@ -24,6 +24,7 @@ from woundgen.generation.sampler import (
     initial_noise,
     place,
 )
+from woundgen.generation.spacing import spaced_timesteps
 from woundgen.models.adapter import LoraSettings, add_lora, fuse_lora, save_lora
 from woundgen.models.base import BaseModel, encode_prompts
 
@@ -77,11 +78,18 @@ def pipeline_of(base: BaseModel, settings: SamplerSettings) -> StableDiffusionPi
     return pipeline
 
 
+def visited(pipeline: StableDiffusionPipeline, settings: SamplerSettings) -> dict[str, object]:
+    """The steps as the pipeline takes them; DDIM's own spacing is the only one it knows."""
+    if settings.sampler == "ddim":
+        return {"num_inference_steps": settings.steps}
+    return {"timesteps": spaced_timesteps(pipeline.scheduler.alphas_cumprod.numpy(), settings.steps)}
+
+
 def reference(pipeline: StableDiffusionPipeline, settings: SamplerSettings, count: int, **given: object) -> np.ndarray:
     """The pipeline's images as its users get them: PIL, then uint8."""
     images = pipeline(
         prompt=[PROMPT] * count,
-        num_inference_steps=settings.steps,
+        **visited(pipeline, settings),
         guidance_scale=settings.guidance_scale,
         height=settings.height,
         width=settings.width,
@@ -188,18 +196,20 @@ def test_the_whole_guidance_interval_is_plain_guidance_and_a_part_is_not(base: B
 
 
 def test_guidance_outside_its_interval_costs_one_image_a_step(base: BaseModel, monkeypatch):
-    """DPM-Solver's 8 "leading" steps are at t = 889, 778 ... 112: 556, 445, 334, 223 lie in [.2, .6]."""
     sizes = []
     forward = base.unet.forward
     monkeypatch.setattr(
         base.unet, "forward", lambda x, *rest, **named: (sizes.append(len(x)), forward(x, *rest, **named))[1]
     )
     draw(base, replace(SETTINGS, guidance_interval=(0.2, 0.6)), range(3))
-    assert sizes == [3, 3, 3, 6, 6, 6, 6, 3]
+    timesteps = spaced_timesteps(base.scheduler.alphas_cumprod.numpy(), SETTINGS.steps)
+    assert sizes == [6 if 0.2 <= t / 999 <= 0.6 else 3 for t in timesteps]
+    assert {3, 6} == set(sizes)
 
 
 def test_an_interval_that_holds_no_step_is_no_guidance(base: BaseModel):
-    nowhere = draw(base, replace(SETTINGS, guidance_interval=(1.0, 1.0)), range(2))
+    """No timestep lies at a ten-thousandth of the way from 0 to 999."""
+    nowhere = draw(base, replace(SETTINGS, guidance_interval=(1e-4, 1e-4)), range(2))
     np.testing.assert_array_equal(nowhere, draw(base, replace(SETTINGS, guidance_scale=1.0), range(2)))
 
 
