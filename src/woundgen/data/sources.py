@@ -16,6 +16,7 @@ from woundgen.data.manifest import is_manifest, manifest_photos
 from woundgen.data.paths import resolve_inside
 from woundgen.data.phases import PHASE_VALUES, PHASES, read_phase
 from woundgen.data.problems import raise_together
+from woundgen.data.split import assert_no_leak
 from woundgen.data.tables import read_photo_table
 from woundgen.errors import UserError
 from woundgen.records import Photo
@@ -34,7 +35,7 @@ def find_photos(
 
     unlabelled: the phase of images that lie in `root` itself, where it has neither a table nor class folders.
     Raises UserError for a missing or empty folder, rows or files that cannot be used (reported together, also
-    those of other phases), and a phase with fewer than two photographs.
+    those of other phases), a group on two sides, and a phase with fewer than two photographs.
     """
     unknown = [phase for phase in phases if phase not in PHASES]
     if unknown:
@@ -43,6 +44,7 @@ def find_photos(
     table = _table(root)
     plain = _plain_folder(root, phase=unlabelled) if unlabelled and not table and not is_manifest(root) else []
     photos = plain or _listed(root, table=table, modality=modality)
+    assert_no_leak(photos)  # over all phases: one patient's wounds may be in several
     _refuse_too_few(photos, phases=phases, source=table or root)
     return [photo for photo in photos if photo.phase in phases]
 

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from woundgen.data.images import photograph_size
 from woundgen.data.keyed_tables import read_keyed
-from woundgen.data.manifest import is_manifest, write_manifest
+from woundgen.data.manifest import (
+    is_manifest,
+    manifest_photos,
+    photograph_root,
+    read_left_out,
+    read_manifest,
+    write_manifest,
+)
 from woundgen.data.mapping import KEYED
 from woundgen.data.sources import find_photos, phases_below
 from woundgen.errors import UserError
@@ -17,6 +25,27 @@ from woundgen.rundir import claim_output, sha256_file, sha256_json
 
 FOLDERS = "folders"  # class folders and ImageFolder tables, told apart by what lies there
 PRESETS = (FOLDERS, *KEYED)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What there is to divide or to check. root: the photographs lie below it, absolute."""
+
+    root: Path
+    rows: tuple[ManifestRow, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+def read_source(folder: Path, *, modality: str = "rgb") -> Source:
+    """An import as it stands, or photographs in folders or a table, read as an import reads them."""
+    if is_manifest(folder):
+        manifest_photos(folder)  # refuses photographs that have changed
+        return Source(photograph_root(folder).resolve(), tuple(read_manifest(folder)), tuple(read_left_out(folder)))
+    if not folder.is_dir():
+        raise UserError(f"{folder} is not a folder.", "Name the folder that holds the photographs.")
+    root = folder.resolve()
+    rows, left_out = _from_folders(root, table=None, modality=modality)
+    return Source(root, tuple(rows), tuple(left_out))
 
 
 def import_photographs(
@@ -67,6 +96,8 @@ def _manifest_row(photo: Photo, *, root: Path) -> ManifestRow:
         box=box,
         native_crop=max(box.x_max - box.x_min, box.y_max - box.y_min) if box else min(size),
         source_row=path.parent.relative_to(root).as_posix(),
+        split=photo.split,
+        text=photo.text,
     )
 
 
