@@ -66,6 +66,26 @@ def split(
         split_photographs(source, out=out, request=request, say=voice.say)
 
 
-ACTIONS: dict[str, Callable[..., None]] = {"import": import_, "split": split}
+def check(
+    source: Photographs,
+    out: Annotated[Path, typer.Option(help="Folder for check.html and check.txt; private, mode 0700.")],
+    resolution: Annotated[int, typer.Option(min=32, help="Side of the images to train on, pixels.")] = 128,
+    margin: Annotated[float, typer.Option(min=0, help="Around the wound's box, share of it.")] = 0.25,
+) -> None:
+    """Look photographs over before training: what is unreadable, doubtful, the same, on two sides or in two phases.
+
+    Exit code 3 where pairs contradict one another. The page holds photographs and is private.
+
+    \b
+    woundgen data check imported --out checked
+    woundgen data check frozen --out checked
+    """
+    from woundgen.workflows.data_check import check_photographs
+
+    with terminal() as voice:
+        check_photographs(source, out=out, resolution=resolution, margin=margin, say=voice.say, progress=voice.progress)
+
+
+ACTIONS: dict[str, Callable[..., None]] = {"import": import_, "check": check, "split": split}
 for name, action in ACTIONS.items():
     data.command(name=name)(action)

@@ -18,7 +18,9 @@ from woundgen.data.manifest import (
     write_manifest,
 )
 from woundgen.data.mapping import KEYED
-from woundgen.data.sources import find_photos, phases_below
+from woundgen.data.problems import Dropped, counted_as
+from woundgen.data.sources import list_photos
+from woundgen.data.split import assert_no_leak
 from woundgen.errors import UserError
 from woundgen.records import LeftOut, ManifestRow, Photo
 from woundgen.rundir import claim_output, sha256_file, sha256_json
@@ -80,11 +82,19 @@ def import_photographs(
 def _from_folders(root: Path, *, table: Path | None, modality: str) -> tuple[list[ManifestRow], list[LeftOut]]:
     if table is not None:
         raise UserError("--table belongs to an export with keys.", f"Add --preset {' or '.join(KEYED)}.")
-    photos = find_photos(root, phases=phases_below(root, modality=modality), modality=modality)
-    return [_manifest_row(photo, root=root) for photo in photos], []
+    listed, left_out = list_photos(root, modality=modality)
+    rows = []
+    for photo, source in listed:
+        try:
+            with counted_as("unreadable file"):
+                rows.append(_manifest_row(photo, root=root, source=source))
+        except Dropped as dropped:
+            left_out.append(LeftOut(source, dropped.reason, dropped.detail))
+    assert_no_leak([photo for photo, _ in listed])
+    return rows, left_out
 
 
-def _manifest_row(photo: Photo, *, root: Path) -> ManifestRow:
+def _manifest_row(photo: Photo, *, root: Path, source: str) -> ManifestRow:
     path = Path(photo.path)
     size = photograph_size(path, roots=[root])
     box = photo.box
@@ -95,7 +105,7 @@ def _manifest_row(photo: Photo, *, root: Path) -> ManifestRow:
         group=photo.group,
         box=box,
         native_crop=max(box.x_max - box.x_min, box.y_max - box.y_min) if box else min(size),
-        source_row=path.parent.relative_to(root).as_posix(),
+        source_row=source,
         split=photo.split,
         text=photo.text,
     )
