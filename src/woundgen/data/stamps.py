@@ -2,7 +2,7 @@
 shows them.
 
 A stamp is a box, of the proportions of "10/05/2017", in which horizontal steps of brightness are denser, and the colour
-is more orange, than both above and below it. White stamps are not found.
+is more orange, than both above and below it. White stamps are not found, nor digits on skin as orange as they are.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LEAST_SIDE = 100  # in a smaller photograph digits are dots
 _MORE_STEPS, _MORE_ORANGE, _ORANGE = 7.0, 6.0, 40.0
 _STEP_CAP = 40.0  # one hard edge is not text
 _WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
-_AROUND = 6 / 384  # the box is the middle of a window: digits reach a little further
+_AROUND = 6 / 384  # strokes and their outline reach a little further than dense steps
 
 
 def find_stamp(pixels: NDArray[np.uint8]) -> Box | None:
@@ -56,11 +56,19 @@ def _in_band(band: NDArray[np.uint8], *, shorter: int) -> Box | None:
     y, x = np.unravel_index(score.argmax(), score.shape)
     if score[y, x] < 1:
         return None
-    half_high, half_wide = high // 2 + around, wide // 2 + around
-    middle = int(y) + apart
-    corners = (int(x) - half_wide, middle - half_high, int(x) + half_wide, middle + half_high)
+    top, bottom = int(y) + apart - high // 2, int(y) + apart + high // 2
+    left, right = _columns(steps[max(0, top) : bottom + 1], int(x), wide=wide, window=around)
+    corners = (left - around, top - around, right + around, bottom + around)
     x_min, y_min, x_max, y_max = (max(0, corner) * factor for corner in corners)
     return Box(x_min, y_min, x_max, y_max)
+
+
+def _columns(steps: NDArray[np.float32], middle: int, *, wide: int, window: int) -> tuple[int, int]:
+    """First and last column of the digits: the window that was found may sit beside their middle."""
+    first = max(0, middle - wide)
+    density = uniform_filter1d(steps.mean(axis=0), window)[first : middle + wide]
+    dense = np.flatnonzero(density > density.max() / 2)
+    return first + int(dense[0]), first + int(dense[-1])
 
 
 def _mean(values: NDArray[np.float32], high: int, wide: int) -> NDArray[np.float32]:

@@ -17,7 +17,7 @@ PLACE = (395, 322)  # as compact cameras put it, in 512 x 384
 def photograph(seed: int, *, size: tuple[int, int] = (512, 384)) -> Image.Image:
     """Smooth skin-like scenes with a camera's noise."""
     rng = np.random.default_rng(seed)
-    coarse = np.clip(rng.normal((190, 140, 120), 30, (6, 8, 3)), 0, 255).astype(np.uint8)
+    coarse = np.clip(rng.normal((175, 150, 135), 12, (6, 8, 3)), 0, 255).astype(np.uint8)
     smooth = np.asarray(Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC), float)
     return Image.fromarray(np.clip(smooth + rng.normal(0, 3, smooth.shape), 0, 255).astype(np.uint8))
 
