@@ -30,7 +30,7 @@ SHOWN = 40  # crops of a phase on the contact sheet
 # Words of the reader's errors → why a photograph cannot be used, for counting.
 _REASONS = (
     ("does not exist", "missing file"),
-    ("not an image", "no image of an accepted format"),
+    ("not an image", "unreadable file"),
     ("damaged or truncated", "damaged or truncated"),
     ("pixels or more a side", "tiny"),
     ("more than", "too large"),
