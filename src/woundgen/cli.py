@@ -22,7 +22,7 @@ from woundgen.commands.train import train
 from woundgen.commands.utility import utility
 from woundgen.errors import Shortfall, UserError
 
-VERBS = (demo, doctor, data, train, generate, evaluate, compare, audit, utility, report, phantoms, fetch, rebuild)
+VERBS = (demo, doctor, train, generate, evaluate, compare, audit, utility, report, phantoms, fetch, rebuild)
 
 app = typer.Typer(
     help="Synthetic wound photographs from small clinical sets: train, draw, screen, measure, report.",
@@ -33,6 +33,7 @@ app = typer.Typer(
 )
 for verb in VERBS:
     app.command(name=verb.__name__)(verb)
+app.add_typer(data, name="data")
 
 
 def run(arguments: list[str]) -> int:

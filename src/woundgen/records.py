@@ -128,6 +128,7 @@ class ManifestRow:
     label: I, P or R. group: the patient, None where unknown. box: pixels, maximum exclusive, None where unknown.
     native_crop: longer side of the box, or shorter side of the photograph, in pixels: what was really recorded.
     source_row: the lines it was read from, "table.csv:12 boxes.csv:40", or the folder's name.
+    split: its side, once frozen. text: a caption, where the table has one.
     """
 
     photograph: str
@@ -137,6 +138,8 @@ class ManifestRow:
     box: Box | None
     native_crop: int
     source_row: str
+    split: Split | None = None
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,17 @@ from woundgen.cli import app
 def surface() -> dict[str, Any]:
     """verb -> option or argument -> {required, multiple, flag, default}."""
     verbs = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    actions = {f"{verb} {name}": one for verb, group in verbs.items() for name, one in _actions(group).items()}
     return {
         name: {" ".join(parameter.opts): _facts(parameter) for parameter in command.params}
-        for name, command in verbs.items()
+        for name, command in (verbs | actions).items()
+        if not _actions(command)
     }
+
+
+def _actions(command: Any) -> dict[str, Any]:
+    """Of a verb that has several, such as data."""
+    return dict(getattr(command, "commands", {}))
 
 
 def _facts(parameter: Any) -> dict[str, Any]:

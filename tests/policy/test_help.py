@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 
 from woundgen.cli import VERBS
+from woundgen.commands.data import ACTIONS
 
 WOUNDGEN = Path(sys.executable).parent / "woundgen"
 LIMIT = 0.5  # seconds of user and system time: a wall clock would measure the machine's other work
 TRIES = 3
 HEAVY = ("torch", "diffusers", "transformers", "peft", "accelerate", "scipy", "sklearn", "matplotlib")
-CASES = [[], *([verb.__name__] for verb in VERBS)]
+HELPS = {verb.__name__: verb for verb in VERBS} | {f"data {name}": action for name, action in ACTIONS.items()}
+CASES = [[], ["data"], *(name.split() for name in HELPS)]
 
 LIST_MODULES = """
 import json, sys
@@ -57,7 +59,6 @@ def processor_seconds(command: list[str]) -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-@pytest.mark.parametrize("words", CASES[1:], ids=" ".join)
-def test_help_shows_examples(words: list[str]) -> None:
-    verb = next(verb for verb in VERBS if verb.__name__ == words[0])
-    assert f"\n    woundgen {words[0]}" in (verb.__doc__ or "")
+@pytest.mark.parametrize("name", HELPS)
+def test_help_shows_examples(name: str) -> None:
+    assert f"\n    woundgen {name}" in (HELPS[name].__doc__ or "")

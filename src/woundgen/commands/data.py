@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from woundgen.commands.terminal import terminal
-from woundgen.errors import UserError
+
+data = typer.Typer(
+    help="Photographs in whatever form they come: one manifest, looked over, divided once.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+Photographs = Annotated[Path, typer.Argument(help="Folder of photographs, or an import of it; only read.")]
 
 
-def data(
-    action: Annotated[str, typer.Argument(help="import")],
+def import_(
     source: Annotated[Path, typer.Argument(help="Folder of the photographs; only read.")],
     out: Annotated[Path, typer.Option(help="Folder for manifest.csv; give it to --data.")],
     preset: Annotated[str, typer.Option(help="folders (class folders or metadata.csv) or clinic.")] = "folders",
@@ -25,9 +32,60 @@ def data(
     woundgen data import photographs --out imported
     woundgen data import export --preset clinic --table export/labels.csv --out imported
     """
-    if action != "import":
-        raise UserError(f"woundgen data {action!r} is unknown.", "The one action is: import.")
     from woundgen.workflows.data_import import import_photographs
 
     with terminal() as voice:
         import_photographs(source, out=out, preset=preset, table=table, modality=modality, say=voice.say)
+
+
+def split(
+    source: Photographs,
+    out: Annotated[Path, typer.Option(help="Folder for the frozen split; give it to --data and --real.")],
+    train: Annotated[float, typer.Option(help="Share of each phase's photographs to train on.")] = 0.7,
+    validation: Annotated[float, typer.Option(help="Share that chooses checkpoints.")] = 0.15,
+    holdout: Annotated[float, typer.Option(help="Share that is sealed for the last word.")] = 0.15,
+    way: Annotated[str, typer.Option(help="grouped | cross-fitting | no-hold-out.")] = "grouped",
+    folds: Annotated[int, typer.Option(min=2, help="Of cross-fitting.")] = 5,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+) -> None:
+    """Divide photographs once, whole patients and every phase in its share, into a file that every verb reads.
+
+    Where no patient is named, clusters of near duplicates stand for patients, and every run says so.
+
+    \b
+    woundgen data split imported --out frozen
+    woundgen data split photographs --way cross-fitting --folds 5 --out folds
+    woundgen data split photographs --way no-hold-out --train 0.85 --validation 0.15 --holdout 0 --out frozen
+    """
+    from woundgen.data.freeze import Shares
+    from woundgen.workflows.data_split import SplitRequest, split_photographs
+
+    shares = Shares(train=train, validation=validation, holdout=holdout)
+    with terminal() as voice:
+        request = SplitRequest(shares=shares, way=way, folds=folds, seed=seed)
+        split_photographs(source, out=out, request=request, say=voice.say)
+
+
+def check(
+    source: Photographs,
+    out: Annotated[Path, typer.Option(help="Folder for check.html and check.txt; private, mode 0700.")],
+    resolution: Annotated[int, typer.Option(min=32, help="Side of the images to train on, pixels.")] = 128,
+    margin: Annotated[float, typer.Option(min=0, help="Around the wound's box, share of it.")] = 0.25,
+) -> None:
+    """Look photographs over before training: what is unreadable, doubtful, the same, on two sides or in two phases.
+
+    Exit code 3 where pairs contradict one another. The page holds photographs and is private.
+
+    \b
+    woundgen data check imported --out checked
+    woundgen data check frozen --out checked
+    """
+    from woundgen.workflows.data_check import check_photographs
+
+    with terminal() as voice:
+        check_photographs(source, out=out, resolution=resolution, margin=margin, say=voice.say, progress=voice.progress)
+
+
+ACTIONS: dict[str, Callable[..., None]] = {"import": import_, "check": check, "split": split}
+for name, action in ACTIONS.items():
+    data.command(name=name)(action)

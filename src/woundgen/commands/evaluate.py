@@ -22,6 +22,9 @@ def evaluate(
     training: Annotated[
         Path | None, typer.Option(help="With --real: photographs trained on, for the training row.")
     ] = None,
+    side: Annotated[
+        str, typer.Option(help="Of a split: validation, or holdout, which opens what was sealed.")
+    ] = "validation",
     features: Annotated[
         list[str] | None, typer.Option(help="Feature network, repeatable; `woundgen fetch` lists them [embedded].")
     ] = None,
@@ -39,6 +42,7 @@ def evaluate(
     woundgen evaluate --generated generated/phase_I --real photographs --phase I
     woundgen evaluate --generated generated/phase_I --run runs/phase_I --phase I --base embedded
     woundgen evaluate --generated generated/phase_I --run runs/phase_I --phase I --features inception
+    woundgen evaluate --generated generated/phase_I --real frozen --side holdout --phase I
     """
     if (real is None) == (run is None):
         raise UserError("Give either --real or --run.", "--run takes the photographs that run held out.")
@@ -46,6 +50,8 @@ def evaluate(
         raise UserError(
             f"--generated and --real are the same folder, {real}.", "A set compared with itself is perfect."
         )
+    if side not in ("validation", "holdout"):
+        raise UserError(f"--side {side!r} is unknown.", "Use validation or holdout.")
     if training is not None and run is not None:
         raise UserError("--training is given beside --run.", "Leave it out: the run knows what it was trained on.")
     from woundgen.config import PHASES, load_quality_config
@@ -58,16 +64,20 @@ def evaluate(
     from woundgen.reporting.grades import grades_of
     from woundgen.reporting.metric_table import metric_table
     from woundgen.reporting.tables import as_text
-    from woundgen.workflows.evaluate import base_of_set, evaluate_set, photographs_from, read_set
+    from woundgen.workflows.evaluate import base_of_set, evaluate_set, photographs_from, read_set, refuse_seen
     from woundgen.workflows.measure import load_extractors
 
     networks = load_extractors(features or ["embedded"], device="auto")
     drawn = read_set(generated, phase=phase, size=None, margin=0)
     size = drawn.images.shape[1]
-    photographs = photographs_from(run=run, real=real, phase=phase, size=size, margin=margin, training=training)
+    photographs = photographs_from(
+        run=run, real=real, phase=phase, size=size, margin=margin, training=training, side=side
+    )
     folder = generated if generated.is_dir() else generated.parent
     target = out or folder / "metrics.json"
     with terminal() as voice:
+        if side == "holdout":
+            refuse_seen(folder, photographs, runs=run or Path("runs"), say=voice.say)
         rows = evaluate_set(
             drawn,
             photographs,

@@ -15,21 +15,13 @@ from woundgen.data.images import photograph_size
 from woundgen.data.mapping import KeyedMapping, Modality, same_field, unpadded
 from woundgen.data.paths import relative_name, resolve_inside
 from woundgen.data.phases import read_phase
+from woundgen.data.problems import Dropped, counted_as
 from woundgen.errors import UserError
 from woundgen.records import Box, LeftOut, ManifestRow
 from woundgen.rundir import sha256_file
 
 Key = tuple[str, str, str]
 Cells = dict[str, str]
-
-
-class Dropped(Exception):
-    """Why a row is left out: reason for counting, detail for reading."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        self.reason = reason
-        self.detail = detail
-        super().__init__(f"{reason}: {detail}")
 
 
 def read_keyed(
@@ -89,15 +81,12 @@ def _row(
     name, key = _unit(cells, mapping=mapping)
     _refuse_disagreement(name, cells, modality=modality, mapping=mapping)
     label, lines = _label(key, labels=labels, mapping=mapping)
-    try:
+    with counted_as("missing file"):
         relative = f"{modality.folder}/{relative_name(name)}"
         path = resolve_inside(root / relative, roots=[root])
-    except UserError as error:
-        raise Dropped("missing file", error.what) from None
-    try:
-        box = _box(cells, size=photograph_size(path, roots=[root]), mapping=mapping)
-    except UserError as error:
-        raise Dropped("unreadable file", error.what) from None
+    with counted_as("unreadable file"):
+        size = photograph_size(path, roots=[root])
+    box = _box(cells, size=size, mapping=mapping)
     return ManifestRow(
         photograph=relative,
         sha256=sha256_file(path),

@@ -1,5 +1,5 @@
 """From a photograph to a square of the model's resolution: the same function for training, references and
-evaluation. Padding is cut away, the wound's box is framed with a margin, and the square is resized."""
+evaluation. Padding and date stamps are cut away, the wound's box is framed with a margin, and the square is resized."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from PIL import Image
 from woundgen.data.images import decode_photograph, read_file
 from woundgen.data.pixel_cache import PixelCache
 from woundgen.data.problems import raise_together
+from woundgen.data.stamps import BAND, find_stamp
 from woundgen.errors import UserError
 from woundgen.records import Box, Photo
 from woundgen.rundir import sha256_json
 
-PREPARATION_VERSION = 1  # part of every cache key: raise it when pixels change
+PREPARATION_VERSION = 2  # part of every cache key: raise it when pixels change
 
 _BLACK = 16  # padding of zeros stays below it nearly everywhere after JPEG
 _LIT_SHARE = 0.02  # lines with fewer values above black are padding
@@ -63,9 +64,56 @@ def crop_to_box(pixels: np.ndarray, box: Box | None, *, margin: float) -> np.nda
 
     S = longer side of the box × (1 + 2·margin), at most the shorter side of the content. It is centred on the
     box, and shifted, never padded, to stay inside the content; so the whole box is in it unless S had to be
-    cut below the longer side. Without a box: the largest square in the middle of the content.
+    cut below the longer side. Without a box: the largest square in the middle of the content. Where the square
+    would show a date stamp, the rows from it to the edge are no content, or else the columns; a box that reaches
+    into both stays whole.
     """
+    square = square_for(pixels, box, margin=margin)
+    return pixels[square.y_min : square.y_max, square.x_min : square.x_max]
+
+
+def square_for(pixels: np.ndarray, box: Box | None, *, margin: float) -> Box:
+    """Where `crop_to_box` cuts."""
     content = content_box(pixels)
+    square = _square(content, box, margin=margin)
+    if _near_an_edge(square, content):  # looking for a stamp takes as long as the rest of the preparation
+        found = find_stamp(pixels[content.y_min : content.y_max, content.x_min : content.x_max])
+        if found is not None:
+            stamp = moved(found, content.x_min, content.y_min)
+            ways = [_square(rest, box, margin=margin) for rest in _without(content, stamp)]
+            square = next((way for way in (square, *ways) if not overlap(way, stamp)), ways[0])
+    return square
+
+
+def moved(box: Box, x: int, y: int) -> Box:
+    return Box(box.x_min + x, box.y_min + y, box.x_max + x, box.y_max + y)
+
+
+def overlap(first: Box, second: Box) -> bool:
+    across = first.x_min < second.x_max and second.x_min < first.x_max
+    return across and first.y_min < second.y_max and second.y_min < first.y_max
+
+
+def _near_an_edge(square: Box, content: Box) -> bool:
+    band = round(BAND * (content.y_max - content.y_min))
+    return square.y_max > content.y_max - band or square.y_min < content.y_min + band
+
+
+def _without(content: Box, stamp: Box) -> tuple[Box, Box]:
+    """`content` without the rows, and without the columns, from a stamp to the nearer edge."""
+    rows, columns = asdict(content), asdict(content)
+    if stamp.y_min + stamp.y_max > content.y_min + content.y_max:
+        rows["y_max"] = stamp.y_min
+    else:
+        rows["y_min"] = stamp.y_max
+    if stamp.x_min + stamp.x_max > content.x_min + content.x_max:
+        columns["x_max"] = stamp.x_min
+    else:
+        columns["x_min"] = stamp.x_max
+    return Box(**rows), Box(**columns)
+
+
+def _square(content: Box, box: Box | None, *, margin: float) -> Box:
     frame = _around(content, box) if box else content  # a wound reaching into a dark border stays whole
     largest = min(frame.x_max - frame.x_min, frame.y_max - frame.y_min)
     centre_on = box or frame
@@ -73,7 +121,7 @@ def crop_to_box(pixels: np.ndarray, box: Box | None, *, margin: float) -> np.nda
     side = min(round(wanted), largest)
     left = _place(centre_on.x_min, centre_on.x_max, side=side, low=frame.x_min, high=frame.x_max)
     top = _place(centre_on.y_min, centre_on.y_max, side=side, low=frame.y_min, high=frame.y_max)
-    return pixels[top : top + side, left : left + side]
+    return Box(left, top, left + side, top + side)
 
 
 def _around(first: Box, second: Box) -> Box:

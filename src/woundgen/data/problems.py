@@ -1,12 +1,31 @@
-"""Many mistakes of one input, reported together."""
+"""Many mistakes of one input: reported together, or counted by reason."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from woundgen.errors import UserError
 
 SHOWN = 10
+
+
+class Dropped(Exception):
+    """Why a row is left out: reason for counting, detail for reading."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        self.reason = reason
+        self.detail = detail
+        super().__init__(f"{reason}: {detail}")
+
+
+@contextmanager
+def counted_as(reason: str) -> Iterator[None]:
+    """A UserError of what is inside drops the row for this reason."""
+    try:
+        yield
+    except UserError as error:
+        raise Dropped(reason, error.what) from None
 
 
 def raise_together(problems: Sequence[str], *, heading: str, fix: str) -> None:

@@ -15,10 +15,11 @@ from woundgen.data.images import SUFFIXES
 from woundgen.data.manifest import is_manifest, manifest_photos
 from woundgen.data.paths import resolve_inside
 from woundgen.data.phases import PHASE_VALUES, PHASES, read_phase
-from woundgen.data.problems import raise_together
-from woundgen.data.tables import read_photo_table
+from woundgen.data.problems import Dropped, counted_as, raise_together
+from woundgen.data.split import assert_no_leak
+from woundgen.data.tables import list_photo_table, read_photo_table
 from woundgen.errors import UserError
-from woundgen.records import Photo
+from woundgen.records import LeftOut, Photo
 
 TABLES = ("metadata.csv", "metadata.jsonl")
 MINIMUM_PER_PHASE = 2
@@ -34,7 +35,7 @@ def find_photos(
 
     unlabelled: the phase of images that lie in `root` itself, where it has neither a table nor class folders.
     Raises UserError for a missing or empty folder, rows or files that cannot be used (reported together, also
-    those of other phases), and a phase with fewer than two photographs.
+    those of other phases), a group on two sides, and a phase with fewer than two photographs.
     """
     unknown = [phase for phase in phases if phase not in PHASES]
     if unknown:
@@ -43,6 +44,7 @@ def find_photos(
     table = _table(root)
     plain = _plain_folder(root, phase=unlabelled) if unlabelled and not table and not is_manifest(root) else []
     photos = plain or _listed(root, table=table, modality=modality)
+    assert_no_leak(photos)  # over all phases: one patient's wounds may be in several
     _refuse_too_few(photos, phases=phases, source=table or root)
     return [photo for photo in photos if photo.phase in phases]
 
@@ -67,23 +69,50 @@ def _table(root: Path) -> Path | None:
     return tables[0] if tables else None
 
 
+def list_photos(root: Path, *, modality: str = "rgb") -> tuple[list[tuple[Photo, str]], list[LeftOut]]:
+    """(photographs of all phases with where each was listed, what cannot be taken), for an import or a check.
+
+    `root` has a table or class folders. Raises UserError only where neither can be found or read.
+    """
+    root = _folder(root)
+    if table := _table(root):
+        return list_photo_table(table, root=root)
+    left_out: list[LeftOut] = []
+    place = _place_of_folders(root, modality=modality)
+    return [
+        (Photo(path=str(path), phase=phase), path.parent.relative_to(root).as_posix())
+        for folder, phase in _phase_folders(place)
+        for path in _photographs_in(folder, root=root, left_out=left_out)
+    ], left_out
+
+
 def _listed(root: Path, *, table: Path | None, modality: str) -> list[Photo]:
     if is_manifest(root):
         return manifest_photos(root)
-    return read_photo_table(table, root=root) if table else _class_folders(root, modality=modality)
+    if table:
+        return read_photo_table(table, root=root)
+    listed, left_out = list_photos(root, modality=modality)
+    _refuse(left_out, heading=str(_place_of_folders(root, modality=modality)))
+    return [photo for photo, _ in listed]
+
+
+def _refuse(left_out: Sequence[LeftOut], *, heading: str) -> None:
+    raise_together(
+        [one.detail for one in left_out], heading=heading, fix="Convert, move or remove it, then start again."
+    )
 
 
 def _plain_folder(root: Path, *, phase: str) -> list[Photo]:
     """The images of a folder without class folders."""
     if any(_phase_folders(place) for place in (root, root / "rgb")):
         return []
-    problems: list[str] = []
-    photos = [Photo(path=str(path), phase=phase) for path in _photographs_in(root, root=root, problems=problems)]
-    raise_together(problems, heading=str(root), fix="Convert, move or remove it, then start again.")
+    left_out: list[LeftOut] = []
+    photos = [Photo(path=str(path), phase=phase) for path in _photographs_in(root, root=root, left_out=left_out)]
+    _refuse(left_out, heading=str(root))
     return photos
 
 
-def _class_folders(root: Path, *, modality: str) -> list[Photo]:
+def _place_of_folders(root: Path, *, modality: str) -> Path:
     places = [place for place in (root, root / modality) if _phase_folders(place)]
     if len(places) > 1:
         raise UserError(f"{root} has folders of phases, and {places[1]} too.", "Name the folder that is meant.")
@@ -93,14 +122,7 @@ def _class_folders(root: Path, *, modality: str) -> list[Photo]:
             f"{root} has neither {' nor '.join(TABLES)} nor a folder {', '.join(PHASES)} (it holds {seen}).",
             f"Put photographs into {root}/I, {root}/P and {root}/R.",
         )
-    problems: list[str] = []
-    photos = [
-        Photo(path=str(path), phase=phase)
-        for folder, phase in _phase_folders(places[0])
-        for path in _photographs_in(folder, root=root, problems=problems)
-    ]
-    raise_together(problems, heading=str(places[0]), fix="Convert, move or remove it, then start again.")
-    return photos
+    return places[0]
 
 
 def _phase_folders(place: Path) -> list[tuple[Path, str]]:
@@ -110,8 +132,8 @@ def _phase_folders(place: Path) -> list[tuple[Path, str]]:
     return [(folder, read_phase(folder.name)) for folder in folders if folder.name.upper() in PHASE_VALUES]
 
 
-def _photographs_in(folder: Path, *, root: Path, problems: list[str]) -> list[Path]:
-    """Image files of one folder; what looks like an image and cannot be taken is added to `problems`."""
+def _photographs_in(folder: Path, *, root: Path, left_out: list[LeftOut]) -> list[Path]:
+    """Image files of one folder; what looks like an image and cannot be taken is added to `left_out`."""
     photographs = []
     for path in sorted(folder.iterdir()):
         suffix = path.suffix.lower()
@@ -119,11 +141,12 @@ def _photographs_in(folder: Path, *, root: Path, problems: list[str]) -> list[Pa
             continue
         try:
             if suffix not in SUFFIXES:
-                raise UserError(f"{path} is not of an accepted format ({', '.join(SUFFIXES)}).")
-            resolve_inside(path, roots=[root])
+                raise Dropped("format not accepted", f"{path} is not of an accepted format ({', '.join(SUFFIXES)}).")
+            with counted_as("missing file"):
+                resolve_inside(path, roots=[root])
             photographs.append(path)
-        except UserError as error:
-            problems.append(str(error))
+        except Dropped as dropped:
+            left_out.append(LeftOut(path.relative_to(root).as_posix(), dropped.reason, dropped.detail))
     return photographs
 
 

@@ -37,8 +37,8 @@ def split_photos(photos: Sequence[Photo], *, train_share: float, seed: int, root
     ties: list[tuple[int, int]] = []
     if any(photo.group is None for photo in photos):
         photos, clusters = with_cluster_groups(photos, roots=roots)
-        ties = _equal(clusters)
-    ties += _equal([photo.group for photo in photos]) + _equal([photo.path for photo in photos])
+        ties = equal_rows(clusters)
+    ties += equal_rows([photo.group for photo in photos]) + equal_rows([photo.path for photo in photos])
     units = linked(len(photos), ties).tolist()
     sides = _sides(photos, units, train_share=train_share, seed=seed)
     split = [replace(photo, split=sides[unit]) for photo, unit in zip(photos, units, strict=True)]
@@ -52,10 +52,11 @@ def with_cluster_groups(photos: Sequence[Photo], *, roots: Sequence[Path]) -> tu
     A missing group becomes the patient of a near duplicate, or else the cluster's name: CLUSTER and a digest
     of its files' content, the same on every machine. Every file is read once.
     """
-    looks = [_look(Path(photo.path), roots=roots) for photo in photos]
+    known = {path: _look(Path(path), roots=roots) for path in dict.fromkeys(photo.path for photo in photos)}
+    looks = [known[photo.path] for photo in photos]
     digests = [digest for digest, _ in looks]
     pairs = near_duplicate_pairs(np.stack([small for _, small in looks])).tolist()
-    clusters = linked(len(photos), [*pairs, *_equal(digests)]).tolist()
+    clusters = linked(len(photos), [*pairs, *equal_rows(digests)]).tolist()
     patients: dict[int, str] = {}
     names: dict[int, str] = {}
     for photo, digest, cluster in zip(photos, digests, clusters, strict=True):
@@ -95,7 +96,7 @@ def _look(path: Path, *, roots: Sequence[Path]) -> tuple[str, np.ndarray]:
     return hashlib.sha256(content).hexdigest(), thumbnail(shown)
 
 
-def _equal(values: Sequence[Hashable]) -> list[tuple[int, int]]:
+def equal_rows(values: Sequence[Hashable]) -> list[tuple[int, int]]:
     """(first row, row) of equal values."""
     first: dict[Hashable, int] = {}
     return [(first.setdefault(value, row), row) for row, value in enumerate(values)]
@@ -103,14 +104,14 @@ def _equal(values: Sequence[Hashable]) -> list[tuple[int, int]]:
 
 def _sides(photos: Sequence[Photo], units: Sequence[int], *, train_share: float, seed: int) -> dict[int, Split]:
     """Side of every unit: as given, or chosen."""
-    given = _given_sides(photos, units)
+    given = given_sides(photos, units)
     phases = sorted({photo.phase for photo in photos})
     counts = np.zeros((max(units) + 1, len(phases)), int)
     for photo, unit in zip(photos, units, strict=True):
         if given.get(unit) != "holdout":
             counts[unit, phases.index(photo.phase)] += 1
     sides = dict(given)
-    free = _shuffled([unit for unit in set(units) if unit not in given], photos, units, seed=seed)
+    free = shuffled_units([unit for unit in set(units) if unit not in given], photos, units, seed=seed)
     held = np.array([unit for unit, side in given.items() if side == "validation"], int)
     chosen = choose_units(
         counts[free],
@@ -124,7 +125,7 @@ def _sides(photos: Sequence[Photo], units: Sequence[int], *, train_share: float,
     return sides
 
 
-def _given_sides(photos: Sequence[Photo], units: Sequence[int]) -> dict[int, Split]:
+def given_sides(photos: Sequence[Photo], units: Sequence[int]) -> dict[int, Split]:
     first: dict[int, Photo] = {}
     for photo, unit in zip(photos, units, strict=True):
         if photo.split is None:
@@ -135,7 +136,7 @@ def _given_sides(photos: Sequence[Photo], units: Sequence[int]) -> dict[int, Spl
     return {unit: photo.split for unit, photo in first.items() if photo.split is not None}
 
 
-def _shuffled(wanted: Sequence[int], photos: Sequence[Photo], units: Sequence[int], *, seed: int) -> list[int]:
+def shuffled_units(wanted: Sequence[int], photos: Sequence[Photo], units: Sequence[int], *, seed: int) -> list[int]:
     """Units in an order that depends on (seed, their groups) alone."""
     names: dict[int, str] = {}
     for photo, unit in zip(photos, units, strict=True):

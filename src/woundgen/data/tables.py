@@ -16,9 +16,9 @@ from typing import Any
 from woundgen.data.images import SUFFIXES, photograph_size
 from woundgen.data.paths import relative_name, resolve_inside
 from woundgen.data.phases import PHASE_VALUES, read_phase
-from woundgen.data.problems import raise_together
+from woundgen.data.problems import Dropped, counted_as, raise_together
 from woundgen.errors import UserError
-from woundgen.records import Box, Photo, Split
+from woundgen.records import Box, LeftOut, Photo, Split
 
 SPLIT_VALUES: Mapping[str, Split] = {
     "train": "train",
@@ -58,25 +58,43 @@ def read_photo_table(
     columns: Columns = IMAGE_FOLDER,
     phase_values: Mapping[str, str] = PHASE_VALUES,
 ) -> list[Photo]:
-    """All rows of `table`, whose file names are relative to `root`, sorted by file and box.
+    """`list_photo_table`, for those who take all rows or none.
 
     Raises one UserError for all rows that cannot be used, each named by its line, column and value.
     """
-    photos: list[Photo] = []
+    listed, left_out = list_photo_table(table, root=root, columns=columns, phase_values=phase_values)
+    problems = [f"{table} line {one.source_row.rpartition(':')[2]}: {one.detail}" for one in left_out]
+    raise_together(problems, heading=str(table), fix="Correct the table, then start again.")
+    return [photo for photo, _ in listed]
+
+
+def list_photo_table(
+    table: Path,
+    *,
+    root: Path,
+    columns: Columns = IMAGE_FOLDER,
+    phase_values: Mapping[str, str] = PHASE_VALUES,
+) -> tuple[list[tuple[Photo, str]], list[LeftOut]]:
+    """(rows with where they stand, sorted by file and box; rows that cannot be used).
+
+    File names are relative to `root`. Raises UserError where the table itself cannot be read.
+    """
+    photos: list[tuple[Photo, str]] = []
+    left_out: list[LeftOut] = []
     lines: dict[tuple[str, Box | None], int] = {}
-    problems: list[str] = []
     for line, raw in _rows(table, columns=columns):
+        source = f"{table.name}:{line}"
         try:
-            row = _roles(_object(raw) if isinstance(raw, str) else raw, columns=columns)
+            with counted_as("row cannot be read"):
+                row = _roles(_object(raw) if isinstance(raw, str) else raw, columns=columns)
             photo = _photo(row, root=root, phase_values=phase_values)
             first = lines.setdefault((photo.path, photo.box), line)
             if first != line:
-                raise UserError(f"{row['file_name']!r} with this box is already in line {first}.")
-            photos.append(photo)
-        except UserError as error:
-            problems.append(f"{table} line {line}: {error}")
-    raise_together(problems, heading=str(table), fix="Correct the table, then start again.")
-    return sorted(photos, key=lambda photo: (photo.path, _corners(photo.box)))
+                raise Dropped("repeated row", f"{row['file_name']!r} with this box is already in line {first}.")
+            photos.append((photo, source))
+        except Dropped as dropped:
+            left_out.append(LeftOut(source, dropped.reason, dropped.detail))
+    return sorted(photos, key=lambda one: (one[0].path, _corners(one[0].box))), left_out
 
 
 def _corners(box: Box | None) -> tuple[int, ...]:
@@ -153,18 +171,22 @@ def _roles(cells: Mapping[Any, Any], *, columns: Columns) -> dict[str, str]:
 
 
 def _photo(row: dict[str, str], *, root: Path, phase_values: Mapping[str, str]) -> Photo:
-    phase = read_phase(row["phase"], values=phase_values)
-    path = root / relative_name(row["file_name"])
+    with counted_as("unknown label" if row["phase"] else "no label"):
+        phase = read_phase(row["phase"], values=phase_values)
+    with counted_as("file name that leaves the folder"):
+        path = root / relative_name(row["file_name"])
     if path.suffix.lower() not in SUFFIXES:
-        raise UserError(f"{row['file_name']!r} is none of {', '.join(SUFFIXES)}.")
-    resolve_inside(path, roots=[root])
+        raise Dropped("format not accepted", f"{row['file_name']!r} is none of {', '.join(SUFFIXES)}.")
+    with counted_as("missing file"):
+        resolve_inside(path, roots=[root])
+    with counted_as("unreadable file"):
+        size = photograph_size(path, roots=[root]) if any(row[corner] for corner in _CORNERS) else (0, 0)
+    with counted_as("box cannot be used"):
+        box = _box(row, size=size)
+    with counted_as("unknown split"):
+        split = _split(row["split"])
     return Photo(
-        path=str(path),
-        phase=phase,
-        group=row["group"] or None,
-        box=_box(row, path=path, root=root),
-        split=_split(row["split"]),
-        text=row["text"] or None,
+        path=str(path), phase=phase, group=row["group"] or None, box=box, split=split, text=row["text"] or None
     )
 
 
@@ -176,7 +198,7 @@ def _split(value: str) -> Split | None:
     return SPLIT_VALUES[value.lower()]
 
 
-def _box(row: dict[str, str], *, path: Path, root: Path) -> Box | None:
+def _box(row: dict[str, str], *, size: tuple[int, int]) -> Box | None:
     """The wound's box in the upright photograph, fractions of a pixel rounded outwards; None where blank."""
     cells = {corner: row[corner] for corner in _CORNERS}
     if not any(cells.values()):
@@ -190,7 +212,7 @@ def _box(row: dict[str, str], *, path: Path, root: Path) -> Box | None:
     )
     if box.x_min >= box.x_max or box.y_min >= box.y_max:
         raise UserError(f"the box {_corners(box)} is empty (x_min, y_min, x_max, y_max; maximum exclusive).")
-    width, height = photograph_size(path, roots=[root])
+    width, height = size
     if box.x_min < 0 or box.y_min < 0 or box.x_max > width or box.y_max > height:
         raise UserError(f"the box {_corners(box)} is outside the {width}x{height} photograph.")
     return box

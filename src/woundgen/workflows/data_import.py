@@ -4,19 +4,50 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from woundgen.data.images import photograph_size
 from woundgen.data.keyed_tables import read_keyed
-from woundgen.data.manifest import is_manifest, write_manifest
+from woundgen.data.manifest import (
+    is_manifest,
+    manifest_photos,
+    photograph_root,
+    read_left_out,
+    read_manifest,
+    write_manifest,
+)
 from woundgen.data.mapping import KEYED
-from woundgen.data.sources import find_photos, phases_below
+from woundgen.data.problems import Dropped, counted_as
+from woundgen.data.sources import list_photos
+from woundgen.data.split import assert_no_leak
 from woundgen.errors import UserError
 from woundgen.records import LeftOut, ManifestRow, Photo
 from woundgen.rundir import claim_output, sha256_file, sha256_json
 
 FOLDERS = "folders"  # class folders and ImageFolder tables, told apart by what lies there
 PRESETS = (FOLDERS, *KEYED)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What there is to divide or to check. root: the photographs lie below it, absolute."""
+
+    root: Path
+    rows: tuple[ManifestRow, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+def read_source(folder: Path, *, modality: str = "rgb") -> Source:
+    """An import as it stands, or photographs in folders or a table, read as an import reads them."""
+    if is_manifest(folder):
+        manifest_photos(folder)  # refuses photographs that have changed
+        return Source(photograph_root(folder).resolve(), tuple(read_manifest(folder)), tuple(read_left_out(folder)))
+    if not folder.is_dir():
+        raise UserError(f"{folder} is not a folder.", "Name the folder that holds the photographs.")
+    root = folder.resolve()
+    rows, left_out = _from_folders(root, table=None, modality=modality)
+    return Source(root, tuple(rows), tuple(left_out))
 
 
 def import_photographs(
@@ -51,11 +82,19 @@ def import_photographs(
 def _from_folders(root: Path, *, table: Path | None, modality: str) -> tuple[list[ManifestRow], list[LeftOut]]:
     if table is not None:
         raise UserError("--table belongs to an export with keys.", f"Add --preset {' or '.join(KEYED)}.")
-    photos = find_photos(root, phases=phases_below(root, modality=modality), modality=modality)
-    return [_manifest_row(photo, root=root) for photo in photos], []
+    listed, left_out = list_photos(root, modality=modality)
+    rows = []
+    for photo, source in listed:
+        try:
+            with counted_as("unreadable file"):
+                rows.append(_manifest_row(photo, root=root, source=source))
+        except Dropped as dropped:
+            left_out.append(LeftOut(source, dropped.reason, dropped.detail))
+    assert_no_leak([photo for photo, _ in listed])
+    return rows, left_out
 
 
-def _manifest_row(photo: Photo, *, root: Path) -> ManifestRow:
+def _manifest_row(photo: Photo, *, root: Path, source: str) -> ManifestRow:
     path = Path(photo.path)
     size = photograph_size(path, roots=[root])
     box = photo.box
@@ -66,7 +105,9 @@ def _manifest_row(photo: Photo, *, root: Path) -> ManifestRow:
         group=photo.group,
         box=box,
         native_crop=max(box.x_max - box.x_min, box.y_max - box.y_min) if box else min(size),
-        source_row=path.parent.relative_to(root).as_posix(),
+        source_row=source,
+        split=photo.split,
+        text=photo.text,
     )
 
 

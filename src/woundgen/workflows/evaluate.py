@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from woundgen.data.images import photograph_size
 from woundgen.data.manifest import photograph_root
 from woundgen.data.prepare import prepare_all
 from woundgen.data.sources import find_photos
+from woundgen.data.split import assert_no_leak
 from woundgen.errors import UserError
 from woundgen.features.cache import Cache, content_digest
 from woundgen.features.extractor import Extractor
@@ -23,14 +24,16 @@ from woundgen.metrics.table import DEFAULT_PROTOCOL, Protocol
 from woundgen.models.base import EMBEDDED, EMBEDDED_FOLDER, base_digest, load_base
 from woundgen.models.pixels import round_trip
 from woundgen.records import MetricValue, Photo
-from woundgen.rundir import CACHE, MANIFEST_JSONL, METADATA_CSV, SET_JSON, read_json, write_json
+from woundgen.rundir import CACHE, MANIFEST_JSONL, METADATA_CSV, RUN_JSON, SET_JSON, read_json, write_json
 from woundgen.workflows.measure import RealSets, enough_for_neighbours, measure_images
 from woundgen.workflows.photographs import PhotoSet, patients, photographs_of
+from woundgen.workflows.seen import find_keys, read_seen, seen_groups
 
 Say = Callable[[str], None]
 FEWEST = 8
 DARK = 0.03  # mean brightness below which an image is taken for a wrong value range
 JPEG_START = b"\xff\xd8"
+VALIDATION, HOLDOUT = "validation", "holdout"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +53,14 @@ class ImageSet:
 class Photographs:
     """What a set is held against. training: those trained on, where that is known.
 
-    cache: a folder in which features of photographs may be kept, or None.
+    cache: a folder in which features of photographs may be kept, or None. photos: the rows of held_out, below root.
     """
 
     held_out: ImageSet
     training: ImageSet | None = None
     cache: Path | None = None
+    photos: tuple[Photo, ...] = ()
+    root: Path | None = None
 
 
 def read_set(folder: Path, *, phase: str, size: int | None, margin: float) -> ImageSet:
@@ -66,32 +71,84 @@ def read_set(folder: Path, *, phase: str, size: int | None, margin: float) -> Im
     if folder.name in (METADATA_CSV, MANIFEST_JSONL) and folder.is_file():
         folder = folder.parent
     photos = find_photos(folder, phases=[phase], unlabelled=phase)
+    return _prepared(photos, folder, name=folder.name, size=size, margin=margin)
+
+
+def _prepared(photos: Sequence[Photo], folder: Path, *, name: str, size: int | None, margin: float) -> ImageSet:
     roots = [photograph_root(folder)]
     if size is None:
         size = max(32, min(photograph_size(Path(photos[0].path), roots=roots)) // 8 * 8)
     images = prepare_all(photos, resolution=size, margin=margin, roots=roots, cache_dir=None, progress=None)
-    return ImageSet(images, patients(photos), folder.name, _lossy(photos))
+    return ImageSet(images, patients(photos), name, _lossy(photos))
 
 
-def held_out_of(run: Path, *, phase: str) -> Photographs:
+def held_out_of(run: Path, *, phase: str, side: str = VALIDATION) -> Photographs:
     """The two sides of a run's photographs: prepared and split again from its own record."""
     photos = photographs_of(run)
-    held_out, training = (_side(photos, side, phase, f"{run.name} {side}") for side in ("validation", "train"))
+    held_out, training = (_side(photos, one, phase, f"{run.name} {one}") for one in (side, "train"))
     if held_out is None:
-        raise UserError(f"{run} held out no photograph of phase {phase}.", "Give --real FOLDER.")
-    return Photographs(held_out, training, run / CACHE)
+        kind = "sealed" if side == HOLDOUT else "held out"
+        raise UserError(f"{run} {kind} no photograph of phase {phase}.", "Give --real FOLDER.")
+    rows = tuple(photo for photo in photos.photos if photo.split == side and photo.phase == phase)
+    return Photographs(held_out, training, run / CACHE, rows, Path(read_json(run / RUN_JSON)["data"]["folder"]))
 
 
 def photographs_from(
-    *, run: Path | None, real: Path | None, phase: str, size: int, margin: float, training: Path | None = None
+    *,
+    run: Path | None,
+    real: Path | None,
+    phase: str,
+    size: int,
+    margin: float,
+    training: Path | None = None,
+    side: str = VALIDATION,
 ) -> Photographs:
-    """What a run held out, or a folder prepared at `size`; one of both is given."""
+    """What a run held out, or a folder prepared at `size`; one of both is given.
+
+    side: of the run's split, or of the folder's where its photographs have sides (then its own train side is
+    the training set). Raises UserError where a group or a file is in both the held-out and the training set.
+    """
     if run is not None:
-        return held_out_of(run, phase=phase)
+        return held_out_of(run, phase=phase, side=side)
     assert real is not None
-    held_out = read_set(real, phase=phase, size=size, margin=margin)
-    trained = None if training is None else read_set(training, phase=phase, size=size, margin=margin)
-    return Photographs(held_out, trained)
+    held_out = find_photos(real, phases=[phase], unlabelled=phase)
+    trained = [] if training is None else find_photos(training, phases=[phase], unlabelled=phase)
+    name, train_name = real.name, training.name if training is not None else f"{real.name} train"
+    train_folder = training or real
+    if any(photo.split is not None for photo in held_out):
+        trained = trained or [photo for photo in held_out if photo.split == "train"]
+        held_out, name = [photo for photo in held_out if photo.split == side], f"{real.name} {side}"
+        if not held_out:
+            raise UserError(f"{real} has no photograph of phase {phase} with split = {side}.", "See --side.")
+    elif side != VALIDATION:
+        raise UserError(f"{real} has no split, and --side {side} is asked for.", "Freeze one: woundgen data split.")
+    sides = [(held_out, side), (trained, "train")]
+    assert_no_leak([replace(photo, split=side) for photos, side in sides for photo in photos])  # type: ignore[arg-type]
+    return Photographs(
+        _prepared(held_out, real, name=name, size=size, margin=margin),
+        _prepared(trained, train_folder, name=train_name, size=size, margin=margin) if trained else None,
+        photos=tuple(held_out),
+        root=real,
+    )
+
+
+def refuse_seen(generated: Path, real: Photographs, *, runs: Path, say: Say) -> None:
+    """UserError where the generator of the set has seen a patient of what is called sealed.
+
+    Where the set or the runs do not say, that is said. runs: where the key of the set's run is.
+    """
+    assert real.root is not None
+    try:
+        seen = seen_groups(real.photos, read_seen(generated), keys=find_keys(runs), root=real.root)
+    except UserError as error:
+        say(f"warning: whether the generator has seen these patients is not known. {error.what}")
+        return
+    if seen:
+        raise UserError(
+            f"The generator of {generated} has seen {len(seen)} of the groups that are called sealed, "
+            f"such as {min(seen)}.",
+            "Freeze the split before training and give it to --data: woundgen data split.",
+        )
 
 
 def _side(photos: PhotoSet, side: str, phase: str, name: str) -> ImageSet | None:
@@ -213,7 +270,7 @@ def metrics_record(
     }
 
 
-def _lossy(photos: list[Photo]) -> int:
+def _lossy(photos: Sequence[Photo]) -> int:
     """By the first bytes, not by the name."""
     count = 0
     for photo in photos:

@@ -47,8 +47,15 @@ class PhotoSet:
     @property
     def grouping(self) -> str:
         """What stood for a patient in the split."""
-        known = any(photo.group and not photo.group.startswith(CLUSTER) for photo in self.photos)
-        return "patients" if known else "near-duplicate clusters"
+        return grouping_of(self.photos)
+
+
+def grouping_of(photos: Sequence[Photo]) -> str:
+    """What stands for a patient in these groups."""
+    known = {not (photo.group or CLUSTER).startswith(CLUSTER) for photo in photos}
+    if known == {True}:
+        return "patients"
+    return "patients, and near-duplicate clusters where none is named" if any(known) else "near-duplicate clusters"
 
 
 def gather(

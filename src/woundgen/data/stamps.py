@@ -1,0 +1,81 @@
+"""Date stamps: the orange or yellow digits that cameras burn in near the lower or upper edge. Found so that no crop
+shows them.
+
+A stamp is a box, of the proportions of "10/05/2017", in which horizontal steps of brightness are denser, and the colour
+is more orange, than both above and below it. White stamps are not found, nor digits on skin as orange as they are.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.ndimage import uniform_filter1d
+
+from woundgen.records import Box
+
+BAND = 0.22  # of the height, at either edge, in which a stamp lies
+# Of the shorter side: height and width of the digits' box, and how far above and below it is compared.
+_HEIGHT, _WIDTH, _APART = 12 / 384, 74 / 384, 16 / 384
+_WORKING_SIDE = 384
+_LEAST_SIDE = 100  # in a smaller photograph digits are dots
+# Measured on 42 stamped and 338 other photographs (docs/results/issue7-data.md); grey levels.
+_MORE_STEPS, _MORE_ORANGE, _ORANGE = 7.0, 6.0, 40.0
+_STEP_CAP = 40.0  # one hard edge is not text
+_WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
+_AROUND = 6 / 384  # strokes and their outline reach a little further than dense steps
+
+
+def find_stamp(pixels: NDArray[np.uint8]) -> Box | None:
+    """The box of a date stamp in uint8 [H, W, 3], padding cropped; None where there is none."""
+    height, width = pixels.shape[:2]
+    if min(height, width) < _LEAST_SIDE:
+        return None
+    rows = round(BAND * height)
+    for top in (height - rows, 0):
+        found = _in_band(pixels[top : top + rows], shorter=min(height, width))
+        if found is not None:
+            return Box(found.x_min, top + found.y_min, min(found.x_max, width), min(top + found.y_max, height))
+    return None
+
+
+def _in_band(band: NDArray[np.uint8], *, shorter: int) -> Box | None:
+    factor = max(1, shorter // _WORKING_SIDE)
+    small = Image.fromarray(np.ascontiguousarray(band)).reduce(factor)
+    values = np.asarray(small, np.float32)
+    high, wide, apart, around = (max(1, round(k * shorter / factor)) for k in (_HEIGHT, _WIDTH, _APART, _AROUND))
+    if values.shape[0] <= 2 * apart + high or values.shape[1] < wide:
+        return None
+    brightness = values @ _WEIGHTS
+    steps = np.minimum(np.abs(np.diff(brightness, axis=1, append=brightness[:, -1:])), _STEP_CAP)
+    orange = _mean(values[..., 0] - values[..., 2], high, wide)
+    more_steps, more_orange = _above_both(_mean(steps, high, wide), apart), _above_both(orange, apart)
+    score = np.minimum(more_steps / _MORE_STEPS, more_orange / _MORE_ORANGE)
+    score = np.minimum(score, orange[apart:-apart] / _ORANGE)
+    score[:, : wide // 2] = score[:, -(wide // 2) :] = 0  # a window that leaves the picture
+    y, x = np.unravel_index(score.argmax(), score.shape)
+    if score[y, x] < 1:
+        return None
+    top, bottom = int(y) + apart - high // 2, int(y) + apart + high // 2
+    left, right = _columns(steps[max(0, top) : bottom + 1], int(x), wide=wide, window=around)
+    corners = (left - around, top - around, right + around, bottom + around)
+    x_min, y_min, x_max, y_max = (max(0, corner) * factor for corner in corners)
+    return Box(x_min, y_min, x_max, y_max)
+
+
+def _columns(steps: NDArray[np.float32], middle: int, *, wide: int, window: int) -> tuple[int, int]:
+    """First and last column of the digits: the window that was found may sit beside their middle."""
+    first = max(0, middle - wide)
+    density = uniform_filter1d(steps.mean(axis=0), window)[first : middle + wide]
+    dense = np.flatnonzero(density > density.max() / 2)
+    return first + int(dense[0]), first + int(dense[-1])
+
+
+def _mean(values: NDArray[np.float32], high: int, wide: int) -> NDArray[np.float32]:
+    """Over a window of each pixel."""
+    return uniform_filter1d(uniform_filter1d(values, high, axis=0, mode="nearest"), wide, axis=1, mode="nearest")
+
+
+def _above_both(values: NDArray[np.float32], apart: int) -> NDArray[np.float32]:
+    """How far the rows [apart, -apart) exceed the greater of those `apart` above and below."""
+    return values[apart:-apart] - np.maximum(values[: -2 * apart], values[2 * apart :])

@@ -1,0 +1,221 @@
+"""check.html, with photographs and so private, and check.txt: the page that `woundgen data check` makes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+
+from woundgen.data.doubles import Double
+from woundgen.data.inspect import BLURRED, BURNT_SHARE, DARK, SMALL_SIDE, Inspection
+from woundgen.records import LeftOut, ManifestRow
+from woundgen.reporting.html import render
+from woundgen.reporting.pictures import Picture, image_grid
+from woundgen.reporting.tables import Table, as_html, as_text
+from woundgen.rundir import CHECK_HTML, CHECK_TXT, write_text
+
+COLUMNS = 10
+FAULTS = ("tiny", "blurred", "underexposed", "overexposed")
+LISTED = 200  # rows of the longest lists of the HTML page; the text has all
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Crop:
+    """What training would see of one wound. bordered: black is left at an edge. stamped: a date stamp is in it.
+
+    pixels: uint8 [R, R, 3] for those on the contact sheet.
+    """
+
+    row: ManifestRow
+    bordered: bool
+    stamped: bool
+    pixels: NDArray[np.uint8] | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CheckResult:
+    """rows: usable, one for each wound. dropped: all others; both add up to total. inspections: by file."""
+
+    source: str
+    resolution: int
+    rows: tuple[ManifestRow, ...]
+    dropped: tuple[LeftOut, ...]
+    total: int
+    inspections: Mapping[str, Inspection]
+    doubles: tuple[Double, ...]
+    crops: tuple[Crop, ...]
+
+    def __post_init__(self) -> None:
+        assert len(self.rows) + len(self.dropped) == self.total, "every row of the input is in one of the two"
+
+    def errors(self) -> tuple[Double, ...]:
+        return tuple(one for one in self.doubles if one.conflicts)
+
+    def summary(self) -> list[str]:
+        """A few lines that reconcile to the input."""
+        seen = self.inspections.values()
+        kinds = Counter(one.likeness for one in self.doubles)
+        lines = [
+            f"{self.total} rows = {len(self.rows)} usable + {len(self.dropped)} dropped; "
+            f"{len(self.inspections)} photographs read",
+            f"black padding: {sum(one.padded for one in seen)} photographs; "
+            f"left in {sum(crop.bordered for crop in self.crops)} of {len(self.crops)} crops",
+            f"date stamps: {sum(one.stamp is not None for one in seen)} photographs; "
+            f"left in {sum(crop.stamped for crop in self.crops)} of {len(self.crops)} crops",
+            "pairs: " + (", ".join(f"{count} of {kind}" for kind, count in sorted(kinds.items())) or "none"),
+            f"errors: {len(self.errors())}",
+        ]
+        return lines
+
+
+def write_check(result: CheckResult, *, out: Path) -> tuple[Path, ...]:
+    """Both are made before the first is written. `out` is private already."""
+    pages = {out / CHECK_TXT: check_text(result), out / CHECK_HTML: check_html(result)}
+    for path, page in pages.items():
+        write_text(path, page)
+    return tuple(pages)
+
+
+def check_text(result: CheckResult) -> str:
+    parts = [f"Photographs in {result.source}", "\n".join(result.summary())]
+    parts += [f"{heading}\n{as_text(table)}" for heading, table in tables(result) if table.rows]
+    return "\n\n".join(parts) + "\n"
+
+
+def check_html(result: CheckResult) -> str:
+    named = [(heading, as_html(_first(table))) for heading, table in tables(result) if table.rows]
+    context = {"title": f"Photographs in {result.source}", "summary": result.summary(), "tables": named}
+    context["errors"] = [one.told() for one in result.errors()]
+    return render("check.html.j2", {**context, "sheets": _sheets(result)})
+
+
+def tables(result: CheckResult) -> list[tuple[str, Table]]:
+    """Heading and table, in the order of the page; tables without rows are left out there."""
+    return [
+        ("Errors: pairs that contradict one another", _doubles(result.errors())),
+        ("Counts by phase", _phases(result)),
+        ("Rows dropped, by reason", _reasons(result)),
+        ("Native size of the crop", _sizes(result)),
+        ("Doubtful photographs", _faults(result)),
+        ("Same or nearly the same, without contradiction", _doubles([d for d in result.doubles if not d.conflicts])),
+        ("Counts by patient", _patients(result)),
+        ("Every row that was dropped", _dropped(result)),
+        ("Date stamps", _stamps(result)),
+    ]
+
+
+def _phases(result: CheckResult) -> Table:
+    phases = sorted({row.label for row in result.rows})
+    sides = [side for side in ("train", "validation", "holdout") if any(row.split == side for row in result.rows)]
+    rows = [_phase(phase, [row for row in result.rows if row.label == phase], sides) for phase in phases]
+    rows += [_phase("all", result.rows, sides)]
+    note = f"{len(result.rows)} usable and {len(result.dropped)} dropped are the {result.total} rows of the input."
+    return Table(("Phase", "Wounds", "Photographs", "Patients", *sides), tuple(rows), (note,))
+
+
+def _phase(name: str, rows: Sequence[ManifestRow], sides: Sequence[str]) -> tuple[str, ...]:
+    patients = {row.group for row in rows if row.group}
+    unknown = sum(row.group is None for row in rows)
+    told = f"{len(patients)}" + (f", and {unknown} wounds of unknown ones" if unknown else "")
+    own = [str(sum(row.split == side for row in rows)) for side in sides]
+    return (name, str(len(rows)), str(len({row.photograph for row in rows})), told, *own)
+
+
+def _reasons(result: CheckResult) -> Table:
+    counts = Counter(one.reason for one in result.dropped)
+    return Table(("Reason", "Rows"), tuple((reason, str(count)) for reason, count in sorted(counts.items())))
+
+
+def _sizes(result: CheckResult) -> Table:
+    header = ("Phase", "n", "Smallest", "Median", "Largest", f"Below {result.resolution}")
+    rows = []
+    for phase in sorted({row.label for row in result.rows}):
+        sizes = [row.native_crop for row in result.rows if row.label == phase]
+        small = sum(size < result.resolution for size in sizes)
+        rows.append(
+            (phase, str(len(sizes)), f"{min(sizes)}", f"{median(sizes):g}", f"{max(sizes)}", f"{small} of {len(sizes)}")
+        )
+    notes = (
+        "Longer side of the wound's box, or shorter side of a photograph without one, in pixels of the photograph.",
+        f"What is below {result.resolution} is upsampled: the image has no more detail than its crop had.",
+    )
+    return Table(header, tuple(rows), notes)
+
+
+def _faults(result: CheckResult) -> Table:
+    rows = [
+        (name, fault, _measured(one, fault))
+        for fault in FAULTS
+        for name, one in result.inspections.items()
+        if fault in one.faults()
+    ]
+    notes = (
+        f"tiny: the photograph's content is below {SMALL_SIDE} pixels a side. blurred: perceptual blur above {BLURRED} "
+        f"(Crete et al. 2007). underexposed: its brightest tenth is below {DARK:g} of 255. overexposed: more than "
+        f"{BURNT_SHARE:.0%} of it is white. Looked at, not left out.",
+    )
+    return Table(("Photograph", "Doubt", "Measured"), tuple(rows), notes)
+
+
+def _measured(one: Inspection, fault: str) -> str:
+    return {
+        "tiny": f"{one.content.x_max - one.content.x_min}x{one.content.y_max - one.content.y_min}",
+        "blurred": f"{one.blur:.2f}",
+        "underexposed": f"{one.bright:.0f}",
+        "overexposed": f"{one.burnt:.0%}",
+    }[fault]
+
+
+def _doubles(doubles: Sequence[Double]) -> Table:
+    rows = tuple((one.first, one.second, one.likeness, "; ".join(one.conflicts)) for one in doubles)
+    return Table(("First", "Second", "Are", "Contradiction"), rows)
+
+
+def _patients(result: CheckResult) -> Table:
+    phases = sorted({row.label for row in result.rows})
+    counts: dict[str, Counter[str]] = {}
+    for row in result.rows:
+        counts.setdefault(row.group or "unknown", Counter())[row.label] += 1
+    order = sorted(counts.items(), key=lambda item: (-item[1].total(), item[0]))
+    rows = tuple((group, str(own.total()), *(str(own[phase]) for phase in phases)) for group, own in order)
+    return Table(("Patient", "Wounds", *phases), rows)
+
+
+def _dropped(result: CheckResult) -> Table:
+    rows = tuple((one.source_row, one.reason, one.detail) for one in result.dropped)
+    return Table(("Row", "Reason", "Detail"), rows)
+
+
+def _stamps(result: CheckResult) -> Table:
+    left = {crop.row.photograph for crop in result.crops if crop.stamped}
+    rows = tuple(
+        (name, f"{one.stamp.x_min}, {one.stamp.y_min}, {one.stamp.x_max}, {one.stamp.y_max}", "yes" * (name in left))
+        for name, one in result.inspections.items()
+        if one.stamp is not None
+    )
+    note = "A stamp stays in a crop only where the wound's own box reaches into its rows."
+    return Table(("Photograph", "Box", "Left in the crop"), rows, (note,))
+
+
+def _first(table: Table) -> Table:
+    if len(table.rows) <= LISTED:
+        return table
+    return Table(
+        table.header, table.rows[:LISTED], (*table.notes, f"The first {LISTED} of {len(table.rows)}; all in check.txt.")
+    )
+
+
+def _sheets(result: CheckResult) -> list[tuple[str, Picture]]:
+    """Per phase: crops as training sees them."""
+    sheets = []
+    for phase in sorted({crop.row.label for crop in result.crops}):
+        own = [crop.pixels for crop in result.crops if crop.row.label == phase and crop.pixels is not None]
+        total = sum(crop.row.label == phase for crop in result.crops)
+        if own:
+            sheets.append((f"Phase {phase}: {len(own)} of {total}", Picture(image_grid(own, columns=COLUMNS))))
+    return sheets

@@ -1,0 +1,73 @@
+"""Names of tables never lead out of their folder, whatever is written there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from woundgen.data.paths import relative_name, resolve_inside
+from woundgen.errors import UserError
+
+PIECES = ("..", ".", "", "I", "in.png", "out", "out.png", "secret.png", "C:", "c:", "\\", "..\\", "\\\\host", "con",
+          "~", "%2e%2e", "\0", "a\0b", "/", "//", "\u2025", "\uff0e\uff0e", " ", "..  ", "loop")  # fmt: skip
+names = st.one_of(
+    st.lists(st.sampled_from(PIECES), max_size=6).map("/".join),
+    st.lists(st.sampled_from(PIECES), max_size=6).map("\\".join),
+    st.tuples(st.sampled_from(["", "/", "//", "C:", "C:\\", "\\\\?\\", "file:///"]), st.text(max_size=20)).map("".join),
+)
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """data/ with links that lead out of it and back; a secret beside it; run from inside it."""
+    top = tmp_path_factory.mktemp("tree")
+    (top / "data" / "I").mkdir(parents=True)
+    (top / "secret.png").write_text("secret")
+    (top / "other").mkdir()
+    (top / "other" / "secret.png").write_text("secret")
+    for place in (top / "data", top / "data" / "I"):
+        (place / "in.png").write_text("in")
+        (place / "out.png").symlink_to(top / "secret.png")
+        (place / "out").symlink_to(top / "other")
+        (place / "loop").symlink_to(place / "loop")
+    before = Path.cwd()
+    os.chdir(top / "data")
+    yield top
+    os.chdir(before)
+
+
+@given(names)
+@settings(max_examples=400, deadline=None)
+def test_a_name_stays_inside_or_is_refused(tree: Path, name: str) -> None:
+    root = tree / "data"
+    try:
+        file = resolve_inside(root / relative_name(name), roots=[root])
+    except UserError:
+        return
+    assert file.read_text() == "in"
+    assert file.is_relative_to(root.resolve())
+
+
+@given(names)
+@settings(max_examples=200, deadline=None)
+def test_a_path_as_given_stays_inside_or_is_refused(tree: Path, name: str) -> None:
+    """Without the check of names: what is resolved is compared, so .. and absolute paths are no way out either."""
+    root = tree / "data"
+    try:
+        file = resolve_inside(root / name, roots=[root])
+    except UserError:
+        return
+    assert file.read_text() == "in"
+
+
+@pytest.mark.parametrize(
+    "name", ["../secret.png", "out.png", "out/secret.png", "I/../../secret.png", "loop", "a\0.png"]
+)
+def test_each_way_out_is_refused(tree: Path, name: str) -> None:
+    with pytest.raises(UserError):
+        resolve_inside(tree / "data" / name, roots=[tree / "data"])
