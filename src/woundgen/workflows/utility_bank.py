@@ -153,7 +153,8 @@ def refuse_what_cannot_be(
         if not len(pool):
             raise UserError(
                 f"Phase {phase}: every set comes from a generator that has seen a patient of one of the folds.",
-                "Give a set for each fold, drawn with an adapter that has not seen that fold's patients.",
+                "Give a set for each fold, drawn with an adapter that has not seen that fold's patients "
+                "(`woundgen train --folds` makes them, with as many folds as here and --seed 0).",
             )
         needed = synthetic_count(max(doses), len(material.real[phase]))
         if needed > len(pool):
@@ -173,7 +174,7 @@ def _refuse_touched(
             raise UserError(
                 f"{one.name}: its generator has seen {len(one.seen & tested)} of the {len(tested)} test groups"
                 + (f", some in each of the {len(tests)} folds." if len(tests) > 1 else "."),
-                "Seal a hold-out before training (`split` = holdout), or train one generator a fold.",
+                "Seal a hold-out before training (`split` = holdout), or train one generator a fold (train --folds).",
             )
 
 
