@@ -139,6 +139,10 @@ def summary(found: list[Conclusion]) -> dict[str, object]:
         "helps_95": [round(x, 3) for x in binomial_bounds(words[HELPS], len(found))],
         "harms_95": [round(x, 3) for x in binomial_bounds(words[HARMS], len(found))],
         "kappa_real": round(float(np.mean([one.arms["real"].estimates["kappa"].value for one in found])), 3),
+        "difference_by_dose": {
+            f"{dose:g}": round(float(np.mean([one.verdict.doses[place].difference.value for one in found])), 3)
+            for place, dose in enumerate(DOSES)
+        },
         "difference_at_2": round(float(np.mean(gain)), 3),
         "difference_at_2_sd_over_studies": round(float(np.std(gain, ddof=1)), 3),
         "smallest_shown_at_2": round(float(np.mean([one.verdict.doses[-1].difference.smallest for one in found])), 3),

@@ -84,6 +84,8 @@ class TrainConfig(BaseModel):
     data: str | None = Field(None, description="folder of photographs; --data overrides")
     box_margin: float = Field(0.25, ge=0, le=3, description="added on each side of the wound's box, share of it")
     seed: int = Field(0, ge=0)
+    folds: int | None = Field(None, ge=2, description="parts the patients are dealt into, as `woundgen utility` does")
+    fold: int | None = Field(None, ge=1, description="the part that is held out; `train --folds K` gives each its run")
     planned_devices: int = Field(2, ge=1, description="global batch = batch_size_per_gpu x accumulation x this")
     max_steps: int | None = Field(None, ge=1, description="overrides max_epochs")
     prompts: Literal["medical", "short", "none", "custom"] = "medical"
@@ -128,6 +130,10 @@ class TrainConfig(BaseModel):
     def _agree(self) -> TrainConfig:
         if not self.phases:
             raise ValueError("phases: name at least one of I, P, R")
+        if (self.fold is None) != (self.folds is None):
+            raise ValueError("fold and folds: give both, or neither (train --folds K gives both)")
+        if self.fold is not None and self.folds is not None and self.fold > self.folds:
+            raise ValueError(f"fold = {self.fold}: there are {self.folds} folds")
         if self.prompts == "custom" and not self.prompt:
             raise ValueError("prompts: custom needs prompt")
         if self.prompts != "custom" and self.prompt is not None:

@@ -51,6 +51,11 @@ def make_private(folder: Path) -> None:
     folder.chmod(0o700)
 
 
+def fold_folder(out: Path, fold: int) -> Path:
+    """The run of one fold, beside what --out names, where `utility --runs` looks for it."""
+    return out.with_name(f"{out.name}_fold_{fold}")
+
+
 def training_report(phase: str) -> str:
     return f"TRAINING_REPORT_phase_{phase}.md"
 

@@ -220,6 +220,17 @@ def test_any_folder_and_a_sets_own_table(drawn: Path, workshop: Workshop, tmp_pa
     assert found[0] == found[1] == found[2] == found[3]
 
 
+def test_an_import_is_a_real_set(drawn: Path, workshop: Workshop, tmp_path: Path) -> None:
+    """The manifest of `data import` names the same photographs: the same numbers as their own folder gives."""
+    imported, found = tmp_path / "imported", []
+    assert run(["data", "import", str(workshop.photographs), "--out", str(imported)]) == 0
+    for name, real in (("folder", workshop.photographs), ("import", imported)):
+        assert evaluate(drawn, real, tmp_path / f"{name}.json") == 0
+        rows = read_json(tmp_path / f"{name}.json")["rows"]
+        found.append({(row["metric"], row["label"]): (row["value"], row["low"], row["high"]) for row in rows})
+    assert found[0] == found[1]
+
+
 def test_k_is_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """24 images: halves of 12. k = 12 is too many and said; at other k the scores differ."""
     for seed in range(24):

@@ -22,6 +22,9 @@ def train(
     allow_changes: Annotated[
         bool, typer.Option("--allow-changes", help="Go on with other settings or photographs, and record it.")
     ] = False,
+    folds: Annotated[
+        int | None, typer.Option(min=2, help="One run a fold, each without that fold's patients: OUT_fold_1 and on.")
+    ] = None,
     devices: Annotated[int | None, typer.Option(min=1, help="Processes that share the work [1].")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
 ) -> int:
@@ -34,12 +37,17 @@ def train(
     woundgen train --config configs/phase_I_config.yaml --data photographs --out runs/phase_I
     woundgen train --config configs/phase_I_config.yaml --data photographs --set learning_rate=1e-4 --out runs/I_1e-4
     woundgen train --resume latest --out runs/phase_I
+    woundgen train --config configs/phase_R_config.yaml --data photographs --out runs/phase_R --folds 5
     woundgen train --config configs/phase_I_config.yaml --data photographs --out runs/phase_I --devices 2
     """
     from woundgen.config import load_train_config
     from woundgen.workflows.processes import place_of, run_together
     from woundgen.workflows.resume import settings_of_run
 
+    if folds is not None and resume is not None:
+        raise UserError(
+            "--folds goes on by itself where it was.", "Leave --resume out, or name one fold's run (--out)."
+        )
     if config is None and resume is not None:
         if set_:
             raise UserError("--set changes a config, and none is named.", "Give --config too, or leave --set out.")
@@ -54,20 +62,25 @@ def train(
     if place is None and devices is not None and devices > 1 and not dry_run:
         return run_together(sys.argv[1:], count=devices)
 
+    from woundgen.workflows.run_folder import runs_of
     from woundgen.workflows.setup import join_ranks
     from woundgen.workflows.train import train_adapter
 
+    folder = out or Path("runs") / f"phase_{'_'.join(settings.phases)}"
     with terminal() as voice, join_ranks(place, asked=devices, device=settings.device) as ranks:
-        result = train_adapter(
-            settings,
-            data=source,
-            out=out or Path("runs") / f"phase_{'_'.join(settings.phases)}",
-            resume=resume,
-            dry_run=dry_run,
-            command=["woundgen", *sys.argv[1:]],
-            say=voice.say,
-            progress=voice.progress,
-            allow_changes=allow_changes,
-            ranks=ranks,
-        )
-    return 0 if result is None else result.exit_code
+        for one, where in runs_of(settings, folder, folds=folds):
+            result = train_adapter(
+                one,
+                data=source,
+                out=where,
+                resume=resume,
+                dry_run=dry_run,
+                command=["woundgen", *sys.argv[1:]],
+                say=voice.say,
+                progress=voice.progress,
+                allow_changes=allow_changes,
+                ranks=ranks,
+            )
+            if result is not None and result.exit_code:
+                return result.exit_code
+    return 0

@@ -8,11 +8,10 @@ import numpy.typing as npt
 from woundgen.errors import UserError
 from woundgen.metrics.checks import check_features
 from woundgen.metrics.frechet import frechet_distance
-from woundgen.metrics.intervals import Interval
+from woundgen.metrics.intervals import Interval, pair_mean_interval
 from woundgen.metrics.kernel import kernel_distance
 from woundgen.metrics.paired import (
     SetStatistic,
-    paired_difference,
     paired_set_difference,
     sign_flip_p_value,
     swap_p_value,
@@ -55,13 +54,18 @@ def pair_scores(
     reference: Array,
     *,
     network: Network | None = None,
+    real_groups: Groups | None = None,
     seed: int = 0,
 ) -> PairedValue:
-    """Mean of candidate less reference, scores [N, M] of seeds to photographs: the photographs are given."""
+    """Mean of candidate less reference, scores [N, M] of seeds to photographs.
+
+    Both are samples: the interval is for other seeds and other photographs, patients whole. The p-value exchanges
+    the sets, seed by seed, over the photographs that are there.
+    """
     _refuse_other_seeds(candidate, reference)
-    means = candidate.mean(axis=1), reference.mean(axis=1)
-    found = paired_difference(*means)
-    return _row(metric, found, sign_flip_p_value(*means, seed=seed), candidate.shape, network, "over seeds")
+    found = pair_mean_interval(candidate - reference, column_groups=real_groups)
+    p = sign_flip_p_value(candidate.mean(axis=1), reference.mean(axis=1), seed=seed)
+    return _row(metric, found, p, candidate.shape, network, "over seeds and photographs")
 
 
 def _refuse_other_seeds(candidate: Array, reference: Array) -> None:

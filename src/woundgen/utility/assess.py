@@ -45,6 +45,7 @@ class Difference:
     """Kappa of `arm` minus kappa of `control`. low, high: hold for all differences of one family at once.
 
     smallest: the true difference this design would have shown in 80 of 100 repetitions.
+    of_seeds: share of the variance that comes from the seeds, so that more of them would buy power.
     """
 
     arm: str
@@ -53,6 +54,7 @@ class Difference:
     low: float
     high: float
     smallest: float
+    of_seeds: float
 
 
 def score_arm(name: str, probabilities: Array, test: HeldOut) -> Arm:
@@ -83,5 +85,6 @@ def differences(arms: Mapping[str, Arm], pairs: Sequence[tuple[str, str]]) -> li
     result = []
     for (arm, control), one in zip(pairs, estimates, strict=True):
         low, high = one.bounds(level=level)
-        result.append(Difference(arm, control, one.value, low, high, smallest_shown(one, level=level)))
+        smallest = smallest_shown(one, level=level)
+        result.append(Difference(arm, control, one.value, low, high, smallest, one.of_seeds))
     return result

@@ -38,6 +38,11 @@ class Estimate:
         return float(np.sqrt((self.by_group**2).sum() + (self.by_seed**2).sum()))
 
     @property
+    def of_seeds(self) -> float:
+        """Share of the variance that is that of the seeds; 0 where there is none."""
+        return float((self.by_seed**2).sum()) / self.error**2 if self.error > 0 else 0.0
+
+    @property
     def degrees(self) -> float:
         """Of freedom, by Satterthwaite (1946)."""
         parts = [((self.by_group**2).sum(), len(self.by_group) - 1), ((self.by_seed**2).sum(), len(self.by_seed) - 1)]

@@ -60,7 +60,8 @@ def verdict(doses: Sequence[AtDose], *, groups: Mapping[str, int], arms: Mapping
         return Verdict(
             TOO_LITTLE, f"Too little data to say: {told} test groups, and {FEWEST_GROUPS} are needed.", tuple(doses)
         )
-    coarsest = max(one.difference.smallest for one in doses)  # what is said has to hold at every dose
+    coarse = max((one.difference for one in doses), key=lambda one: one.smallest)
+    coarsest = coarse.smallest  # what is said has to hold at every dose
     for word in (HELPS, HARMS):
         found = [one for one in doses if one.word == word]
         if found:
@@ -69,7 +70,10 @@ def verdict(doses: Sequence[AtDose], *, groups: Mapping[str, int], arms: Mapping
         f"at every dose this design would have shown a difference of {coarsest:.2f} in kappa in 80 of 100 repetitions"
     )
     if coarsest > COARSE:
-        return Verdict(TOO_LITTLE, f"Too little data to say: {seen}, and smaller ones less often.", tuple(doses))
+        text = f"Too little data to say: {seen}, and smaller ones less often."
+        if coarse.of_seeds > 0.5:
+            text += f" More seeds would show smaller ones: {100 * coarse.of_seeds:.0f} % of the variance is theirs."
+        return Verdict(TOO_LITTLE, text, tuple(doses))
     return Verdict(NO_DIFFERENCE, f"No difference shown: {seen}.", tuple(doses))
 
 

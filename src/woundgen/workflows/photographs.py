@@ -66,12 +66,24 @@ def gather(
     margin: float,
     train_share: float,
     seed: int,
+    fold: tuple[int, int] | None = None,
 ) -> PhotoSet:
-    """Find, split and prepare. The folder is only read; every problem of it is a UserError."""
+    """Find, split and prepare. The folder is only read; every problem of it is a UserError.
+
+    fold: (k, K) holds out the patients of the k-th of K folds.
+    """
     roots = [photograph_root(root)]
-    photos = split_photos(find_photos(root, phases=phases), train_share=train_share, seed=seed, roots=roots)
+    photos = split_photos(_found(root, phases=phases, fold=fold), train_share=train_share, seed=seed, roots=roots)
     images = prepare_all(photos, resolution=resolution, margin=margin, roots=roots, cache_dir=None, progress=None)
     return PhotoSet(photos=photos, images=images, digest=_digest(photos, images))
+
+
+def _found(root: Path, *, phases: Sequence[str], fold: tuple[int, int] | None) -> list[Photo]:
+    if fold is None:
+        return find_photos(root, phases=phases)
+    from woundgen.workflows.fold_split import without_fold  # scikit-learn, a second, for those who ask for folds
+
+    return without_fold(root, phases=phases, fold=fold[0], folds=fold[1])
 
 
 def gather_for(config: TrainConfig, root: Path) -> PhotoSet:
@@ -83,6 +95,7 @@ def gather_for(config: TrainConfig, root: Path) -> PhotoSet:
         margin=config.box_margin,
         train_share=config.train_val_split,
         seed=config.seed,
+        fold=None if config.fold is None or config.folds is None else (config.fold, config.folds),
     )
 
 

@@ -16,6 +16,7 @@ from woundgen.rundir import (
     LATEST,
     RUN_JSON,
     claim_output,
+    fold_folder,
     read_json,
     reclaim_output,
     sha256_json,
@@ -47,6 +48,16 @@ class Difference:
     key: str
     before: str
     now: str
+
+
+def runs_of(config: TrainConfig, out: Path, *, folds: int | None) -> list[tuple[TrainConfig, Path]]:
+    """(settings, folder) of the run asked for, or of one run for each of so many folds."""
+    if folds is None:
+        return [(config, out)]
+    return [
+        (config.model_copy(update={"folds": folds, "fold": fold}), fold_folder(out, fold))
+        for fold in range(1, folds + 1)
+    ]
 
 
 def identity_of(config: TrainConfig, photos: PhotoSet, base: BaseModel) -> str:

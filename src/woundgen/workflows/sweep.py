@@ -190,7 +190,8 @@ def paired_rows(
             )
             for images in (candidate, reference)
         ]  # fmt: skip
-        rows.append(pair_scores(metric, *scores, network=Network(network.name, network.digest) if network else None))
+        named = Network(network.name, network.digest) if network else None
+        rows.append(pair_scores(metric, *scores, network=named, real_groups=photographs.groups))
     return rows
 
 

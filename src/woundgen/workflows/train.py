@@ -86,6 +86,8 @@ def train_adapter(
     check_names(config.features)  # what these would refuse is refused before anything is written
     reference = reference_of(photos, config)
     plan = plan_of(config, photos, reference, ranks.size)
+    if config.fold is not None:
+        say(f"fold         {config.fold} of {config.folds}: {out}")
     announce(plan, photos, trainable, base, ranks.size, say)
     if dry_run:
         return None

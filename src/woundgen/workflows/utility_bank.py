@@ -41,7 +41,7 @@ class SyntheticSet:
 
 @dataclass(frozen=True, slots=True)
 class Bank:
-    """All images in one array: photographs, then VARIATIONS of each, then the sets. digests: of each image."""
+    """All images in one array: photographs, VARIATIONS of each that is trained on, the sets. digests: of each image."""
 
     images: Images
     digests: tuple[str, ...]
@@ -118,21 +118,28 @@ def build_bank(
     tests = [sealed] if len(sealed) else deal_folds(labels, groups.tolist(), folds=folds, seed=seed)
     usable = [[not one.seen & set(groups[test]) for one in sets] for test in tests]
     _refuse_touched(sets, usable, tests, groups)
-    firsts = np.cumsum([len(labels) * (1 + VARIATIONS), *[len(one.images) for one in sets]])
+    trained = np.flatnonzero(np.any([~np.isin(groups, groups[test]) for test in tests], axis=0))
+    place = {row: number for number, row in enumerate(trained.tolist())}
+    firsts = np.cumsum([len(labels) + len(trained) * VARIATIONS, *[len(one.images) for one in sets]])
     made = []
     for test, clean in zip(tests, usable, strict=True):
         rest = np.flatnonzero(~np.isin(groups, groups[test]))
         real = {phase: rest[labels[rest] == k] for k, phase in enumerate(classes)}
-        varied = {p: len(labels) + rows[:, None] * VARIATIONS + np.arange(VARIATIONS) for p, rows in real.items()}
+        varied = {phase: _varied(rows, place, first=len(labels)) for phase, rows in real.items()}
         synthetic = {phase: _rows_of(sets, clean, firsts, phase) for phase in phases}
         material = Material(real, varied, synthetic)
         refuse_what_cannot_be(material, test, labels, classes=classes, doses=doses)
         made.append(Fold(material, test))
     size = photos.images.shape[1]
-    flat = variations(photos.images, count=VARIATIONS, seed=seed).reshape(-1, size, size, 3)
+    flat = variations(photos.images[trained], count=VARIATIONS, seed=seed).reshape(-1, size, size, 3)
     images = np.concatenate([photos.images, flat, *[one.images for one in sets]])
     digests = tuple(hashlib.sha256(image.tobytes()).hexdigest() for image in images)
     return Bank(images, digests, tuple(made), bool(len(sealed)))
+
+
+def _varied(rows: Rows, place: Mapping[int, int], *, first: int) -> NDArray[np.intp]:
+    """[n, VARIATIONS] rows of the variations of photographs. place: of a photograph among those that have any."""
+    return first + np.array([[place[row]] for row in rows.tolist()], np.intp) * VARIATIONS + np.arange(VARIATIONS)
 
 
 def refuse_what_cannot_be(
@@ -146,7 +153,8 @@ def refuse_what_cannot_be(
         if not len(pool):
             raise UserError(
                 f"Phase {phase}: every set comes from a generator that has seen a patient of one of the folds.",
-                "Give a set for each fold, drawn with an adapter that has not seen that fold's patients.",
+                "Give a set for each fold, drawn with an adapter that has not seen that fold's patients "
+                "(`woundgen train --folds` makes them, with as many folds as here and --seed 0).",
             )
         needed = synthetic_count(max(doses), len(material.real[phase]))
         if needed > len(pool):
@@ -166,7 +174,7 @@ def _refuse_touched(
             raise UserError(
                 f"{one.name}: its generator has seen {len(one.seen & tested)} of the {len(tested)} test groups"
                 + (f", some in each of the {len(tests)} folds." if len(tests) > 1 else "."),
-                "Seal a hold-out before training (`split` = holdout), or train one generator a fold.",
+                "Seal a hold-out before training (`split` = holdout), or train one generator a fold (train --folds).",
             )
 
 

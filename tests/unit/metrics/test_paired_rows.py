@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import ttest_rel
+from scipy.stats import t
 
 from woundgen.errors import UserError
 from woundgen.metrics.frechet import frechet_distance
@@ -36,13 +36,42 @@ def test_a_set_does_not_differ_from_itself() -> None:
         assert row.low <= 0 <= row.high
 
 
-def test_scores_have_students_interval() -> None:
+def test_scores_vary_over_seeds_and_over_photographs() -> None:
+    """s^2 = that of the rows' mean + that of the columns' mean, degrees of freedom by Satterthwaite (1946)."""
     rng = np.random.default_rng(2)
     candidate, reference = rng.random((20, 9)), rng.random((20, 9))
     found = pair_scores("ssim", candidate, reference)
-    expected = ttest_rel(candidate.mean(axis=1), reference.mean(axis=1)).confidence_interval()
-    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), rel=1e-9)
+    differences = candidate - reference
+    parts = [(differences.mean(axis=axis).var(ddof=1) / n, n - 1) for axis, n in ((1, 20), (0, 9))]
+    variance = sum(part for part, _ in parts)
+    degrees = variance**2 / sum(part**2 / spare for part, spare in parts)
+    margin = t.ppf(0.975, degrees) * np.sqrt(variance)
+    assert found.value == pytest.approx(differences.mean())
+    assert (found.low, found.high) == pytest.approx((found.value - margin, found.value + margin), rel=1e-9)
     assert (found.metric, found.n, found.network) == ("ssim", (20, 9), None)
+    assert found.interval.endswith("over seeds and photographs")
+
+
+def test_photographs_of_one_patient_are_one() -> None:
+    """Three photographs of each patient, copies of one another: as if each were there once."""
+    rng = np.random.default_rng(3)
+    candidate, reference = rng.random((30, 6)), rng.random((30, 6))
+    once = pair_scores("ssim", candidate, reference)
+    patients = np.repeat(np.arange(6), 3).tolist()
+    thrice = pair_scores("ssim", np.repeat(candidate, 3, axis=1), np.repeat(reference, 3, axis=1), real_groups=patients)
+    assert (thrice.low, thrice.high) == pytest.approx((once.low, once.high))
+
+
+@pytest.mark.slow
+def test_interval_of_scores_covers_other_photographs_too() -> None:
+    """Truth 0: what a photograph adds to the difference, and what a seed adds, have mean 0; 600 sets."""
+    rng = np.random.default_rng(4)
+    hits = []
+    for _ in range(600):
+        rows, columns, rest = rng.standard_normal((30, 1)), rng.standard_normal((1, 40)), rng.standard_normal((30, 40))
+        found = pair_scores("ssim", rows + 0.5 * columns + 0.5 * rest, np.zeros((30, 40)))
+        hits.append(found.low <= 0 <= found.high)
+    assert np.mean(hits) == pytest.approx(0.95, abs=0.03)
 
 
 def test_other_seeds_are_refused() -> None:

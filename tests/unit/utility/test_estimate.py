@@ -43,6 +43,12 @@ def test_a_difference_is_paired() -> None:
     assert difference.error == pytest.approx(0, abs=1e-12)
 
 
+def test_share_of_the_seeds_variance() -> None:
+    """3^2 of 3^2 + 4^2."""
+    assert Estimate(0.0, np.array([4.0, 0.0]), np.array([0.0, 3.0])).of_seeds == pytest.approx(0.36)
+    assert Estimate(0.0, np.zeros(3), np.zeros(2)).of_seeds == 0
+
+
 def independent(number: int, units: int = 400) -> list[Estimate]:
     """`number` estimates whose parts are orthogonal, so uncorrelated."""
     parts = np.linalg.qr(RNG.standard_normal((units, number)))[0].T

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from woundgen.utility.arms import Material
+from woundgen.utility.arms import Material, controls, with_synthetic
 from woundgen.utility.assess import Difference, HeldOut
 from woundgen.utility.conclude import Conclusion, conclude
 from woundgen.utility.run import Fit, Fold, fits, put_together
-from woundgen.utility.verdict import HARMS, HELPS, NO_DIFFERENCE, TOO_LITTLE
+from woundgen.utility.verdict import HARMS, HELPS, NO_DIFFERENCE, TOO_LITTLE, AtDose, judge_doses, verdict
 from woundgen.workflows.utility_classifiers import train_linear
 
 PHASES = ("I", "P", "R")
@@ -70,17 +70,25 @@ def test_below_five_groups_of_a_phase_there_is_no_verdict() -> None:
     assert "4 of phase I, 4 of phase P, 4 of phase R test groups" in found.verdict.sentence
 
 
+@pytest.mark.parametrize(("of_seeds", "told"), [(0.8, "More seeds would show smaller ones: 80 %"), (0.3, "")])
+def test_what_more_seeds_would_buy_is_said(of_seeds: float, told: str) -> None:
+    """Patients cannot be had by computing longer; seeds can."""
+    found = study("copies")
+    one = Difference("real + synthetic x1", "real", 0.01, -0.2, 0.22, 0.3, of_seeds)
+    sentence = verdict([AtDose(1, "real", one, NO_DIFFERENCE)], groups={"I": 9}, arms=found.arms).sentence
+    assert sentence.startswith("Too little data to say")
+    assert ("More seeds" in sentence) == bool(told)
+    assert told in sentence
+
+
 @pytest.mark.parametrize("sign", [1, -1])
 def test_every_control_has_to_be_beaten(sign: int) -> None:
     """Better than two of three arms and level with the third is no help; worse than two is no harm."""
-    from woundgen.utility.arms import controls, with_synthetic
-    from woundgen.utility.verdict import judge_doses
-
     found = study("copies")
     clear, open_ = sorted([sign * 0.1, sign * 0.3]), [-0.1, 0.2]
     for bounds, word in (((clear, clear, open_), NO_DIFFERENCE), ((clear, clear, clear), HELPS if sign > 0 else HARMS)):
         compared = [
-            Difference(with_synthetic(1), control, sign * 0.2, low, high, 0.05)
+            Difference(with_synthetic(1), control, sign * 0.2, low, high, 0.05, 0.1)
             for control, (low, high) in zip(controls(1), bounds, strict=True)
         ]
         assert judge_doses(found.arms, compared, doses=[1])[0].word == word

@@ -1,0 +1,29 @@
+"""The private page's pairs: the photograph beside an image is the nearest of those that were trained on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from woundgen.data.phantoms import draw_phantoms
+from woundgen.records import Photo
+from woundgen.workflows import report
+from woundgen.workflows.photographs import PhotoSet
+
+
+def test_nearest_training_photograph(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each image is a photograph made a little brighter; one of them was held out, and so is never shown."""
+    images = draw_phantoms(range(7), seed=3, size=64).images
+    photos = [Photo(f"{row}.png", "I", split="validation" if row == 6 else "train") for row in range(7)]
+    order = [4, 0, 6, 2]
+    drawn = np.clip(images[order].astype(int) + 3, 0, 255).astype(np.uint8)
+    monkeypatch.setattr(report, "images_of", lambda one: drawn)
+    section = report.private_section(Path("run"), Path("set"), PhotoSet(photos, images, "digest"))
+    shown = [np.asarray(pair.photograph) for pair in section.pairs]
+    assert [(one == images[row]).all() for one, row in zip(shown, order, strict=True)] == [True, True, False, True]
+    assert not any((one == images[6]).all() for one in [*shown, *map(np.asarray, section.real)])
+    assert [np.asarray(pair.generated).tolist() for pair in section.pairs] == drawn.tolist()
+    near, far = float(section.pairs[0].text.split()[-1]), float(section.pairs[2].text.split()[-1])
+    assert near < far
