@@ -30,6 +30,7 @@ METADATA_CSV, MANIFEST_JSONL = "metadata.csv", "manifest.jsonl"
 IMPORT_CSV, IMPORT_JSON, LEFT_OUT_CSV = "manifest.csv", "import.json", "left_out.csv"
 SET_JSON = "set.json"
 QUARANTINE = "quarantine"
+CALIBRATION_JSON, CALIBRATION_MD, CALIBRATION_SVG = "calibration.json", "CALIBRATION.md", "calibration.svg"
 AUDIT_JSON, AUDIT_MD, NEAREST_PAIRS = "privacy.json", "PRIVACY.md", "nearest_pairs.png"
 DATASET_CARD = "README.md"  # where people and dataset hubs look for it
 LOCK = ".woundgen.lock"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import socket
 import stat
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +17,8 @@ from woundgen.cli import run
 from woundgen.rundir import private_folder, read_json, read_jsonl
 from woundgen.workflows.photographs import photographs_of
 
-from .conftest import Workshop
+from .conftest import Workshop, contents
+from .test_killed import kill_at
 
 COPIED = (1, 6)  # indices of drawn images that are mirrored copies
 WORDS = ["generate", "--count", "8", "--block", "4", "--steps", "2", "--size", "32", "--policy", "report"]
@@ -118,3 +122,73 @@ def test_an_earlier_checkpoint_guides(workshop: Workshop, trained: Path, tmp_pat
     assert "autoguidance" in (tmp_path / "guided" / "README.md").read_text()
     assert run([*command, "--guide", str(earlier), "--out", str(tmp_path / "plain")]) == 2
     assert run([*WORDS, "--adapter", str(trained), "--guidance", "1", "--guide", str(earlier), "--out", "x"]) == 2
+
+
+def in_two_processes(command: list[str], *, killed: tuple[int, str] | None = None) -> list[int]:
+    """Wait statuses of two forks that draw one set; killed: (rank, the function of generate that is its last call)."""
+    import torch
+
+    from woundgen.workflows import generate
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        placed = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "WORLD_SIZE": "2"}
+    children = []
+    for rank in range(2):
+        child = os.fork()
+        if child == 0:
+            code = 70
+            try:
+                torch.set_num_threads(1)  # no threads of the parent's are there after a fork
+                os.environ.update(placed, RANK=str(rank), LOCAL_RANK=str(rank))
+                if killed is not None and killed[0] == rank:
+                    kill_at(generate, killed[1], 2, after=False)
+                code = run(command)
+            finally:
+                os._exit(code)
+        children.append(child)
+    return [os.waitpid(child, 0)[1] for child in children]
+
+
+def test_two_processes_draw_the_set_of_one(
+    memorising: list[Path], workshop: Workshop, trained: Path, tmp_path: Path
+) -> None:
+    """Twelve images in blocks of two, copies held back by whoever drew them; the budget is no multiple of a round."""
+    more = ["--count", "12", "--block", "2", "--budget", "15"]
+    assert run(words(workshop, trained, tmp_path / "one", *more)) == 0
+    assert in_two_processes(words(workshop, trained, tmp_path / "two", *more, "--devices", "2")) == [0, 0]
+    assert contents(tmp_path / "two") == contents(tmp_path / "one")
+    copies = [private_folder(tmp_path / name) / "quarantine" for name in ("one", "two")]
+    assert contents(copies[0]) == contents(copies[1]) != {}
+
+
+@pytest.mark.parametrize("killed", [(0, "draw_block"), (1, "draw_block")])
+def test_a_set_goes_on_after_a_kill_of_one_of_two_processes(
+    killed: tuple[int, str], memorising: list[Path], workshop: Workshop, trained: Path, tmp_path: Path
+) -> None:
+    """With the same bytes, by one process or two; what had been finished is not drawn again."""
+    more = ["--count", "8", "--block", "2"]
+    assert run(words(workshop, trained, tmp_path / "one", *more)) == 0
+    command = words(workshop, trained, tmp_path / "two", *more)
+    statuses = in_two_processes(command, killed=killed)
+    assert os.WTERMSIG(statuses[killed[0]]) == signal.SIGKILL
+    assert len(list(read_jsonl(tmp_path / "two" / "manifest.jsonl"))) < 8
+    assert (run(command) if killed[0] else in_two_processes(command)) in (0, [0, 0])
+    assert contents(tmp_path / "two") == contents(tmp_path / "one")
+
+
+def test_devices_that_did_not_come_together(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.environ.update(WORLD_SIZE="1", RANK="0")
+    try:
+        assert run([*WORDS, "--adapter", str(trained), "--out", str(tmp_path / "set"), "--devices", "2"]) == 2
+    finally:
+        del os.environ["WORLD_SIZE"], os.environ["RANK"]
+    assert "--devices 2, but the launcher started 1 process" in capsys.readouterr().err
+
+
+def test_another_number_of_threads_is_another_set(trained: Path, tmp_path: Path) -> None:
+    """It rounds otherwise, so its images must not stand beside the others."""
+    command = [*WORDS, "--adapter", str(trained), "--out", str(tmp_path / "set")]
+    assert run(command) == 0
+    assert run([*command, "--threads", "2"]) == 2
+    assert json.loads((tmp_path / "set" / "set.json").read_text())["threads"] == 1
