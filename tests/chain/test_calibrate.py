@@ -40,7 +40,7 @@ def test_thresholds_with_n_quantiles_and_uncertainty(calibrated: Path, workshop:
     assert found.threshold.coverage_low == pytest.approx(expected.coverage_low)
     assert stored["held_out"][0]["n"] == 4
     page = (calibrated / "CALIBRATION.md").read_text()
-    assert f"| **joint threshold** | 95.0% | {found.threshold.value:.2f} | 20 of 20 |" in page.replace("\\*", "*")
+    assert f"| joint threshold | 95.0% | {found.threshold.value:.2f} | 20 of 20 |" in page
     assert "rank 20 of 20 for 95.0%" in page
     assert "held-out real photographs" in page
     assert (calibrated / "calibration.svg").read_bytes().startswith(b"<?xml")

@@ -56,7 +56,7 @@ class Recipe:
 
     base: digest. adapters: (digest of the file, strength), in the order fused. precision: of the UNet.
     screening: policy, thresholds and digests of what images are held against; empty where all are kept.
-    guide: (digest, strength) of the adapter of a guide. threads: of the CPU that drew; sums are rounded by their number.
+    guide: (digest, strength) of the adapter of a guide. threads: of the CPU; their number rounds.
     """
 
     label: str

@@ -57,7 +57,7 @@ def calibration_page(calibration: Calibration, left_out: Scores, accepted: Seque
 
 def _quantiles(calibration: Calibration, left_out: Scores) -> Table:
     joint, copy = calibration.threshold, calibration.copy_threshold
-    rows = [("**joint threshold**", *_cells(joint)), ("**copy threshold**", *_cells(copy))]
+    rows = [("joint threshold", *_cells(joint)), ("copy threshold", *_cells(copy))]
     rows += [("deviation", *_cells(conformal_bound(left_out.deviation, level=level))) for level in LEVELS]
     rows += [("nearness", *_cells(mutual_conformal_bound(left_out.nearness, level=level))) for level in LEVELS]
     notes = (

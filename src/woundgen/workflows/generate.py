@@ -16,6 +16,7 @@ from woundgen.data.manifest import photograph_root
 from woundgen.errors import Shortfall, UserError
 from woundgen.generation.card import CardFacts, dataset_card
 from woundgen.generation.draw import Judge, draw_until
+from woundgen.generation.growth import let_grow
 from woundgen.generation.sampler import SamplerSettings, check_fit, draw_block, place
 from woundgen.generation.writer import Recipe, Tally, open_set
 from woundgen.models.adapter import fuse_lora
@@ -112,7 +113,9 @@ def generate_set(
         )  # fmt: skip
     else:
         say("no --real folder: every image is kept and none is screened")
-    writer = open_set(out, _with_screen(recipe, screen, quality, release_copies=request.release_copies))
+    recipe = _with_screen(recipe, screen, quality, release_copies=request.release_copies)
+    let_grow(out, recipe)
+    writer = open_set(out, recipe)
     _record_what_was_seen(out, adapters, guide=None if guide is None else guide[0], screen=screen, real=real, say=say)
     with shared.finished():
         tally = draw_until(
