@@ -192,3 +192,73 @@ def test_another_number_of_threads_is_another_set(trained: Path, tmp_path: Path)
     assert run(command) == 0
     assert run([*command, "--threads", "2"]) == 2
     assert json.loads((tmp_path / "set" / "set.json").read_text())["threads"] == 1
+
+
+def from_a_photograph(workshop: Workshop, trained: Path, out: Path, photograph: Path, *more: str) -> list[str]:
+    return words(workshop, trained, out, "--from", str(photograph), "--strength", "0.5", "--steps", "4", *more)
+
+
+def test_images_from_a_photograph_say_so_and_name_nobody(
+    workshop: Workshop, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Other images than from noise, the photograph's salted id in recipe and card, one or two processes."""
+    photos = photographs_of(trained)
+    photograph = Path(photos.photos[photos.rows("train")[2]].path)
+    command = from_a_photograph(workshop, trained, tmp_path / "set", photograph)
+    assert run(command) == 0
+    assert "may still show that patient" in capsys.readouterr().out
+    mark, strength = read_json(tmp_path / "set" / "set.json")["source"]
+    assert strength == 0.5
+    assert mark in read_json(trained / "run.json")["data"]["training_groups"]
+    assert mark in (tmp_path / "set" / "README.md").read_text()
+    shared = b"".join(contents(tmp_path / "set").values())
+    assert str(photograph.parent).encode() not in shared
+    assert run(words(workshop, trained, tmp_path / "noise", "--steps", "4")) == 0
+    drawn, plain = (
+        {row["sha256"] for row in read_jsonl(tmp_path / name / "manifest.jsonl")} for name in ("set", "noise")
+    )
+    assert not drawn & plain
+    again = from_a_photograph(workshop, trained, tmp_path / "two", photograph)
+    assert in_two_processes(again) == [0, 0]
+    assert contents(tmp_path / "two") == contents(tmp_path / "set")
+
+
+def test_the_ceiling_holds_for_copies_of_the_photograph_begun_from(
+    workshop: Workshop, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model that changes nothing of it: all are quarantined, the set stays empty, exit code 3."""
+    from woundgen.workflows import generate
+
+    photos = photographs_of(trained)
+    row = photos.rows("train")[2]
+
+    def drawing(base: object, settings: object, indices: Sequence[int], **named: object) -> np.ndarray:
+        assert named["beginning"] is not None
+        return np.stack([photos.images[row]] * len(indices))
+
+    monkeypatch.setattr(generate, "draw_block", drawing)
+    command = from_a_photograph(workshop, trained, tmp_path / "set", Path(photos.photos[row].path), "--budget", "8")
+    assert run(command) == 3
+    assert not list((tmp_path / "set" / "images").iterdir())
+    assert len(list((private_folder(tmp_path / "set") / "quarantine").glob("*.png"))) == 8
+
+
+def test_a_photograph_to_begin_from_that_cannot_be(
+    workshop: Workshop, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos = photographs_of(trained)
+    known, unseen = (Path(photos.photos[photos.rows(side)[0]].path) for side in ("train", "validation"))
+    out = tmp_path / "set"
+    plain = [*WORDS, "--adapter", str(trained), "--out", str(out)]
+    cases = {
+        "does not exist": from_a_photograph(workshop, trained, out, tmp_path / "none.png"),
+        "is not among the photographs": from_a_photograph(workshop, trained, out, unseen),
+        "--from without --real": [*plain, "--from", str(known), "--strength", "0.5"],
+        "go together": words(workshop, trained, out, "--from", str(known)),
+        "strength: 0.1 of 2 steps": words(workshop, trained, out, "--from", str(known), "--strength", "0.1"),
+    }
+    for said, command in cases.items():
+        capsys.readouterr()
+        assert run(command) == 2, said
+        assert said in capsys.readouterr().err
+        assert not out.exists(), said

@@ -40,6 +40,12 @@ def generate(
         str | None,
         typer.Option(help="Earlier checkpoint to lead away from, instead of the negative prompt (autoguidance)."),
     ] = None,
+    from_: Annotated[
+        Path | None, typer.Option("--from", help="Begin from this photograph of --real, with --strength (img2img).")
+    ] = None,
+    strength: Annotated[
+        float | None, typer.Option(min=0, max=1, help="With --from: share of the steps drawn; 1 leaves little of it.")
+    ] = None,
     prompt: Annotated[str | None, typer.Option(help="Instead of the adapter's own.")] = None,
     negative_prompt: Annotated[str | None, typer.Option(help="Instead of the adapter's own.")] = None,
     base: Annotated[str | None, typer.Option(help="Base model, instead of the adapter's.")] = None,
@@ -63,6 +69,7 @@ def generate(
     woundgen generate --adapter runs/phase_I --count 200 --real photographs --out generated/phase_I
     woundgen generate --adapter runs/phase_I --count 64 --guidance 1.5 --steps 50 --out generated/try
     woundgen generate --adapter runs/phase_I --adapter runs/other*0.5 --count 64 --out generated/stacked
+    woundgen generate --adapter runs/I --count 8 --real photographs --from photographs/7.jpg --strength 0.7 --out like_7
     woundgen generate --adapter runs/phase_I --count 200 --devices 2 --real photographs --out generated/phase_I
     """
     from woundgen.config import load_quality_config
@@ -77,6 +84,10 @@ def generate(
         )
     if calibration is not None and real is None:
         raise UserError("--calibration without --real: nothing is screened.", "Give --real FOLDER, or leave it out.")
+    if (from_ is None) != (strength is None):
+        raise UserError("--from and --strength go together.", "Say how much is drawn anew, such as --strength 0.6.")
+    if from_ is not None and real is None:
+        raise UserError("--from without --real: copies of the photograph would not be found.", "Give --real FOLDER.")
     if guide is not None and guidance == 1:
         raise UserError("--guide with --guidance 1: nothing is led away from.", "Give --guidance 1.5, for example.")
     quality = load_quality_config(thresholds)
@@ -111,6 +122,7 @@ def generate(
         precision=precision,
         release_copies=release_copies,
         guide=None if guide is None else _place(guide, "--guide"),
+        source=None if from_ is None or strength is None else (from_, strength),
     )
     with terminal() as voice, threads_fixed(threads), join_ranks(place, asked=devices, device=device) as ranks:
         generate_set(

@@ -97,7 +97,7 @@ def calibration_figure(calibration: Calibration, left_out: Scores, held_out: Sco
             panels,
             ("deviation", "nearness"),
             (calibration.threshold, calibration.copy_threshold),
-            ("largest deviation (joint rule)", "largest nearness (copy ceiling)"),
+            ("deviation (joint rule)", "nearness (copy ceiling)"),
             strict=True,
         ):
             _steps(axes, getattr(left_out, name), BLUE, "-", "references, each against other patients'")
@@ -108,7 +108,7 @@ def calibration_figure(calibration: Calibration, left_out: Scores, held_out: Sco
             end = axes.get_xlim()[1] if high is None else high
             if low is not None:
                 axes.axvspan(low, end, color=INK, alpha=0.12, label="95 % interval of the quantile")
-            axes.set(xlabel=f"{word}, robust standard deviations", ylabel="share of photographs", ylim=(0, 1.02))
+            axes.set(xlabel=f"largest {word}, robust SD", ylabel="share of photographs", ylim=(0, 1.02))
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 

@@ -17,7 +17,7 @@ from woundgen.errors import Shortfall, UserError
 from woundgen.generation.card import CardFacts, dataset_card
 from woundgen.generation.draw import Judge, draw_until
 from woundgen.generation.growth import let_grow
-from woundgen.generation.sampler import SamplerSettings, check_fit, draw_block, place
+from woundgen.generation.sampler import SamplerSettings, check_fit, check_strength, draw_block, place
 from woundgen.generation.writer import Recipe, Tally, open_set
 from woundgen.models.adapter import fuse_lora
 from woundgen.models.base import ALIASES, EMBEDDED, PINNED, BaseModel, encode_prompts, load_base
@@ -30,6 +30,7 @@ from woundgen.workflows.screen import Screen, build_screen
 from woundgen.workflows.seen import record_of_set, write_set_record
 from woundgen.workflows.setup import choose_device
 from woundgen.workflows.shared_draw import SharedDraw
+from woundgen.workflows.source import begin_from, find_source
 
 Say = Callable[[str], None]
 Progress = Callable[[int, int, str], None]
@@ -60,6 +61,7 @@ class DrawRequest:
     precision: str
     release_copies: bool = False  # keep copies of photographs too; recorded with the set
     guide: tuple[Path, float] | None = None  # an earlier checkpoint for autoguidance, and its strength
+    source: tuple[Path, float] | None = None  # a photograph of `real` that images begin from, and the strength
 
 
 def generate_set(
@@ -88,15 +90,31 @@ def generate_set(
     refuse_other_base(base, [] if guide is None else [guide[0]])
     recipe = _recipe(request, adapters, base, guide, device)
     check_fit(base, recipe.sampler)
+    if request.source is not None:
+        check_strength(request.source[1], steps=recipe.sampler.steps)
     fuse_lora(base.unet, [(adapter.file, strength) for adapter, strength in adapters])
     dtype = {"fp32": torch.float32, "fp16": torch.float16}[request.precision]
     place(base, device=device, dtype=dtype)
     worse = None if guide is None else _guide_of(base, guide, device=device, dtype=dtype)
     states = encode_prompts(base, [recipe.prompt]), encode_prompts(base, [recipe.negative_prompt])
+    run = run_of(adapters[0][0].file) if adapters else None
+    screen, source = None, None
+    if ranks.first and real is not None:
+        screen = build_screen(
+            real, label=recipe.label, size=request.size, run=run, quality=quality,
+            release_copies=request.release_copies, say=say, calibration=calibration,
+        )  # fmt: skip
+        source = None if request.source is None else find_source(request.source[0], screen, real=real, run=run)
+    elif real is None:
+        say("no --real folder: every image is kept and none is screened")
+    beginning = None
+    if request.source is not None:
+        beginning = begin_from(base, source, strength=request.source[1], size=request.size, ranks=ranks, say=say)
 
     def draw(indices: Sequence[int]) -> NDArray[np.uint8]:
         return draw_block(
-            base, recipe.sampler, indices, prompt_states=states[0], negative_states=states[1], notice=say, guide=worse
+            base, recipe.sampler, indices, prompt_states=states[0], negative_states=states[1], notice=say,
+            guide=worse, beginning=beginning,
         )  # fmt: skip
 
     budget = request.budget or BUDGET_PER_IMAGE * request.count
@@ -105,15 +123,9 @@ def generate_set(
         shared.serve()
         return None
 
-    screen = None
-    if real is not None:
-        screen = build_screen(
-            real, label=recipe.label, size=request.size, run=run_of(adapters[0][0].file) if adapters else None,
-            quality=quality, release_copies=request.release_copies, say=say, calibration=calibration,
-        )  # fmt: skip
-    else:
-        say("no --real folder: every image is kept and none is screened")
     recipe = _with_screen(recipe, screen, quality, release_copies=request.release_copies)
+    if source is not None and beginning is not None:
+        recipe = replace(recipe, source=(source.mark, beginning.strength))
     let_grow(out, recipe)
     writer = open_set(out, recipe)
     _record_what_was_seen(out, adapters, guide=None if guide is None else guide[0], screen=screen, real=real, say=say)

@@ -32,7 +32,7 @@ TRAIN_SHARE = 0.85
 class Screen:
     """A calibrated rule over real photographs. digest: of the photographs and the calibration.
 
-    photographs: those that images are held against.
+    photographs, images: those that images are held against; images[i], uint8 [S, S, 3], was photographs[i].
     """
 
     references: References
@@ -40,6 +40,7 @@ class Screen:
     rule: Rule
     digest: str
     photographs: tuple[Photo, ...]
+    images: NDArray[np.uint8]
 
     def judge(self, images: NDArray[np.uint8], indices: Sequence[int]) -> list[Verdict]:
         """A verdict for each of uint8 [N, H, W, 3]."""
@@ -155,7 +156,7 @@ def screen_from(
         say(line)
     _say_acceptance(photos.images[held_out], references, calibrated, rule, say)
     digest = sha256_json({"photographs": photos.digest, "calibration": calibrated.to_json()})
-    return Screen(references, calibrated, rule, digest, tuple(photos.photos[row] for row in rows))
+    return Screen(references, calibrated, rule, digest, tuple(photos.photos[row] for row in rows), images)
 
 
 def rule_of(quality: QualityConfig, *, release_copies: bool) -> Rule:
