@@ -8,6 +8,7 @@ import sys
 import typer
 
 from woundgen.commands.audit import audit
+from woundgen.commands.calibrate import calibrate
 from woundgen.commands.compare import compare
 from woundgen.commands.data import data
 from woundgen.commands.demo import demo
@@ -22,7 +23,9 @@ from woundgen.commands.train import train
 from woundgen.commands.utility import utility
 from woundgen.errors import Shortfall, UserError
 
-VERBS = (demo, doctor, train, generate, evaluate, compare, audit, utility, report, phantoms, fetch, rebuild)
+VERBS = (
+    demo, doctor, data, train, calibrate, generate, evaluate, compare, audit, utility, report, phantoms, fetch, rebuild,
+)  # fmt: skip
 
 app = typer.Typer(
     help="Synthetic wound photographs from small clinical sets: train, draw, screen, measure, report.",

@@ -31,9 +31,11 @@ IMPORT_CSV, IMPORT_JSON, LEFT_OUT_CSV = "manifest.csv", "import.json", "left_out
 CHECK_HTML, CHECK_TXT = "check.html", "check.txt"
 SET_JSON = "set.json"
 QUARANTINE = "quarantine"
+CALIBRATION_JSON, CALIBRATION_MD, CALIBRATION_SVG = "calibration.json", "CALIBRATION.md", "calibration.svg"
 AUDIT_JSON, AUDIT_MD, NEAREST_PAIRS = "privacy.json", "PRIVACY.md", "nearest_pairs.png"
 DATASET_CARD = "README.md"  # where people and dataset hubs look for it
 LOCK = ".woundgen.lock"
+MARKER = ".woundgen.json"  # whose folder it is
 METRICS_JSON = "metrics.json"
 SUMMARY_JSON = "summary.json"
 TRAINING_GROUPS = "training_groups.json"
@@ -134,7 +136,7 @@ def claim_output(folder: Path, *, identity: str, what: str) -> bool:
 
     `identity` is the digest of what decides the result; a folder that holds another job is never touched.
     """
-    marker = folder / ".woundgen.json"
+    marker = folder / MARKER
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} exists and is not a folder.", "Choose another --out.")
     # A kill between making the folder and naming it ours leaves a hidden temporary file: still ours to take.
@@ -155,7 +157,7 @@ def claim_output(folder: Path, *, identity: str, what: str) -> bool:
 
 def reclaim_output(folder: Path, *, identity: str, what: str) -> None:
     """Change what a folder that is already ours stands for (train --allow-changes)."""
-    write_json(folder / ".woundgen.json", {"identity": identity, "what": what})
+    write_json(folder / MARKER, {"identity": identity, "what": what})
 
 
 def run_of(file: Path) -> Path | None:

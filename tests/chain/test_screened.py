@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import socket
 import stat
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +17,8 @@ from woundgen.cli import run
 from woundgen.rundir import private_folder, read_json, read_jsonl
 from woundgen.workflows.photographs import photographs_of
 
-from .conftest import Workshop
+from .conftest import Workshop, contents
+from .test_killed import kill_at
 
 COPIED = (1, 6)  # indices of drawn images that are mirrored copies
 WORDS = ["generate", "--count", "8", "--block", "4", "--steps", "2", "--size", "32", "--policy", "report"]
@@ -118,3 +122,143 @@ def test_an_earlier_checkpoint_guides(workshop: Workshop, trained: Path, tmp_pat
     assert "autoguidance" in (tmp_path / "guided" / "README.md").read_text()
     assert run([*command, "--guide", str(earlier), "--out", str(tmp_path / "plain")]) == 2
     assert run([*WORDS, "--adapter", str(trained), "--guidance", "1", "--guide", str(earlier), "--out", "x"]) == 2
+
+
+def in_two_processes(command: list[str], *, killed: tuple[int, str] | None = None) -> list[int]:
+    """Wait statuses of two forks that draw one set; killed: (rank, the function of generate that is its last call)."""
+    import torch
+
+    from woundgen.workflows import generate
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        placed = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "WORLD_SIZE": "2"}
+    children = []
+    for rank in range(2):
+        child = os.fork()
+        if child == 0:
+            code = 70
+            try:
+                torch.set_num_threads(1)  # no threads of the parent's are there after a fork
+                os.environ.update(placed, RANK=str(rank), LOCAL_RANK=str(rank))
+                if killed is not None and killed[0] == rank:
+                    kill_at(generate, killed[1], 2, after=False)
+                code = run(command)
+            finally:
+                os._exit(code)
+        children.append(child)
+    return [os.waitpid(child, 0)[1] for child in children]
+
+
+def test_two_processes_draw_the_set_of_one(
+    memorising: list[Path], workshop: Workshop, trained: Path, tmp_path: Path
+) -> None:
+    """Twelve images in blocks of two, copies held back by whoever drew them; the budget is no multiple of a round."""
+    more = ["--count", "12", "--block", "2", "--budget", "15"]
+    assert run(words(workshop, trained, tmp_path / "one", *more)) == 0
+    assert in_two_processes(words(workshop, trained, tmp_path / "two", *more, "--devices", "2")) == [0, 0]
+    assert contents(tmp_path / "two") == contents(tmp_path / "one")
+    copies = [private_folder(tmp_path / name) / "quarantine" for name in ("one", "two")]
+    assert contents(copies[0]) == contents(copies[1]) != {}
+
+
+@pytest.mark.parametrize("killed", [(0, "draw_block"), (1, "draw_block")])
+def test_a_set_goes_on_after_a_kill_of_one_of_two_processes(
+    killed: tuple[int, str], memorising: list[Path], workshop: Workshop, trained: Path, tmp_path: Path
+) -> None:
+    """With the same bytes, by one process or two; what had been finished is not drawn again."""
+    more = ["--count", "8", "--block", "2"]
+    assert run(words(workshop, trained, tmp_path / "one", *more)) == 0
+    command = words(workshop, trained, tmp_path / "two", *more)
+    statuses = in_two_processes(command, killed=killed)
+    assert os.WTERMSIG(statuses[killed[0]]) == signal.SIGKILL
+    assert len(list(read_jsonl(tmp_path / "two" / "manifest.jsonl"))) < 8
+    assert (run(command) if killed[0] else in_two_processes(command)) in (0, [0, 0])
+    assert contents(tmp_path / "two") == contents(tmp_path / "one")
+
+
+def test_devices_that_did_not_come_together(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.environ.update(WORLD_SIZE="1", RANK="0")
+    try:
+        assert run([*WORDS, "--adapter", str(trained), "--out", str(tmp_path / "set"), "--devices", "2"]) == 2
+    finally:
+        del os.environ["WORLD_SIZE"], os.environ["RANK"]
+    assert "--devices 2, but the launcher started 1 process" in capsys.readouterr().err
+
+
+def test_another_number_of_threads_is_another_set(trained: Path, tmp_path: Path) -> None:
+    """It rounds otherwise, so its images must not stand beside the others."""
+    command = [*WORDS, "--adapter", str(trained), "--out", str(tmp_path / "set")]
+    assert run(command) == 0
+    assert run([*command, "--threads", "2"]) == 2
+    assert json.loads((tmp_path / "set" / "set.json").read_text())["threads"] == 1
+
+
+def from_a_photograph(workshop: Workshop, trained: Path, out: Path, photograph: Path, *more: str) -> list[str]:
+    return words(workshop, trained, out, "--from", str(photograph), "--strength", "0.5", "--steps", "4", *more)
+
+
+def test_images_from_a_photograph_say_so_and_name_nobody(
+    workshop: Workshop, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Other images than from noise, the photograph's salted id in recipe and card, one or two processes."""
+    photos = photographs_of(trained)
+    photograph = Path(photos.photos[photos.rows("train")[2]].path)
+    command = from_a_photograph(workshop, trained, tmp_path / "set", photograph)
+    assert run(command) == 0
+    assert "may still show that patient" in capsys.readouterr().out
+    mark, strength = read_json(tmp_path / "set" / "set.json")["source"]
+    assert strength == 0.5
+    assert mark in read_json(trained / "run.json")["data"]["training_groups"]
+    assert mark in (tmp_path / "set" / "README.md").read_text()
+    shared = b"".join(contents(tmp_path / "set").values())
+    assert str(photograph.parent).encode() not in shared
+    assert run(words(workshop, trained, tmp_path / "noise", "--steps", "4")) == 0
+    drawn, plain = (
+        {row["sha256"] for row in read_jsonl(tmp_path / name / "manifest.jsonl")} for name in ("set", "noise")
+    )
+    assert not drawn & plain
+    again = from_a_photograph(workshop, trained, tmp_path / "two", photograph)
+    assert in_two_processes(again) == [0, 0]
+    assert contents(tmp_path / "two") == contents(tmp_path / "set")
+
+
+def test_the_ceiling_holds_for_copies_of_the_photograph_begun_from(
+    workshop: Workshop, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model that changes nothing of it: all are quarantined, the set stays empty, exit code 3."""
+    from woundgen.workflows import generate
+
+    photos = photographs_of(trained)
+    row = photos.rows("train")[2]
+
+    def drawing(base: object, settings: object, indices: Sequence[int], **named: object) -> np.ndarray:
+        assert named["beginning"] is not None
+        return np.stack([photos.images[row]] * len(indices))
+
+    monkeypatch.setattr(generate, "draw_block", drawing)
+    command = from_a_photograph(workshop, trained, tmp_path / "set", Path(photos.photos[row].path), "--budget", "8")
+    assert run(command) == 3
+    assert not list((tmp_path / "set" / "images").iterdir())
+    assert len(list((private_folder(tmp_path / "set") / "quarantine").glob("*.png"))) == 8
+
+
+def test_a_photograph_to_begin_from_that_cannot_be(
+    workshop: Workshop, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos = photographs_of(trained)
+    known, unseen = (Path(photos.photos[photos.rows(side)[0]].path) for side in ("train", "validation"))
+    out = tmp_path / "set"
+    plain = [*WORDS, "--adapter", str(trained), "--out", str(out)]
+    cases = {
+        "does not exist": from_a_photograph(workshop, trained, out, tmp_path / "none.png"),
+        "is not among the photographs": from_a_photograph(workshop, trained, out, unseen),
+        "--from without --real": [*plain, "--from", str(known), "--strength", "0.5"],
+        "go together": words(workshop, trained, out, "--from", str(known)),
+        "strength: 0.1 of 2 steps": words(workshop, trained, out, "--from", str(known), "--strength", "0.1"),
+    }
+    for said, command in cases.items():
+        capsys.readouterr()
+        assert run(command) == 2, said
+        assert said in capsys.readouterr().err
+        assert not out.exists(), said

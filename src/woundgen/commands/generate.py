@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +22,9 @@ def generate(
     real: Annotated[Path | None, typer.Option(help="Photographs to screen against.")] = None,
     thresholds: Annotated[Path | None, typer.Option(help="configs/quality_thresholds.yaml")] = None,
     policy: Annotated[str | None, typer.Option(help="calibrated | spec | report")] = None,
+    calibration: Annotated[
+        Path | None, typer.Option(help="calibration.json of `woundgen calibrate`, instead of calibrating anew.")
+    ] = None,
     budget: Annotated[int | None, typer.Option(min=1, help="Images to draw at most [5 x count].")] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     steps: Annotated[
@@ -35,6 +40,12 @@ def generate(
         str | None,
         typer.Option(help="Earlier checkpoint to lead away from, instead of the negative prompt (autoguidance)."),
     ] = None,
+    from_: Annotated[
+        Path | None, typer.Option("--from", help="Begin from this photograph of --real, with --strength (img2img).")
+    ] = None,
+    strength: Annotated[
+        float | None, typer.Option(min=0, max=1, help="With --from: share of the steps drawn; 1 leaves little of it.")
+    ] = None,
     prompt: Annotated[str | None, typer.Option(help="Instead of the adapter's own.")] = None,
     negative_prompt: Annotated[str | None, typer.Option(help="Instead of the adapter's own.")] = None,
     base: Annotated[str | None, typer.Option(help="Base model, instead of the adapter's.")] = None,
@@ -44,16 +55,22 @@ def generate(
     block: Annotated[int, typer.Option(min=1, max=256, help="Images drawn together.")] = 16,
     device: Annotated[str, typer.Option(help="auto | cpu | cuda")] = "auto",
     precision: Annotated[str, typer.Option(help="fp32 | fp16")] = "fp32",
+    devices: Annotated[int | None, typer.Option(min=1, help="Processes that share the drawing [1].")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads of each; another number rounds otherwise.")] = 1,
     release_copies: Annotated[
         bool, typer.Option("--release-copies", help="Keep copies of photographs too; recorded with the set.")
     ] = False,
-) -> None:
+) -> int:
     """Draw images until enough are accepted; image i depends on the seed and i alone.
+
+    The same command again goes on where a stopped one was; any number of --devices draws the same set.
 
     \b
     woundgen generate --adapter runs/phase_I --count 200 --real photographs --out generated/phase_I
     woundgen generate --adapter runs/phase_I --count 64 --guidance 1.5 --steps 50 --out generated/try
     woundgen generate --adapter runs/phase_I --adapter runs/other*0.5 --count 64 --out generated/stacked
+    woundgen generate --adapter runs/I --count 8 --real photographs --from photographs/7.jpg --strength 0.7 --out like_7
+    woundgen generate --adapter runs/phase_I --count 200 --devices 2 --real photographs --out generated/phase_I
     """
     from woundgen.config import load_quality_config
 
@@ -65,13 +82,25 @@ def generate(
         raise UserError(
             "--release-copies without --real: nothing is looked for.", "Give --real FOLDER, or leave it out."
         )
+    if calibration is not None and real is None:
+        raise UserError("--calibration without --real: nothing is screened.", "Give --real FOLDER, or leave it out.")
+    if (from_ is None) != (strength is None):
+        raise UserError("--from and --strength go together.", "Say how much is drawn anew, such as --strength 0.6.")
+    if from_ is not None and real is None:
+        raise UserError("--from without --real: copies of the photograph would not be found.", "Give --real FOLDER.")
     if guide is not None and guidance == 1:
         raise UserError("--guide with --guidance 1: nothing is led away from.", "Give --guidance 1.5, for example.")
     quality = load_quality_config(thresholds)
     if policy is not None:
         _one_of("--policy", policy, ("calibrated", "spec", "report"))
         quality = quality.model_copy(update={"policy": policy})
+    from woundgen.workflows.processes import place_of, run_together
+
+    place = place_of(os.environ)
+    if place is None and devices is not None and devices > 1:
+        return run_together(sys.argv[1:], count=devices)
     from woundgen.workflows.generate import DrawRequest, generate_set
+    from woundgen.workflows.setup import join_ranks, threads_fixed
 
     request = DrawRequest(
         adapters=tuple(_place(text, "--adapter") for text in adapter or []),
@@ -93,9 +122,20 @@ def generate(
         precision=precision,
         release_copies=release_copies,
         guide=None if guide is None else _place(guide, "--guide"),
+        source=None if from_ is None or strength is None else (from_, strength),
     )
-    with terminal() as voice:
-        generate_set(request, out=out, real=real, quality=quality, say=voice.say, progress=voice.progress)
+    with terminal() as voice, threads_fixed(threads), join_ranks(place, asked=devices, device=device) as ranks:
+        generate_set(
+            request,
+            out=out,
+            real=real,
+            quality=quality,
+            say=voice.say,
+            progress=voice.progress,
+            calibration=calibration,
+            ranks=ranks,
+        )
+    return 0
 
 
 def _place(text: str, option: str) -> tuple[Path, float]:

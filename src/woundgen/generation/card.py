@@ -58,6 +58,7 @@ def dataset_card(facts: CardFacts) -> str:
         f"| sampler | {sampler.sampler}, {sampler.steps} steps, guidance {sampler.guidance_scale:g} on "
         f"{sampler.guidance_interval[0]:g} to {sampler.guidance_interval[1]:g} of the noise, seed {sampler.seed} |",
         *([f"| guided by | adapter {recipe.guide[0][:16]} (autoguidance) |"] if recipe.guide else []),
+        *([_begun(*recipe.source)] if recipe.source else []),
         f"| drawn, kept | {facts.tally.drawn} drawn, {facts.tally.accepted} kept of {recipe.count} asked for |",
         f"| not kept | {_reasons(facts.tally)} |",
         f"| screening | {_screening(recipe)} |",
@@ -81,6 +82,13 @@ def _size(count: int) -> str:
 
 def _adapters(recipe: Recipe) -> str:
     return ", ".join(f"{digest[:16]} at {strength:g}" for digest, strength in recipe.adapters) or "none: the base alone"
+
+
+def _begun(mark: str, strength: float) -> str:
+    return (
+        f"| begun from | **one photograph of a patient** (salted id {mark}) at strength {strength:g}: what the noise "
+        "left of it is in each image |"
+    )
 
 
 def _reasons(tally: Tally) -> str:

@@ -61,6 +61,17 @@ class SamplerSettings:
                 raise UserError(f"{key}: {getattr(self, key)} cannot be used.", f"Give {rule}.")
 
 
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """A picture that images begin from, in place of noise alone.
+
+    latents: [1, C, h, w] as the UNet sees them. strength: share of the steps that are drawn, above 0 to 1.
+    """
+
+    latents: Tensor
+    strength: float
+
+
 def block_of(index: int, *, block: int) -> range:
     """The indices that are drawn together with `index`."""
     first = index // block * block
@@ -86,6 +97,14 @@ def check_fit(base: BaseModel, settings: SamplerSettings) -> None:
             f"steps: {settings.steps} is more than base model {base.name} can tell apart.",
             f"Give fewer than {timesteps}.",
         )
+
+
+def check_strength(strength: float, *, steps: int) -> int:
+    """How many of `steps` are drawn at a strength, as diffusers counts; UserError where none is, or more."""
+    drawn = int(steps * strength)
+    if drawn < 1 or strength > 1:
+        raise UserError(f"strength: {strength:g} of {steps} steps cannot be used.", f"Give {1 / steps:.3g} to 1.")
+    return drawn
 
 
 def _reduction(base: BaseModel) -> int:
@@ -126,6 +145,7 @@ def draw_block(
     negative_states: Tensor | None,
     notice: Callable[[str], None],
     guide: UNet2DConditionModel | None = None,
+    beginning: Beginning | None = None,
 ) -> np.ndarray:
     """Images `indices` of the set, uint8 [len(indices), H, W, 3].
 
@@ -134,6 +154,7 @@ def draw_block(
     negative_states: [1, 77, D]; none is needed at scale 1, nor with a guide.
     guide: a worse version of the model, asked with the same prompt, which predictions are led away from in
     place of the negative prompt (autoguidance, Karras et al. 2024).
+    beginning: what each image begins from (SDEdit, Meng et al. 2022); none begins from noise.
     Where memory runs out the block is drawn in halves and `notice` told; UserError where one image is
     too many, and those of `check_fit`.
     """
@@ -143,6 +164,8 @@ def draw_block(
         prompts = prompt_states.expand(len(noise), -1, -1).to(noise)
         negative = None if negative_states is None else negative_states.expand(len(noise), -1, -1).to(noise)
         predict = _predictor(base.unet, prompts, negative, guide, settings.guidance_scale)
+        if beginning is not None:
+            return _decode(base, _denoise_from(base, settings, noise, predict, beginning))
         return _decode(base, _denoise(base, settings, noise, predict))
     except torch.OutOfMemoryError:
         if len(indices) == 1:
@@ -167,6 +190,7 @@ def draw_block(
             negative_states=negative_states,
             notice=notice,
             guide=guide,
+            beginning=beginning,
         )
         for part in (slice(half), slice(half, None))
     ]
@@ -207,6 +231,25 @@ def _denoise(base: BaseModel, settings: SamplerSettings, noise: Tensor, predict:
     _set_timesteps(scheduler, settings.steps, device=noise.device)
     latents = noise * scheduler.init_noise_sigma
     for t, guided in zip(scheduler.timesteps, _guided(base, settings, scheduler.timesteps), strict=True):
+        prediction = predict(scheduler.scale_model_input(latents, t), t, guided)
+        latents = scheduler.step(prediction, t, latents, return_dict=False)[0]
+    return latents
+
+
+@torch.inference_mode()
+def _denoise_from(
+    base: BaseModel, settings: SamplerSettings, noise: Tensor, predict: Predict, beginning: Beginning
+) -> Tensor:
+    """As StableDiffusionImg2ImgPipeline: the picture with the noise of a later step, then the steps that are left."""
+    scheduler = build_scheduler(base, settings.sampler)
+    _set_timesteps(scheduler, settings.steps, device=noise.device)
+    skipped = settings.steps - check_strength(beginning.strength, steps=settings.steps)
+    timesteps = scheduler.timesteps[skipped:]
+    if not isinstance(scheduler, DDIMScheduler):
+        scheduler.set_begin_index(skipped)
+    clean = beginning.latents.to(noise).expand(len(noise), -1, -1, -1)
+    latents = scheduler.add_noise(clean, noise, timesteps[:1])
+    for t, guided in zip(timesteps, _guided(base, settings, timesteps), strict=True):
         prediction = predict(scheduler.scale_model_input(latents, t), t, guided)
         latents = scheduler.step(prediction, t, latents, return_dict=False)[0]
     return latents

@@ -56,7 +56,8 @@ class Recipe:
 
     base: digest. adapters: (digest of the file, strength), in the order fused. precision: of the UNet.
     screening: policy, thresholds and digests of what images are held against; empty where all are kept.
-    guide: (digest, strength) of the adapter of a guide.
+    guide: (digest, strength) of the adapter of a guide. threads: of the CPU; their number rounds.
+    source: (salted id, strength) of a photograph that the images begin from.
     """
 
     label: str
@@ -69,6 +70,8 @@ class Recipe:
     count: int
     screening: dict[str, Any]
     guide: tuple[str, float] | None = None
+    threads: int | None = None
+    source: tuple[str, float] | None = None
 
     def identity(self) -> str:
         return sha256_json(asdict(self))

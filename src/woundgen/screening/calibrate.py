@@ -137,11 +137,8 @@ def calibrate(
     codes = group_codes(groups, n)
     judged, closeness = statistics.judged(), statistics.closeness()
     names = tuple(dict.fromkeys((*judged, *closeness)))
-    columns = np.stack([on_scale(name, statistics.columns[name]) for name in names])
-    z = dict(zip(names, _left_out_z(columns, codes), strict=True))
-    deviation = np.max([np.abs(z[name]) for name in judged], axis=0)
-    nearness = np.max([CLOSENESS[name] * z[name] for name in closeness], axis=0)
-    middle, spread = _middle_and_spread(columns)
+    middle, spread = _middle_and_spread(np.stack([on_scale(name, statistics.columns[name]) for name in names]))
+    deviation, nearness = left_out_scores(statistics, groups)
     return Calibration(
         n=n,
         groups=len(np.unique(codes)),
@@ -154,6 +151,18 @@ def calibrate(
         usual={name: Usual(float(middle[at]), float(spread[at])) for at, name in enumerate(names)},
         threshold=conformal_bound(deviation, level=acceptance),
         copy_threshold=mutual_conformal_bound(nearness, level=copy_quantile),
+    )
+
+
+def left_out_scores(statistics: Statistics, groups: Groups | None = None) -> tuple[Values, Values]:
+    """[n] largest deviation and [n] largest nearness of each reference, from those of other groups alone."""
+    judged, closeness = statistics.judged(), statistics.closeness()
+    names = tuple(dict.fromkeys((*judged, *closeness)))
+    columns = np.stack([on_scale(name, statistics.columns[name]) for name in names])
+    z = dict(zip(names, _left_out_z(columns, group_codes(groups, len(statistics))), strict=True))
+    return (
+        np.max([np.abs(z[name]) for name in judged], axis=0),
+        np.max([CLOSENESS[name] * z[name] for name in closeness], axis=0),
     )
 
 

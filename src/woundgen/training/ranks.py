@@ -85,7 +85,7 @@ def joined(rank: int, size: int, *, asked: int | None, device: torch.device) -> 
     except (ValueError, RuntimeError) as error:
         raise UserError(
             f"The {size} processes did not come together ({str(error).splitlines()[0]}).",
-            "Start them with woundgen train --devices N, torchrun or accelerate launch.",
+            "Start them with --devices N, torchrun or accelerate launch.",
         ) from None
     try:
         if dist.get_world_size() != size:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,17 +16,21 @@ from woundgen.data.manifest import photograph_root
 from woundgen.errors import Shortfall, UserError
 from woundgen.generation.card import CardFacts, dataset_card
 from woundgen.generation.draw import Judge, draw_until
-from woundgen.generation.sampler import SamplerSettings, check_fit, draw_block, place
+from woundgen.generation.growth import let_grow
+from woundgen.generation.sampler import SamplerSettings, check_fit, check_strength, draw_block, place
 from woundgen.generation.writer import Recipe, Tally, open_set
 from woundgen.models.adapter import fuse_lora
 from woundgen.models.base import ALIASES, EMBEDDED, PINNED, BaseModel, encode_prompts, load_base
 from woundgen.records import Verdict
 from woundgen.rundir import DATASET_CARD, run_of, write_text
+from woundgen.training.ranks import ALONE, Ranks
 from woundgen.workflows.adapters import Adapter, find_adapter
 from woundgen.workflows.quarantine import Quarantine
 from woundgen.workflows.screen import Screen, build_screen
 from woundgen.workflows.seen import record_of_set, write_set_record
 from woundgen.workflows.setup import choose_device
+from woundgen.workflows.shared_draw import SharedDraw
+from woundgen.workflows.source import begin_from, find_source
 
 Say = Callable[[str], None]
 Progress = Callable[[int, int, str], None]
@@ -58,6 +61,7 @@ class DrawRequest:
     precision: str
     release_copies: bool = False  # keep copies of photographs too; recorded with the set
     guide: tuple[Path, float] | None = None  # an earlier checkpoint for autoguidance, and its strength
+    source: tuple[Path, float] | None = None  # a photograph of `real` that images begin from, and the strength
 
 
 def generate_set(
@@ -68,51 +72,75 @@ def generate_set(
     quality: QualityConfig,
     say: Say,
     progress: Progress,
-) -> Tally:
+    calibration: Path | None = None,
+    ranks: Ranks = ALONE,
+) -> Tally | None:
     """Draw until `count` images are accepted. Raises Shortfall (what was accepted is kept) or UserError.
 
     real: photographs the images are screened against; without them nothing is screened, and that is said.
+    calibration: a file of `woundgen calibrate` of these photographs; without it they are calibrated on anew.
+    ranks: the processes that share the drawing. The first screens, writes and speaks; the others return None.
     """
+    say = say if ranks.first else _unheard
     device = choose_device(request.device)
     adapters = [(find_adapter(place, weights=request.weights), strength) for place, strength in request.adapters]
     base = load_base(base_name(request, adapters), notice=say)
     refuse_other_base(base, [adapter for adapter, _ in adapters])
     guide = None if request.guide is None else (find_adapter(request.guide[0], weights="auto"), request.guide[1])
     refuse_other_base(base, [] if guide is None else [guide[0]])
-    recipe = _recipe(request, adapters, base, guide)
+    recipe = _recipe(request, adapters, base, guide, device)
     check_fit(base, recipe.sampler)
+    if request.source is not None:
+        check_strength(request.source[1], steps=recipe.sampler.steps)
     fuse_lora(base.unet, [(adapter.file, strength) for adapter, strength in adapters])
-    screen = None
-    if real is not None:
-        screen = build_screen(
-            real, label=recipe.label, size=request.size, run=run_of(adapters[0][0].file) if adapters else None,
-            quality=quality, release_copies=request.release_copies, say=say,
-        )  # fmt: skip
-    else:
-        say("no --real folder: every image is kept and none is screened")
     dtype = {"fp32": torch.float32, "fp16": torch.float16}[request.precision]
     place(base, device=device, dtype=dtype)
     worse = None if guide is None else _guide_of(base, guide, device=device, dtype=dtype)
-    writer = open_set(out, _with_screen(recipe, screen, quality, release_copies=request.release_copies))
-    _record_what_was_seen(out, adapters, guide=None if guide is None else guide[0], screen=screen, real=real, say=say)
     states = encode_prompts(base, [recipe.prompt]), encode_prompts(base, [recipe.negative_prompt])
+    run = run_of(adapters[0][0].file) if adapters else None
+    screen, source = None, None
+    if ranks.first and real is not None:
+        screen = build_screen(
+            real, label=recipe.label, size=request.size, run=run, quality=quality,
+            release_copies=request.release_copies, say=say, calibration=calibration,
+        )  # fmt: skip
+        source = None if request.source is None else find_source(request.source[0], screen, real=real, run=run)
+    elif real is None:
+        say("no --real folder: every image is kept and none is screened")
+    beginning = None
+    if request.source is not None:
+        beginning = begin_from(base, source, strength=request.source[1], size=request.size, ranks=ranks, say=say)
 
-    def draw(indices: Sequence[int]) -> Any:
+    def draw(indices: Sequence[int]) -> NDArray[np.uint8]:
         return draw_block(
-            base, recipe.sampler, indices, prompt_states=states[0], negative_states=states[1], notice=say, guide=worse
+            base, recipe.sampler, indices, prompt_states=states[0], negative_states=states[1], notice=say,
+            guide=worse, beginning=beginning,
         )  # fmt: skip
 
-    tally = draw_until(
-        request.count,
-        budget=request.budget or BUDGET_PER_IMAGE * request.count,
-        block=request.block,
-        draw=draw,
-        judge=None if screen is None else _judge(screen, out),
-        writer=writer,
-        progress=lambda drawn, accepted, rejected: progress(
-            accepted, request.count, f"{drawn} drawn, {accepted} kept, {rejected} rejected"
-        ),
-    )
+    budget = request.budget or BUDGET_PER_IMAGE * request.count
+    shared = SharedDraw(draw, ranks, block=request.block, size=request.size, end=budget, device=device)
+    if not ranks.first:
+        shared.serve()
+        return None
+
+    recipe = _with_screen(recipe, screen, quality, release_copies=request.release_copies)
+    if source is not None and beginning is not None:
+        recipe = replace(recipe, source=(source.mark, beginning.strength))
+    let_grow(out, recipe)
+    writer = open_set(out, recipe)
+    _record_what_was_seen(out, adapters, guide=None if guide is None else guide[0], screen=screen, real=real, say=say)
+    with shared.finished():
+        tally = draw_until(
+            request.count,
+            budget=budget,
+            block=request.block,
+            draw=shared,
+            judge=None if screen is None else _judge(screen, out),
+            writer=writer,
+            progress=lambda drawn, accepted, rejected: progress(
+                accepted, request.count, f"{drawn} drawn, {accepted} kept, {rejected} rejected"
+            ),
+        )
     for kind, number in tally.kinds().most_common():
         say(f"{number} not kept: {kind}")
     write_text(out / DATASET_CARD, dataset_card(CardFacts(base=public_name(base), recipe=writer.recipe, tally=tally)))
@@ -124,6 +152,10 @@ def generate_set(
             f"in {out}. Raise --budget and run the same command to go on."
         )
     return tally
+
+
+def _unheard(line: str) -> None:
+    """What every process but the first says."""
 
 
 def public_name(base: BaseModel) -> str:
@@ -166,6 +198,7 @@ def _recipe(
     adapters: Sequence[tuple[Adapter, float]],
     base: BaseModel,
     guide: tuple[Adapter, float] | None,
+    device: torch.device,
 ) -> Recipe:
     first = adapters[0][0] if adapters else None
     prompt = request.prompt if request.prompt is not None else (first.prompt if first else "")
@@ -190,6 +223,7 @@ def _recipe(
         count=request.count,
         screening={},
         guide=None if guide is None else (guide[0].digest, guide[1]),
+        threads=torch.get_num_threads() if device.type == "cpu" else None,
     )
 
 

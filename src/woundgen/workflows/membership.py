@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from woundgen.models.adapter import fuse_lora
 from woundgen.models.base import BaseModel, encode_prompts
@@ -24,11 +24,19 @@ def loss_difference(
     base: BaseModel, adapters: Sequence[tuple[Path, float]], images: NDArray[np.uint8], prompts: Sequence[str]
 ) -> NDArray[np.float64]:
     """[N] of uint8 [N, H, W, 3], each with its prompt. `base` is spent: the adapters are fused into it."""
+    losses = fixed_losses(base, images, prompts)
+    before = losses(base.unet)
+    fuse_lora(base.unet, adapters)
+    return losses(base.unet) - before
+
+
+def fixed_losses(
+    base: BaseModel, images: NDArray[np.uint8], prompts: Sequence[str]
+) -> Callable[[nn.Module], NDArray[np.float64]]:
+    """unet -> [N], its loss on each of uint8 [N, H, W, 3]; timesteps and noise are the same for any unet."""
     grid = _grid(base, images)
     contexts = _contexts(base, prompts)
-    before = per_image_loss(base.unet, grid, contexts, batch=BATCH)
-    fuse_lora(base.unet, adapters)
-    return (per_image_loss(base.unet, grid, contexts, batch=BATCH) - before).double().numpy()
+    return lambda unet: per_image_loss(unet, grid, contexts, batch=BATCH).double().numpy()
 
 
 def _grid(base: BaseModel, images: NDArray[np.uint8]) -> ValidationGrid:

@@ -111,10 +111,10 @@ def _newly_dead(processes: Sequence[subprocess.Popen[bytes]], died: Sequence[int
 
 
 def _tell(cause: int, codes: Sequence[int], said: IO[bytes]) -> None:
-    """The end that one process has brought on all, in its own words. A user's mistake (2) needs no more."""
+    """The end that one process has brought on all, in its own words."""
     said.seek(0)
     sys.stderr.write(said.read().decode(errors="replace"))
-    if codes[cause] != 2:
+    if codes[cause] not in (2, 3):  # a user's mistake, a shortfall: said already
         code = codes[cause]
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
         print(

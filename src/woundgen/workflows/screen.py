@@ -18,6 +18,7 @@ from woundgen.screening.calibrate import Calibration, calibrate
 from woundgen.screening.descriptors import Descriptors
 from woundgen.screening.measure import References, measure, measure_references, prepare_references
 from woundgen.screening.rules import Rule, judge
+from woundgen.screening.statistics import Statistics
 from woundgen.workflows.measure import features_of
 from woundgen.workflows.photographs import PhotoSet, gather, gather_for
 from woundgen.workflows.setup import feature_network
@@ -31,7 +32,7 @@ TRAIN_SHARE = 0.85
 class Screen:
     """A calibrated rule over real photographs. digest: of the photographs and the calibration.
 
-    photographs: those that images are held against.
+    photographs, images: those that images are held against; images[i], uint8 [S, S, 3], was photographs[i].
     """
 
     references: References
@@ -39,6 +40,7 @@ class Screen:
     rule: Rule
     digest: str
     photographs: tuple[Photo, ...]
+    images: NDArray[np.uint8]
 
     def judge(self, images: NDArray[np.uint8], indices: Sequence[int]) -> list[Verdict]:
         """A verdict for each of uint8 [N, H, W, 3]."""
@@ -59,14 +61,22 @@ def describe(images: NDArray[np.uint8]) -> Descriptors:
 
 
 def build_screen(
-    real: Path, *, label: str, size: int, run: Path | None, quality: QualityConfig, release_copies: bool, say: Say
+    real: Path,
+    *,
+    label: str,
+    size: int,
+    run: Path | None,
+    quality: QualityConfig,
+    release_copies: bool,
+    say: Say,
+    calibration: Path | None = None,
 ) -> Screen:
     """References from the training side; acceptance tried on the photographs held out, and said.
 
-    run: that the adapter comes from, where it lies in one.
+    run: that the adapter comes from, where it lies in one. calibration: a file of `woundgen calibrate` to use.
     """
     photos = photographs_to_screen(real, label=label, size=size, run=run, say=say)
-    return screen_from(photos, quality=quality, release_copies=release_copies, say=say)
+    return screen_from(photos, quality=quality, release_copies=release_copies, say=say, calibration=calibration)
 
 
 def photographs_to_screen(real: Path, *, label: str, size: int, run: Path | None, say: Say) -> PhotoSet:
@@ -90,22 +100,67 @@ def calibrated_on(
 ) -> tuple[References, Calibration]:
     """References uint8 [N, H, W, 3] without near duplicates, and what is usual among them."""
     references = prepare_references(describe(images), groups)
-    calibration = calibrate(
-        measure_references(references, k=quality.topk),
+    return references, calibration_of(references, measure_references(references, k=quality.topk), groups, quality)
+
+
+def calibration_of(
+    references: References, among: Statistics, groups: Sequence[str], quality: QualityConfig
+) -> Calibration:
+    """among: of the references against one another (measure_references). groups: as given to prepare_references."""
+    return calibrate(
+        among,
         [groups[row] for row in references.rows],
         acceptance=quality.acceptance,
         copy_quantile=quality.copy_quantile,
         duplicates=references.duplicates,
         k=quality.topk,
     )
-    return references, calibration
 
 
-def screen_from(photos: PhotoSet, *, quality: QualityConfig, release_copies: bool, say: Say) -> Screen:
+def stored_calibration(path: Path, photos: PhotoSet, quality: QualityConfig) -> Calibration:
+    """What `woundgen calibrate` wrote, if it is of these photographs and settings; else UserError."""
+    stored = read_json(path)
+    if not isinstance(stored, dict) or not {"calibration", "photographs", "network"} <= stored.keys():
+        raise UserError(f"{path} is not a file of woundgen calibrate.", "Give the calibration.json that it wrote.")
+    if stored["photographs"] != photos.digest:
+        raise UserError(
+            f"{path} was calibrated on other photographs, or on these divided or sized otherwise.",
+            "Run woundgen calibrate again with the same --real, --run and --size.",
+        )
+    if stored["network"] != feature_network()[1]:
+        raise UserError(f"{path} was calibrated with another feature network.", "Run woundgen calibrate again.")
+    calibration = Calibration.from_json(stored["calibration"])
+    for key, was, asked in (
+        ("acceptance", calibration.acceptance, quality.acceptance),
+        ("copy_quantile", calibration.copy_quantile, quality.copy_quantile),
+        ("topk", calibration.k, quality.topk),
+    ):
+        if was != asked:
+            raise UserError(f"{path} has {key} {was:g}, and {asked:g} is asked for.", "Give the same --thresholds.")
+    return calibration
+
+
+def screen_from(
+    photos: PhotoSet, *, quality: QualityConfig, release_copies: bool, say: Say, calibration: Path | None = None
+) -> Screen:
     """References are the photographs trained on: a copy of one of them is what must not leave."""
     rows, held_out = photos.rows("train"), photos.rows("validation")
-    references, calibration = calibrated_on(photos.images[rows], photos.groups(rows), quality)
-    rule = Rule(
+    images, groups = photos.images[rows], photos.groups(rows)
+    if calibration is None:
+        references, calibrated = calibrated_on(images, groups, quality)
+    else:
+        calibrated = stored_calibration(calibration, photos, quality)
+        references = prepare_references(describe(images), groups)
+    rule = rule_of(quality, release_copies=release_copies)
+    for line in calibrated.statements():
+        say(line)
+    _say_acceptance(photos.images[held_out], references, calibrated, rule, say)
+    digest = sha256_json({"photographs": photos.digest, "calibration": calibrated.to_json()})
+    return Screen(references, calibrated, rule, digest, tuple(photos.photos[row] for row in rows), images)
+
+
+def rule_of(quality: QualityConfig, *, release_copies: bool) -> Rule:
+    return Rule(
         policy=quality.policy,
         ssim_minimum=quality.ssim_minimum,
         perceptual_maximum=quality.lpips_maximum,
@@ -114,11 +169,6 @@ def screen_from(photos: PhotoSet, *, quality: QualityConfig, release_copies: boo
         aggregation=quality.aggregation,
         release_copies=release_copies,
     )
-    for line in calibration.statements():
-        say(line)
-    _say_acceptance(photos.images[held_out], references, calibration, rule, say)
-    digest = sha256_json({"photographs": photos.digest, "calibration": calibration.to_json()})
-    return Screen(references, calibration, rule, digest, tuple(photos.photos[row] for row in rows))
 
 
 def _say_acceptance(

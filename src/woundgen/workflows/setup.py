@@ -47,6 +47,17 @@ def choose_device(name: str) -> torch.device:
 
 
 @contextmanager
+def threads_fixed(count: int | None) -> Iterator[None]:
+    """torch with `count` CPU threads; None leaves it as it is. Sums are rounded by the number of threads, too."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
 def join_ranks(place: Place | None, *, asked: int | None, device: str) -> Iterator[Ranks]:
     """The processes that a launcher has started, as one group; without a launcher, this process alone.
 

@@ -3,13 +3,16 @@
 import json
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from woundgen.errors import UserError
+from woundgen.generation import growth
 from woundgen.generation.draw import draw_until
+from woundgen.generation.growth import let_grow
 from woundgen.generation.sampler import SamplerSettings
 from woundgen.generation.writer import Recipe, Tally, open_set
 from woundgen.records import Verdict
@@ -168,4 +171,62 @@ def test_another_recipe_is_refused(tmp_path: Path):
     before = contents(tmp_path / "set")
     with pytest.raises(UserError, match="another generated set"):
         fill(tmp_path / "set", 8)
+    assert contents(tmp_path / "set") == before
+
+
+def grow(folder: Path, count: int) -> Tally:
+    let_grow(folder, recipe(count))
+    return fill(folder, count)
+
+
+@pytest.mark.parametrize("more", [8, 9, 30])
+def test_a_set_grows_to_the_bytes_of_one_asked_for_more_at_once(tmp_path: Path, more: int):
+    """Of 7 images the last block held an eighth, for which there was no room; 8, 9 need no, one more block."""
+    fill(tmp_path / "set", 7)
+    assert grow(tmp_path / "set", more).accepted == more
+    fill(tmp_path / "whole", more)
+    assert contents(tmp_path / "set") == contents(tmp_path / "whole")
+
+
+def test_a_set_that_fell_short_grows_too(tmp_path: Path):
+    fill(tmp_path / "set", 7, budget=8)
+    grow(tmp_path / "set", 9)
+    fill(tmp_path / "whole", 9)
+    assert contents(tmp_path / "set") == contents(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("step", ["_cut_before_surplus", "reclaim_output"])
+def test_growing_goes_on_after_a_kill(tmp_path: Path, step: str, monkeypatch: pytest.MonkeyPatch):
+    """Killed before each step of growing: the command for more goes on, and so does the one for fewer."""
+    fill(tmp_path / "set", 7)
+    with monkeypatch.context() as patch:
+        patch.setattr(growth, step, killed)
+        with pytest.raises(Killed):
+            let_grow(tmp_path / "set", recipe(12))
+    assert fill(tmp_path / "set", 7).accepted == 7
+    grow(tmp_path / "set", 12)
+    fill(tmp_path / "whole", 12)
+    assert contents(tmp_path / "set") == contents(tmp_path / "whole")
+
+
+def killed(*given: object, **named: object) -> None:
+    raise Killed
+
+
+def test_growing_goes_on_after_a_kill_before_the_set_is_opened(tmp_path: Path):
+    fill(tmp_path / "set", 7)
+    let_grow(tmp_path / "set", recipe(12))
+    grow(tmp_path / "set", 12)
+    fill(tmp_path / "whole", 12)
+    assert contents(tmp_path / "set") == contents(tmp_path / "whole")
+
+
+def test_a_set_does_not_shrink_and_grows_by_nothing_else(tmp_path: Path):
+    fill(tmp_path / "set", 7)
+    before = contents(tmp_path / "set")
+    with pytest.raises(UserError, match="7 images, and 6 are asked for"):
+        let_grow(tmp_path / "set", recipe(6))
+    let_grow(tmp_path / "set", replace(recipe(9), prompt="another"))
+    with pytest.raises(UserError, match="another generated set"):
+        open_set(tmp_path / "set", replace(recipe(9), prompt="another"))
     assert contents(tmp_path / "set") == before

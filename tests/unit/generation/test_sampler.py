@@ -11,14 +11,17 @@ from diffusers import (
     DDPMScheduler,
     DPMSolverMultistepScheduler,
     EulerDiscreteScheduler,
+    StableDiffusionImg2ImgPipeline,
     StableDiffusionPipeline,
 )
 from torch import Tensor
 
 from woundgen.errors import UserError
 from woundgen.generation.sampler import (
+    Beginning,
     SamplerSettings,
     block_of,
+    check_strength,
     draw_block,
     image_seed,
     initial_noise,
@@ -47,7 +50,14 @@ def unheard(text: str) -> None:
 
 
 def draw(
-    base: BaseModel, settings: SamplerSettings, indices, *, negative=NEGATIVE, notice=unheard, guide=None
+    base: BaseModel,
+    settings: SamplerSettings,
+    indices,
+    *,
+    negative=NEGATIVE,
+    notice=unheard,
+    guide=None,
+    beginning=None,
 ) -> np.ndarray:
     prompt_states, negative_states = encode_prompts(base, [PROMPT, negative]).split(1)
     return draw_block(
@@ -58,6 +68,7 @@ def draw(
         negative_states=negative_states,
         notice=notice,
         guide=guide,
+        beginning=beginning,
     )
 
 
@@ -272,3 +283,34 @@ def test_bad_settings_are_named(base: BaseModel):
         draw(base, replace(SETTINGS, height=33), [0])
     with pytest.raises(UserError, match="fewer than 1000"):
         draw(base, replace(SETTINGS, steps=1000), [0])
+
+
+@pytest.mark.parametrize("sampler", ["dpmsolver++", "ddim", "euler"])
+@pytest.mark.parametrize("strength", [0.3, 0.6, 1.0])
+def test_from_a_picture_equals_the_img2img_pipeline(base: BaseModel, sampler, strength):
+    """Which takes latents in place of a picture, too, and draws the noise from the seed of the row."""
+    settings = replace(SETTINGS, sampler=sampler)
+    latents = torch.randn(1, 4, 8, 10, generator=torch.Generator().manual_seed(3))
+    parts = dict(pipeline_of(base, settings).components)
+    pipeline = StableDiffusionImg2ImgPipeline(**parts, requires_safety_checker=False)
+    pipeline.set_progress_bar_config(disable=True)
+    images = pipeline(
+        prompt=[PROMPT] * 2,
+        negative_prompt=[NEGATIVE] * 2,
+        image=latents.repeat(2, 1, 1, 1),
+        strength=strength,
+        generator=[torch.Generator().manual_seed(image_seed(settings.seed, index)) for index in (4, 5)],
+        **visited(pipeline, settings),
+        guidance_scale=settings.guidance_scale,
+    ).images
+    expected = np.stack([np.asarray(image) for image in images])
+    drawn = draw(base, settings, [4, 5], beginning=Beginning(latents, strength))
+    assert levels_apart(drawn, expected) <= 1
+    assert levels_apart(drawn, draw(base, settings, [4, 5])) > 5
+
+
+def test_a_strength_that_draws_nothing():
+    assert check_strength(0.5, steps=9) == 4
+    for strength in (0.0, 0.1, 1.1):
+        with pytest.raises(UserError, match=f"strength: {strength:g} of 9 steps"):
+            check_strength(strength, steps=9)

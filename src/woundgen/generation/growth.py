@@ -1,0 +1,50 @@
+"""A set that is asked for more images than before.
+
+Blocks are drawn whole, and what passed after the set was full was not kept. So the block that filled it is drawn
+again, and the set goes on as if it had been asked for more from the start, with the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+
+from woundgen.errors import UserError
+from woundgen.generation.writer import SURPLUS, Recipe
+from woundgen.rundir import MANIFEST_JSONL, MARKER, SET_JSON, read_json, read_jsonl, reclaim_output, sha256_json
+
+
+def let_grow(folder: Path, recipe: Recipe) -> None:
+    """Make the set in `folder` one of `recipe.count` images, if it is the same but for a smaller count.
+
+    Anything else there is left as it is, for `open_set` to judge. Raises UserError where fewer are asked for.
+    """
+    if not (folder / SET_JSON).is_file():
+        return
+    before, wanted = read_json(folder / SET_JSON), json.loads(json.dumps(asdict(recipe)))
+    if not isinstance(before, dict) or before | {"count": recipe.count} != wanted or before == wanted:
+        return
+    if recipe.count < before["count"]:
+        raise UserError(
+            f"{folder} holds this set with {before['count']} images, and {recipe.count} are asked for.",
+            "Ask for as many or more, or choose another --out.",
+        )
+    if read_json(folder / MARKER).get("identity") != sha256_json(before):
+        return  # grown already, and killed before it was opened
+    _cut_before_surplus(folder / MANIFEST_JSONL, block=recipe.sampler.block)
+    # Last: a kill before it leaves a smaller set that has to draw its last block again.
+    reclaim_output(folder, identity=recipe.identity(), what="generated set")
+
+
+def _cut_before_surplus(manifest: Path, *, block: int) -> None:
+    """Drop the rows of the block that filled the set, if one did; its files go when the set is opened."""
+    filled = next((row["index"] for row in read_jsonl(manifest) if row["reason"] == SURPLUS), None)
+    if filled is None:
+        return
+    with manifest.open("rb+") as handle:
+        end = sum(map(len, islice(handle, filled // block * block)))
+        handle.truncate(end)
+        os.fsync(handle.fileno())
