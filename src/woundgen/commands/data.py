@@ -86,6 +86,22 @@ def check(
         check_photographs(source, out=out, resolution=resolution, margin=margin, say=voice.say, progress=voice.progress)
 
 
-ACTIONS: dict[str, Callable[..., None]] = {"import": import_, "check": check, "split": split}
+def cache(
+    source: Annotated[Path | None, typer.Argument(help="Only what was made of these photographs [everything].")] = None,
+    purge: Annotated[bool, typer.Option("--purge", help="Remove it.")] = False,
+) -> None:
+    """List or purge the prepared photographs that training keeps in a private folder.
+
+    \b
+    woundgen data cache
+    woundgen data cache imported --purge
+    """
+    from woundgen.workflows.data_cache import show_cache
+
+    with terminal() as voice:
+        show_cache(source, purge=purge, say=voice.say)
+
+
+ACTIONS: dict[str, Callable[..., None]] = {"import": import_, "check": check, "split": split, "cache": cache}
 for name, action in ACTIONS.items():
     data.command(name=name)(action)

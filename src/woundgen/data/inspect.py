@@ -11,7 +11,7 @@ from PIL import Image
 from scipy.ndimage import sobel, uniform_filter1d
 
 from woundgen.data.duplicates import thumbnail
-from woundgen.data.prepare import content_box, moved
+from woundgen.data.frame import content_box, moved
 from woundgen.data.stamps import find_stamp
 from woundgen.records import Box
 

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from woundgen.data.doubles import find_doubles
+from woundgen.data.frame import content_box, overlap, square_for
 from woundgen.data.images import decode_photograph, read_file
 from woundgen.data.inspect import Inspection, inspect
 from woundgen.data.manifest import is_manifest, photograph_root, read_left_out, read_manifest
 from woundgen.data.paths import relative_name
-from woundgen.data.prepare import content_box, overlap, square_for
 from woundgen.data.problems import Dropped, counted_as
 from woundgen.errors import Shortfall, UserError
 from woundgen.records import Box, LeftOut, ManifestRow

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
+from woundgen.data.frame import content_box, crop_to_box, overlap, square_for
 from woundgen.data.phantoms import draw_phantoms
-from woundgen.data.prepare import content_box, crop_to_box, overlap, square_for
 from woundgen.data.stamps import find_stamp
 from woundgen.records import Box
 
