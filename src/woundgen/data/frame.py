@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import asdict
 
 import numpy as np
+from PIL import Image
 
-from woundgen.data.stamps import BAND, find_stamp
+from woundgen.data.stamps import BAND, stamp_in
 from woundgen.records import Box
 
+Pixels = np.ndarray | Image.Image  # uint8 [H, W, 3], or RGB
 Lit = Callable[[int, int], np.ndarray]
 
 _BLACK = 16  # padding of zeros stays below it nearly everywhere after JPEG
@@ -19,22 +21,44 @@ _LINES = 32  # looked at together
 _SEAM = 2  # lines next to padding that resizing blended with it
 
 
-def content_box(pixels: np.ndarray) -> Box:
+def content_box(pixels: Pixels) -> Box:
     """Where the photograph itself lies in uint8 [H, W, 3]: black padding on any side, and its seam, left out.
 
     A picture that is black all over, or nearly so, is its own content.
     """
-    height, width = pixels.shape[:2]
-    top = _padding(lambda i, j: _lit_rows(pixels[i:j]), count=height)
-    bottom = height - _padding(lambda i, j: _lit_rows(pixels[height - j : height - i])[::-1], count=height)
+    width, height = size_of(pixels)
+
+    def rows(i: int, j: int) -> np.ndarray:
+        return _lit_rows(cut(pixels, Box(0, i, width, j)))
+
+    top = _padding(rows, count=height)
+    bottom = height - _padding(lambda i, j: rows(height - j, height - i)[::-1], count=height)
     if bottom <= top:
         return Box(0, 0, width, height)
-    inner = pixels[top:bottom]
-    left = _padding(lambda i, j: _lit_columns(inner[:, i:j]), count=width)
-    right = width - _padding(lambda i, j: _lit_columns(inner[:, width - j : width - i])[::-1], count=width)
+
+    def columns(i: int, j: int) -> np.ndarray:
+        return _lit_columns(cut(pixels, Box(i, top, j, bottom)))
+
+    left = _padding(columns, count=width)
+    right = width - _padding(lambda i, j: columns(width - j, width - i)[::-1], count=width)
     if right <= left:
         return Box(0, 0, width, height)
     return Box(left, top, right, bottom)
+
+
+def size_of(pixels: Pixels) -> tuple[int, int]:
+    """(width, height)"""
+    return pixels.size if isinstance(pixels, Image.Image) else (pixels.shape[1], pixels.shape[0])
+
+
+def cut(pixels: Pixels, box: Box) -> np.ndarray:
+    """uint8 [h, w, 3] of `box`. Of an image that is not an array yet, only these pixels become one."""
+    if isinstance(pixels, Image.Image):
+        part = pixels.crop((box.x_min, box.y_min, box.x_max, box.y_max))
+        if max(high for _, high in part.getextrema()) == 0:  # most padding, without a copy of it
+            return np.zeros((part.height, part.width, 3), np.uint8)
+        return np.asarray(part)
+    return pixels[box.y_min : box.y_max, box.x_min : box.x_max]
 
 
 def _padding(lit: Lit, *, count: int) -> int:
@@ -80,21 +104,41 @@ def crop_to_box(pixels: np.ndarray, box: Box | None, *, margin: float) -> np.nda
     would show a date stamp, the rows from it to the edge are no content, or else the columns; a box that reaches
     into both stays whole.
     """
-    square = square_for(pixels, box, margin=margin)
-    return pixels[square.y_min : square.y_max, square.x_min : square.x_max]
+    return cut(pixels, square_for(pixels, box, margin=margin))
 
 
-def square_for(pixels: np.ndarray, box: Box | None, *, margin: float) -> Box:
+def square_for(pixels: Pixels, box: Box | None, *, margin: float) -> Box:
     """Where `crop_to_box` cuts."""
     content = content_box(pixels)
     square = _square(content, box, margin=margin)
-    if _near_an_edge(square, content):  # looking for a stamp takes long, and most crops are far from one
-        found = find_stamp(pixels[content.y_min : content.y_max, content.x_min : content.x_max])
-        if found is not None:
-            stamp = moved(found, content.x_min, content.y_min)
-            ways = [_square(rest, box, margin=margin) for rest in _without(content, stamp)]
-            square = next((way for way in (square, *ways) if not overlap(way, stamp)), ways[0])
+    for band in _bands(content):
+        if overlap(square, band):  # looking for a stamp takes long, and most crops are far from one
+            found = stamp_in(cut(pixels, band), shorter=min(*size_of_box(content)))
+            if found is not None:
+                stamp = moved(found, band.x_min, band.y_min)
+                ways = [_square(rest, box, margin=margin) for rest in _without(content, stamp)]
+                return next((way for way in (square, *ways) if not overlap(way, stamp)), ways[0])
     return square
+
+
+def find_stamp(pixels: Pixels, content: Box) -> Box | None:
+    """The box of a date stamp in the photograph, at its lower or upper edge; None where there is none."""
+    for band in _bands(content):
+        found = stamp_in(cut(pixels, band), shorter=min(*size_of_box(content)))
+        if found is not None:
+            return moved(found, band.x_min, band.y_min)
+    return None
+
+
+def _bands(content: Box) -> tuple[Box, Box]:
+    """Where stamps lie: at the lower edge, at the upper one."""
+    rows = round(BAND * (content.y_max - content.y_min))
+    lower = Box(content.x_min, content.y_max - rows, content.x_max, content.y_max)
+    return lower, Box(content.x_min, content.y_min, content.x_max, content.y_min + rows)
+
+
+def size_of_box(box: Box) -> tuple[int, int]:
+    return box.x_max - box.x_min, box.y_max - box.y_min
 
 
 def moved(box: Box, x: int, y: int) -> Box:
@@ -104,11 +148,6 @@ def moved(box: Box, x: int, y: int) -> Box:
 def overlap(first: Box, second: Box) -> bool:
     across = first.x_min < second.x_max and second.x_min < first.x_max
     return across and first.y_min < second.y_max and second.y_min < first.y_max
-
-
-def _near_an_edge(square: Box, content: Box) -> bool:
-    band = round(BAND * (content.y_max - content.y_min))
-    return square.y_max > content.y_max - band or square.y_min < content.y_min + band
 
 
 def _without(content: Box, stamp: Box) -> tuple[Box, Box]:

@@ -53,11 +53,16 @@ def read_file(path: Path, *, roots: Sequence[Path]) -> bytes:
 
 def decode_photograph(content: bytes, *, name: str) -> np.ndarray:
     """`read_photograph` for bytes already read; `name` stands in the errors."""
+    return np.array(decode_image(content, name=name))
+
+
+def decode_image(content: bytes, *, name: str) -> Image.Image:
+    """The same as an RGB image, of which a part can be taken without making an array of all."""
     with _speaking_of(name), Image.open(io.BytesIO(content), formats=FORMATS) as image:
         _refuse_unusable(image, name=name)
         image.load()  # a truncated file raises here: ImageFile.LOAD_TRUNCATED_IMAGES is left off
         ImageOps.exif_transpose(image, in_place=True)
-        return np.array(_to_srgb(image, name=name))
+        return _to_srgb(image, name=name)
 
 
 def photograph_size(path: Path, *, roots: Sequence[Path]) -> tuple[int, int]:

@@ -18,8 +18,8 @@ import numpy as np
 import PIL
 from PIL import Image
 
-from woundgen.data.frame import crop_to_box
-from woundgen.data.images import decode_photograph, read_file
+from woundgen.data.frame import square_for
+from woundgen.data.images import decode_image, read_file
 from woundgen.data.pixel_cache import PixelCache
 from woundgen.data.problems import raise_together
 from woundgen.errors import UserError
@@ -50,15 +50,16 @@ def prepare(photo: Photo, *, resolution: int, margin: float, roots: Sequence[Pat
 
 def _prepare_bytes(content: bytes, photo: Photo, *, resolution: int, margin: float) -> np.ndarray:
     assert margin >= 0
-    pixels = decode_photograph(content, name=photo.path)
+    image = decode_image(content, name=photo.path)
     if photo.box is not None:
-        _refuse_outside(photo.box, shape=pixels.shape, name=photo.path)
-    square = Image.fromarray(np.ascontiguousarray(crop_to_box(pixels, photo.box, margin=margin)))
-    return np.array(square.resize((resolution, resolution), Image.Resampling.LANCZOS))
+        _refuse_outside(photo.box, size=image.size, name=photo.path)
+    square = square_for(image, photo.box, margin=margin)
+    small = image.crop((square.x_min, square.y_min, square.x_max, square.y_max))
+    return np.array(small.resize((resolution, resolution), Image.Resampling.LANCZOS))
 
 
-def _refuse_outside(box: Box, *, shape: tuple[int, ...], name: str) -> None:
-    height, width = shape[:2]
+def _refuse_outside(box: Box, *, size: tuple[int, int], name: str) -> None:
+    width, height = size
     if not (0 <= box.x_min < box.x_max <= width and 0 <= box.y_min < box.y_max <= height):
         raise UserError(
             f"{name}: the box ({box.x_min}, {box.y_min}, {box.x_max}, {box.y_max}) is empty or outside the "

@@ -26,20 +26,13 @@ _CELL = 3  # pixels; everything after the steps is done on their means over such
 _AROUND = 6 / 384  # strokes and their outline reach a little further than dense steps
 
 
-def find_stamp(pixels: NDArray[np.uint8]) -> Box | None:
-    """The box of a date stamp in uint8 [H, W, 3], padding cropped; None where there is none."""
-    height, width = pixels.shape[:2]
-    if min(height, width) < _LEAST_SIDE:
+def stamp_in(band: NDArray[np.uint8], *, shorter: int) -> Box | None:
+    """The box of a date stamp in rows uint8 [h, W, 3] at an edge of a photograph; None where there is none.
+
+    shorter: side of the photograph, padding aside, by which digits are large or small.
+    """
+    if shorter < _LEAST_SIDE:
         return None
-    rows = round(BAND * height)
-    for top in (height - rows, 0):
-        found = _in_band(pixels[top : top + rows], shorter=min(height, width))
-        if found is not None:
-            return Box(found.x_min, top + found.y_min, min(found.x_max, width), min(top + found.y_max, height))
-    return None
-
-
-def _in_band(band: NDArray[np.uint8], *, shorter: int) -> Box | None:
     factor = max(1, shorter // _WORKING_SIDE)
     picture = Image.fromarray(np.ascontiguousarray(band)).reduce(factor)
     cell = _CELL if shorter // factor >= _CELL * 75 else 1  # of a small photograph the digits would be lost in cells
@@ -60,7 +53,7 @@ def _in_band(band: NDArray[np.uint8], *, shorter: int) -> Box | None:
     left, right = _columns(steps[max(0, top) : bottom + 1], int(x), wide=wide, window=around)
     corners = (left - around, top - around, right + around, bottom + around)
     x_min, y_min, x_max, y_max = (max(0, corner) * factor for corner in corners)
-    return Box(x_min, y_min, x_max, y_max)
+    return Box(x_min, y_min, min(x_max, band.shape[1]), min(y_max, band.shape[0]))
 
 
 def _cells(picture: Image.Image, cell: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

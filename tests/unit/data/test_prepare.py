@@ -140,7 +140,7 @@ def test_cache_gives_the_same_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert stat.S_IMODE(cache.stat().st_mode) == 0o700
     assert not list(cache.glob(".*"))
     with monkeypatch.context() as patch:
-        patch.setattr(module, "decode_photograph", lambda *_, **__: pytest.fail("decoded again"))
+        patch.setattr(module, "decode_image", lambda *_, **__: pytest.fail("decoded again"))
         assert np.array_equal(run(cache), fresh)
     assert np.array_equal(run(cache, margin=0.4), run(None, margin=0.4))
     torn = sorted(cache.iterdir())[0]
