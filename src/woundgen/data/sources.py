@@ -25,7 +25,7 @@ TABLES = ("metadata.csv", "metadata.jsonl")
 MINIMUM_PER_PHASE = 2
 
 # Left out silently these would be missed; reading them needs a person's decision or another decoder.
-_OTHER_IMAGES = (".gif", ".heic", ".heif", ".avif", ".jp2", ".jfif", ".dcm", ".dng", ".nef", ".cr2")
+_OTHER_IMAGES = (".gif", ".heic", ".heif", ".avif", ".jp2", ".jfif", ".dng", ".nef", ".cr2")
 
 
 def find_photos(
