@@ -25,17 +25,23 @@ def import_(
     preset: Annotated[str, typer.Option(help="folders (class folders or metadata.csv) or clinic.")] = "folders",
     table: Annotated[Path | None, typer.Option(help="CSV with the labels, for --preset clinic.")] = None,
     modality: Annotated[str, typer.Option(help="rgb, or by name depth_map, thermal_rgb, thermal_map.")] = "rgb",
+    mapping: Annotated[
+        Path | None, typer.Option(help="YAML that describes another layout: docs/howto.md shows some.")
+    ] = None,
 ) -> None:
     """Read photographs in whatever form they come into one manifest; rows that cannot be taken are listed.
 
     \b
     woundgen data import photographs --out imported
     woundgen data import export --preset clinic --table export/labels.csv --out imported
+    woundgen data import photographs --mapping mine.yaml --table photographs/list.csv --out imported
     """
     from woundgen.workflows.data_import import import_photographs
 
     with terminal() as voice:
-        import_photographs(source, out=out, preset=preset, table=table, modality=modality, say=voice.say)
+        import_photographs(
+            source, out=out, preset=preset, table=table, modality=modality, mapping=mapping, say=voice.say
+        )
 
 
 def split(
