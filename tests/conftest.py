@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 os.environ["TRANSFORMERS_VERBOSITY"] = "error"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test writes to the home of whoever runs it."""
+    os.environ["WOUNDGEN_PREPARED"] = str(tmp_path_factory.mktemp("prepared"))
+
+
 @pytest.fixture(scope="session")
 def base_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Tiny random base models on disk, by prediction type."""

@@ -42,6 +42,11 @@ TRAINING_GROUPS = "training_groups.json"
 UTILITY_JSON, UTILITY_HTML, UTILITY_MD = "utility.json", "utility.html", "UTILITY.md"
 
 
+def prepared_folder() -> Path:
+    """Where prepared photographs are kept, private: $WOUNDGEN_PREPARED, else ~/.cache/woundgen/prepared."""
+    return Path(os.environ.get("WOUNDGEN_PREPARED", "~/.cache/woundgen/prepared")).expanduser()
+
+
 def private_folder(out: Path) -> Path:
     """Beside what may be shared, so that the folder to share can be passed on whole."""
     return out.with_name(f"{out.name}.private")

@@ -25,17 +25,23 @@ def import_(
     preset: Annotated[str, typer.Option(help="folders (class folders or metadata.csv) or clinic.")] = "folders",
     table: Annotated[Path | None, typer.Option(help="CSV with the labels, for --preset clinic.")] = None,
     modality: Annotated[str, typer.Option(help="rgb, or by name depth_map, thermal_rgb, thermal_map.")] = "rgb",
+    mapping: Annotated[
+        Path | None, typer.Option(help="YAML that describes another layout: docs/howto.md shows some.")
+    ] = None,
 ) -> None:
     """Read photographs in whatever form they come into one manifest; rows that cannot be taken are listed.
 
     \b
     woundgen data import photographs --out imported
     woundgen data import export --preset clinic --table export/labels.csv --out imported
+    woundgen data import photographs --mapping mine.yaml --table photographs/list.csv --out imported
     """
     from woundgen.workflows.data_import import import_photographs
 
     with terminal() as voice:
-        import_photographs(source, out=out, preset=preset, table=table, modality=modality, say=voice.say)
+        import_photographs(
+            source, out=out, preset=preset, table=table, modality=modality, mapping=mapping, say=voice.say
+        )
 
 
 def split(
@@ -86,6 +92,22 @@ def check(
         check_photographs(source, out=out, resolution=resolution, margin=margin, say=voice.say, progress=voice.progress)
 
 
-ACTIONS: dict[str, Callable[..., None]] = {"import": import_, "check": check, "split": split}
+def cache(
+    source: Annotated[Path | None, typer.Argument(help="Only what was made of these photographs [everything].")] = None,
+    purge: Annotated[bool, typer.Option("--purge", help="Remove it.")] = False,
+) -> None:
+    """List or purge the prepared photographs that training keeps in a private folder.
+
+    \b
+    woundgen data cache
+    woundgen data cache imported --purge
+    """
+    from woundgen.workflows.data_cache import show_cache
+
+    with terminal() as voice:
+        show_cache(source, purge=purge, say=voice.say)
+
+
+ACTIONS: dict[str, Callable[..., None]] = {"import": import_, "check": check, "split": split, "cache": cache}
 for name, action in ACTIONS.items():
     data.command(name=name)(action)

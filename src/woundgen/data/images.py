@@ -15,17 +15,18 @@ import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
+from woundgen.data import dicom
 from woundgen.data.paths import resolve_inside
 from woundgen.errors import UserError
 from woundgen.rundir import write_bytes
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", dicom.SUFFIX)
 MAXIMUM_PIXELS = 50_000_000
 MAXIMUM_BYTES = 100_000_000
 SMALLEST_SIDE = 16
 
-_ACCEPTED = "Give a PNG, JPEG, BMP, TIFF or WEBP photograph."
+_ACCEPTED = "Give a PNG, JPEG, BMP, TIFF, WEBP or DICOM photograph."
 _ORIENTATIONS_THAT_TURN = (5, 6, 7, 8)  # EXIF 2.3, tag 0x0112: width and height change places
 
 
@@ -53,22 +54,43 @@ def read_file(path: Path, *, roots: Sequence[Path]) -> bytes:
 
 def decode_photograph(content: bytes, *, name: str) -> np.ndarray:
     """`read_photograph` for bytes already read; `name` stands in the errors."""
+    return np.array(decode_image(content, name=name))
+
+
+def decode_image(content: bytes, *, name: str) -> Image.Image:
+    """The same as an RGB image, of which a part can be taken without making an array of all."""
+    if dicom.is_dicom(content):
+        with _speaking_of(name):
+            picture = dicom.decode_dicom(content, name=name, maximum_pixels=MAXIMUM_PIXELS)
+            _refuse_unusable(picture, name=name)
+            return picture
     with _speaking_of(name), Image.open(io.BytesIO(content), formats=FORMATS) as image:
         _refuse_unusable(image, name=name)
         image.load()  # a truncated file raises here: ImageFile.LOAD_TRUNCATED_IMAGES is left off
         ImageOps.exif_transpose(image, in_place=True)
-        return np.array(_to_srgb(image, name=name))
+        return _to_srgb(image, name=name)
 
 
 def photograph_size(path: Path, *, roots: Sequence[Path]) -> tuple[int, int]:
     """(width, height) of the upright photograph, from its header alone."""
     file = resolve_inside(path, roots=roots)
+    if _starts_as_dicom(file):
+        with _speaking_of(str(path)):
+            return dicom.dicom_size(read_file(path, roots=roots), name=str(path))
     with _speaking_of(str(path)), Image.open(file, formats=FORMATS) as image:
         if image.format == "TIFF":  # Pillow turns these itself
             return image.size
         # The base class's getexif: that of PNG decodes the whole picture in search of a late chunk.
         turned = Image.Image.getexif(image).get(ExifTags.Base.Orientation) in _ORIENTATIONS_THAT_TURN
         return (image.height, image.width) if turned else image.size
+
+
+def _starts_as_dicom(file: Path) -> bool:
+    try:
+        with file.open("rb") as handle:
+            return dicom.is_dicom(handle.read(132))
+    except OSError as error:
+        raise UserError(f"{file} cannot be read ({error.strerror}).", "Check its permissions.") from None
 
 
 def png_bytes(pixels: np.ndarray, *, text: Mapping[str, str]) -> bytes:

@@ -11,8 +11,7 @@ from PIL import Image
 from scipy.ndimage import sobel, uniform_filter1d
 
 from woundgen.data.duplicates import thumbnail
-from woundgen.data.prepare import content_box, moved
-from woundgen.data.stamps import find_stamp
+from woundgen.data.frame import content_box, find_stamp
 from woundgen.records import Box
 
 # How each bound was chosen, and how many photographs lie beyond it: docs/results/issue7-data.md.
@@ -62,14 +61,13 @@ def inspect(pixels: NDArray[np.uint8], *, content: bytes) -> Inspection:
     """Of a photograph, uint8 [H, W, 3], and the bytes that it was decoded from."""
     inner = content_box(pixels)
     shown = pixels[inner.y_min : inner.y_max, inner.x_min : inner.x_max]
-    stamp = find_stamp(shown)
     brightness = _reduced(shown) @ _WEIGHTS
     return Inspection(
         bytes_digest=hashlib.sha256(content).hexdigest(),
         pixels_digest=hashlib.sha256(np.array(pixels.shape).tobytes() + pixels.tobytes()).hexdigest(),
         size=(pixels.shape[1], pixels.shape[0]),
         content=inner,
-        stamp=None if stamp is None else moved(stamp, inner.x_min, inner.y_min),
+        stamp=find_stamp(pixels, inner),
         blur=blur(brightness),
         bright=float(np.quantile(brightness, 0.9)),
         burnt=float((shown.min(axis=2) >= _BURNT).mean()),

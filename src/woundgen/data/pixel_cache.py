@@ -1,9 +1,11 @@
-"""Prepared pixels on disk, keyed by what decided them. Private: they are patients' photographs."""
+"""Prepared pixels on disk, keyed by what decided them. Private: they are patients' photographs, so they can be listed
+and purged, all of them or those of some photographs."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from woundgen.errors import UserError
 from woundgen.rundir import make_private
 
 SUFFIX = ".rgb"
+_DIGITS = 32  # of each SHA-256 in a file's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +36,10 @@ class PixelCache:
             raise UserError(f"{folder} cannot serve as cache ({error.strerror}).", "Choose another folder.") from None
         return cls(folder)
 
-    def get(self, key: str, *, shape: tuple[int, ...]) -> np.ndarray | None:
+    def get(self, photograph: str, settings: str, *, shape: tuple[int, ...]) -> np.ndarray | None:
+        """photograph, settings: SHA-256 of the file, and of how it was prepared."""
         try:
-            content = self._entry(key).read_bytes()
+            content = self._entry(photograph, settings).read_bytes()
         except FileNotFoundError:
             return None
         pixels, digest = content[:-32], content[-32:]
@@ -43,14 +47,30 @@ class PixelCache:
             return None
         return np.frombuffer(pixels, np.uint8).reshape(shape)
 
-    def put(self, key: str, pixels: np.ndarray) -> None:
+    def put(self, photograph: str, settings: str, pixels: np.ndarray) -> None:
         raw = np.ascontiguousarray(pixels).tobytes()
-        temporary = self.folder / f".{key}.{os.getpid()}.tmp"
+        entry = self._entry(photograph, settings)
+        temporary = self.folder / f".{entry.name}.{os.getpid()}.tmp"
         try:
             temporary.write_bytes(raw + hashlib.sha256(raw).digest())
-            temporary.replace(self._entry(key))
+            temporary.replace(entry)
         finally:
             temporary.unlink(missing_ok=True)
 
-    def _entry(self, key: str) -> Path:
-        return self.folder / f"{key}{SUFFIX}"
+    def entries(self, photographs: Iterable[str] | None = None) -> list[Path]:
+        """Files of the cache, what a kill left unfinished included; of these photographs (SHA-256), or all."""
+        if not self.folder.is_dir():
+            return []
+        wanted = None if photographs is None else {digest[:_DIGITS] for digest in photographs}
+        names = sorted(path for path in self.folder.iterdir() if SUFFIX in path.suffixes)
+        return [path for path in names if wanted is None or path.name.lstrip(".")[:_DIGITS] in wanted]
+
+    def purge(self, photographs: Iterable[str] | None = None) -> int:
+        """Remove `entries`; how many. Nothing else in the folder is touched."""
+        found = self.entries(photographs)
+        for path in found:
+            path.unlink(missing_ok=True)
+        return len(found)
+
+    def _entry(self, photograph: str, settings: str) -> Path:
+        return self.folder / f"{photograph[:_DIGITS]}-{settings[:_DIGITS]}{SUFFIX}"

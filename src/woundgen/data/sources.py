@@ -25,7 +25,7 @@ TABLES = ("metadata.csv", "metadata.jsonl")
 MINIMUM_PER_PHASE = 2
 
 # Left out silently these would be missed; reading them needs a person's decision or another decoder.
-_OTHER_IMAGES = (".gif", ".heic", ".heif", ".avif", ".jp2", ".jfif", ".dcm", ".dng", ".nef", ".cr2")
+_OTHER_IMAGES = (".gif", ".heic", ".heif", ".avif", ".jp2", ".jfif", ".dng", ".nef", ".cr2")
 
 
 def find_photos(
@@ -82,7 +82,7 @@ def list_photos(root: Path, *, modality: str = "rgb") -> tuple[list[tuple[Photo,
     return [
         (Photo(path=str(path), phase=phase), path.parent.relative_to(root).as_posix())
         for folder, phase in _phase_folders(place)
-        for path in _photographs_in(folder, root=root, left_out=left_out)
+        for path in photographs_in(folder, root=root, left_out=left_out)
     ], left_out
 
 
@@ -107,7 +107,7 @@ def _plain_folder(root: Path, *, phase: str) -> list[Photo]:
     if any(_phase_folders(place) for place in (root, root / "rgb")):
         return []
     left_out: list[LeftOut] = []
-    photos = [Photo(path=str(path), phase=phase) for path in _photographs_in(root, root=root, left_out=left_out)]
+    photos = [Photo(path=str(path), phase=phase) for path in photographs_in(root, root=root, left_out=left_out)]
     _refuse(left_out, heading=str(root))
     return photos
 
@@ -132,7 +132,7 @@ def _phase_folders(place: Path) -> list[tuple[Path, str]]:
     return [(folder, read_phase(folder.name)) for folder in folders if folder.name.upper() in PHASE_VALUES]
 
 
-def _photographs_in(folder: Path, *, root: Path, left_out: list[LeftOut]) -> list[Path]:
+def photographs_in(folder: Path, *, root: Path, left_out: list[LeftOut]) -> list[Path]:
     """Image files of one folder; what looks like an image and cannot be taken is added to `left_out`."""
     photographs = []
     for path in sorted(folder.iterdir()):

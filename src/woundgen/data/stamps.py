@@ -21,33 +21,26 @@ _WORKING_SIDE = 384
 _LEAST_SIDE = 100  # in a smaller photograph digits are dots
 # Measured on 42 stamped and 338 other photographs (docs/results/issue7-data.md); grey levels.
 _MORE_STEPS, _MORE_ORANGE, _ORANGE = 7.0, 6.0, 40.0
-_STEP_CAP = 40.0  # one hard edge is not text
-_WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
+_STEP_CAP = 40  # one hard edge is not text
+_CELL = 3  # pixels; everything after the steps is done on their means over such squares
 _AROUND = 6 / 384  # strokes and their outline reach a little further than dense steps
 
 
-def find_stamp(pixels: NDArray[np.uint8]) -> Box | None:
-    """The box of a date stamp in uint8 [H, W, 3], padding cropped; None where there is none."""
-    height, width = pixels.shape[:2]
-    if min(height, width) < _LEAST_SIDE:
+def stamp_in(band: NDArray[np.uint8], *, shorter: int) -> Box | None:
+    """The box of a date stamp in rows uint8 [h, W, 3] at an edge of a photograph; None where there is none.
+
+    shorter: side of the photograph, padding aside, by which digits are large or small.
+    """
+    if shorter < _LEAST_SIDE:
         return None
-    rows = round(BAND * height)
-    for top in (height - rows, 0):
-        found = _in_band(pixels[top : top + rows], shorter=min(height, width))
-        if found is not None:
-            return Box(found.x_min, top + found.y_min, min(found.x_max, width), min(top + found.y_max, height))
-    return None
-
-
-def _in_band(band: NDArray[np.uint8], *, shorter: int) -> Box | None:
     factor = max(1, shorter // _WORKING_SIDE)
-    small = Image.fromarray(np.ascontiguousarray(band)).reduce(factor)
-    values = np.asarray(small, np.float32)
+    picture = Image.fromarray(np.ascontiguousarray(band)).reduce(factor)
+    cell = _CELL if shorter // factor >= _CELL * 75 else 1  # of a small photograph the digits would be lost in cells
+    steps, values = _cells(picture, cell)
+    factor *= cell
     high, wide, apart, around = (max(1, round(k * shorter / factor)) for k in (_HEIGHT, _WIDTH, _APART, _AROUND))
     if values.shape[0] <= 2 * apart + high or values.shape[1] < wide:
         return None
-    brightness = values @ _WEIGHTS
-    steps = np.minimum(np.abs(np.diff(brightness, axis=1, append=brightness[:, -1:])), _STEP_CAP)
     orange = _mean(values[..., 0] - values[..., 2], high, wide)
     more_steps, more_orange = _above_both(_mean(steps, high, wide), apart), _above_both(orange, apart)
     score = np.minimum(more_steps / _MORE_STEPS, more_orange / _MORE_ORANGE)
@@ -60,7 +53,17 @@ def _in_band(band: NDArray[np.uint8], *, shorter: int) -> Box | None:
     left, right = _columns(steps[max(0, top) : bottom + 1], int(x), wide=wide, window=around)
     corners = (left - around, top - around, right + around, bottom + around)
     x_min, y_min, x_max, y_max = (max(0, corner) * factor for corner in corners)
-    return Box(x_min, y_min, x_max, y_max)
+    return Box(x_min, y_min, min(x_max, band.shape[1]), min(y_max, band.shape[0]))
+
+
+def _cells(picture: Image.Image, cell: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Means over squares of `cell` pixels: [h, w] steps of brightness along rows, [h, w, 3] colour."""
+    grey = np.asarray(picture.convert("L")).astype(np.int16)
+    steps = np.minimum(np.abs(np.diff(grey, axis=1, append=grey[:, -1:])), _STEP_CAP)
+    rows, columns = steps.shape[0] // cell, steps.shape[1] // cell
+    means = steps[: rows * cell, : columns * cell].reshape(rows, cell, columns, cell).mean(axis=(1, 3))
+    values = np.asarray(picture.reduce(cell), np.float32)[:rows, :columns]
+    return means.astype(np.float32), values
 
 
 def _columns(steps: NDArray[np.float32], middle: int, *, wide: int, window: int) -> tuple[int, int]:

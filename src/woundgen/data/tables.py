@@ -184,13 +184,13 @@ def _photo(row: dict[str, str], *, root: Path, phase_values: Mapping[str, str]) 
     with counted_as("box cannot be used"):
         box = _box(row, size=size)
     with counted_as("unknown split"):
-        split = _split(row["split"])
+        split = read_split(row["split"])
     return Photo(
         path=str(path), phase=phase, group=row["group"] or None, box=box, split=split, text=row["text"] or None
     )
 
 
-def _split(value: str) -> Split | None:
+def read_split(value: str) -> Split | None:
     if not value:
         return None
     if value.lower() not in SPLIT_VALUES:

@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from woundgen.data.cells import neutral
 from woundgen.data.images import write_png
 from woundgen.errors import UserError
 from woundgen.generation.sampler import SamplerSettings, image_seed
@@ -224,7 +225,7 @@ def _table(rows: Iterable[dict[str, Any]]) -> str:
     """Lines of metadata.csv for the accepted ones among `rows`."""
     text = io.StringIO()
     writer = csv.DictWriter(text, _COLUMNS, extrasaction="ignore", lineterminator="\n")
-    writer.writerows(row for row in rows if row["accepted"])
+    writer.writerows(row | {"label": neutral(row["label"])} for row in rows if row["accepted"])
     return text.getvalue()
 
 

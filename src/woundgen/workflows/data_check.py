@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from woundgen.data.doubles import find_doubles
+from woundgen.data.frame import content_box, cut, overlap, size_of_box, square_for
 from woundgen.data.images import decode_photograph, read_file
 from woundgen.data.inspect import Inspection, inspect
 from woundgen.data.manifest import is_manifest, photograph_root, read_left_out, read_manifest
 from woundgen.data.paths import relative_name
-from woundgen.data.prepare import content_box, overlap, square_for
 from woundgen.data.problems import Dropped, counted_as
 from woundgen.errors import Shortfall, UserError
 from woundgen.records import Box, LeftOut, ManifestRow
@@ -119,12 +119,12 @@ def _look_at(
         square = square_for(pixels, row.box, margin=margin)
         picture = None
         if (name, row.box) in shown:
-            cut = Image.fromarray(np.ascontiguousarray(_cut(pixels, square)))
-            picture = np.array(cut.resize((resolution, resolution), Image.Resampling.LANCZOS))
+            crop = Image.fromarray(np.ascontiguousarray(cut(pixels, square)))
+            picture = np.array(crop.resize((resolution, resolution), Image.Resampling.LANCZOS))
         seen.crops.append(
             Crop(
                 row=row,
-                bordered=content_box(_cut(pixels, square)) != Box(0, 0, *_size(square)),
+                bordered=content_box(cut(pixels, square)) != Box(0, 0, *size_of_box(square)),
                 stamped=inspection.stamp is not None and overlap(square, inspection.stamp),
                 pixels=picture,
             )
@@ -151,11 +151,3 @@ def _shown(rows: Sequence[ManifestRow]) -> frozenset[tuple[str, Box | None]]:
             yield own[place].photograph, own[place].box
 
     return frozenset(one for phase in {row.label for row in rows} for one in of(phase))
-
-
-def _cut(pixels: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
-    return pixels[box.y_min : box.y_max, box.x_min : box.x_max]
-
-
-def _size(box: Box) -> tuple[int, int]:
-    return box.x_max - box.x_min, box.y_max - box.y_min

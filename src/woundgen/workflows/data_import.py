@@ -17,7 +17,9 @@ from woundgen.data.manifest import (
     read_manifest,
     write_manifest,
 )
-from woundgen.data.mapping import KEYED
+from woundgen.data.mapping import KEYED, KeyedMapping
+from woundgen.data.mapping_file import read_layout
+from woundgen.data.named_files import list_by_layout
 from woundgen.data.problems import Dropped, counted_as
 from woundgen.data.sources import list_photos
 from woundgen.data.split import assert_no_leak
@@ -51,9 +53,18 @@ def read_source(folder: Path, *, modality: str = "rgb") -> Source:
 
 
 def import_photographs(
-    root: Path, *, out: Path, preset: str, table: Path | None, modality: str, say: Callable[[str], None]
+    root: Path,
+    *,
+    out: Path,
+    preset: str,
+    table: Path | None,
+    modality: str,
+    say: Callable[[str], None],
+    mapping: Path | None = None,
 ) -> Path:
     """Write the manifest of the photographs below `root` into `out`; the input is only read.
+
+    mapping: a file that describes the layout, instead of a preset.
 
     Raises UserError before anything is written where nothing can be taken.
     """
@@ -64,17 +75,27 @@ def import_photographs(
     root = root.resolve()
     if out.resolve().is_relative_to(root):
         raise UserError(f"--out {out} lies among the photographs, which are only read.", "Choose another --out.")
-    if preset == FOLDERS:
+    layout = None if mapping is None else read_layout(mapping)
+    if layout is not None and preset != FOLDERS:
+        raise UserError(f"--mapping is given beside --preset {preset}.", "Keep one of them.")
+    if layout is not None and layout.keyed is not None:
+        rows, left_out = _from_tables(root, mapping=layout.keyed, table=table, modality=modality)
+    elif layout is not None:
+        rows, left_out = _taken(*list_by_layout(root, table=table, layout=layout), root=root)
+    elif preset == FOLDERS:
         rows, left_out = _from_folders(root, table=table, modality=modality)
     else:
-        rows, left_out = _from_tables(root, preset=preset, table=table, modality=modality)
+        rows, left_out = _from_tables(root, mapping=KEYED[preset], table=table, modality=modality)
     _tell(rows, left_out, say=say)
     if not rows:
         raise UserError(f"{root}: no photograph could be taken.", "The counts above say why.")
-    claim_output(out, identity=sha256_json([str(root), preset, str(table), modality]), what="import")
+    described = None if mapping is None else sha256_file(mapping)
+    claim_output(out, identity=sha256_json([str(root), preset, str(table), modality, described]), what="import")
     if is_manifest(out):
         raise UserError(f"{out} already holds this import.", "Use it, or choose another --out.")
-    write_manifest(out, rows, left_out=left_out, root=root, facts={"preset": preset, "modality": modality})
+    write_manifest(
+        out, rows, left_out=left_out, root=root, facts={"preset": preset, "modality": modality, "mapping": described}
+    )
     say(f"{out}: manifest.csv, left_out.csv, import.json")
     return out
 
@@ -82,7 +103,12 @@ def import_photographs(
 def _from_folders(root: Path, *, table: Path | None, modality: str) -> tuple[list[ManifestRow], list[LeftOut]]:
     if table is not None:
         raise UserError("--table belongs to an export with keys.", f"Add --preset {' or '.join(KEYED)}.")
-    listed, left_out = list_photos(root, modality=modality)
+    return _taken(*list_photos(root, modality=modality), root=root)
+
+
+def _taken(
+    listed: list[tuple[Photo, str]], left_out: list[LeftOut], *, root: Path
+) -> tuple[list[ManifestRow], list[LeftOut]]:
     rows = []
     for photo, source in listed:
         try:
@@ -112,13 +138,12 @@ def _manifest_row(photo: Photo, *, root: Path, source: str) -> ManifestRow:
 
 
 def _from_tables(
-    root: Path, *, preset: str, table: Path | None, modality: str
+    root: Path, *, mapping: KeyedMapping, table: Path | None, modality: str
 ) -> tuple[list[ManifestRow], list[LeftOut]]:
-    mapping = KEYED[preset]
     if modality not in mapping.modalities:
         raise UserError(f"--modality {modality!r} is unknown.", f"Choose among {', '.join(mapping.modalities)}.")
     if table is None:
-        raise UserError(f"--preset {preset} needs --table.", "Name the CSV that holds the labels.")
+        raise UserError("Tables joined by keys need --table.", "Name the CSV that holds the labels.")
     return read_keyed(root, table=table, modality=mapping.modalities[modality], mapping=mapping)
 
 

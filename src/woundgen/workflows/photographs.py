@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from woundgen.config import TrainConfig
 from woundgen.data.manifest import photograph_root
+from woundgen.data.pixel_cache import PixelCache
 from woundgen.data.prepare import prepare_all
 from woundgen.data.sources import find_photos
 from woundgen.data.split import CLUSTER, split_photos
 from woundgen.errors import UserError
 from woundgen.records import Photo
-from woundgen.rundir import RUN_JSON, read_json
+from woundgen.rundir import RUN_JSON, prepared_folder, read_json
 
 FEWEST_PATIENTS = 8
 
@@ -74,7 +75,8 @@ def gather(
     """
     roots = [photograph_root(root)]
     photos = split_photos(_found(root, phases=phases, fold=fold), train_share=train_share, seed=seed, roots=roots)
-    images = prepare_all(photos, resolution=resolution, margin=margin, roots=roots, cache_dir=None, progress=None)
+    cache = _cache_if_it_can_be()
+    images = prepare_all(photos, resolution=resolution, margin=margin, roots=roots, cache_dir=cache, progress=None)
     return PhotoSet(photos=photos, images=images, digest=_digest(photos, images))
 
 
@@ -84,6 +86,14 @@ def _found(root: Path, *, phases: Sequence[str], fold: tuple[int, int] | None) -
     from woundgen.workflows.fold_split import without_fold  # scikit-learn, a second, for those who ask for folds
 
     return without_fold(root, phases=phases, fold=fold[0], folds=fold[1])
+
+
+def _cache_if_it_can_be() -> Path | None:
+    """A home that cannot be written to makes preparing slower, not impossible."""
+    try:
+        return PixelCache.open(prepared_folder()).folder
+    except UserError:
+        return None
 
 
 def gather_for(config: TrainConfig, root: Path) -> PhotoSet:

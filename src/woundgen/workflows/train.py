@@ -17,7 +17,7 @@ from woundgen.features.load import check_names
 from woundgen.models.adapter import add_lora, run_by_position
 from woundgen.models.base import BaseModel, load_base, prompt_length
 from woundgen.models.flat import FlatParameters, flatten
-from woundgen.rundir import CHECKPOINTS
+from woundgen.rundir import CHECKPOINTS, prepared_folder
 from woundgen.training.checkpoint import Checkpoint
 from woundgen.training.generators import draws_digest, start_generators
 from woundgen.training.interrupt import StopRequest, stop_on_signals
@@ -265,6 +265,7 @@ def announce(
         for phase, sides in photos.counts().items()
     )
     total = sum(p.numel() for p in base.unet.parameters())
+    say(f"prepared     kept in {prepared_folder()}, private (woundgen data cache lists and purges)")
     say(f"photographs  {counts} (split by {photos.grouping})")
     say(f"steps        {plan.steps} ({plan.steps_per_epoch:.2f} an epoch, {plan.epochs:.0f} epochs)")
     say(f"batch        {plan.global_batch} in micro-batches of {plan.micro_batch}")

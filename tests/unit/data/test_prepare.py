@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from woundgen.data import prepare as module
+from woundgen.data.frame import content_box, crop_to_box
 from woundgen.data.images import write_png
-from woundgen.data.prepare import content_box, crop_to_box, prepare, prepare_all
+from woundgen.data.prepare import prepare, prepare_all
 from woundgen.errors import UserError
 from woundgen.records import Box, Photo
 
@@ -139,7 +140,7 @@ def test_cache_gives_the_same_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert stat.S_IMODE(cache.stat().st_mode) == 0o700
     assert not list(cache.glob(".*"))
     with monkeypatch.context() as patch:
-        patch.setattr(module, "decode_photograph", lambda *_, **__: pytest.fail("decoded again"))
+        patch.setattr(module, "decode_image", lambda *_, **__: pytest.fail("decoded again"))
         assert np.array_equal(run(cache), fresh)
     assert np.array_equal(run(cache, margin=0.4), run(None, margin=0.4))
     torn = sorted(cache.iterdir())[0]

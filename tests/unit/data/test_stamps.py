@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
+from woundgen.data.frame import content_box, crop_to_box, overlap, square_for
+from woundgen.data.frame import find_stamp as find_stamp_of
 from woundgen.data.phantoms import draw_phantoms
-from woundgen.data.prepare import content_box, crop_to_box, overlap, square_for
-from woundgen.data.stamps import find_stamp
 from woundgen.records import Box
 
 PLACE = (395, 322)  # as compact cameras put it, in 512 x 384
@@ -20,6 +20,10 @@ def photograph(seed: int, *, size: tuple[int, int] = (512, 384)) -> Image.Image:
     coarse = np.clip(rng.normal((175, 150, 135), 12, (6, 8, 3)), 0, 255).astype(np.uint8)
     smooth = np.asarray(Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC), float)
     return Image.fromarray(np.clip(smooth + rng.normal(0, 3, smooth.shape), 0, 255).astype(np.uint8))
+
+
+def find_stamp(pixels: np.ndarray) -> Box | None:
+    return find_stamp_of(pixels, content_box(pixels))
 
 
 def stamped(seed: int, *, place: tuple[int, int] = PLACE, scale: int = 1) -> np.ndarray:

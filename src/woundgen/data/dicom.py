@@ -1,0 +1,87 @@
+"""Photographs in DICOM files: the picture as it is meant to be seen, and nothing of the header.
+
+Needs pydicom: pip install 'woundgen[dicom]'. Photometric interpretations MONOCHROME1 and 2, RGB, YBR and PALETTE COLOR
+(DICOM PS3.3 C.7.6.3.1.2); one frame.
+"""
+
+from __future__ import annotations
+
+import io
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from woundgen.errors import UserError
+
+SUFFIX = ".dcm"
+_DEFLATED = b"1.2.840.10008.1.2.1.99"  # inflated as a whole while read: no cap could hold it
+_META_BYTES = 4096  # where the transfer syntax stands
+
+
+def is_dicom(content: bytes) -> bool:
+    """By the mark after the preamble (PS3.10, 7.1)."""
+    return content[128:132] == b"DICM"
+
+
+def dicom_size(content: bytes, *, name: str) -> tuple[int, int]:
+    """(width, height), from the header alone."""
+    header = _read(content, name=name, pixels=False)
+    return int(header.Columns), int(header.Rows)
+
+
+def decode_dicom(content: bytes, *, name: str, maximum_pixels: int) -> Image.Image:
+    """An RGB image. Raises UserError for what is no single photograph within the cap; pydicom's errors pass through."""
+    header = _read(content, name=name, pixels=False)
+    width, height = int(header.Columns), int(header.Rows)
+    if width * height > maximum_pixels:
+        raise UserError(f"{name} is {width}x{height}, more than {maximum_pixels // 10**6} megapixels.", "Save a copy.")
+    if int(getattr(header, "NumberOfFrames", None) or 1) > 1:
+        raise UserError(f"{name} holds {header.NumberOfFrames} pictures (animated or paged).", "Save the one you mean.")
+    if str(getattr(header, "BurnedInAnnotation", "")).upper() == "YES":
+        raise UserError(f"{name} says that it has text burned in (BurnedInAnnotation).", "Give a copy without it.")
+    whole = _read(content, name=name, pixels=True)
+    return Image.fromarray(_to_rgb(whole, whole.pixel_array, kind=str(whole.PhotometricInterpretation)))
+
+
+def _read(content: bytes, *, name: str, pixels: bool) -> Any:
+    if _DEFLATED in content[:_META_BYTES]:
+        raise UserError(f"{name} is a deflated DICOM file, which is not read.", "Save it with another transfer syntax.")
+    return _pydicom(name).dcmread(io.BytesIO(content), stop_before_pixels=not pixels)
+
+
+def _pydicom(name: str) -> ModuleType:
+    try:
+        import pydicom
+    except ImportError:
+        raise UserError(f"{name} is DICOM, and pydicom is not installed.", "pip install 'woundgen[dicom]'") from None
+    return pydicom
+
+
+def _to_rgb(data: Any, values: NDArray[Any], *, kind: str) -> NDArray[np.uint8]:
+    """uint8 [H, W, 3] of decoded pixels; pydicom has turned YBR into RGB and undone its subsampling."""
+    if kind.startswith("MONOCHROME"):
+        grey = _grey(data, values.astype(np.float64))
+        return np.repeat((255 - grey if kind == "MONOCHROME1" else grey)[..., None], 3, axis=-1)
+    if kind == "PALETTE COLOR":
+        from pydicom.pixels import apply_color_lut
+
+        values = apply_color_lut(values, data)
+        return (values >> 8 if values.dtype == np.uint16 else values)[..., :3].astype(np.uint8)
+    if kind == "RGB" or kind.startswith("YBR"):
+        return np.rint(values * (255 / (2 ** int(data.BitsStored) - 1))).astype(np.uint8)
+    raise UserError(f"Photometric interpretation {kind} is not read.", "Save a copy as RGB.")
+
+
+def _grey(data: Any, values: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """By the first window (PS3.3 C.11.2.1.2.1, linear), or the whole range of the stored bits."""
+    if "WindowCenter" in data and "WindowWidth" in data:
+        values = values * float(getattr(data, "RescaleSlope", 1)) + float(getattr(data, "RescaleIntercept", 0))
+        centre, width = (float(np.atleast_1d(one)[0]) for one in (data.WindowCenter, data.WindowWidth))
+        shares = (values - (centre - 0.5)) / max(width - 1, 1e-9) + 0.5
+    else:
+        steps = 2 ** int(data.BitsStored)
+        shares = (values + (steps // 2 if int(data.PixelRepresentation) else 0)) / (steps - 1)
+    return np.rint(np.clip(shares, 0, 1) * 255).astype(np.uint8)
