@@ -46,14 +46,23 @@ MEANINGS = {
 
 
 def meanings(values: Sequence[MetricValue]) -> tuple[tuple[str, str], ...]:
-    """(title, what it means and how it came out) for each number, in their order; a metric is told once."""
+    """(title, what it means and how it came out) for each metric, in their order; by each network that took it."""
     floors, ceilings = beside(values, FLOOR), beside(values, CEILING)
-    told: dict[str, tuple[str, str]] = {}
+    taken: dict[str, dict[str | None, MetricValue]] = {}
     for value in values:
-        if not value.label and value.metric not in told:
-            found = reading(value, floors.get(kind(value)), ceilings.get(kind(value)))
-            told[value.metric] = (title(value), f"{MEANINGS[value.metric]} {found}".strip())
-    return tuple(told.values())
+        if not value.label:
+            taken.setdefault(value.metric, {}).setdefault(value.network, value)
+    told = []
+    for metric, by_network in taken.items():
+        first, several = next(iter(by_network.values())), len(by_network) > 1
+        found = []
+        for network, value in by_network.items():
+            read = reading(value, floors.get(kind(value)), ceilings.get(kind(value)))
+            found.append(f"{network}: {read}" if several else read)
+        name = METRICS[metric].title if several else title(first)
+        name = name[0].upper() + name[1:]
+        told.append((name, " ".join([MEANINGS[metric], *found]).strip()))
+    return tuple(told)
 
 
 def reading(value: MetricValue, floor: MetricValue | None, ceiling: MetricValue | None) -> str:

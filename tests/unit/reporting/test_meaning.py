@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from woundgen.records import MetricValue
-from woundgen.reporting.meaning import reading
+from woundgen.reporting.meaning import meanings, reading
 
 
 def kid(value: float, low: float, high: float, n: int, label: str = "") -> MetricValue:
@@ -20,6 +20,23 @@ def test_kid_is_judged_by_its_own_interval(low: float, said: str) -> None:
     """The floor's spread is that of single draws of half as many images: it may overlap where p is .001."""
     floor = kid(0.03, -0.3, 0.5, 16, "floor")
     assert said in reading(kid(0.67, low, 1.1, 32), floor, None)
+
+
+def test_a_metric_is_explained_once_and_read_for_each_network() -> None:
+    def precision(value: float, network: str, label: str = "") -> MetricValue:
+        return MetricValue("precision", value, value - 0.01, value + 0.01, "5-95 %", (9, 9), network, "abc", label)
+
+    rows = [precision(x, n, label) for n, x in (("embedded", 0.5), ("inception", 0.7)) for label in ("", "floor")]
+    rows[2] = precision(0.9, "inception")
+    ((title, text),) = meanings(rows)
+    assert title == "Precision"
+    assert text.count("Share of generated images") == 1
+    assert "embedded: Here it is 0.5 against a floor of 0.5: their intervals overlap" in text.replace("0.500", "0.5")
+    assert "inception: Here it is 0.9 against a floor of 0.7: it can be told" in text.replace("0.900", "0.9").replace(
+        "0.700", "0.7"
+    )
+    ((_, alone),) = meanings(rows[:2])
+    assert "embedded:" not in alone
 
 
 def test_fd_is_judged_against_its_floor_at_equal_n_only() -> None:
