@@ -49,7 +49,7 @@ class TrainConfig(BaseModel):
     # Model and resolution
     base_model: str = "stabilityai/stable-diffusion-2-1-base"
     resolution: int = Field(128, ge=32, le=1024, multiple_of=8)
-    training_method: Literal["lora"] = "lora"
+    training_method: Literal["lora", "full", "dreambooth", "textual_inversion"] = "lora"
     # LoRA
     lora_rank: int = Field(16, ge=1, le=1024)
     lora_alpha: float = Field(32, gt=0)
@@ -79,6 +79,21 @@ class TrainConfig(BaseModel):
     gradient_checkpointing: bool = True
     use_xformers: bool = True
 
+    # Methods: what is trained, and the word it is bound to
+    lora_rslora: bool = Field(False, description="scale alpha / sqrt(rank) instead of alpha / rank")
+    lora_dora: bool = Field(False, description="learn direction and length of each row apart")
+    lora_text_encoder: bool = Field(False, description="adapt what reads the prompts, too")
+    instance_token: str | None = Field(
+        None, min_length=1, description="a rare word in the prompts; null: sks for dreambooth, <wound-PHASE> to learn"
+    )
+    prior_weight: float = Field(
+        1.0, ge=0, le=100, description="dreambooth: of the loss on class images (prior preservation); 0: none"
+    )
+    class_prompt: str = Field(SHORT_PROMPT, description="dreambooth: what class images are drawn with")
+    class_images: int = Field(100, ge=1, le=10_000, description="dreambooth: drawn once by the untrained base")
+    token_vectors: int = Field(1, ge=1, le=16, description="textual_inversion: rows that the token stands for")
+    token_initializer: str = Field("wound", description="textual_inversion: words whose mean row the token starts at")
+
     # What the consultation leaves open
     phases: tuple[Literal["I", "P", "R"], ...] = ("I",)
     data: str | None = Field(None, description="folder of photographs; --data overrides")
@@ -89,7 +104,9 @@ class TrainConfig(BaseModel):
     planned_devices: int = Field(2, ge=1, description="global batch = batch_size_per_gpu x accumulation x this")
     max_steps: int | None = Field(None, ge=1, description="overrides max_epochs")
     prompts: Literal["medical", "short", "none", "custom"] = "medical"
-    prompt: str | None = Field(None, description="with prompts: custom")
+    prompt: str | dict[Literal["I", "P", "R"], str] | None = Field(
+        None, description="with prompts: custom; one text, or one for each phase"
+    )
     negative_prompt: str | None = Field(None, description="overrides the strategy's own")
     prompt_dropout: float = Field(0.1, ge=0, le=1)
     augmentation_variations: int = Field(8, ge=1, le=64)
@@ -136,6 +153,9 @@ class TrainConfig(BaseModel):
             raise ValueError(f"fold = {self.fold}: there are {self.folds} folds")
         if self.prompts == "custom" and not self.prompt:
             raise ValueError("prompts: custom needs prompt")
+        if isinstance(self.prompt, dict) and (without := [one for one in self.phases if not self.prompt.get(one)]):
+            raise ValueError(f"prompt: phase {without[0]} has none; give it one, or leave it out of phases")
+        _check_method(self)
         if self.prompts != "custom" and self.prompt is not None:
             raise ValueError(f"prompt is set but prompts is {self.prompts!r}; set prompts: custom")
         if self.monitor not in ("auto", "val_loss") and self.metric_images is not None and self.metric_images < 2:
@@ -149,6 +169,26 @@ class TrainConfig(BaseModel):
     @property
     def global_batch(self) -> int:
         return self.batch_size_per_gpu * self.gradient_accumulation * self.planned_devices
+
+
+def token_of(config: TrainConfig) -> str:
+    """The word that what is trained is bound to; "" for methods that bind none unless one is given."""
+    usual = {"dreambooth": "sks", "textual_inversion": f"<wound-{'-'.join(config.phases)}>"}
+    return config.instance_token or usual.get(config.training_method, "")
+
+
+def _check_method(config: TrainConfig) -> None:
+    """What another method would need is refused; a method that is bound to a word needs it in every prompt."""
+    of_lora = [key for key in ("lora_rslora", "lora_dora", "lora_text_encoder") if getattr(config, key)]
+    if of_lora and config.training_method != "lora":
+        raise ValueError(f"{of_lora[0]} is of training_method: lora, and {config.training_method} is asked for")
+    if config.training_method not in ("dreambooth", "textual_inversion"):
+        return
+    if config.prompts == "none":
+        raise ValueError(f"training_method: {config.training_method} is bound to a word, and prompts: none has none")
+    for phase in config.phases:
+        if token_of(config) not in prompts_for(config, phase)[0]:
+            raise ValueError(f"prompt: that of phase {phase} lacks the token {token_of(config)!r} (instance_token)")
 
 
 class QualityConfig(BaseModel):
@@ -186,12 +226,14 @@ class QualityConfig(BaseModel):
 
 
 def prompts_for(config: TrainConfig, phase: str) -> tuple[str, str]:
-    """(positive, negative) text of a phase under the config's strategy."""
+    """(positive, negative) text of a phase under the config's strategy, with the token where there is one."""
+    token = f"{token_of(config)} ".lstrip()
+    custom = config.prompt.get(phase, "") if isinstance(config.prompt, dict) else config.prompt  # type: ignore[call-overload]
     strategies = {
-        "medical": (MEDICAL_PROMPTS[phase], MEDICAL_NEGATIVE),
-        "short": (SHORT_PROMPT, ""),
+        "medical": (MEDICAL_PROMPTS[phase].replace("of diabetic", f"of {token}diabetic"), MEDICAL_NEGATIVE),
+        "short": (SHORT_PROMPT.replace("a wound", f"a {token}wound"), ""),
         "none": ("", ""),
-        "custom": (config.prompt or "", ""),
+        "custom": (custom or "", ""),
     }
     positive, negative = strategies[config.prompts]
     return positive, negative if config.negative_prompt is None else config.negative_prompt

@@ -19,6 +19,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from transformers.utils.logging import disable_progress_bar
 
 from woundgen.errors import UserError
+from woundgen.models.inversion import spelled_out
 from woundgen.records import PredictionType
 from woundgen.rundir import sha256_file, sha256_json
 
@@ -141,8 +142,13 @@ def _first_line(error: Exception) -> str:
 @torch.no_grad()
 def encode_prompts(base: BaseModel, prompts: list[str]) -> Tensor:
     """[len(prompts), 77, D] states of the text encoder, as StableDiffusionPipeline computes them."""
+    return text_states(base, prompts)
+
+
+def text_states(base: BaseModel, prompts: list[str]) -> Tensor:
+    """As `encode_prompts`, with gradients: for methods that train what reads the text."""
     tokens = base.tokenizer(
-        prompts,
+        [spelled_out(prompt, base.tokenizer) for prompt in prompts],
         padding="max_length",
         max_length=base.tokenizer.model_max_length,
         truncation=True,
@@ -153,4 +159,4 @@ def encode_prompts(base: BaseModel, prompts: list[str]) -> Tensor:
 
 def prompt_length(base: BaseModel, prompt: str) -> int:
     """Tokens of a prompt, start and end included; more than 77 are cut off."""
-    return len(base.tokenizer(prompt).input_ids)
+    return len(base.tokenizer(spelled_out(prompt, base.tokenizer)).input_ids)

@@ -76,11 +76,11 @@ def write_checkpoint(
 
 
 def _seal(folder: Path, *, without: Sequence[str] = ()) -> None:
-    """Write manifest.json over every file but those named in `without`, and push it all to disk."""
+    """Write manifest.json over every file but those in `without` (relative), and push it all to disk."""
     left_out = {MANIFEST, *without}
     # Hidden ones are what a kill left of a manifest half written.
     present = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
-    files = sorted(path for path in present if path.name not in left_out)
+    files = sorted(path for path in present if str(path.relative_to(folder)) not in left_out)
     write_json(
         folder / MANIFEST,
         {"format": FORMAT, "sha256": {str(path.relative_to(folder)): sha256_file(path) for path in files}},
@@ -175,7 +175,7 @@ def newest_sound(root: Path, *, warn: Callable[[str], None]) -> Path | None:
 
 
 def prune(root: Path, *, keep_last: int, protect: Iterable[str], trim: Sequence[str]) -> None:
-    """Drop what only resuming needs (`trim`: file names) from all but the newest `keep_last` checkpoints.
+    """Drop what only resuming needs (`trim`: files, relative) from all but the newest `keep_last` checkpoints.
 
     The newest sound checkpoint and the protected names (best) always stay whole.
     """

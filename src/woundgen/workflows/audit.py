@@ -23,13 +23,13 @@ from woundgen.records import Verdict
 from woundgen.reporting.audit_page import audit_page
 from woundgen.reporting.pictures import image_grid
 from woundgen.rundir import (
-    ADAPTER_FILE,
     AUDIT_JSON,
     AUDIT_MD,
     CHECKPOINTS,
     NEAREST_PAIRS,
     RUN_JSON,
     SET_JSON,
+    TRAINED_FILES,
     claim_output,
     make_private,
     private_folder,
@@ -100,9 +100,10 @@ def audit_set(
 
 def _file_of(run: Path, digest: str) -> Path:
     """The adapter file with that digest among the run's checkpoints."""
-    for file in sorted((run / CHECKPOINTS).glob(f"*/*/{ADAPTER_FILE}")):
-        if sha256_file(file) == digest:
-            return file
+    for name in TRAINED_FILES:
+        for file in sorted((run / CHECKPOINTS).glob(f"*/*/{name}")):
+            if sha256_file(file) == digest:
+                return file
     raise UserError(f"{run} holds no adapter with digest {digest[:12]}.", "Give the run that the set was drawn with.")
 
 

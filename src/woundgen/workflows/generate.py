@@ -19,11 +19,10 @@ from woundgen.generation.card import CardFacts, dataset_card
 from woundgen.generation.draw import Judge, draw_until
 from woundgen.generation.sampler import SamplerSettings, check_fit, draw_block, place
 from woundgen.generation.writer import Recipe, Tally, open_set
-from woundgen.models.adapter import fuse_lora
 from woundgen.models.base import ALIASES, EMBEDDED, PINNED, BaseModel, encode_prompts, load_base
 from woundgen.records import Verdict
-from woundgen.rundir import DATASET_CARD, run_of, write_text
-from woundgen.workflows.adapters import Adapter, find_adapter
+from woundgen.rundir import DATASET_CARD, EMBEDDING_FILE, run_of, write_text
+from woundgen.workflows.adapters import Adapter, apply_trained, find_adapter
 from woundgen.workflows.quarantine import Quarantine
 from woundgen.workflows.screen import Screen, build_screen
 from woundgen.workflows.seen import record_of_set, write_set_record
@@ -79,9 +78,11 @@ def generate_set(
     refuse_other_base(base, [adapter for adapter, _ in adapters])
     guide = None if request.guide is None else (find_adapter(request.guide[0], weights="auto"), request.guide[1])
     refuse_other_base(base, [] if guide is None else [guide[0]])
+    if guide is not None and guide[0].file.name == EMBEDDING_FILE:
+        raise UserError(f"{guide[0].file} is a learned word and no model to lead away from.", "Leave --guide out.")
     recipe = _recipe(request, adapters, base, guide)
     check_fit(base, recipe.sampler)
-    fuse_lora(base.unet, [(adapter.file, strength) for adapter, strength in adapters])
+    apply_trained(base, [(adapter.file, strength) for adapter, strength in adapters])
     screen = None
     if real is not None:
         screen = build_screen(
@@ -156,7 +157,7 @@ def _guide_of(
 ) -> UNet2DConditionModel:
     """The same base with the guide's adapter, where images are drawn."""
     worse = load_base(str(base.folder), notice=lambda text: None)
-    fuse_lora(worse.unet, [(guide[0].file, guide[1])])
+    apply_trained(worse, [(guide[0].file, guide[1])])
     place(worse, device=device, dtype=dtype)
     return worse.unet
 

@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from woundgen.models.adapter import fuse_lora
 from woundgen.models.base import BaseModel, encode_prompts
 from woundgen.models.pixels import encode_images
 from woundgen.training.validation import ValidationGrid, build_grid, per_image_loss
+from woundgen.workflows.adapters import apply_trained
 
 TIMESTEPS = 20
 GRID_SEED = 0
@@ -25,10 +25,9 @@ def loss_difference(
 ) -> NDArray[np.float64]:
     """[N] of uint8 [N, H, W, 3], each with its prompt. `base` is spent: the adapters are fused into it."""
     grid = _grid(base, images)
-    contexts = _contexts(base, prompts)
-    before = per_image_loss(base.unet, grid, contexts, batch=BATCH)
-    fuse_lora(base.unet, adapters)
-    return (per_image_loss(base.unet, grid, contexts, batch=BATCH) - before).double().numpy()
+    before = per_image_loss(base.unet, grid, _contexts(base, prompts), batch=BATCH)
+    apply_trained(base, adapters)  # which may be of what reads the prompts
+    return (per_image_loss(base.unet, grid, _contexts(base, prompts), batch=BATCH) - before).double().numpy()
 
 
 def _grid(base: BaseModel, images: NDArray[np.uint8]) -> ValidationGrid:

@@ -19,7 +19,6 @@ from PIL import Image
 from torch import Tensor
 
 from woundgen.config import TrainConfig, prompts_for
-from woundgen.models.adapter import save_lora
 from woundgen.models.base import BaseModel
 from woundgen.models.flat import FlatParameters
 from woundgen.models.pixels import encode_images
@@ -36,8 +35,9 @@ from woundgen.training.state import counters, generators, pack
 from woundgen.training.validation import EarlyStopping, ValidationGrid, build_grid, per_image_loss
 from woundgen.workflows.draw import draw_images
 from woundgen.workflows.measure import RealSets, load_extractors
+from woundgen.workflows.methods import Method
 from woundgen.workflows.photographs import PhotoSet
-from woundgen.workflows.setup import PromptTable, lora_settings
+from woundgen.workflows.setup import PromptTable
 from woundgen.workflows.training_measure import monitored, training_measure
 
 Say = Callable[[str], None]
@@ -55,6 +55,7 @@ class Observer:
     config: TrainConfig
     plan: Plan
     base: BaseModel
+    method: Method
     trainable: FlatParameters
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
@@ -85,6 +86,7 @@ class Observer:
         photos: PhotoSet,
         reference: RealSets | None,
         base: BaseModel,
+        method: Method,
         trainable: FlatParameters,
         optimizer: torch.optim.Optimizer,
         scaler: torch.amp.GradScaler,
@@ -107,6 +109,7 @@ class Observer:
             config=config,
             plan=plan,
             base=base,
+            method=method,
             trainable=trainable,
             optimizer=optimizer,
             scaler=scaler,
@@ -124,7 +127,9 @@ class Observer:
                 timesteps=config.validation_timesteps,
                 seed=config.seed,
             ),
-            validation_prompts=PromptTable(base, [prompts_for(config, photos.photos[row].phase)[0] for row in rows]),
+            validation_prompts=PromptTable(
+                base, [prompts_for(config, photos.photos[row].phase)[0] for row in rows], live=method.reads_text
+            ),
             measure=None
             if reference is None
             else training_measure(base.vae, load_extractors(config.features), reference),
@@ -302,16 +307,17 @@ class Observer:
         if best:
             set_pointer(root, BEST, name)
         protected = [kept for kept in (pointer(root, BEST),) if kept]
-        prune(root, keep_last=self.config.keep_last_n_checkpoints, protect=protected, trim=[STATE_TENSORS, *LOGS])
+        trim = [STATE_TENSORS, *LOGS, *self.method.heavy]
+        prune(root, keep_last=self.config.keep_last_n_checkpoints, protect=protected, trim=trim)
 
     def _export(self, folder: Path) -> None:
-        """raw/ and ema/, each an adapter that diffusers opens; and the histories up to here."""
+        """raw/ and ema/, each in a file that diffusers opens; and the histories up to here."""
         for name in LOGS:
             if (self.folder / name).exists():
                 shutil.copyfile(self.folder / name, folder / name)
-        settings = lora_settings(self.config)
         positive, negative = prompts_for(self.config, self.config.phases[0])
         notes = {
+            "method": self.method.name,
             "base": self.base.name,
             "base_digest": self.base.digest,
             "phase": ",".join(self.config.phases),
@@ -324,7 +330,7 @@ class Observer:
             target = folder / weights
             target.mkdir()
             bound = notes | {"weights_digest": weights_digest(vector)}  # as the rows of eval.jsonl name it
-            save_lora(target, self.base.unet, self.trainable.split(vector.cpu()), settings, bound)
+            self.method.save(target, self.trainable.split(vector.cpu()), bound)
 
     def _to_json(self) -> dict[str, Any]:
         return {

@@ -38,7 +38,12 @@ FREE_TO_CHANGE = frozenset(
     }
 )  # fmt: skip
 # Settings that decide the shape of what is trained: a checkpoint of others cannot be gone on from.
-SHAPES = frozenset({"base_model", "training_method", "lora_rank", "lora_target_modules"})
+SHAPES = frozenset(
+    {
+        "base_model", "training_method", "lora_rank", "lora_target_modules", "lora_rslora", "lora_dora",
+        "lora_text_encoder", "instance_token", "token_vectors",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +211,7 @@ def write_start(
             "plan": plan.to_json(),
             "parameters": {
                 "trainable": trainable,
-                "total": sum(p.numel() for p in base.unet.parameters()),
+                "total": sum(p.numel() for part in (base.unet, base.text_encoder) for p in part.parameters()),
             },
             "status": "running",
             "seconds": before.get("seconds", {"training": 0.0}),

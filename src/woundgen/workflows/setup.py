@@ -19,7 +19,7 @@ from woundgen.data.augment import variations
 from woundgen.errors import UserError
 from woundgen.features.embedded import FeatureNetwork, load_feature_network
 from woundgen.models.adapter import LoraSettings
-from woundgen.models.base import BaseModel, encode_prompts
+from woundgen.models.base import BaseModel, encode_prompts, text_states
 from woundgen.models.pixels import encode_images
 from woundgen.training.latents import Latents
 from woundgen.training.ranks import ALONE, Ranks, joined
@@ -83,23 +83,33 @@ def lora_settings(config: TrainConfig) -> LoraSettings:
         alpha=config.lora_alpha,
         dropout=config.lora_dropout,
         targets=config.lora_target_modules,
+        stabilised=config.lora_rslora,
+        decomposed=config.lora_dora,
     )
 
 
 class PromptTable:
-    """Text states computed once. Calling it with (rows, dropped) gives [N, 77, D] for the loop."""
+    """Text states for the loop: calling it with (rows, dropped) gives [N, 77, D]. Computed once, unless live."""
 
-    def __init__(self, base: BaseModel, prompts: Sequence[str]) -> None:
-        """prompts: one for each photograph; the empty prompt stands for a dropped one."""
-        texts = list(dict.fromkeys([*prompts, ""]))
-        self.states = encode_prompts(base, texts)
-        self.index = torch.tensor([texts.index(prompt) for prompt in prompts])
-        self.empty = texts.index("")
+    def __init__(self, base: BaseModel, prompts: Sequence[str], *, live: bool = False) -> None:
+        """prompts: one for each photograph; the empty prompt stands for a dropped one.
+
+        live: the states change as training goes, and are computed at every call, with gradients where they are on.
+        """
+        self.base = base
+        self.texts = list(dict.fromkeys([*prompts, ""]))
+        self.states = None if live else encode_prompts(base, self.texts)
+        self.index = torch.tensor([self.texts.index(prompt) for prompt in prompts])
+        self.empty = self.texts.index("")
 
     def __call__(self, rows: Sequence[int], dropped: Sequence[bool]) -> Tensor:
         index = self.index[torch.as_tensor(rows)].clone()
         index[torch.as_tensor(dropped)] = self.empty
-        return self.states[index.to(self.states.device)]
+        if self.states is not None:
+            return self.states[index.to(self.states.device)]
+        used, place = index.unique(return_inverse=True)  # a text that stands twice is read once
+        states = text_states(self.base, [self.texts[number] for number in used.tolist()])
+        return states[place.to(states.device)]
 
 
 def encode_variations(base: BaseModel, images: NDArray[np.uint8], *, count: int, seed: int, say: Say) -> Latents:

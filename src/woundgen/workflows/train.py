@@ -9,15 +9,18 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from woundgen.config import TrainConfig, prompts_for
 from woundgen.errors import UserError
 from woundgen.features.load import check_names
-from woundgen.models.adapter import add_lora, run_by_position
 from woundgen.models.base import BaseModel, load_base, prompt_length
 from woundgen.models.flat import FlatParameters, flatten
+from woundgen.models.lora_forward import run_by_position
 from woundgen.rundir import CHECKPOINTS
+from woundgen.training.batches import Batches, of_photographs, with_class_images
 from woundgen.training.checkpoint import Checkpoint
 from woundgen.training.generators import draws_digest, start_generators
 from woundgen.training.interrupt import StopRequest, stop_on_signals
@@ -27,7 +30,9 @@ from woundgen.training.loop import LoopSettings, LoopState, train
 from woundgen.training.plan import Plan, make_plan, schedule
 from woundgen.training.ranks import ALONE, Ranks
 from woundgen.training.state import new_optimizer, unpack
+from woundgen.workflows.class_images import class_images
 from woundgen.workflows.measure import RealSets
+from woundgen.workflows.methods import Method, prepare_method
 from woundgen.workflows.observer import Observer, Progress
 from woundgen.workflows.photographs import PhotoSet, gather_for
 from woundgen.workflows.run_folder import find_checkpoint, identity_of, open_run, write_end, write_start
@@ -36,7 +41,6 @@ from woundgen.workflows.setup import (
     choose_device,
     choose_precision,
     encode_variations,
-    lora_settings,
 )
 from woundgen.workflows.training_measure import reference_of, wishes_of
 
@@ -81,14 +85,14 @@ def train_adapter(
     _check_fits(config, base, say)
     if config.use_xformers:
         say("use_xformers: PyTorch's own memory-efficient attention serves")
-    trainable = prepare_model(base, config, device)
+    method, trainable = prepare_model(base, config, device)
     photos = gather_for(config, data)
     check_names(config.features)  # what these would refuse is refused before anything is written
     reference = reference_of(photos, config)
     plan = plan_of(config, photos, reference, ranks.size)
     if config.fold is not None:
         say(f"fold         {config.fold} of {config.folds}: {out}")
-    announce(plan, photos, trainable, base, ranks.size, say)
+    announce(plan, photos, method, base, ranks.size, say)
     if dry_run:
         return None
 
@@ -116,13 +120,14 @@ def train_adapter(
                 plan=plan,
                 photos=photos,
                 base=base,
-                trainable=trainable.values.numel(),
+                trainable=method.expected,
                 command=command,
                 processes=ranks.size,
             )
         ranks.agree(0, "start")  # the others read nothing before the folder is ours
         if not ranks.first:
             checkpoint = find_checkpoint(out / CHECKPOINTS, resume, say)
+        drawn = _class_images(config, base, out, say=say, ranks=ranks)  # while the base is untrained
         optimizer = new_optimizer(trainable, betas=(0.9, 0.999), weight_decay=config.weight_decay)
         scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
         start_generators(config.seed)
@@ -133,14 +138,16 @@ def train_adapter(
             say(f"going on from {checkpoint.folder.name} (step {state.step} of {plan.steps})")
 
         rows = photos.rows("train")
-        contexts = PromptTable(base, [prompts_for(config, photos.photos[row].phase)[0] for row in rows])
+        prompts = [prompts_for(config, photos.photos[row].phase)[0] for row in rows]
+        contexts = PromptTable(base, prompts + [config.class_prompt] * len(drawn), live=method.reads_text)
         latents = encode_variations(
             base,
-            photos.images[rows],
+            np.concatenate([photos.images[rows], drawn]),
             count=config.augmentation_variations if config.data_augmentation else 1,
             seed=config.seed,
             say=say,
         )
+        batches = _batches(config, photographs=len(rows), class_images=len(drawn))
         log = None
         if ranks.first:
             restore_logs(out, checkpoint)
@@ -153,6 +160,7 @@ def train_adapter(
             photos=photos,
             reference=reference,
             base=base,
+            method=method,
             trainable=trainable,
             optimizer=optimizer,
             scaler=scaler,
@@ -179,11 +187,12 @@ def train_adapter(
                 contexts=contexts,
                 alphas_cumprod=base.alphas_cumprod,
                 prediction=base.prediction,
-                dropout=run_by_position(base.unet, dropout=config.lora_dropout),
-                settings=loop_settings(config, plan, precision),
+                dropout=run_by_position(base.unet, dropout=config.lora_dropout) if method.name == "lora" else None,
+                settings=loop_settings(config, plan, precision, batch=batches.size),
                 state=state,
                 after_step=observer.after_step,
                 ranks=ranks,
+                batches=batches,
             )
         observer.finish()
         seconds = started_before + time.monotonic() - started
@@ -227,11 +236,31 @@ def plan_of(config: TrainConfig, photos: PhotoSet, reference: RealSets | None, p
     )
 
 
-def loop_settings(config: TrainConfig, plan: Plan, precision: str) -> LoopSettings:
+def _class_images(config: TrainConfig, base: BaseModel, out: Path, *, say: Say, ranks: Ranks) -> NDArray[np.uint8]:
+    """What prior preservation needs, uint8 [N, size, size, 3]; N is 0 for every other method."""
+    if config.training_method != "dreambooth" or config.prior_weight == 0:
+        return np.empty((0, config.resolution, config.resolution, 3), np.uint8)
+    return class_images(
+        base, out, prompt=config.class_prompt, count=config.class_images, guidance_scale=config.guidance_scale,
+        steps=config.inference_steps_during_training, seed=config.seed, size=config.resolution, say=say, ranks=ranks,
+    )  # fmt: skip
+
+
+def _batches(config: TrainConfig, *, photographs: int, class_images: int) -> Batches:
+    if class_images == 0:
+        return of_photographs(config.seed, batch=config.global_batch, photographs=photographs)
+    return with_class_images(
+        config.seed, batch=config.global_batch, photographs=photographs, class_images=class_images,
+        weight=config.prior_weight,
+    )  # fmt: skip
+
+
+def loop_settings(config: TrainConfig, plan: Plan, precision: str, *, batch: int) -> LoopSettings:
+    """batch: rows of a step, class images among them."""
     return LoopSettings(
         seed=config.seed,
         steps=plan.steps,
-        global_batch=config.global_batch,
+        global_batch=batch,
         micro_batch=plan.micro_batch,
         prompt_dropout=config.prompt_dropout,
         snr_gamma=config.min_snr_gamma,
@@ -243,28 +272,25 @@ def loop_settings(config: TrainConfig, plan: Plan, precision: str) -> LoopSettin
     )
 
 
-def prepare_model(base: BaseModel, config: TrainConfig, device: torch.device) -> FlatParameters:
-    """The base with an adapter on `device`; what is trained as one vector."""
+def prepare_model(base: BaseModel, config: TrainConfig, device: torch.device) -> tuple[Method, FlatParameters]:
+    """The base on `device` with what the method adds to it; what is trained as one vector."""
     for part in (base.unet, base.vae, base.text_encoder):
         part.to(device)  # type: ignore[arg-type]
-    parameters = add_lora(base.unet, lora_settings(config), seed=config.seed)
+    method = prepare_method(base, config)
     if config.gradient_checkpointing:
         base.unet.enable_gradient_checkpointing()
-    expected = sum(p.numel() for p in base.unet.parameters() if p.requires_grad)
-    trainable = flatten(parameters)
-    assert trainable.values.numel() == expected, "exactly the adapter is trained"
-    return trainable
+    trainable = flatten(method.parameters)
+    assert trainable.values.numel() == method.expected
+    return method, trainable
 
 
-def announce(
-    plan: Plan, photos: PhotoSet, trainable: FlatParameters, base: BaseModel, processes: int, say: Say
-) -> None:
+def announce(plan: Plan, photos: PhotoSet, method: Method, base: BaseModel, processes: int, say: Say) -> None:
     """The plan, before anything runs."""
     counts = ", ".join(
         f"{phase}: {sides['train']} train + {sides['validation']} validation"
         for phase, sides in photos.counts().items()
     )
-    total = sum(p.numel() for p in base.unet.parameters())
+    total = sum(p.numel() for part in (base.unet, base.text_encoder) for p in part.parameters())
     say(f"photographs  {counts} (split by {photos.grouping})")
     say(f"steps        {plan.steps} ({plan.steps_per_epoch:.2f} an epoch, {plan.epochs:.0f} epochs)")
     say(f"batch        {plan.global_batch} in micro-batches of {plan.micro_batch}")
@@ -279,7 +305,7 @@ def announce(
         told = f"every {drawing.draw_every} steps {drawing.images} images to measure, {drawing.grid} to look at, "
         told += f"{drawing.sampler_steps} sampler steps: {drawing.share:.0%} of the training's passes"
         say(f"evaluation   {told}" + (f" ({drawing.reduced})" if drawing.reduced else ""))
-    say(f"trained      {trainable.values.numel():,} of {total:,} parameters")
+    say(f"trained      {method.expected:,} of {total:,} parameters of UNet and text encoder ({method.name})")
     for warning in plan.warnings:
         say(f"warning: {warning}")
 
@@ -323,19 +349,13 @@ def _check_prompts(config: TrainConfig) -> None:
 
 
 def _check_fits(config: TrainConfig, base: BaseModel, say: Say) -> None:
-    """Before any image is read: size, rank and prompts against the base."""
+    """Before any image is read: size and prompts against the base."""
     factor = 2 ** (len(base.vae.config.block_out_channels) - 1)
     levels = 2 ** (len(base.unet.config.block_out_channels) - 1)
     if config.resolution % (factor * levels):
         raise UserError(
             f"resolution = {config.resolution} does not fit base model {base.name}.",
             f"Give a multiple of {factor * levels}.",
-        )
-    widest = max(base.unet.config.block_out_channels)
-    if config.lora_rank > widest:
-        raise UserError(
-            f"lora_rank = {config.lora_rank} is larger than the widest layer ({widest}) of {base.name}.",
-            "Use 4 to 64.",
         )
     for phase in config.phases:
         length = prompt_length(base, prompts_for(config, phase)[0])

@@ -10,9 +10,10 @@ from scipy import stats
 from torch import Tensor
 
 from woundgen.diffusion.randomness import byte_source
-from woundgen.models.adapter import LoraSettings, add_lora, run_by_position
+from woundgen.models.adapter import LoraSettings, add_lora
 from woundgen.models.base import BaseModel
 from woundgen.models.dropout import DropoutMasks
+from woundgen.models.lora_forward import run_by_position
 
 LAYERS = ("first", "second")
 SETTINGS = LoraSettings(rank=4, alpha=8.0, dropout=0.1, targets=("to_q", "to_k", "to_v", "to_out.0"))

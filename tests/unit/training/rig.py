@@ -9,10 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from woundgen.models.adapter import LoraSettings, add_lora, run_by_position
+from woundgen.models.adapter import LoraSettings, add_lora
 from woundgen.models.base import BaseModel
 from woundgen.models.dropout import DropoutMasks
 from woundgen.models.flat import FlatParameters, flatten
+from woundgen.models.lora_forward import run_by_position
+from woundgen.training.batches import Batches
 from woundgen.training.latents import Latents
 from woundgen.training.loop import LoopSettings, LoopState, StepReport, train
 from woundgen.training.ranks import ALONE, Ranks
@@ -76,7 +78,14 @@ class Rig:
             state=LoopState(step=0, average=trainable.values.detach().clone()),
         )
 
-    def run(self, *, until: int | None = None, unet: nn.Module | None = None, ranks: Ranks = ALONE) -> Rig:
+    def run(
+        self,
+        *,
+        until: int | None = None,
+        unet: nn.Module | None = None,
+        ranks: Ranks = ALONE,
+        batches: Batches | None = None,
+    ) -> Rig:
         """Go on to the step `until`, or to the end. unet: stands in for the base's own."""
         train(
             unet=unet or self.base.unet,
@@ -93,6 +102,7 @@ class Rig:
             state=self.state,
             after_step=self._note(until),
             ranks=ranks,
+            batches=batches,
         )
         return self
 
