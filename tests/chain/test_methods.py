@@ -217,6 +217,27 @@ def test_adapters_add_up(trained_by: Callable[..., Path], loaded_base: BaseModel
         apply_trained(loaded_base, [(word, 0.5)])
 
 
+def test_sdxl_is_trained_and_draws(
+    sdxl_folder: Path, workshop: Workshop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Both of its encoders adapted too; a learned word, which needs one encoder, is refused in a line."""
+    out = tmp_path / "run"
+    more = settings(f"base_model={sdxl_folder}", "lora_text_encoder=true")
+    assert run(workshop.train(out, *more)) == 0
+    tensors = load_file(newest(out) / "raw" / ADAPTER_FILE)
+    for part in ("unet.", "text_encoder.", "text_encoder_2."):
+        lows = [value for key, value in tensors.items() if key.startswith(part) and "lora_B" in key]
+        assert lows, part
+        assert all(value.abs().max() > 0 for value in lows), part
+    ours, base = drawn(newest(out) / "raw", tmp_path / "a"), drawn(f"{newest(out) / 'raw'}*0", tmp_path / "b")
+    assert (ours != base).any()
+    capsys.readouterr()
+    words = settings(f"base_model={sdxl_folder}", *METHODS["textual_inversion"])
+    assert run(workshop.train(tmp_path / "word", *words)) == 2
+    assert "needs one text encoder" in capsys.readouterr().err
+    assert not (tmp_path / "word").exists()
+
+
 def test_a_run_keeps_its_method(
     trained_by: Callable[..., Path], workshop: Workshop, capsys: pytest.CaptureFixture[str]
 ) -> None:

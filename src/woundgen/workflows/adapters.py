@@ -39,7 +39,8 @@ def apply_trained(base: BaseModel, files: Sequence[tuple[Path, float]]) -> None:
         blend_whole(base.unet, whole)
     adapters = [one for one in files if one[0].name not in (WHOLE_FILE, EMBEDDING_FILE)]
     fuse_lora(base.unet, adapters)
-    fuse_lora(base.text_encoder, adapters, part="text_encoder")
+    for part, encoder in base.text_encoders.items():
+        fuse_lora(encoder, adapters, part=part)
     for path, _ in files:
         if path.name == EMBEDDING_FILE:
             load_embedding(base.tokenizer, base.text_encoder, path)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from woundgen.config import TrainConfig, token_of
 from woundgen.diffusion.randomness import position_seed
+from woundgen.errors import UserError
 from woundgen.models.adapter import TEXT_TARGETS, add_lora, lora_count, save_lora
 from woundgen.models.base import BaseModel
 from woundgen.models.inversion import ROWS, InversionSettings, add_token, save_embedding
@@ -39,10 +40,10 @@ class Method:
 
 def prepare_method(base: BaseModel, config: TrainConfig) -> Method:
     """Make ready what the config's method trains, freeze the rest of `base`, and assert that it is so."""
-    for part in (base.unet, base.vae, base.text_encoder):
+    for part in base.modules:
         part.requires_grad_(False)
     method = _METHODS[config.training_method](base, config)
-    trained = [p for part in (base.unet, base.vae, base.text_encoder) for p in part.parameters() if p.requires_grad]
+    trained = [p for part in base.modules for p in part.parameters() if p.requires_grad]
     assert {id(p) for p in trained} == {id(p) for p in method.parameters.values()}, "what is trained, and nothing else"
     assert sum(p.numel() for p in trained) == method.expected, f"{method.name} trains {method.expected} parameters"
     return method
@@ -52,7 +53,7 @@ def _lora(base: BaseModel, config: TrainConfig) -> Method:
     settings = lora_settings(config)
     expected = lora_count(base.unet, settings)
     parameters = add_lora(base.unet, settings, seed=config.seed)
-    encoders = {"text_encoder": base.text_encoder} if config.lora_text_encoder else {}
+    encoders = base.text_encoders if config.lora_text_encoder else {}
     for number, (part, encoder) in enumerate(encoders.items(), start=1):
         text = replace(settings, targets=TEXT_TARGETS)
         expected += lora_count(encoder, text)
@@ -76,6 +77,11 @@ def _whole(base: BaseModel, config: TrainConfig) -> Method:
 
 
 def _textual_inversion(base: BaseModel, config: TrainConfig) -> Method:
+    if base.second is not None:
+        raise UserError(
+            f"training_method: textual_inversion needs one text encoder, and {base.name} has two.",
+            "Use lora, or base_model: sd21-base.",
+        )
     settings = InversionSettings(token_of(config), config.token_vectors, config.token_initializer)
     parameters = add_token(base.tokenizer, base.text_encoder, settings)
     expected = config.token_vectors * base.text_encoder.config.hidden_size

@@ -11,6 +11,7 @@ from typing import Any
 from woundgen.config import TrainConfig
 from woundgen.errors import UserError
 from woundgen.models.base import BaseModel
+from woundgen.models.sources import where_from
 from woundgen.rundir import (
     BEST,
     LATEST,
@@ -207,11 +208,13 @@ def write_start(
                 "grouping": photos.grouping,
                 **run_record(photos.photos, folder=data, before=before.get("data", {})),
             },
-            "base": {"name": base.name, "digest": base.digest},
+            "base": {"name": base.name, "digest": base.digest, **where_from(base.folder)},
             "plan": plan.to_json(),
             "parameters": {
                 "trainable": trainable,
-                "total": sum(p.numel() for part in (base.unet, base.text_encoder) for p in part.parameters()),
+                "total": sum(
+                    p.numel() for part in (base.unet, *base.text_encoders.values()) for p in part.parameters()
+                ),
             },
             "status": "running",
             "seconds": before.get("seconds", {"training": 0.0}),

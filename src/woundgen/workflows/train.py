@@ -274,8 +274,8 @@ def loop_settings(config: TrainConfig, plan: Plan, precision: str, *, batch: int
 
 def prepare_model(base: BaseModel, config: TrainConfig, device: torch.device) -> tuple[Method, FlatParameters]:
     """The base on `device` with what the method adds to it; what is trained as one vector."""
-    for part in (base.unet, base.vae, base.text_encoder):
-        part.to(device)  # type: ignore[arg-type]
+    for part in base.modules:
+        part.to(device)
     method = prepare_method(base, config)
     if config.gradient_checkpointing:
         base.unet.enable_gradient_checkpointing()
@@ -290,7 +290,7 @@ def announce(plan: Plan, photos: PhotoSet, method: Method, base: BaseModel, proc
         f"{phase}: {sides['train']} train + {sides['validation']} validation"
         for phase, sides in photos.counts().items()
     )
-    total = sum(p.numel() for part in (base.unet, base.text_encoder) for p in part.parameters())
+    total = sum(p.numel() for part in (base.unet, *base.text_encoders.values()) for p in part.parameters())
     say(f"photographs  {counts} (split by {photos.grouping})")
     say(f"steps        {plan.steps} ({plan.steps_per_epoch:.2f} an epoch, {plan.epochs:.0f} epochs)")
     say(f"batch        {plan.global_batch} in micro-batches of {plan.micro_batch}")
