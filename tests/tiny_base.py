@@ -86,7 +86,8 @@ def save_sdxl(folder: Path) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         unet, vae, text_encoder = build_parts()
-        config = dict(unet.config) | {
+        kept = {key: value for key, value in unet.config.items() if not key.startswith("_")}
+        config = kept | {
             "cross_attention_dim": 2 * WIDTH,
             "addition_embed_type": "text_time",
             "addition_time_embed_dim": 8,

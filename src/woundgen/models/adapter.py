@@ -180,6 +180,7 @@ def fuse_lora(module: nn.Module, files: Sequence[tuple[Path, float]], *, part: s
                 continue
             name = key.removeprefix(f"{part}.").removesuffix(".lora_A.weight")
             layer = modules.get(name)
+            scale = _scale(path, meta, part)
             high = tensors[key.replace("lora_A", "lora_B")]
             if (
                 not isinstance(layer, nn.Linear | nn.Conv2d)
@@ -193,7 +194,7 @@ def fuse_lora(module: nn.Module, files: Sequence[tuple[Path, float]], *, part: s
             if len(files) > 1:
                 before[name] = base
             # A convolution's A has its kernel and B is 1x1, so the product of the flattened ones serves both.
-            update = _scale(path, meta, part) * (high.float().flatten(1) @ low.float().flatten(1)).to(base.device)
+            update = scale * (high.float().flatten(1) @ low.float().flatten(1)).to(base.device)
             magnitude = tensors.get(key.replace("lora_A.weight", "lora_magnitude_vector"))
             change = _change(base, update.view_as(base), None if magnitude is None else magnitude.to(base.device))
             layer.weight.copy_((layer.weight.float() + strength * change).to(layer.weight.dtype))

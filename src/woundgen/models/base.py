@@ -84,7 +84,7 @@ def load_base(name: str, *, notice: Callable[[str], None]) -> BaseModel:
         raise UserError(f"{folder} could not be loaded ({_first_line(error)}).", "Restore or fetch it again.") from None
     if second is not None:
         pixels = 2 ** (len(vae.config.block_out_channels) - 1)
-        take_off_pooled(unet, pooled=second.encoder.config.projection_dim, pixels=pixels)
+        take_off_pooled(unet, pooled=second.encoder.text_projection.out_features, pixels=pixels)
     base = BaseModel(
         name=name,
         folder=folder,

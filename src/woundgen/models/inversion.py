@@ -98,7 +98,7 @@ def _lengthen(tokenizer: CLIPTokenizer, text_encoder: CLIPTextModel, token: str,
             "Give instance_token another name, such as <wound-I>.",
         )
     table = text_encoder.get_input_embeddings()
-    first = int(table.num_embeddings)
+    first = int(table.num_embeddings)  # type: ignore[arg-type]
     tokenizer.add_tokens(words)
     if tokenizer.convert_tokens_to_ids(words) != list(range(first, first + len(words))):
         raise UserError(

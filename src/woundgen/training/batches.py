@@ -17,21 +17,12 @@ from woundgen.diffusion.randomness import batch_rows, position_seed
 
 @dataclass(frozen=True, slots=True)
 class Batches:
-    """rows(step): `size` rows of the latents. epochs_a_step: of photographs. weights: fp32, one for each row, or 1."""
+    """rows(step): `size` rows of the latents. epochs_a_step: of photographs. weights: fp32, one for each row."""
 
     size: int
     rows: Callable[[int], list[int]]
     epochs_a_step: float
-    weights: Tensor | None = None
-
-
-def of_photographs(seed: int, *, batch: int, photographs: int) -> Batches:
-    """Photographs alone, each as often as another."""
-    return Batches(
-        size=batch,
-        rows=lambda step: batch_rows(seed, step, batch=batch, size=photographs),
-        epochs_a_step=batch / photographs,
-    )
+    weights: Tensor
 
 
 def with_class_images(seed: int, *, batch: int, photographs: int, class_images: int, weight: float) -> Batches:

@@ -23,12 +23,12 @@ from woundgen.diffusion.objective import (
     training_target,
     weighted_error,
 )
-from woundgen.diffusion.randomness import byte_source, normal, stratified_timesteps, uniform
+from woundgen.diffusion.randomness import batch_rows, byte_source, normal, stratified_timesteps, uniform
 from woundgen.errors import UserError
 from woundgen.models import ema
 from woundgen.models.dropout import DropoutMasks
 from woundgen.models.flat import FlatParameters
-from woundgen.training.batches import Batches, of_photographs
+from woundgen.training.batches import Batches
 from woundgen.training.latents import Latents
 from woundgen.training.ranks import ALONE, Ranks
 
@@ -94,10 +94,8 @@ def train(
 ) -> None:
     """Run from state.step to settings.steps; `after_step` logs, saves and measures, and returns True to stop.
 
-    batches: which rows a step sees and what each counts; every row equally where it is left out.
+    batches: which rows a step sees and what each counts, where that is not every row alike.
     """
-    batches = batches or of_photographs(settings.seed, batch=settings.global_batch, photographs=len(latents))
-    assert batches.size == settings.global_batch
     s, device = settings, trainable.values.device
     half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(s.precision)
     unet.train()
@@ -107,7 +105,9 @@ def train(
         # Learning rate and batch: functions of the step.
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step)
-        rows = batches.rows(step)
+        rows = batch_rows(s.seed, step, batch=s.global_batch, size=len(latents))
+        if batches is not None:
+            rows = batches.rows(step)
 
         # Forward and backward, one micro-batch at a time; the ranks take them in turn.
         loss_sum = torch.zeros((), device=device)
@@ -124,7 +124,7 @@ def train(
             weights = None
             if s.snr_gamma is not None:
                 weights = min_snr_weights(timesteps, alphas_cumprod, gamma=s.snr_gamma, prediction=prediction)
-            if batches.weights is not None:
+            if batches is not None:
                 weights = batches.weights[mine] if weights is None else weights * batches.weights[mine]
             noisy = add_noise(clean, noise, timesteps, alphas_cumprod).to(device)
             target = training_target(clean, noise, timesteps, alphas_cumprod, prediction).to(device)
@@ -171,7 +171,7 @@ def train(
         state.step = step + 1
         report = StepReport(
             step=state.step,
-            epoch=state.step * batches.epochs_a_step,
+            epoch=state.step * (s.global_batch / len(latents) if batches is None else batches.epochs_a_step),
             loss=loss_value if finite else 0.0,
             gradient_norm=norm_value if finite else 0.0,
             learning_rate=learning_rate(step),

@@ -26,7 +26,7 @@ from woundgen.workflows.adapters import Adapter, apply_trained, find_adapter
 from woundgen.workflows.quarantine import Quarantine
 from woundgen.workflows.screen import Screen, build_screen
 from woundgen.workflows.seen import record_of_set, write_set_record
-from woundgen.workflows.setup import choose_device
+from woundgen.workflows.setup import choose_device, note_cut_prompts
 
 Say = Callable[[str], None]
 Progress = Callable[[int, int, str], None]
@@ -83,6 +83,7 @@ def generate_set(
     recipe = _recipe(request, adapters, base, guide)
     check_fit(base, recipe.sampler)
     apply_trained(base, [(adapter.file, strength) for adapter, strength in adapters])
+    note_cut_prompts(base, {"prompt": recipe.prompt, "negative prompt": recipe.negative_prompt}, say)
     screen = None
     if real is not None:
         screen = build_screen(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from woundgen.data.augment import variations
 from woundgen.errors import UserError
 from woundgen.features.embedded import FeatureNetwork, load_feature_network
 from woundgen.models.adapter import LoraSettings
-from woundgen.models.base import BaseModel, encode_prompts, text_states
+from woundgen.models.base import BaseModel, encode_prompts, prompt_length, text_states
 from woundgen.models.pixels import encode_images
 from woundgen.training.latents import Latents
 from woundgen.training.ranks import ALONE, Ranks, joined
@@ -86,6 +86,14 @@ def lora_settings(config: TrainConfig) -> LoraSettings:
         stabilised=config.lora_rslora,
         decomposed=config.lora_dora,
     )
+
+
+def note_cut_prompts(base: BaseModel, prompts: Mapping[str, str], say: Say) -> None:
+    """Says which prompts, by what they are, have more tokens than the base reads (CLIP: 77)."""
+    for what, prompt in prompts.items():
+        length, most = prompt_length(base, prompt), base.tokenizer.model_max_length
+        if length > most:
+            say(f"warning: the {what} has {length} tokens and {base.name} reads {most}; the rest is cut off")
 
 
 class PromptTable:

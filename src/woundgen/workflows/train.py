@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from woundgen.config import TrainConfig, prompts_for
 from woundgen.errors import UserError
 from woundgen.features.load import check_names
-from woundgen.models.base import BaseModel, load_base, prompt_length
+from woundgen.models.base import BaseModel, load_base
 from woundgen.models.flat import FlatParameters, flatten
 from woundgen.models.lora_forward import run_by_position
 from woundgen.rundir import CHECKPOINTS
-from woundgen.training.batches import Batches, of_photographs, with_class_images
+from woundgen.training.batches import Batches, with_class_images
 from woundgen.training.checkpoint import Checkpoint
 from woundgen.training.generators import draws_digest, start_generators
 from woundgen.training.interrupt import StopRequest, stop_on_signals
@@ -41,6 +41,7 @@ from woundgen.workflows.setup import (
     choose_device,
     choose_precision,
     encode_variations,
+    note_cut_prompts,
 )
 from woundgen.workflows.training_measure import reference_of, wishes_of
 
@@ -82,10 +83,11 @@ def train_adapter(
     device = choose_device(config.device)
     precision = choose_precision(config.mixed_precision, device, say)
     base = load_base(config.base_model, notice=say)
-    _check_fits(config, base, say)
+    _check_fits(config, base)
     if config.use_xformers:
         say("use_xformers: PyTorch's own memory-efficient attention serves")
-    method, trainable = prepare_model(base, config, device)
+    method, trainable = prepare_model(base, config, torch.device("cpu") if dry_run else device)
+    _note_cut_prompts(config, base, say)  # once the base knows what word is learned
     photos = gather_for(config, data)
     check_names(config.features)  # what these would refuse is refused before anything is written
     reference = reference_of(photos, config)
@@ -188,7 +190,7 @@ def train_adapter(
                 alphas_cumprod=base.alphas_cumprod,
                 prediction=base.prediction,
                 dropout=run_by_position(base.unet, dropout=config.lora_dropout) if method.name == "lora" else None,
-                settings=loop_settings(config, plan, precision, batch=batches.size),
+                settings=loop_settings(config, plan, precision, batches),
                 state=state,
                 after_step=observer.after_step,
                 ranks=ranks,
@@ -246,21 +248,20 @@ def _class_images(config: TrainConfig, base: BaseModel, out: Path, *, say: Say, 
     )  # fmt: skip
 
 
-def _batches(config: TrainConfig, *, photographs: int, class_images: int) -> Batches:
+def _batches(config: TrainConfig, *, photographs: int, class_images: int) -> Batches | None:
     if class_images == 0:
-        return of_photographs(config.seed, batch=config.global_batch, photographs=photographs)
+        return None
     return with_class_images(
         config.seed, batch=config.global_batch, photographs=photographs, class_images=class_images,
         weight=config.prior_weight,
     )  # fmt: skip
 
 
-def loop_settings(config: TrainConfig, plan: Plan, precision: str, *, batch: int) -> LoopSettings:
-    """batch: rows of a step, class images among them."""
+def loop_settings(config: TrainConfig, plan: Plan, precision: str, batches: Batches | None = None) -> LoopSettings:
     return LoopSettings(
         seed=config.seed,
         steps=plan.steps,
-        global_batch=batch,
+        global_batch=config.global_batch if batches is None else batches.size,
         micro_batch=plan.micro_batch,
         prompt_dropout=config.prompt_dropout,
         snr_gamma=config.min_snr_gamma,
@@ -348,8 +349,8 @@ def _check_prompts(config: TrainConfig) -> None:
         )
 
 
-def _check_fits(config: TrainConfig, base: BaseModel, say: Say) -> None:
-    """Before any image is read: size and prompts against the base."""
+def _check_fits(config: TrainConfig, base: BaseModel) -> None:
+    """Before any image is read: size against the base."""
     factor = 2 ** (len(base.vae.config.block_out_channels) - 1)
     levels = 2 ** (len(base.unet.config.block_out_channels) - 1)
     if config.resolution % (factor * levels):
@@ -357,10 +358,10 @@ def _check_fits(config: TrainConfig, base: BaseModel, say: Say) -> None:
             f"resolution = {config.resolution} does not fit base model {base.name}.",
             f"Give a multiple of {factor * levels}.",
         )
+
+
+def _note_cut_prompts(config: TrainConfig, base: BaseModel, say: Say) -> None:
     for phase in config.phases:
-        length = prompt_length(base, prompts_for(config, phase)[0])
-        if length > base.tokenizer.model_max_length:
-            say(
-                f"warning: the prompt of phase {phase} has {length} tokens and {base.name} reads "
-                f"{base.tokenizer.model_max_length}; the rest is cut off"
-            )
+        positive, negative = prompts_for(config, phase)
+        named = {f"prompt of phase {phase}": positive, f"negative prompt of phase {phase}": negative}
+        note_cut_prompts(base, named, say)

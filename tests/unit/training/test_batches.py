@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 import torch
@@ -12,15 +11,9 @@ import torch
 from woundgen.diffusion.objective import weighted_error
 from woundgen.diffusion.randomness import batch_rows
 from woundgen.models.base import BaseModel
-from woundgen.training.batches import of_photographs, with_class_images
+from woundgen.training.batches import Batches, with_class_images
 
 from .rig import IMAGES, Rig
-
-
-def test_photographs_alone() -> None:
-    batches = of_photographs(3, batch=4, photographs=10)
-    assert batches.rows(7) == batch_rows(3, 7, batch=4, size=10)
-    assert (batches.size, batches.epochs_a_step, batches.weights) == (4, 0.4, None)
 
 
 @pytest.mark.parametrize("class_images", [1, 3, 50])
@@ -43,7 +36,6 @@ def test_the_loss_is_that_of_diffusers_example() -> None:
     source = torch.Generator().manual_seed(1)
     output, target = torch.randn(2, 8, 4, 8, 8, generator=source)
     rows = batches.rows(2)
-    assert batches.weights is not None
     ours = weighted_error(output, target, batches.weights[rows]).sum() / batches.size
     error = torch.nn.functional.mse_loss
     expected = error(output[0::2], target[0::2]) + 0.7 * error(output[1::2], target[1::2])
@@ -54,7 +46,9 @@ def test_the_loop_weighs_rows(make_base: Callable[[], BaseModel]) -> None:
     """The loss of a step is the weighted mean: halved weights halve it, none give none."""
     losses = {}
     for weight in (1.0, 0.5, 0.0):
-        batches = replace(of_photographs(3, batch=4, photographs=IMAGES), weights=torch.full((IMAGES,), weight))
+        batches = Batches(
+            4, lambda step: batch_rows(3, step, batch=4, size=IMAGES), 4 / IMAGES, torch.full((IMAGES,), weight)
+        )
         losses[weight] = Rig.build(make_base()).run(until=1, batches=batches).losses[0]
     assert losses[1.0] == Rig.build(make_base()).run(until=1).losses[0]
     assert losses[0.5] == pytest.approx(losses[1.0] / 2)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import functools
 import http.server
+import json
 import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from woundgen.cli import run
 from woundgen.errors import UserError
-from woundgen.models.base import load_base
+from woundgen.models.base import encode_prompts, load_base
 from woundgen.models.sources import FETCHED_JSON, PINNED, WITHDRAWN, files_of, find_base, snapshot
 from woundgen.rundir import read_json, sha256_file
 from woundgen.workflows.fetch_base import fetch_base
@@ -44,14 +46,23 @@ class Hub:
         self.address = f"http://127.0.0.1:{self.server.server_port}"
 
     def put(self, base: Path, place: tuple[str, str]) -> Path:
-        """A repository at a revision, with everything a real one has that must not be fetched."""
-        target = self.folder / place[0] / "resolve" / place[1]
-        shutil.copytree(base, target)
-        for file in files_of("sd21-base"):
-            if not (target / file).exists():
-                (target / file).write_text("{}")
-        (target / "v2-1_512-ema-pruned.ckpt").write_text("pickle")
-        return target
+        """A repository at a revision."""
+        return as_published(base, self.folder / place[0] / "resolve" / place[1])
+
+
+def as_published(base: Path, target: Path) -> Path:
+    """A copy of `base` with the files that the hub's repositories have: the tokenizer's words and merges, a pickle."""
+    shutil.copytree(base, target)
+    content = json.loads((target / "tokenizer" / "tokenizer.json").read_text())["model"]
+    (target / "tokenizer" / "tokenizer.json").unlink()
+    (target / "tokenizer" / "vocab.json").write_text(json.dumps(content["vocab"]))
+    merges = ["#version: 0.2", *(" ".join(pair) for pair in content["merges"])]
+    (target / "tokenizer" / "merges.txt").write_text("\n".join(merges) + "\n")
+    for file in ("tokenizer/special_tokens_map.json", "model_index.json"):
+        (target / file).write_text("{}")
+    assert all((target / file).exists() for file in files_of("sd21-base"))
+    (target / "v2-1_512-ema-pruned.ckpt").write_text("pickle")
+    return target
 
 
 @pytest.fixture
@@ -100,7 +111,10 @@ def test_a_base_is_fetched_and_used(
     said: list[str] = []
     base = load_base(OLD_ID, notice=said.append)
     assert said == [f"base_model {OLD_ID}: using {FIRST[0]} at {FIRST[1][:12]}"]
-    assert base.digest == load_base(str(base_folders["epsilon"]), notice=said.append).digest
+    original = load_base(str(base_folders["epsilon"]), notice=said.append)
+    assert base.digest == original.digest
+    prompt = ["photograph of a wound , redness"]
+    assert torch.equal(encode_prompts(base, prompt), encode_prompts(original, prompt))
     hub.asked.clear()
     assert "already" in get(OLD_ID)[0]
     assert hub.asked == []
@@ -178,12 +192,9 @@ def test_from_a_folder_without_a_network(
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(UserError, match="HF_HUB_OFFLINE is set"):
         get(mirror=None)
-    folder = Path(shutil.copytree(base_folders["epsilon"], tmp_path / "whole"))
     with pytest.raises(UserError, match=r"model_index\.json does not exist"):
-        get(mirror=None, folder=folder)
-    for file in files_of("sd21-base"):
-        if not (folder / file).exists():
-            (folder / file).write_text("{}")
+        get(mirror=None, folder=base_folders["epsilon"])
+    folder = as_published(base_folders["epsilon"], tmp_path / "whole")
     get(mirror=None, folder=folder)
     load_base("sd21-base", notice=lambda text: None)
 
