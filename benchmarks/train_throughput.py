@@ -28,9 +28,9 @@ from PIL import Image
 from woundgen.data.phantoms import draw_phantoms
 from woundgen.diffusion.objective import add_noise, training_target
 from woundgen.models.adapter import LoraSettings, add_lora
-from woundgen.models.lora_forward import run_by_position
 from woundgen.models.base import EMBEDDED, load_base
 from woundgen.models.flat import flatten
+from woundgen.models.lora_forward import run_by_position
 from woundgen.training.loop import LoopSettings, LoopState, train
 from woundgen.training.state import new_optimizer
 from woundgen.workflows.setup import PromptTable, encode_variations

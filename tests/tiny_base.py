@@ -94,11 +94,13 @@ def save_sdxl(folder: Path) -> None:
             "projection_class_embeddings_input_dim": WIDTH - 4 + 6 * 8,
         }
         unet = UNet2DConditionModel.from_config(config)
-        second = CLIPTextModelWithProjection(
-            CLIPTextConfig(**text_encoder.config.to_dict() | {"projection_dim": WIDTH - 4})
-        )
+        # Two layers each: the last but one is what SDXL reads.
+        layers = text_encoder.config.to_dict() | {"num_hidden_layers": 2}
+        first = CLIPTextModel(CLIPTextConfig(**layers))
+        second = CLIPTextModelWithProjection(CLIPTextConfig(**layers | {"projection_dim": WIDTH - 4}))
     sharpen(unet, vae)
     unet.save_pretrained(folder / "unet")
+    first.save_pretrained(folder / "text_encoder")
     second.save_pretrained(folder / "text_encoder_2")
     build_tokenizer(WORDS).save_pretrained(folder / "tokenizer_2")
     DDPMScheduler(

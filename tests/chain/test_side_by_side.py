@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -27,30 +27,22 @@ PAIR = [Card(index, "NVIDIA GeForce RTX 4090", "550.54.14", 24564, 24100) for in
 class Forked:
     """Popen's part that is used, over a fork in which everything is imported already: a start takes no seconds."""
 
-    def __init__(self, command: list[str], *, env: dict[str, str], **named: Any) -> None:
+    def __init__(self, words: tuple[str, ...]) -> None:
         reading, writing = os.pipe()
         self.returncode: int | None = None
         self.child = os.fork()
         if self.child == 0:
             code = 70
             try:
-                os.environ.update(env)
                 os.dup2(writing, 1)
                 os.dup2(writing, 2)
                 torch.set_num_threads(1)  # no threads of the parent's are there after a fork
-                code = self._work(command)
+                sys.stdout = sys.stderr = os.fdopen(1, "w", buffering=1)
+                code = run(list(words))
             finally:
                 os._exit(code)
         os.close(writing)
         self.stdout = os.fdopen(reading)
-
-    @staticmethod
-    def _work(command: list[str]) -> int:
-        import sys
-
-        sys.stdout = os.fdopen(1, "w", buffering=1)
-        sys.stderr = sys.stdout
-        return run(command[3:])
 
     def poll(self) -> int | None:
         if self.returncode is None:
@@ -79,7 +71,7 @@ def test_two_phases_at_once(
     """A finished run of each phase, and every line says whose it is."""
     import woundgen.workflows.train  # noqa: F401 - once, before the forks
 
-    monkeypatch.setattr(side_by_side.subprocess, "Popen", Forked)
+    monkeypatch.setattr(side_by_side, "_start", lambda job, card: Forked(job.words))
     configs = []
     for phase in ("I", "R"):
         path = tmp_path / f"{phase}.yaml"

@@ -16,10 +16,19 @@ from transformers.utils.logging import disable_progress_bar
 
 from woundgen.errors import UserError
 from woundgen.models.inversion import spelled_out
+from woundgen.models.single_file import (
+    folder_of_configs,
+    kind_of,
+    read_single_file,
+    second_text_of,
+    text_of,
+    unet_of,
+    vae_of,
+)
 from woundgen.models.sources import ALIASES, EMBEDDED, EMBEDDED_FOLDER, PINNED, find_base, weight_digests
 from woundgen.models.text import FIRST, SECOND, TextTower, states_of, take_off_pooled
 from woundgen.records import PredictionType
-from woundgen.rundir import sha256_json
+from woundgen.rundir import sha256_file, sha256_json
 
 __all__ = ["ALIASES", "EMBEDDED", "EMBEDDED_FOLDER", "PINNED", "BaseModel", "find_base", "load_base"]
 
@@ -62,42 +71,75 @@ class BaseModel:
 def load_base(name: str, *, notice: Callable[[str], None]) -> BaseModel:
     """Load every part in fp32. Safetensors only; a missing part is a UserError naming it."""
     disable_progress_bar()  # transformers' own; ours says what happens
-    folder = find_base(name, notice=notice)
-    parts = _parts(folder)
-    missing = [part for part in parts if not (folder / part).is_dir()]
+    place = find_base(name, notice=notice)
+    if place.is_file():
+        return _from_single_file(name, place, notice)
+    parts = _parts(place)
+    missing = [part for part in parts if not (place / part).is_dir()]
     if missing:
         raise UserError(
-            f"{folder} is not a whole diffusers model: {', '.join(missing)} missing.",
+            f"{place} is not a whole diffusers model: {', '.join(missing)} missing.",
             f"Give a folder with {', '.join(parts[:-1])} and {parts[-1]}.",
         )
     try:
         whole = {"torch_dtype": torch.float32, "use_safetensors": True, "local_files_only": True}
-        unet = UNet2DConditionModel.from_pretrained(folder / "unet", **whole)
-        vae = AutoencoderKL.from_pretrained(folder / "vae", **whole)
+        unet = UNet2DConditionModel.from_pretrained(place / "unet", **whole)
+        vae = AutoencoderKL.from_pretrained(place / "vae", **whole)
         text_encoder = CLIPTextModel.from_pretrained(
-            folder / "text_encoder", dtype=torch.float32, use_safetensors=True, local_files_only=True
+            place / "text_encoder", dtype=torch.float32, use_safetensors=True, local_files_only=True
         )
-        tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
-        scheduler = DDPMScheduler.from_pretrained(folder / "scheduler", local_files_only=True)
-        second = _second(folder) if SECOND in parts else None
+        second = _second_encoder(place) if SECOND in parts else None
+        return _assembled(
+            name, place, base_digest(place), unet=unet, vae=vae, text_encoder=text_encoder, second=second, words=place
+        )
     except (OSError, ValueError, SafetensorError) as error:
-        raise UserError(f"{folder} could not be loaded ({_first_line(error)}).", "Restore or fetch it again.") from None
+        raise UserError(f"{place} could not be loaded ({_first_line(error)}).", "Restore or fetch it again.") from None
+
+
+def _from_single_file(name: str, path: Path, notice: Callable[[str], None]) -> BaseModel:
+    """Weights of the file; configurations and words of its kind's base."""
+    weights = read_single_file(path)
+    kind = kind_of(path, weights)
+    configs = folder_of_configs(path, kind)
+    notice(f"base_model {path.name}: read as {kind}, configurations of {configs}")
+    second = second_text_of(weights, configs) if kind == "sdxl" else None
+    return _assembled(
+        name, path, sha256_json({"single file": sha256_file(path)}), unet=unet_of(weights, configs),
+        vae=vae_of(weights, configs), text_encoder=text_of(weights, configs), second=second, words=configs,
+    )  # fmt: skip
+
+
+def _assembled(
+    name: str,
+    place: Path,
+    digest: str,
+    *,
+    unet: UNet2DConditionModel,
+    vae: AutoencoderKL,
+    text_encoder: CLIPTextModel,
+    second: CLIPTextModelWithProjection | None,
+    words: Path,
+) -> BaseModel:
+    """The parts as one base, frozen. words: the folder with tokenizers and scheduler."""
+    scheduler = DDPMScheduler.from_pretrained(words / "scheduler", local_files_only=True)
+    tower = None
     if second is not None:
+        tower = TextTower(second, CLIPTokenizer.from_pretrained(words / "tokenizer_2", local_files_only=True))
         pixels = 2 ** (len(vae.config.block_out_channels) - 1)
-        take_off_pooled(unet, pooled=second.encoder.text_projection.out_features, pixels=pixels)
+        take_off_pooled(unet, pooled=second.text_projection.out_features, pixels=pixels)
     base = BaseModel(
         name=name,
-        folder=folder,
-        digest=base_digest(folder),
+        folder=place,
+        digest=digest,
         unet=unet,
         vae=vae,
         text_encoder=text_encoder,
-        tokenizer=tokenizer,
+        tokenizer=CLIPTokenizer.from_pretrained(words / "tokenizer", local_files_only=True),
         scheduler=scheduler,
         alphas_cumprod=scheduler.alphas_cumprod.float(),
         prediction=scheduler.config.prediction_type,
         latent_scale=float(vae.config.scaling_factor),
-        second=second,
+        second=tower,
     )
     for module in base.modules:
         module.requires_grad_(False).eval()
@@ -113,11 +155,10 @@ def _parts(folder: Path) -> tuple[str, ...]:
     return PARTS if wants != "text_time" else (*PARTS, *SECOND_PARTS)
 
 
-def _second(folder: Path) -> TextTower:
-    encoder = CLIPTextModelWithProjection.from_pretrained(
+def _second_encoder(folder: Path) -> CLIPTextModelWithProjection:
+    return CLIPTextModelWithProjection.from_pretrained(
         folder / SECOND, dtype=torch.float32, use_safetensors=True, local_files_only=True
     )
-    return TextTower(encoder, CLIPTokenizer.from_pretrained(folder / "tokenizer_2", local_files_only=True))
 
 
 def base_digest(folder: Path) -> str:

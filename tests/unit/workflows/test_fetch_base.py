@@ -135,6 +135,7 @@ def test_all_are_gone(get: Callable[..., list[str]], cache: Path) -> None:
     with pytest.raises(UserError, match=f"{SECOND[0]}.* answers 404"):
         get()
     assert not list(cache.rglob("*.safetensors"))
+    assert not list(cache.rglob("*.fetching"))
 
 
 def test_other_weights_than_at_the_first_fetch_are_refused(
