@@ -15,12 +15,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from woundgen.config import load_train_config, prompts_for
+from woundgen.config import SHORT_PROMPT, load_train_config
 from woundgen.data.phantoms import draw_phantoms
 from woundgen.metrics.gap import gap_closed
-from woundgen.models.base import EMBEDDED, load_base
+from woundgen.models.base import EMBEDDED, BaseModel, load_base
 from woundgen.rundir import read_json
 from woundgen.workflows.adapters import apply_trained, find_adapter
 from woundgen.workflows.demo import PRESET
@@ -45,7 +47,18 @@ METHODS: dict[str, list[str]] = {
 }
 
 
-def measure(name: str, options: argparse.Namespace, data: Path, real: Any) -> dict[str, Any]:
+def drawn(base: BaseModel, prompt: str, options: argparse.Namespace) -> NDArray[np.float64]:
+    """Features of images on the same seeds."""
+    images = draw_images(
+        base, count=options.count, prompt=prompt, negative_prompt="", guidance_scale=GUIDANCE,
+        steps=options.sampler_steps, seed=DRAW_SEED, size=128,
+    )  # fmt: skip
+    return pooled_features(feature_network()[0], images)
+
+
+def measure(
+    name: str, options: argparse.Namespace, data: Path, real: NDArray[np.float64], untuned: NDArray[np.float64]
+) -> dict[str, Any]:
     common = ["phases=[I]", "prompts=short", f"max_steps={options.steps}", "sample_images=0", "metric_images=0"]
     config = load_train_config(PRESET, [*common, "save_every_n_epochs=1000", *METHODS[name]])
     run = options.out / name.replace(", ", "_").replace(" ", "_")
@@ -56,17 +69,7 @@ def measure(name: str, options: argparse.Namespace, data: Path, real: Any) -> di
     adapter = find_adapter(run, weights="auto")
     tuned = load_base(EMBEDDED, notice=print)
     apply_trained(tuned, [(adapter.file, 1.0)])
-    network, _ = feature_network()
-    features = {}
-    # The base is asked with the plain prompt: the word of a method means nothing to it.
-    plain = prompts_for(load_train_config(PRESET, common), "I")[0]
-    for key, base, prompt in (("base", load_base(EMBEDDED, notice=print), plain), ("tuned", tuned, adapter.prompt)):
-        images = draw_images(
-            base, count=options.count, prompt=prompt, negative_prompt="", guidance_scale=GUIDANCE,
-            steps=options.sampler_steps, seed=DRAW_SEED, size=128,
-        )  # fmt: skip
-        features[key] = pooled_features(network, images)
-    found = gap_closed(features["base"], features["tuned"], real)
+    found = gap_closed(untuned, drawn(tuned, adapter.prompt, options), real)
     record = read_json(run / "run.json")
     return {
         "parameters": record["parameters"]["trainable"],
@@ -93,14 +96,16 @@ def main() -> None:
     data = options.out / "photographs"
     if not (data / "metadata.csv").exists():
         write_phantoms(data, count=60, phases="I", seed=3, size=128, views=1, say=print, progress=lambda *a: None)
-    network, _ = feature_network()
-    real = pooled_features(network, draw_phantoms(range(2 * options.count), seed=HELD_OUT_SEED, phases=("I",)).images)
+    photographs = draw_phantoms(range(2 * options.count), seed=HELD_OUT_SEED, phases=("I",)).images
+    real = pooled_features(feature_network()[0], photographs)
+    # The base is asked with the plain prompt: the word of a method means nothing to it.
+    untuned = drawn(load_base(EMBEDDED, notice=print), SHORT_PROMPT, options)
     path = options.out / "results.json"
     rows = json.loads(path.read_text()) if path.exists() else {}
     started = time.monotonic()
     for name in options.only:
         if name not in rows:
-            rows[name] = measure(name, options, data, real)
+            rows[name] = measure(name, options, data, real, untuned)
             path.write_text(json.dumps(rows, indent=1))
         row = rows[name]
         print(
