@@ -15,7 +15,7 @@ import yaml
 from woundgen.cli import run
 from woundgen.models.sources import PINNED, snapshot
 from woundgen.rundir import read_json
-from woundgen.workflows import machine, setup, side_by_side
+from woundgen.workflows import machine, setup, side_by_side, train
 from woundgen.workflows.machine import Card
 
 from .conftest import SETTINGS, Workshop
@@ -96,12 +96,14 @@ def test_the_approved_configs_on_a_pair_of_cards(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """`train --dry-run` as typed, with what the hub's cache would hold; no card is touched."""
+    """`train --dry-run` as typed, with what the hub's cache would hold. What would go to a card stays on the CPU."""
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     shutil.copytree(workshop.base, snapshot(*PINNED["sd21-base"][0]))
     for module in (machine, setup):
         monkeypatch.setattr(module, "installed_cards", lambda: PAIR)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert setup.choose_device("auto").type == "cuda"
+    monkeypatch.setattr(train, "choose_device", lambda name: torch.device("cpu"))
     config = CONFIGS / f"phase_{phase}_config.yaml"
     words = ["train", "--config", str(config), "--data", str(both_phases), "--devices", "2", "--dry-run"]
     assert run([*words, "--out", str(tmp_path / "run")]) == 0

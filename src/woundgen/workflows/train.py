@@ -86,7 +86,7 @@ def train_adapter(
     _check_fits(config, base)
     if config.use_xformers:
         say("use_xformers: PyTorch's own memory-efficient attention serves")
-    method, trainable = prepare_model(base, config, torch.device("cpu") if dry_run else device)
+    method, trainable = prepare_model(base, config, device)
     _note_cut_prompts(config, base, say)  # once the base knows what word is learned
     photos = gather_for(config, data)
     check_names(config.features)  # what these would refuse is refused before anything is written
