@@ -96,7 +96,7 @@ def test_the_approved_configs_on_a_pair_of_cards(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """`train --dry-run` as typed, with what the hub's cache would hold. What would go to a card stays on the CPU."""
+    """`train --dry-run` as typed, with what the hub's cache would hold. The probe's steps are taken on the CPU."""
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     shutil.copytree(workshop.base, snapshot(*PINNED["sd21-base"][0]))
     for module in (machine, setup):

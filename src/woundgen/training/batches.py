@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from woundgen.diffusion.randomness import batch_rows, position_seed
+from woundgen.training.latents import Latents
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,19 +26,19 @@ class Batches:
     weights: Tensor
 
 
-def with_class_images(seed: int, *, batch: int, photographs: int, class_images: int, weight: float) -> Batches:
+def with_class_images(photographs: Latents, *, seed: int, batch: int, class_images: int, weight: float) -> Batches:
     """`batch` photographs and as many class images, in turn; the latter's rows come after the photographs'.
 
     Weights 2 and 2 `weight`, for the loop takes the mean over all slots: the two means, added as diffusers' example
     adds them.
     """
-    own = position_seed(seed, "class images")
+    own, count = position_seed(seed, "class images"), len(photographs)
 
     def rows(step: int) -> list[int]:
-        subject = batch_rows(seed, step, batch=batch, size=photographs)
+        subject = photographs.rows(seed=seed, step=step, batch=batch)
         others = batch_rows(own, step, batch=batch, size=class_images)
-        return [row for pair in zip(subject, others, strict=True) for row in (pair[0], photographs + pair[1])]
+        return [row for pair in zip(subject, others, strict=True) for row in (pair[0], count + pair[1])]
 
-    weights = torch.full((photographs + class_images,), 2.0)
-    weights[photographs:] *= weight
-    return Batches(size=2 * batch, rows=rows, epochs_a_step=batch / photographs, weights=weights)
+    weights = torch.full((count + class_images,), 2.0)
+    weights[count:] *= weight
+    return Batches(size=2 * batch, rows=rows, epochs_a_step=batch / count, weights=weights)

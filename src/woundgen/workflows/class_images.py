@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from woundgen.config import TrainConfig
 from woundgen.errors import UserError
 from woundgen.models.base import BaseModel
 from woundgen.rundir import CACHE, sha256_json, write_bytes
@@ -17,6 +18,25 @@ from woundgen.workflows.draw import draw_images
 
 Say = Callable[[str], None]
 SEED_OFFSET = 55_000  # apart from the seeds of sample grids
+
+
+def class_images_for(config: TrainConfig, base: BaseModel, out: Path, *, say: Say, ranks: Ranks) -> NDArray[np.uint8]:
+    """What prior preservation needs, uint8 [N, side, side, 3]; N is 0 for every other method."""
+    side = config.trained_side
+    if config.training_method != "dreambooth" or config.prior_weight == 0:
+        return np.empty((0, side, side, 3), np.uint8)
+    return class_images(
+        base,
+        out,
+        prompt=config.class_prompt,
+        count=config.class_images,
+        guidance_scale=config.guidance_scale,
+        steps=config.inference_steps_during_training,
+        seed=config.seed,
+        size=side,
+        say=say,
+        ranks=ranks,
+    )
 
 
 def class_images(

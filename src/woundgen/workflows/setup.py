@@ -66,7 +66,7 @@ def choose_precision(mixed: str, device: torch.device, notice: Say) -> str:
     """fp32 | bf16 | fp16 for what the config asks and the machine has."""
     if mixed == "no":
         return "fp32"
-    if device.type == "cpu":
+    if device.type == "cpu" and mixed == "fp16":
         notice(f"mixed_precision {mixed}: no GPU here, fp32 is used")
         return "fp32"
     return mixed
@@ -118,6 +118,18 @@ class PromptTable:
         used, place = index.unique(return_inverse=True)  # a text that stands twice is read once
         states = text_states(self.base, [self.texts[number] for number in used.tolist()])
         return states[place.to(states.device)]
+
+
+def known_prompts(base: BaseModel, prompts: Sequence[str]) -> Callable[[list[str]], Tensor]:
+    """`encode_prompts` for these prompts, from states computed now: the text encoder may be let go afterwards.
+
+    A text encoder that is trained is asked anew each time.
+    """
+    if any(parameter.requires_grad for encoder in base.text_encoders.values() for parameter in encoder.parameters()):
+        return lambda texts: encode_prompts(base, texts)
+    known = list(dict.fromkeys(prompts))
+    states = encode_prompts(base, known)
+    return lambda texts: states[[known.index(text) for text in texts]]
 
 
 def encode_variations(base: BaseModel, images: NDArray[np.uint8], *, count: int, seed: int, say: Say) -> Latents:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,14 +13,20 @@ from woundgen.diffusion.objective import weighted_error
 from woundgen.diffusion.randomness import batch_rows
 from woundgen.models.base import BaseModel
 from woundgen.training.batches import Batches, with_class_images
+from woundgen.training.latents import Latents, joined
 
 from .rig import IMAGES, Rig
+
+
+def ten() -> Latents:
+    """Of ten photographs."""
+    return Latents(mean=torch.zeros(10, 1, 4, 2, 2), deviation=torch.zeros(10, 1, 4, 2, 2), scale=1.0)
 
 
 @pytest.mark.parametrize("class_images", [1, 3, 50])
 def test_as_many_class_images_as_photographs(class_images: int) -> None:
     """In every batch; each photograph as often as without them, each class image as often as another."""
-    batches = with_class_images(3, batch=4, photographs=10, class_images=class_images, weight=1.0)
+    batches = with_class_images(ten(), seed=3, batch=4, class_images=class_images, weight=1.0)
     seen = [batches.rows(step) for step in range(25 * class_images)]
     for step, rows in enumerate(seen):
         assert len(rows) == batches.size == 8
@@ -32,7 +39,7 @@ def test_as_many_class_images_as_photographs(class_images: int) -> None:
 
 def test_the_loss_is_that_of_diffusers_example() -> None:
     """train_dreambooth.py: mse(instance) + prior_loss_weight * mse(prior), each a mean over its half of the batch."""
-    batches = with_class_images(3, batch=4, photographs=10, class_images=6, weight=0.7)
+    batches = with_class_images(ten(), seed=3, batch=4, class_images=6, weight=0.7)
     source = torch.Generator().manual_seed(1)
     output, target = torch.randn(2, 8, 4, 8, 8, generator=source)
     rows = batches.rows(2)
@@ -53,3 +60,15 @@ def test_the_loop_weighs_rows(make_base: Callable[[], BaseModel]) -> None:
     assert losses[1.0] == Rig.build(make_base()).run(until=1).losses[0]
     assert losses[0.5] == pytest.approx(losses[1.0] / 2)
     assert losses[0.0] == 0
+
+
+def test_rows_of_both() -> None:
+    """The photographs' first; where places of theirs count differently, the others' count alike."""
+    photographs = replace(ten(), region=torch.full((10, 1, 2, 2), 3.0))
+    both = joined(photographs, replace(ten(), mean=torch.ones(10, 1, 4, 2, 2)))
+    assert len(both) == 20
+    assert both.mean[:10].abs().max() == 0
+    assert both.mean[10:].min() == 1
+    assert both.region is not None
+    assert both.region[:10].unique().tolist() == [3.0]
+    assert both.region[10:].unique().tolist() == [1.0]
