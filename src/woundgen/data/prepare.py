@@ -60,13 +60,7 @@ def _leading(lines: np.ndarray, *, lit_share: float) -> int:
 
 
 def crop_to_box(pixels: np.ndarray, box: Box | None, *, margin: float) -> np.ndarray:
-    """`square_of` of uint8 [H, W, 3], as a view [S, S, 3]."""
-    square = square_of(pixels, box, margin=margin)
-    return pixels[square.y_min : square.y_max, square.x_min : square.x_max]
-
-
-def square_of(pixels: np.ndarray, box: Box | None, *, margin: float) -> Box:
-    """The square of uint8 [H, W, 3] that frames `box`.
+    """The square of uint8 [H, W, 3] that frames `box`, as a view [S, S, 3].
 
     S = longer side of the box × (1 + 2·margin), at most the shorter side of the content. It is centred on the
     box, and shifted, never padded, to stay inside the content; so the whole box is in it unless S had to be

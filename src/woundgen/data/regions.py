@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from woundgen.data.images import decode_photograph, read_file
-from woundgen.data.prepare import square_of
+from woundgen.data.prepare import square_for
 from woundgen.records import Photo
 
 Masks = NDArray[np.float32]
@@ -22,7 +22,7 @@ def wound_masks(photos: Sequence[Photo], *, resolution: int, margin: float, root
         if photo.box is None:
             continue
         pixels = decode_photograph(read_file(Path(photo.path), roots=roots), name=photo.path)
-        square = square_of(pixels, photo.box, margin=margin)
+        square = square_for(pixels, photo.box, margin=margin)
         scale = resolution / (square.x_max - square.x_min)
         across = _covered(photo.box.x_min - square.x_min, photo.box.x_max - square.x_min, scale, resolution)
         down = _covered(photo.box.y_min - square.y_min, photo.box.y_max - square.y_min, scale, resolution)
