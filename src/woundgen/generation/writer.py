@@ -56,7 +56,7 @@ class Recipe:
 
     base: digest. adapters: (digest of the file, strength), in the order fused. precision: of the UNet.
     screening: policy, thresholds and digests of what images are held against; empty where all are kept.
-    guide: (digest, strength) of the adapter of a guide.
+    guide: (digest, strength) of the adapter of a guide. size: that images are reduced to, None: as they are drawn.
     """
 
     label: str
@@ -69,9 +69,13 @@ class Recipe:
     count: int
     screening: dict[str, Any]
     guide: tuple[str, float] | None = None
+    size: int | None = None
 
     def identity(self) -> str:
-        return sha256_json(asdict(self))
+        settings = asdict(self)
+        if self.size is None:
+            del settings["size"]
+        return sha256_json(settings)
 
     def adapter(self) -> str | None:
         """The adapters in one word: digest*strength, joined by +."""

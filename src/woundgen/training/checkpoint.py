@@ -50,7 +50,16 @@ def write_checkpoint(
     tensors: dict[str, Tensor],
     export: Callable[[Path], None] | None = None,
 ) -> Path:
-    """Write root/name and return it. `export` puts what inference needs into the folder it is given."""
+    """Write root/name and return it. `export` puts what inference needs into the folder it is given.
+
+    UserError where a tensor holds a number that is not finite, and where it cannot be written.
+    """
+    spoilt = [key for key, value in tensors.items() if value.is_floating_point() and not value.isfinite().all()]
+    if spoilt:
+        raise UserError(
+            f"{root / name} was not written: {', '.join(spoilt)} holds numbers that are not finite.",
+            "Lower learning_rate and run the same command again; earlier checkpoints are whole.",
+        )
     staging = root / f".{name}.writing"
     try:
         root.mkdir(parents=True, exist_ok=True)

@@ -46,6 +46,7 @@ from woundgen.similarity.neighbours import euclidean_distances, leave_group_out_
 from woundgen.workflows.evaluate import read_set
 from woundgen.workflows.membership import loss_difference
 from woundgen.workflows.photographs import PhotoSet, photographs_of
+from woundgen.workflows.schedule import as_trained
 from woundgen.workflows.screen import calibrated_on, describe
 
 Say = Callable[[str], None]
@@ -137,7 +138,7 @@ def _membership(
     config = TrainConfig.model_validate(record["config"])
     rows = sides.trained + sides.sealed
     prompts = [prompts_for(config, photos.photos[row].phase)[0] for row in rows]
-    base = load_base(config.base_model, notice=lambda text: None)
+    base = as_trained(load_base(config.base_model, notice=lambda text: None), [file for file, _ in adapters])
     difference = loss_difference(base, adapters, photos.images[rows], prompts)
     return membership_test(difference, np.isin(rows, sides.trained), photos.groups(rows))
 

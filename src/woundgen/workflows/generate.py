@@ -17,14 +17,18 @@ from woundgen.data.manifest import photograph_root
 from woundgen.errors import Shortfall, UserError
 from woundgen.generation.card import CardFacts, dataset_card
 from woundgen.generation.draw import Judge, draw_until
+from woundgen.generation.reduce import reduced
 from woundgen.generation.sampler import SamplerSettings, check_fit, draw_block, place
 from woundgen.generation.writer import Recipe, Tally, open_set
 from woundgen.models.adapter import fuse_lora
 from woundgen.models.base import ALIASES, EMBEDDED, PINNED, BaseModel, encode_prompts, load_base
 from woundgen.records import Verdict
 from woundgen.rundir import DATASET_CARD, run_of, write_text
-from woundgen.workflows.adapters import Adapter, find_adapter
+from woundgen.workflows.adapters import Adapter
+from woundgen.workflows.averages import adapter_of
+from woundgen.workflows.notes import DrawingNotes, drawing_notes
 from woundgen.workflows.quarantine import Quarantine
+from woundgen.workflows.schedule import as_trained
 from woundgen.workflows.screen import Screen, build_screen
 from woundgen.workflows.seen import record_of_set, write_set_record
 from woundgen.workflows.setup import choose_device
@@ -74,13 +78,16 @@ def generate_set(
     real: photographs the images are screened against; without them nothing is screened, and that is said.
     """
     device = choose_device(request.device)
-    adapters = [(find_adapter(place, weights=request.weights), strength) for place, strength in request.adapters]
+    adapters = [(adapter_of(place, weights=request.weights), strength) for place, strength in request.adapters]
     base = load_base(base_name(request, adapters), notice=say)
     refuse_other_base(base, [adapter for adapter, _ in adapters])
-    guide = None if request.guide is None else (find_adapter(request.guide[0], weights="auto"), request.guide[1])
+    guide = None if request.guide is None else (adapter_of(request.guide[0], weights="auto"), request.guide[1])
     refuse_other_base(base, [] if guide is None else [guide[0]])
+    base = as_trained(base, [*(one.file for one, _ in adapters), *([] if guide is None else [guide[0].file])])
     recipe = _recipe(request, adapters, base, guide)
     check_fit(base, recipe.sampler)
+    if recipe.sampler.height > request.size:
+        say(f"drawn at {recipe.sampler.height} pixels, as the adapter was trained, and reduced to {request.size}")
     fuse_lora(base.unet, [(adapter.file, strength) for adapter, strength in adapters])
     screen = None
     if real is not None:
@@ -98,9 +105,10 @@ def generate_set(
     states = encode_prompts(base, [recipe.prompt]), encode_prompts(base, [recipe.negative_prompt])
 
     def draw(indices: Sequence[int]) -> Any:
-        return draw_block(
+        images = draw_block(
             base, recipe.sampler, indices, prompt_states=states[0], negative_states=states[1], notice=say, guide=worse
-        )  # fmt: skip
+        )
+        return reduced(images, request.size)
 
     tally = draw_until(
         request.count,
@@ -168,7 +176,9 @@ def _recipe(
     guide: tuple[Adapter, float] | None,
 ) -> Recipe:
     first = adapters[0][0] if adapters else None
-    prompt = request.prompt if request.prompt is not None else (first.prompt if first else "")
+    notes = DrawingNotes(side=None) if first is None else drawing_notes(first.file)
+    prompt = request.prompt if request.prompt is not None else _prompt_of(request.label, first, notes)
+    side = max(request.size, notes.side or 0)
     negative = first.negative_prompt if first else ""
     return Recipe(
         label=request.label or (first.phase if first else "base"),
@@ -184,13 +194,28 @@ def _recipe(
             guidance_interval=request.guidance_interval,
             seed=request.seed,
             block=request.block,
-            height=request.size,
-            width=request.size,
+            height=side,
+            width=side,
         ),
+        size=None if side == request.size else request.size,
         count=request.count,
         screening={},
         guide=None if guide is None else (guide[0].digest, guide[1]),
     )
+
+
+def _prompt_of(label: str | None, adapter: Adapter | None, notes: DrawingNotes) -> str:
+    """The adapter's own; of one that was trained on several phases, that of the phase asked for."""
+    if adapter is None:
+        return ""
+    if not notes.prompts:
+        return adapter.prompt
+    if label not in notes.prompts:
+        raise UserError(
+            f"{adapter.file} was trained on the phases {adapter.phase}, told apart by prompt.",
+            f"Say which to draw: --label {' | '.join(notes.prompts)} (or give --label and --prompt).",
+        )
+    return notes.prompts[label]
 
 
 def _record_what_was_seen(

@@ -34,7 +34,7 @@ Say = Callable[[str], None]
 FREE_TO_CHANGE = frozenset(
     {
         "data", "device", "use_xformers", "inference_steps_production", "guidance_scale", "keep_last_n_checkpoints",
-        "negative_prompt", "save_every_minutes",
+        "negative_prompt", "save_every_minutes", "probe_steps",
     }
 )  # fmt: skip
 # Settings that decide the shape of what is trained: a checkpoint of others cannot be gone on from.
@@ -179,8 +179,12 @@ def write_start(
     trainable: int,
     command: Sequence[str],
     processes: int,
+    estimate: dict[str, Any] | None = None,
 ) -> float:
-    """run.json at the start; returns the seconds spent before a resume. trainable: how many parameters are trained."""
+    """run.json at the start; returns the seconds spent before a resume.
+
+    trainable: how many parameters are trained. estimate: what the probe said the run will take.
+    """
     path = out / RUN_JSON
     before: dict[str, Any] = read_json(path) if path.exists() else {}
     write_json(
@@ -192,6 +196,7 @@ def write_start(
             "command": before.get("command", list(command)),
             "config": config.model_dump(mode="json"),
             "changes": before.get("changes", []),
+            "rollbacks": before.get("rollbacks", []),
             "processes": processes,
             "versions": versions(),
             "git": git_state(Path(__file__).parent),
@@ -204,6 +209,7 @@ def write_start(
             },
             "base": {"name": base.name, "digest": base.digest},
             "plan": plan.to_json(),
+            "estimate": estimate,
             "parameters": {
                 "trainable": trainable,
                 "total": sum(p.numel() for p in base.unet.parameters()),

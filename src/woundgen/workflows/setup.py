@@ -66,7 +66,7 @@ def choose_precision(mixed: str, device: torch.device, notice: Say) -> str:
     """fp32 | bf16 | fp16 for what the config asks and the machine has."""
     if mixed == "no":
         return "fp32"
-    if device.type == "cpu":
+    if device.type == "cpu" and mixed == "fp16":
         notice(f"mixed_precision {mixed}: no GPU here, fp32 is used")
         return "fp32"
     return mixed
@@ -100,6 +100,18 @@ class PromptTable:
         index = self.index[torch.as_tensor(rows)].clone()
         index[torch.as_tensor(dropped)] = self.empty
         return self.states[index.to(self.states.device)]
+
+
+def known_prompts(base: BaseModel, prompts: Sequence[str]) -> Callable[[list[str]], Tensor]:
+    """`encode_prompts` for these prompts, from states computed now: the text encoder may be let go afterwards.
+
+    A text encoder that is trained is asked anew each time.
+    """
+    if any(parameter.requires_grad for parameter in base.text_encoder.parameters()):
+        return lambda texts: encode_prompts(base, texts)
+    known = list(dict.fromkeys(prompts))
+    states = encode_prompts(base, known)
+    return lambda texts: states[[known.index(text) for text in texts]]
 
 
 def encode_variations(base: BaseModel, images: NDArray[np.uint8], *, count: int, seed: int, say: Say) -> Latents:
