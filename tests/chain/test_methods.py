@@ -22,9 +22,10 @@ from woundgen.errors import UserError
 from woundgen.models.base import BaseModel, encode_prompts
 from woundgen.models.inversion import load_embedding
 from woundgen.rundir import ADAPTER_FILE, EMBEDDING_FILE, TRAINED_FILES, WHOLE_FILE, read_json
-from woundgen.training import latents
 from woundgen.training.checkpoint import newest_sound
+from woundgen.training.loop import StepReport
 from woundgen.workflows.adapters import apply_trained
+from woundgen.workflows.observer import Observer
 
 from ..tiny_base import pipeline_of
 from .conftest import METHODS, Workshop, contents
@@ -126,17 +127,16 @@ def test_a_stop_costs_nothing(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """SIGTERM in the second step; the same command then ends with the bytes of the run that nobody stopped."""
+    """SIGTERM after the second step; the same command then ends with the bytes of the run that nobody stopped."""
     out = tmp_path / "run"
-    words, calls, draw = workshop.train(out, *settings(*METHODS[method])), [0], latents.normal
+    words, after_step = workshop.train(out, *settings(*METHODS[method])), Observer.after_step
 
-    def signalling(*arguments: Any) -> Any:
-        calls[0] += 1
-        if calls[0] == 4:  # two micro-batches a step
+    def signalled(self: Observer, report: StepReport) -> bool:
+        if report.step == 2:
             os.kill(os.getpid(), signal.SIGTERM)
-        return draw(*arguments)
+        return after_step(self, report)
 
-    monkeypatch.setattr(latents, "normal", signalling)
+    monkeypatch.setattr(Observer, "after_step", signalled)
     assert run(words) == 143
     assert read_json(newest(out) / "state.json")["step"] == 2
     monkeypatch.undo()
