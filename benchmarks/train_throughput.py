@@ -17,7 +17,7 @@ import argparse
 import io
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -27,11 +27,13 @@ from PIL import Image
 
 from woundgen.data.phantoms import draw_phantoms
 from woundgen.diffusion.objective import add_noise, training_target
-from woundgen.models.adapter import LoraSettings, add_lora, run_by_position
-from woundgen.models.base import EMBEDDED, load_base
+from woundgen.models.adapter import LoraSettings, add_lora
+from woundgen.models.base import EMBEDDED, BaseModel, load_base
 from woundgen.models.flat import flatten
+from woundgen.models.lora_forward import run_by_position
 from woundgen.training.loop import LoopSettings, LoopState, train
 from woundgen.training.state import new_optimizer
+from woundgen.training.terms import ExtraTerm
 from woundgen.workflows.setup import PromptTable, encode_variations
 
 PROMPT = "photograph of a wound"
@@ -93,7 +95,13 @@ def example_step(images: np.ndarray, batch: int) -> Callable[[], None]:
     return step
 
 
-def our_step(images: np.ndarray, batch: int, *, dropout: float) -> Callable[[], None]:
+def our_step(
+    images: np.ndarray,
+    batch: int,
+    *,
+    dropout: float,
+    terms_of: Callable[[BaseModel], Sequence[ExtraTerm]] = lambda base: (),
+) -> Callable[[], None]:
     """One pass through woundgen's training loop."""
     base = load_base(EMBEDDED, notice=print)
     settings = LoraSettings(rank=16, alpha=16, dropout=dropout, targets=TARGETS)
@@ -104,6 +112,7 @@ def our_step(images: np.ndarray, batch: int, *, dropout: float) -> Callable[[], 
     latents = encode_variations(base, images, count=2, seed=0, say=lambda line: None)
     contexts = PromptTable(base, [PROMPT] * len(images))
     scaler = torch.amp.GradScaler("cpu", enabled=False)
+    terms = terms_of(base)
 
     def step() -> None:
         train(
@@ -132,6 +141,7 @@ def our_step(images: np.ndarray, batch: int, *, dropout: float) -> Callable[[], 
             ),
             state=state,
             after_step=lambda report: False,
+            terms=terms,
         )
 
     return step

@@ -35,6 +35,16 @@ def base_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="session")
+def sdxl_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny random base of SDXL's kind on disk."""
+    from .tiny_base import save_sdxl
+
+    folder = tmp_path_factory.mktemp("sdxl")
+    save_sdxl(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def loaded_base(base_folders: dict[str, Path]) -> BaseModel:
     """The v-prediction one, loaded once; `make_base` copies it."""
     from woundgen.models.base import load_base

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, DDPMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-from transformers import CLIPTextConfig, CLIPTextModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from woundgen.models.base import BaseModel
 from woundgen.models.vocabulary import END, START, build_tokenizer
@@ -77,6 +77,34 @@ def save_base(folder: Path, *, prediction: str) -> None:
         beta_schedule="scaled_linear",
         prediction_type=prediction,
         **shipped,
+    ).save_pretrained(folder / "scheduler")
+
+
+def save_sdxl(folder: Path) -> None:
+    """As SDXL: two text encoders, of which the second projects, and a UNet that takes a pooled text and a size."""
+    save_base(folder, prediction="epsilon")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        unet, vae, text_encoder = build_parts()
+        kept = {key: value for key, value in unet.config.items() if not key.startswith("_")}
+        config = kept | {
+            "cross_attention_dim": 2 * WIDTH,
+            "addition_embed_type": "text_time",
+            "addition_time_embed_dim": 8,
+            "projection_class_embeddings_input_dim": WIDTH - 4 + 6 * 8,
+        }
+        unet = UNet2DConditionModel.from_config(config)
+        # Two layers each: the last but one is what SDXL reads.
+        layers = text_encoder.config.to_dict() | {"num_hidden_layers": 2}
+        first = CLIPTextModel(CLIPTextConfig(**layers))
+        second = CLIPTextModelWithProjection(CLIPTextConfig(**layers | {"projection_dim": WIDTH - 4}))
+    sharpen(unet, vae)
+    unet.save_pretrained(folder / "unet")
+    first.save_pretrained(folder / "text_encoder")
+    second.save_pretrained(folder / "text_encoder_2")
+    build_tokenizer(WORDS).save_pretrained(folder / "tokenizer_2")
+    DDPMScheduler(
+        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1, clip_sample=False
     ).save_pretrained(folder / "scheduler")
 
 

@@ -24,7 +24,7 @@ from woundgen.commands.utility import utility
 from woundgen.errors import Shortfall, UserError
 
 VERBS = (
-    demo, doctor, data, train, calibrate, generate, evaluate, compare, audit, utility, report, phantoms, fetch, rebuild,
+    demo, doctor, train, calibrate, generate, evaluate, compare, audit, utility, report, phantoms, fetch, rebuild,
 )  # fmt: skip
 
 app = typer.Typer(

@@ -35,6 +35,13 @@ SETTINGS: Mapping[str, object] = {
     "validation_timesteps": 2,
 }
 
+# What `--set` makes of those for each training method, so that a few steps move something; and what it leaves.
+METHODS: Mapping[str, tuple[str, ...]] = {
+    "lora": (),
+    "full": ("training_method=full", "learning_rate=1e-4"),
+    "textual_inversion": ("training_method=textual_inversion", "learning_rate=1e-2"),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Workshop:

@@ -76,10 +76,10 @@ def test_other_draws_are_refused(
     trained: Path, workshop: Workshop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A library that draws other numbers from the same seed would end the run's exactness without a word."""
-    from woundgen.workflows import train
+    from woundgen.workflows import beginning
 
     assert newest_sound(trained / "checkpoints", warn=pytest.fail) is not None
-    monkeypatch.setattr(train, "draws_digest", lambda seed, step: "another")
+    monkeypatch.setattr(beginning, "draws_digest", lambda seed, step: "another")
     assert run(workshop.train(trained)) == 2
     assert "draws other random numbers" in capsys.readouterr().err
     assert run(workshop.train(trained, "--allow-changes")) == 0

@@ -173,7 +173,7 @@ def test_nothing_is_unpickled_or_evaluated() -> None:
 
 
 CONNECTS = {"urllib", "http", "socket", "ssl", "requests", "httpx", "aiohttp", "huggingface_hub", "ftplib"}
-MAY_CONNECT = Path("workflows/fetch.py")
+MAY_CONNECT = Path("workflows/download.py")
 FINDS_A_PORT = Path("workflows/processes.py")  # a free one of this machine, where the processes of a run meet
 
 

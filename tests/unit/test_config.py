@@ -128,7 +128,7 @@ def test_all_problems_at_once(tmp_path: Path) -> None:
         ("train_val_split: 1.0", "train_val_split"),
         ("lr_scheduler: step", "lr_scheduler = 'step'"),
         ("mixed_precision: fp8", "mixed_precision = 'fp8'"),
-        ("training_method: dreambooth", "training_method = 'dreambooth'"),
+        ("training_method: dreamboth", "training_method = 'dreamboth'"),
         ("monitor: ssim", "monitor = 'ssim'"),
         ("monitor: fid", "val_loss, fd"),
         ("prompts: custom", "prompts: custom needs prompt"),
@@ -244,3 +244,37 @@ def test_thresholds_that_cannot_work(text: str, names: str, tmp_path: Path) -> N
 def test_a_config_does_not_change() -> None:
     with pytest.raises(ValueError, match="frozen"):
         TrainConfig().lora_rank = 3
+
+
+def test_the_token_in_the_prompt() -> None:
+    """Where a method is bound to a word, or one is given; a prompt of the user's own has to hold it."""
+    assert prompts_for(TrainConfig(prompts="short", instance_token="zyx"), "I")[0] == "photograph of a zyx wound"
+    assert prompts_for(TrainConfig(prompts="short"), "I")[0] == SHORT_PROMPT
+    dreambooth = TrainConfig(training_method="dreambooth")
+    assert prompts_for(dreambooth, "I")[0] == MEDICAL_PROMPTS["I"].replace("diabetic foot", "sks diabetic foot")
+    word = TrainConfig(training_method="textual_inversion", prompts="short", phases=("R",))
+    assert prompts_for(word, "R")[0] == "photograph of a <wound-R> wound"
+    own = TrainConfig(training_method="dreambooth", prompts="custom", prompt="a sks foot")
+    assert prompts_for(own, "I")[0] == "a sks foot"
+
+
+def test_a_prompt_for_each_phase() -> None:
+    config = TrainConfig(prompts="custom", prompt={"I": "red", "R": "pale"}, phases=("I", "R"))
+    assert [prompts_for(config, phase)[0] for phase in config.phases] == ["red", "pale"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (["prompts=custom", "prompt={I: red}", "phases=[I, R]"], "prompt: phase R has none"),
+        (["training_method=dreambooth", "prompts=none"], "bound to a word, and prompts: none has none"),
+        (["training_method=textual_inversion", "prompts=custom", "prompt=a foot"], "lacks the token '<wound-I>'"),
+        (["training_method=full", "lora_dora=true"], "lora_dora is of training_method: lora, and full is asked for"),
+        (["lora_alpha=0"], "lora_alpha = 0"),
+        (["resolution=130"], "resolution = 130"),
+    ],
+)
+def test_methods_and_prompts_that_do_not_agree(settings: list[str], words: str) -> None:
+    with pytest.raises(UserError) as caught:
+        load_train_config(None, settings)
+    assert words in str(caught.value)

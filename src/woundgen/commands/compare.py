@@ -20,7 +20,7 @@ def compare(
         list[Path] | None, typer.Option(help="Instead of RESULTS: runs or checkpoints to draw from; repeatable.")
     ] = None,
     every_checkpoint: Annotated[bool, typer.Option(help="All checkpoints of each run, not its best.")] = False,
-    weights: Annotated[list[str] | None, typer.Option(help="ema | raw, repeatable [ema where there is one].")] = None,
+    weights: Annotated[list[str] | None, typer.Option(help="ema | raw | ema@0.1 (a length), repeatable.")] = None,
     guidance: Annotated[list[float] | None, typer.Option(min=1, help="Guidance scales, repeatable.")] = None,
     steps: Annotated[list[int] | None, typer.Option(min=1, max=1000, help="Sampler steps, repeatable.")] = None,
     phase: Annotated[str | None, typer.Option(help="I, P or R: which photographs.")] = None,
@@ -42,6 +42,7 @@ def compare(
     woundgen compare runs/phase_I runs/phase_I_tuned
     woundgen compare --adapter runs/phase_I --guidance 1 --guidance 2 --run runs/phase_I --phase I
     woundgen compare --adapter runs/phase_I --weights ema --weights raw --run runs/phase_I --phase I
+    woundgen compare --adapter runs/phase_I --weights ema@0.05 --weights ema@0.15 --run runs/phase_I --phase I
     """
     if bool(results) == bool(adapter):
         raise UserError("Give either measured results or --adapter.", "See woundgen compare --help.")
@@ -64,10 +65,13 @@ def compare(
                 raise UserError(f"--phase {phase!r} is unknown.", f"Use {', '.join(PHASES)}.")
             if (real is None) == (run is None):
                 raise UserError("Give either --real or --run.", "--run takes the photographs that run held out.")
+            from woundgen.workflows.averages import check_weights
             from woundgen.workflows.evaluate import photographs_from
             from woundgen.workflows.measure import load_extractors
             from woundgen.workflows.sweep import sweep, variants_of
 
+            for kind in weights or []:
+                check_weights("--weights", kind)
             found = variants_of(adapter, weights or [], guidance or [], steps or [], every_checkpoint=every_checkpoint)
             results = sweep(
                 found,

@@ -12,7 +12,8 @@ from woundgen.errors import UserError
 
 
 def fetch(
-    name: Annotated[str | None, typer.Argument(help="Feature network; without one, lists them.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Base model or feature network; without one, lists them.")] = None,
+    config: Annotated[Path | None, typer.Option(help="All that a run of these settings reads.")] = None,
     mirror: Annotated[
         str | None, typer.Option(help="Address below which the same files lie; digests are held all the same.")
     ] = None,
@@ -20,22 +21,34 @@ def fetch(
         Path | None, typer.Option("--from", help="Folder with the files already downloaded: no network.")
     ] = None,
 ) -> None:
-    """Weights of a feature network, once, with pinned address and digest. Nothing else downloads anything.
+    """Base models and feature networks, once, at a pinned commit or digest. Nothing else downloads anything.
 
     \b
     woundgen fetch
+    woundgen fetch sd21-base
+    woundgen fetch --config configs/phase_I_config.yaml
     woundgen fetch inception
     woundgen fetch lpips-vgg --from downloads
     """
     if mirror is not None and from_folder is not None:
         raise UserError("Both --mirror and --from are given.", "Give one of them.")
+    if config is not None and (name is not None or from_folder is not None):
+        raise UserError("--config says what is fetched.", "Leave the name, and --from, out.")
+    from woundgen.config import load_train_config
     from woundgen.features.store import weights_home
-    from woundgen.workflows.fetch import fetch_weights, overview
+    from woundgen.models.sources import hub_cache
+    from woundgen.workflows.fetch_all import everything, fetch_named, needed_by
 
     home = weights_home()
     with terminal() as voice:
-        if name is None:
-            for line in (f"weights are kept in {home}", *overview(home)):
+        names = [name] if name is not None else []
+        if config is not None:
+            names = needed_by(load_train_config(config))
+            if not names:
+                voice.say(f"{config} needs nothing that is fetched")
+        elif name is None:
+            places = f"base models are kept in {hub_cache()}, feature networks in {home}"
+            for line in (places, *everything(home)):
                 voice.say(line)
-            return
-        fetch_weights(name, home=home, mirror=mirror, folder=from_folder, say=voice.say, progress=voice.progress)
+        for one in names:
+            fetch_named(one, home=home, mirror=mirror, folder=from_folder, say=voice.say, progress=voice.progress)

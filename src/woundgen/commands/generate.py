@@ -49,7 +49,7 @@ def generate(
     prompt: Annotated[str | None, typer.Option(help="Instead of the adapter's own.")] = None,
     negative_prompt: Annotated[str | None, typer.Option(help="Instead of the adapter's own.")] = None,
     base: Annotated[str | None, typer.Option(help="Base model, instead of the adapter's.")] = None,
-    weights: Annotated[str, typer.Option(help="auto | ema | raw")] = "auto",
+    weights: Annotated[str, typer.Option(help="auto | ema | raw | ema@0.1: an average of that length")] = "auto",
     label: Annotated[str | None, typer.Option(help="Label in metadata.csv [the adapter's phase].")] = None,
     size: Annotated[int, typer.Option(min=32, max=1024, help="Pixels a side.")] = 128,
     block: Annotated[int, typer.Option(min=1, max=256, help="Images drawn together.")] = 16,
@@ -74,7 +74,6 @@ def generate(
     """
     from woundgen.config import load_quality_config
 
-    _one_of("--weights", weights, ("auto", "ema", "raw"))
     _one_of("--sampler", sampler, ("dpmsolver++", "ddim", "euler"))
     _one_of("--precision", precision, ("fp32", "fp16"))
     _one_of("--device", device, ("auto", "cpu", "cuda"))
@@ -99,8 +98,11 @@ def generate(
     place = place_of(os.environ)
     if place is None and devices is not None and devices > 1:
         return run_together(sys.argv[1:], count=devices)
+    from woundgen.workflows.averages import check_weights
     from woundgen.workflows.generate import DrawRequest, generate_set
     from woundgen.workflows.setup import join_ranks, threads_fixed
+
+    check_weights("--weights", weights)
 
     request = DrawRequest(
         adapters=tuple(_place(text, "--adapter") for text in adapter or []),

@@ -14,9 +14,14 @@ from woundgen.errors import UserError
 
 
 def train(
-    config: Annotated[Path | None, typer.Option(help="YAML settings, such as configs/phase_I_config.yaml.")] = None,
+    config: Annotated[
+        list[Path] | None,
+        typer.Option(help="YAML settings, such as configs/phase_I_config.yaml; repeatable: a run each."),
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of photographs: I/ P/ R/, or metadata.csv.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Run folder [runs/phase_X].")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Run folder [runs/phase_X]; with several configs, the folder of the runs.")
+    ] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value over the config; repeatable.")] = None,
     resume: Annotated[str | None, typer.Option(help="latest | best | a checkpoint.")] = None,
     allow_changes: Annotated[
@@ -25,7 +30,9 @@ def train(
     folds: Annotated[
         int | None, typer.Option(min=2, help="One run a fold, each without that fold's patients: OUT_fold_1 and on.")
     ] = None,
-    devices: Annotated[int | None, typer.Option(min=1, help="Processes that share the work [1].")] = None,
+    devices: Annotated[
+        str | None, typer.Option(help="2: processes that share the work [1]; 0,1: cards, for several configs one each.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
 ) -> int:
     """Adapt the base model to the photographs of a healing phase.
@@ -39,35 +46,51 @@ def train(
     woundgen train --resume latest --out runs/phase_I
     woundgen train --config configs/phase_R_config.yaml --data photographs --out runs/phase_R --folds 5
     woundgen train --config configs/phase_I_config.yaml --data photographs --out runs/phase_I --devices 2
+    woundgen train --config configs/phase_I_config.yaml --config configs/phase_R_config.yaml --devices 0,1 --data photos
     """
     from woundgen.config import load_train_config
+    from woundgen.workflows.machine import installed_cards
     from woundgen.workflows.processes import place_of, run_together
     from woundgen.workflows.resume import settings_of_run
+    from woundgen.workflows.side_by_side import cards_of
 
     if folds is not None and resume is not None:
         raise UserError(
             "--folds goes on by itself where it was.", "Leave --resume out, or name one fold's run (--out)."
         )
+    cards = None if devices is None else cards_of(devices, present=installed_cards())
+    if config is not None and len(config) > 1:
+        if devices is not None and cards is None:
+            raise UserError(f"--devices {devices} with several configs.", "Name the cards: --devices 0,1.")
+        shared = [word for one in set_ or [] for word in ("--set", one)]
+        shared += [] if data is None else ["--data", str(data)]
+        shared += [] if resume is None else ["--resume", resume]
+        shared += [] if folds is None else ["--folds", str(folds)]
+        shared += ["--allow-changes"] * allow_changes + ["--dry-run"] * dry_run
+        return _a_run_each(config, out=out, set_=set_ or [], shared=shared, cards=cards or [0])
     if config is None and resume is not None:
         if set_:
             raise UserError("--set changes a config, and none is named.", "Give --config too, or leave --set out.")
         settings, known_data, out = settings_of_run(out)
         data = data or known_data
     else:
-        settings = load_train_config(config, set_ or [])
+        settings = load_train_config(config[0] if config else None, set_ or [])
     source = data or (Path(settings.data) if settings.data else None)
     if source is None:
         raise UserError("No photographs are named.", "Give --data FOLDER, or `data:` in the config.")
     place = place_of(os.environ)
-    if place is None and devices is not None and devices > 1 and not dry_run:
-        return run_together(sys.argv[1:], count=devices)
+    count = None if devices is None else len(cards) if cards is not None else int(devices)
+    if place is None and count is not None and count > 1 and not dry_run:
+        if cards is not None:
+            os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, cards))
+        return run_together(sys.argv[1:], count=count)
 
     from woundgen.workflows.run_folder import runs_of
     from woundgen.workflows.setup import join_ranks
     from woundgen.workflows.train import train_adapter
 
     folder = out or Path("runs") / f"phase_{'_'.join(settings.phases)}"
-    with terminal() as voice, join_ranks(place, asked=devices, device=settings.device) as ranks:
+    with terminal() as voice, join_ranks(place, asked=count, device=settings.device) as ranks:
         for one, where in runs_of(settings, folder, folds=folds):
             result = train_adapter(
                 one,
@@ -84,3 +107,24 @@ def train(
             if result is not None and result.exit_code:
                 return result.exit_code
     return 0
+
+
+def _a_run_each(configs: list[Path], *, out: Path | None, set_: list[str], shared: list[str], cards: list[int]) -> int:
+    """Every config is read before any run begins; each then runs as its own command, on a card of its own.
+
+    shared: words that all of the commands have.
+    """
+    from woundgen.config import load_train_config
+    from woundgen.workflows.side_by_side import Job, run_side_by_side
+
+    loaded = [(path, load_train_config(path, set_)) for path in configs]
+    folders = [(out or Path("runs")) / f"phase_{'_'.join(settings.phases)}" for _, settings in loaded]
+    twice = [folder for number, folder in enumerate(folders) if folder in folders[:number]]
+    if twice:
+        raise UserError(f"Two configs train into {twice[0]}.", "Give them other phases, or run them apart with --out.")
+    jobs = [
+        Job(folder.name, ("train", "--config", str(path), *shared, "--out", str(folder)))
+        for (path, _), folder in zip(loaded, folders, strict=True)
+    ]
+    with terminal() as voice:
+        return run_side_by_side(jobs, cards=cards, say=voice.say)

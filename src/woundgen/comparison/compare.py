@@ -37,6 +37,11 @@ class MetricComparison:
     kind: Kind
     lines: tuple[Line, ...]
 
+    def first(self) -> Line:
+        """The line of the best value, by the metric's direction."""
+        sign = -1 if METRICS[self.kind[0]].better == "higher" else 1
+        return min(self.lines, key=lambda line: sign * line.stored.value.value)
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
@@ -50,9 +55,21 @@ class Comparison:
         """All that were tested."""
         return [(metric, line) for metric in self.metrics for line in metric.lines if line.difference]
 
+    def picks(self) -> list[tuple[MetricComparison, Line]]:
+        """The first of each metric that has a direction and that all candidates have; its lead may be chance."""
+        return [
+            (metric, metric.first())
+            for metric in self.metrics
+            if METRICS[metric.kind[0]].better != "none" and len(metric.lines) == len(self.candidates)
+        ]
+
     def to_json(self) -> dict[str, Any]:
         return {
             "reference": self.reference,
+            "picks": [
+                {"metric": metric.kind[0], "network": metric.kind[1], "candidate": line.name}
+                for metric, line in self.picks()
+            ],
             "candidates": [
                 {"name": one.name, "rows": [_row_json(stored) for stored in one.values]} for one in self.candidates
             ],

@@ -72,11 +72,23 @@ def introduction(comparison: Comparison) -> str:
 def findings(comparison: Comparison) -> list[str]:
     """A line for each tested difference, and what chance alone would give."""
     tested = comparison.differences()
-    lines = [f"{heading(metric)}: {_finding(line, comparison.reference)}" for metric, line in tested]
+    picks = [
+        f"{heading(metric)}: the best value is that of “{line.name}”, {number(line.stored.value.value)}{_lead(line)}."
+        for metric, line in comparison.picks()
+        if len(metric.lines) > 2
+    ]
+    lines = [*picks, *(f"{heading(metric)}: {_finding(line, comparison.reference)}" for metric, line in tested)]
     if not tested:
-        return ["No difference could be tested; the tables say why for each."]
+        return [*picks, "No difference could be tested; the tables say why for each."]
     by_chance = f"{len(tested)} differences were tested" if len(tested) > 1 else "One difference was tested"
     return [*lines, f"{by_chance}. The more are tested, the more look real by chance alone."]
+
+
+def _lead(line: Line) -> str:
+    """Whether what stands first could stand there by chance, as far as it was tested."""
+    if line.difference is None:
+        return ""
+    return f" ({line.verdict}{' against the reference' if line.verdict == NO_DIFFERENCE else ' than the reference'})"
 
 
 def _finding(line: Line, reference: str) -> str:

@@ -29,16 +29,35 @@ def variations(images: NDArray[np.uint8], *, count: int, seed: int) -> NDArray[n
     return result
 
 
+def mask_variations(masks: NDArray[np.float32], *, count: int, seed: int) -> NDArray[np.float32]:
+    """[N, S, S] of 0..1 -> [N, count, S, S]: each mask moved as `variations` moves its image."""
+    result = np.empty((len(masks), count, *masks.shape[1:]), np.float32)
+    for row, mask in enumerate(masks):
+        for number in range(count):
+            moved = mask[:, ::-1] if number % 2 else mask
+            if number >= 2:
+                angle, scale = _turned_by(np.random.default_rng([seed, row, number]))
+                moved = _turn(moved[..., None], angle=angle, scale=scale)[..., 0]
+            result[row, number] = np.clip(moved, 0, 1)
+    return result
+
+
 def variation(image: NDArray[np.uint8], number: int, rng: np.random.Generator) -> NDArray[np.uint8]:
     """One variation of [S, S, 3]; odd numbers are mirrored, 0 and 1 are otherwise unchanged."""
     mirrored = image[:, ::-1] if number % 2 else image
     if number < 2:
         return mirrored
-    turned = _turn(mirrored, angle=rng.uniform(-MAX_ROTATION, MAX_ROTATION), scale=1 + rng.uniform(-1, 1) * MAX_SCALE)
+    angle, scale = _turned_by(rng)
+    turned = _turn(mirrored, angle=angle, scale=scale)
     contrast = 1 + rng.uniform(-MAX_CONTRAST, MAX_CONTRAST)
     brightness = 255 * rng.uniform(-MAX_BRIGHTNESS, MAX_BRIGHTNESS)
     middle = turned.mean()
     return np.clip(np.rint((turned - middle) * contrast + middle + brightness), 0, 255).astype(np.uint8)
+
+
+def _turned_by(rng: np.random.Generator) -> tuple[float, float]:
+    """Angle and scale, which are drawn first: a mask's generator gives what its image's gave."""
+    return rng.uniform(-MAX_ROTATION, MAX_ROTATION), 1 + rng.uniform(-1, 1) * MAX_SCALE
 
 
 def _turn(image: NDArray[np.uint8], *, angle: float, scale: float) -> NDArray[np.float32]:
@@ -48,6 +67,7 @@ def _turn(image: NDArray[np.uint8], *, angle: float, scale: float) -> NDArray[np
     centre = (np.array(image.shape[:2]) - 1) / 2
     offset = centre - matrix @ centre
     channels = [
-        affine_transform(image[..., c].astype(np.float32), matrix, offset, order=3, mode="mirror") for c in range(3)
+        affine_transform(image[..., c].astype(np.float32), matrix, offset, order=3, mode="mirror")
+        for c in range(image.shape[-1])
     ]
     return np.stack(channels, axis=-1)

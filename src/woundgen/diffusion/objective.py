@@ -63,7 +63,10 @@ def min_snr_weights(timesteps: Tensor, alphas_cumprod: Tensor, *, gamma: float, 
     return capped / (snr + 1)
 
 
-def weighted_error(output: Tensor, target: Tensor, weights: Tensor | None) -> Tensor:
-    """Per-image mean squared error [N] in fp32, times its weight."""
-    error = (output.float() - target.float()).square().flatten(1).mean(1)
-    return error if weights is None else error * weights
+def weighted_error(output: Tensor, target: Tensor, weights: Tensor | None, region: Tensor | None = None) -> Tensor:
+    """Per-image mean squared error [N] in fp32, times its weight. region: [N, h, w] of mean 1: how places count."""
+    error = (output.float() - target.float()).square()
+    if region is not None:
+        error = error * region[:, None]
+    means = error.flatten(1).mean(1)
+    return means if weights is None else means * weights

@@ -56,6 +56,21 @@ def epoch_order(seed: int, epoch: int, size: int) -> list[int]:
     return torch.randperm(size, generator=generator(seed, "order", epoch)).tolist()
 
 
+def balanced_rows(seed: int, step: int, *, batch: int, groups: Sequence[Sequence[int]]) -> list[int]:
+    """Rows of the global batch at `step`, the groups in turn: each is seen equally often, however large it is.
+
+    groups: row numbers of each, none empty. Inside a group every row comes once before any comes again.
+    """
+    rows = []
+    for position in range(step * batch, (step + 1) * batch):
+        turn, number = divmod(position, len(groups))
+        group = groups[number]
+        epoch, place = divmod(turn, len(group))
+        order = torch.randperm(len(group), generator=generator(seed, "group order", number, epoch))
+        rows.append(group[int(order[place])])
+    return rows
+
+
 def batch_rows(seed: int, step: int, *, batch: int, size: int) -> list[int]:
     """Rows of the global batch at `step`: consecutive positions of an endless stream of epochs.
 

@@ -11,13 +11,14 @@ from woundgen.generation.synthetic_mark import DIGITAL_SOURCE_TYPE
 from woundgen.generation.writer import SURPLUS, Recipe, Tally
 
 # Of base models that woundgen knows by name: (identifier for hubs, what it asks of the user).
+_RESTRICTED = (
+    "CreativeML Open {kind}. Its use restrictions pass on to what is made with it; among them: no medical "
+    "advice and no interpretation of medical results, nothing that exploits or harms, no deception."
+)
 LICENCES: Mapping[str, tuple[str, str]] = {
     "embedded": ("apache-2.0", "Apache-2.0; trained on rendered wounds, no photograph."),
-    "sd21-base": (
-        "openrail++",
-        "CreativeML Open RAIL++-M. Its use restrictions pass on to what is made with it; among them: no medical "
-        "advice and no interpretation of medical results, nothing that exploits or harms, no deception.",
-    ),
+    "sd15": ("creativeml-openrail-m", _RESTRICTED.format(kind="RAIL-M")),
+    **{name: ("openrail++", _RESTRICTED.format(kind="RAIL++-M")) for name in ("sd21-base", "sd21", "sdxl")},
 }
 UNKNOWN_LICENCE = ("other", "Not known to woundgen: the licence of the base model named below holds.")
 

@@ -132,8 +132,9 @@ def build_scheduler(base: BaseModel, sampler: SamplerName) -> Scheduler:
 
 def place(base: BaseModel, *, device: torch.device, dtype: torch.dtype) -> None:
     """Move what drawing needs. Fuse adapters first: adding them in fp16 would round them away."""
-    for module in (base.unet, base.vae):
-        nn.Module.to(module, device=device, dtype=dtype)  # diffusers' own warns of an empty list of layers
+    # SDXL's autoencoder overflows in fp16 (diffusers upcasts it, too).
+    for module, precision in ((base.unet, dtype), (base.vae, dtype if base.second is None else torch.float32)):
+        nn.Module.to(module, device=device, dtype=precision)  # diffusers' own warns of an empty list of layers
 
 
 def draw_block(
@@ -274,6 +275,6 @@ def _guided(base: BaseModel, settings: SamplerSettings, timesteps: Tensor) -> li
 @torch.inference_mode()
 def _decode(base: BaseModel, latents: Tensor) -> np.ndarray:
     """uint8 [N, H, W, 3], rounded as VaeImageProcessor does."""
-    decoded = base.vae.decode(latents / base.latent_scale, return_dict=False)[0]
+    decoded = base.vae.decode((latents / base.latent_scale).to(base.vae.dtype), return_dict=False)[0]
     unit = (decoded * 0.5 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).float()
     return (unit * 255).round().to(torch.uint8).cpu().numpy()

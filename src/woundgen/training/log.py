@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from woundgen.rundir import EVAL_LOG, TENSORBOARD, TRAIN_LOG, append_jsonl, read_jsonl, write_bytes, write_text
 from woundgen.training.checkpoint import Checkpoint
+from woundgen.training.loop import StepReport
 
 
 def restore_logs(folder: Path, checkpoint: Checkpoint | None) -> None:
@@ -24,14 +26,20 @@ class RunLog:
 
     def __init__(self, folder: Path, *, resumed_step: int) -> None:
         self.folder = folder
-        for name in (TRAIN_LOG, EVAL_LOG):
-            _cut(folder / name, resumed_step)
+        self.cut(resumed_step)
         self.board = SummaryWriter(str(folder / TENSORBOARD), purge_step=resumed_step + 1)
 
+    def cut(self, step: int) -> None:
+        """Drop what was logged after `step`."""
+        for name in (TRAIN_LOG, EVAL_LOG):
+            _cut(self.folder / name, step)
+
     def train(self, row: dict[str, Any]) -> None:
+        """One step; None where a number was not finite."""
         append_jsonl(self.folder / TRAIN_LOG, [row])
-        for name in ("loss", "gradient_norm", "learning_rate"):
-            self.board.add_scalar(f"train/{name}", row[name], row["step"])
+        for name, value in row.items():
+            if name not in ("step", "epoch", "skipped") and value is not None:
+                self.board.add_scalar(f"train/{name}", value, row["step"])
 
     def evaluation(self, row: dict[str, Any]) -> None:
         append_jsonl(self.folder / EVAL_LOG, [row])
@@ -41,6 +49,23 @@ class RunLog:
 
     def close(self) -> None:
         self.board.close()
+
+
+def train_row(report: StepReport) -> dict[str, Any]:
+    """One step of train.jsonl; None where a number was not finite, which JSON has no word for."""
+    return {
+        "step": report.step,
+        "epoch": round(report.epoch, 4),
+        "loss": _if_finite(report.loss),
+        "gradient_norm": _if_finite(report.gradient_norm),
+        "learning_rate": report.learning_rate,
+        **({"skipped": True} if report.skipped else {}),
+        **report.terms,
+    }
+
+
+def _if_finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _cut(path: Path, step: int) -> None:

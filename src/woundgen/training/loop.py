@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -23,18 +23,26 @@ from woundgen.diffusion.objective import (
     training_target,
     weighted_error,
 )
-from woundgen.diffusion.randomness import batch_rows, byte_source, normal, stratified_timesteps, uniform
+from woundgen.diffusion.randomness import byte_source, normal, stratified_timesteps, uniform
 from woundgen.errors import UserError
 from woundgen.models import ema
 from woundgen.models.dropout import DropoutMasks
 from woundgen.models.flat import FlatParameters
+from woundgen.models.power_ema import update_power
+from woundgen.training.batches import Batches
 from woundgen.training.latents import Latents
 from woundgen.training.ranks import ALONE, Ranks
+from woundgen.training.terms import Batch, ExtraTerm, Tally, add_gradients
 
 Contexts = Callable[[Sequence[int], Sequence[bool]], Tensor]
 """(photograph rows, prompt dropped?) -> text encoder states [N, 77, D]."""
 
+GoBack = Callable[[], bool]
+"""Put parameters, optimizer and LoopState back to the last good checkpoint; False where there is none."""
+
 NON_FINITE_LIMIT = 5
+MOST_ROLLBACKS = 1
+RATE_AFTER_ROLLBACK = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +68,33 @@ class LoopState:
     average: Tensor | None  # EMA, [P]
     skipped: int = 0
     skipped_in_a_row: int = 0
+    rollbacks: int = 0
+    powers: dict[float, Tensor] = field(default_factory=dict)  # power-function averages by length, [P] each
+
+    @property
+    def updates(self) -> int:
+        return self.step - self.skipped
+
+    @property
+    def rate_factor(self) -> float:
+        return RATE_AFTER_ROLLBACK**self.rollbacks
 
 
 @dataclass(frozen=True, slots=True)
 class StepReport:
-    """step counts finished steps; loss is the mean over the global batch, seen fraction in epochs."""
+    """step counts finished steps; loss is the mean over the global batch, seen fraction in epochs.
+
+    Of a step that was skipped, loss and gradient_norm are what made it so, finite or not.
+    terms: of the loss beside the diffusion error, and what they say of themselves.
+    """
 
     step: int
     epoch: float
     loss: float
     gradient_norm: float
     learning_rate: float
+    skipped: bool = False
+    terms: dict[str, float] = field(default_factory=dict)
 
 
 def train(
@@ -89,8 +113,14 @@ def train(
     state: LoopState,
     after_step: Callable[[StepReport], bool],
     ranks: Ranks = ALONE,
+    terms: Sequence[ExtraTerm] = (),
+    go_back: GoBack | None = None,
+    batches: Batches | None = None,
 ) -> None:
-    """Run from state.step to settings.steps; `after_step` logs, saves and measures, and returns True to stop."""
+    """Run from state.step to settings.steps; `after_step` logs, saves and measures, and returns True to stop.
+
+    batches: which rows a step sees and what each counts, where that is not every row alike.
+    """
     s, device = settings, trainable.values.device
     half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(s.precision)
     unet.train()
@@ -99,16 +129,17 @@ def train(
 
         # Learning rate and batch: functions of the step.
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step)
-        rows = batch_rows(s.seed, step, batch=s.global_batch, size=len(latents))
+            group["lr"] = learning_rate(step) * state.rate_factor
+        rows = latents.rows(seed=s.seed, step=step, batch=s.global_batch) if batches is None else batches.rows(step)
 
         # Forward and backward, one micro-batch at a time; the ranks take them in turn.
-        loss_sum = torch.zeros((), device=device)
+        tally = Tally(terms, device)
         for number in ranks.mine(math.ceil(s.global_batch / s.micro_batch)):
             first = number * s.micro_batch
             slots = range(first, min(first + s.micro_batch, s.global_batch))
             mine = rows[slots.start : slots.stop]
             clean = latents.sample(mine, seed=s.seed, step=step, slots=slots)
+            region = latents.regions(mine, seed=s.seed, step=step, slots=slots)
             noise = normal(clean.shape[1:], s.seed, "noise", step, slots)
             if s.noise_offset > 0:
                 noise += s.noise_offset * normal((clean.shape[1], 1, 1), s.seed, "noise offset", step, slots)
@@ -117,26 +148,37 @@ def train(
             weights = None
             if s.snr_gamma is not None:
                 weights = min_snr_weights(timesteps, alphas_cumprod, gamma=s.snr_gamma, prediction=prediction)
+            if batches is not None:
+                weights = batches.weights[mine] if weights is None else weights * batches.weights[mine]
             noisy = add_noise(clean, noise, timesteps, alphas_cumprod).to(device)
             target = training_target(clean, noise, timesteps, alphas_cumprod, prediction).to(device)
             if dropout is not None:
                 dropout.begin([byte_source(s.seed, "adapter dropout", step, slot) for slot in slots])
             with torch.autocast(device.type, half) if half else nullcontext():
                 output = unet(noisy, timesteps.to(device), contexts(mine, dropped)).sample
-            errors = weighted_error(output, target, None if weights is None else weights.to(device))
+            # Every term's gradient is taken at the network's output, so that the network is gone through once.
+            leaf = output.detach().float().requires_grad_()
+            errors = weighted_error(leaf, target, _on(weights, device), _on(region, device))
             loss = errors.sum() / s.global_batch
-            scaler.scale(loss).backward()
-            loss_sum += loss.detach()
+            (gradient,) = torch.autograd.grad(loss, leaf)
+            tally.add(0, loss, gradient)
+            if terms:
+                batch = Batch(noisy, clean.to(device), timesteps, [step * s.global_batch + slot for slot in slots])
+                gradient = add_gradients(
+                    gradient, leaf, batch, tally=tally, alphas_cumprod=alphas_cumprod, prediction=prediction,
+                    global_batch=s.global_batch,
+                )  # fmt: skip
+            output.backward(scaler.scale(gradient).to(output.dtype))
         if dropout is not None:
             dropout.begin([])
         ranks.add_up(trainable.gradient)  # each loss was divided by the global batch: sums, not means
-        ranks.add_up(loss_sum)
+        ranks.add_up(tally.sums)
 
         # Update, unless something is not finite: then this step is skipped and counted.
         scaler.unscale_(optimizer)
         norm = torch.nn.utils.clip_grad_norm_([trainable.values], s.max_grad_norm)
-        loss_value, norm_value = loss_sum.item(), norm.item()
-        finite = torch.isfinite(loss_sum + norm).item()
+        loss_value, norm_value = tally.loss.item(), norm.item()
+        finite = bool(torch.isfinite(tally.sums.sum() + norm).item())
         if finite:
             scaler.step(optimizer)
             if state.average is not None:
@@ -144,28 +186,54 @@ def train(
                 ema.update(
                     state.average,
                     trainable.values.detach(),
-                    step - state.skipped,
+                    state.updates,
                     decay=s.ema_decay,
                     warmup=s.ema_warmup,
                 )
+            for sigma, average in state.powers.items():
+                update_power(average, trainable.values.detach(), state.updates + 1, sigma=sigma)
+        overflowed = not torch.isfinite(trainable.values.detach().sum()).item()  # an update can be too large, too
+        searching = scaler.is_enabled() and math.isfinite(loss_value) and scaler.get_scale() > 1
         scaler.update()
         trainable.gradient.zero_()
+        told = tally.told() if finite else {}
+        for term in terms:
+            if term.judge is not None:
+                told |= term.judge.finish(finite=finite, ranks=ranks)
         state.skipped += not finite
-        state.skipped_in_a_row = 0 if finite else state.skipped_in_a_row + 1
-        if state.skipped_in_a_row >= NON_FINITE_LIMIT:
-            raise UserError(
-                f"Loss or gradient was not finite for {NON_FINITE_LIMIT} steps in a row, up to step {step}.",
-                "Lower learning_rate or use mixed_precision: no | bf16; the last checkpoint is sound.",
-            )
+        # A scaler that looks for its scale skips steps, too, and finds it.
+        state.skipped_in_a_row = 0 if finite or searching else state.skipped_in_a_row + 1
+        if state.skipped_in_a_row >= NON_FINITE_LIMIT or overflowed:
+            _go_back_or_stop(state, go_back)
+            continue
 
         # Bookkeeping.
         state.step = step + 1
         report = StepReport(
             step=state.step,
-            epoch=state.step * s.global_batch / len(latents),
-            loss=loss_value if finite else 0.0,
-            gradient_norm=norm_value if finite else 0.0,
-            learning_rate=learning_rate(step),
+            epoch=state.step * (s.global_batch / len(latents) if batches is None else batches.epochs_a_step),
+            loss=loss_value,
+            gradient_norm=norm_value,
+            learning_rate=learning_rate(step) * state.rate_factor,
+            skipped=not finite,
+            terms=told,
         )
         if after_step(report):
             return
+
+
+def _on(tensor: Tensor | None, device: torch.device) -> Tensor | None:
+    return None if tensor is None else tensor.to(device)
+
+
+def _go_back_or_stop(state: LoopState, go_back: GoBack | None) -> None:
+    """Back to the last good checkpoint at half the rate, once; UserError where that has not helped or cannot be."""
+    step, rollbacks = state.step, state.rollbacks
+    if rollbacks < MOST_ROLLBACKS and go_back is not None and go_back():
+        state.rollbacks, state.skipped_in_a_row = rollbacks + 1, 0
+        return
+    tried = f", and again at {RATE_AFTER_ROLLBACK**rollbacks:g} of the learning rate" if rollbacks else ""
+    raise UserError(
+        f"Loss or gradient was not finite for {NON_FINITE_LIMIT} steps in a row, up to step {step}{tried}.",
+        "Lower learning_rate or use mixed_precision: no | bf16; the last checkpoint is sound.",
+    )

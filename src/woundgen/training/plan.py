@@ -28,6 +28,7 @@ class Plan:
     ema_start_share: float | None  # of the untrained weights left in the average at the end
     save_every: int
     evaluate_every: int
+    saves: int  # checkpoints, by count of steps
     evaluation: EvaluationPlan
     warnings: tuple[str, ...]
 
@@ -73,14 +74,22 @@ def make_plan(
     method: str,
     evaluation: Wishes = NOTHING_DRAWN,
     processes: int = 1,
+    train_pixels: int | None = None,
+    native_pixels: int | None = None,
+    snapshots: bool = False,
 ) -> Plan:
-    """Turn epochs into steps once; every photograph is seen equally often and no batch is dropped."""
+    """Turn epochs into steps once; every photograph is seen equally often and no batch is dropped.
+
+    train_pixels: side of the images trained on; native_pixels: that of the images the base was made for.
+    snapshots: kept for EMA of any length.
+    """
     per_epoch = images / global_batch
     steps = max_steps or max(1, math.ceil(max_epochs * per_epoch))
     rate = schedule(scheduler, peak=learning_rate, steps=steps, warmup=warmup)
     start_share = None
     if ema_decay is not None:
         start_share = share_of_start(steps, decay=ema_decay, warmup=ema_warmup)
+    save_every = max(1, round(save_every_epochs * per_epoch))
     evaluate_every = max(1, round(evaluate_every_epochs * per_epoch))
     plan = Plan(
         images=images,
@@ -94,7 +103,8 @@ def make_plan(
         warmup_share=min(1.0, warmup / steps),
         rates={name: rate(int(share * (steps - 1))) for name, share in _POINTS.items()},
         ema_start_share=start_share,
-        save_every=max(1, round(save_every_epochs * per_epoch)),
+        save_every=save_every,
+        saves=-(-steps // save_every),
         evaluate_every=evaluate_every,
         evaluation=plan_evaluation(evaluation, steps=steps, global_batch=global_batch, evaluate_every=evaluate_every),
         warnings=(),
@@ -107,9 +117,17 @@ def make_plan(
             f"drawing and measuring once comes to {plan.evaluation.share:.0%} of the training, more than "
             f"evaluation_share {evaluation.share:g}; set metric_images: 0, or fewer sample_images"
         )
+    warnings += _size_warnings(train_pixels, native_pixels)
+    if snapshots and plan.saves < FEWEST_SNAPSHOTS:
+        often = max(1, int(plan.epochs / (2 * FEWEST_SNAPSHOTS)))
+        warnings.append(
+            f"{plan.saves} saves are few for EMA of any length (ema@LENGTH); lower save_every_n_epochs to {often}, "
+            "or set post_hoc_ema: false"
+        )
     return Plan(**{**_fields(plan), "warnings": tuple(warnings)})
 
 
+FEWEST_SNAPSHOTS = 4
 _POINTS = {"start": 0.0, "quarter": 0.25, "half": 0.5, "end": 1.0}
 
 
@@ -145,3 +163,28 @@ def _warnings(
     if plan.steps < 50:
         found.append(f"only {plan.steps} optimizer steps; lower planned_devices or gradient_accumulation")
     return found
+
+
+def _size_warnings(train_pixels: int | None, native_pixels: int | None) -> list[str]:
+    """Stable Diffusion 1 and 2 tuned below their native size give messy pictures (huggingface/diffusers issue 3914)."""
+    if train_pixels is None or native_pixels is None or 2 * train_pixels > native_pixels:
+        return []
+    costs = ", ".join(
+        f"{side} costs about {(side / train_pixels) ** 2:.0f} times a step"
+        for side in (native_pixels // 2, native_pixels)
+    )
+    return [
+        f"the base was made for images of {native_pixels} pixels and is trained on {train_pixels}, where its pictures "
+        f"are known to be messy; set train_resolution: {native_pixels} or {native_pixels // 2} ({costs})"
+    ]
+
+
+def disk_bytes(plan: Plan, *, parameters: int, averages: int, keep_last: int) -> int:
+    """What a run's checkpoints come to, in single precision: all adapters, and what resuming needs of the newest.
+
+    averages: kinds of EMA, each in the training state and as an adapter in every checkpoint.
+    """
+    kept = min(plan.saves, keep_last + 1)  # the newest and the best stay whole
+    adapters = plan.saves * (1 + averages) * parameters
+    states = kept * (3 + averages) * parameters  # values and two moments
+    return 4 * (adapters + states)

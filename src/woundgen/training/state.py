@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -15,10 +17,11 @@ from woundgen.training.loop import LoopState
 
 
 def pack(trainable: FlatParameters, optimizer: torch.optim.Optimizer, state: LoopState) -> dict[str, Tensor]:
-    """values, average (EMA) and optimizer moments, all copies on the CPU."""
+    """values, averages (EMA, power functions) and optimizer moments, all copies on the CPU."""
     tensors = {"values": trainable.values.detach().cpu().clone()}
     if state.average is not None:
         tensors["average"] = state.average.cpu().clone()
+    tensors |= {f"power.{sigma:.3f}": average.cpu().clone() for sigma, average in state.powers.items()}
     moments = {f"optimizer.{key}": value.cpu().clone() for key, value in optimizer_tensors(optimizer).items()}
     return tensors | moments
 
@@ -51,6 +54,8 @@ def unpack(
         average=None if average is None else average.to(device),
         skipped=int(counters["skipped"]),
         skipped_in_a_row=int(counters["skipped_in_a_row"]),
+        rollbacks=int(counters.get("rollbacks", 0)),
+        powers={float(sigma): power.to(device) for sigma, power in under("power", tensors).items()},
     )
 
 
@@ -60,9 +65,29 @@ def generators() -> dict[str, Tensor]:
 
 
 def counters(state: LoopState) -> dict[str, int]:
-    return {"step": state.step, "skipped": state.skipped, "skipped_in_a_row": state.skipped_in_a_row}
+    return {
+        "step": state.step,
+        "skipped": state.skipped,
+        "skipped_in_a_row": state.skipped_in_a_row,
+        "rollbacks": state.rollbacks,
+    }
 
 
-def new_optimizer(trainable: FlatParameters, *, betas: tuple[float, float], weight_decay: float) -> torch.optim.AdamW:
-    """Fused AdamW over the flat vector; the rate is set at every step."""
-    return torch.optim.AdamW([trainable.values], lr=1.0, betas=betas, weight_decay=weight_decay, fused=True)
+def new_optimizer(
+    trainable: FlatParameters, *, betas: tuple[float, float], weight_decay: float, kind: str = "adamw"
+) -> torch.optim.Optimizer:
+    """AdamW over the flat vector, fused or with 8-bit moments; the rate is set at every step."""
+    if kind == "adamw":
+        return torch.optim.AdamW([trainable.values], lr=1.0, betas=betas, weight_decay=weight_decay, fused=True)
+    return eight_bit()([trainable.values], lr=1.0, betas=betas, weight_decay=weight_decay)
+
+
+def eight_bit() -> Callable[..., torch.optim.Optimizer]:
+    """bitsandbytes' AdamW8bit (Dettmers et al. 2022); UserError where it is not installed."""
+    try:
+        return importlib.import_module("bitsandbytes").optim.AdamW8bit
+    except ImportError:
+        raise UserError(
+            "optimizer: adamw-8bit needs bitsandbytes, which is not installed.",
+            "pip install bitsandbytes, or set optimizer: adamw.",
+        ) from None

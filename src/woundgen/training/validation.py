@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from woundgen.diffusion.objective import PredictionType, add_noise, training_target, weighted_error
 from woundgen.diffusion.randomness import normal
+from woundgen.records import MetricValue
 from woundgen.training.ranks import ALONE, Ranks
 
 
@@ -73,6 +74,15 @@ def per_image_loss(
     ranks.add_up(errors)
     unet.train(training)
     return errors.cpu().view(grid.images, -1).mean(1)
+
+
+def loss_value(losses: Tensor) -> MetricValue:
+    """Mean over validation images with its 95 % interval (images are the units)."""
+    n, mean = len(losses), losses.mean().item()
+    if n < 2:
+        return MetricValue("val_loss", mean, None, None, "none: one validation image", (n, n))
+    half = 1.96 * losses.std().item() / math.sqrt(n)
+    return MetricValue("val_loss", mean, mean - half, mean + half, "95 %, normal, over images", (n, n))
 
 
 @dataclass(slots=True)

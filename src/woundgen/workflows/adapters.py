@@ -1,18 +1,54 @@
-"""Finding an adapter to draw with: a run, a checkpoint or a file, and what it says of itself."""
+"""Finding what a run left to draw with (an adapter, a whole UNet, a learned word), and giving it to a base model."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from woundgen.errors import UserError
-from woundgen.rundir import ADAPTER_FILE, ADAPTER_NOTES, BEST, CHECKPOINTS, LATEST, read_json, sha256_file
+from woundgen.models.adapter import fuse_lora
+from woundgen.models.base import BaseModel
+from woundgen.models.inversion import load_embedding
+from woundgen.models.whole import blend_whole
+from woundgen.rundir import (
+    ADAPTER_NOTES,
+    BEST,
+    CHECKPOINTS,
+    EMBEDDING_FILE,
+    LATEST,
+    TRAINED_FILES,
+    WHOLE_FILE,
+    read_json,
+    sha256_file,
+)
 from woundgen.training.checkpoint import pointer
+
+
+def apply_trained(base: BaseModel, files: Sequence[tuple[Path, float]]) -> None:
+    """Give `base` what the files hold, each at its strength; differences to the base add up.
+
+    Whole UNets first, for they are told apart from the base as it was; adapters onto those. UserError where a
+    file does not fit, or a learned word is asked for at another strength than 1.
+    """
+    halved = [path for path, strength in files if path.name == EMBEDDING_FILE and strength != 1]
+    if halved:
+        raise UserError(f"{halved[0]} is a learned word and has no strength.", "Give it without *STRENGTH.")
+    whole = [(path, strength) for path, strength in files if path.name == WHOLE_FILE]
+    if whole:
+        blend_whole(base.unet, whole)
+    adapters = [one for one in files if one[0].name not in (WHOLE_FILE, EMBEDDING_FILE)]
+    fuse_lora(base.unet, adapters)
+    for part, encoder in base.text_encoders.items():
+        fuse_lora(encoder, adapters, part=part)
+    for path, _ in files:
+        if path.name == EMBEDDING_FILE:
+            load_embedding(base.tokenizer, base.text_encoder, path)
 
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """One adapter file and what its run recorded: base, phase, prompts, production steps and guidance."""
+    """One file that a run left and what its run recorded: base, phase, prompts, production steps and guidance."""
 
     file: Path
     digest: str
@@ -53,8 +89,8 @@ def _file(place: Path, weights: str) -> Path:
         return place
     if not place.exists():
         raise UserError(f"{place} does not exist.", "Give a run folder, a checkpoint or an adapter file.")
-    if (place / ADAPTER_FILE).is_file():
-        return place / ADAPTER_FILE
+    if (own := _trained_in(place)) is not None:
+        return own
     root = place / CHECKPOINTS
     if root.is_dir():
         name = pointer(root, BEST) or pointer(root, LATEST)
@@ -63,6 +99,10 @@ def _file(place: Path, weights: str) -> Path:
         place = root / name
     choices = ("ema", "raw") if weights == "auto" else (weights,)
     for choice in choices:
-        if (place / choice / ADAPTER_FILE).is_file():
-            return place / choice / ADAPTER_FILE
+        if (found := _trained_in(place / choice)) is not None:
+            return found
     raise UserError(f"{place} holds no {' or '.join(choices)} adapter.", "Try --weights raw, or another checkpoint.")
+
+
+def _trained_in(folder: Path) -> Path | None:
+    return next((folder / name for name in TRAINED_FILES if (folder / name).is_file()), None)

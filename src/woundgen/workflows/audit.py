@@ -23,13 +23,13 @@ from woundgen.records import Verdict
 from woundgen.reporting.audit_page import audit_page
 from woundgen.reporting.pictures import image_grid
 from woundgen.rundir import (
-    ADAPTER_FILE,
     AUDIT_JSON,
     AUDIT_MD,
     CHECKPOINTS,
     NEAREST_PAIRS,
     RUN_JSON,
     SET_JSON,
+    TRAINED_FILES,
     claim_output,
     make_private,
     private_folder,
@@ -46,6 +46,7 @@ from woundgen.similarity.neighbours import euclidean_distances, leave_group_out_
 from woundgen.workflows.evaluate import read_set
 from woundgen.workflows.membership import loss_difference
 from woundgen.workflows.photographs import PhotoSet, photographs_of
+from woundgen.workflows.schedule import as_trained
 from woundgen.workflows.screen import calibrated_on, describe
 
 Say = Callable[[str], None]
@@ -100,9 +101,10 @@ def audit_set(
 
 def _file_of(run: Path, digest: str) -> Path:
     """The adapter file with that digest among the run's checkpoints."""
-    for file in sorted((run / CHECKPOINTS).glob(f"*/*/{ADAPTER_FILE}")):
-        if sha256_file(file) == digest:
-            return file
+    for name in TRAINED_FILES:
+        for file in sorted((run / CHECKPOINTS).glob(f"*/*/{name}")):
+            if sha256_file(file) == digest:
+                return file
     raise UserError(f"{run} holds no adapter with digest {digest[:12]}.", "Give the run that the set was drawn with.")
 
 
@@ -137,7 +139,7 @@ def _membership(
     config = TrainConfig.model_validate(record["config"])
     rows = sides.trained + sides.sealed
     prompts = [prompts_for(config, photos.photos[row].phase)[0] for row in rows]
-    base = load_base(config.base_model, notice=lambda text: None)
+    base = as_trained(load_base(config.base_model, notice=lambda text: None), [file for file, _ in adapters])
     difference = loss_difference(base, adapters, photos.images[rows], prompts)
     return membership_test(difference, np.isin(rows, sides.trained), photos.groups(rows))
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from woundgen.generation.sampler import SamplerSettings, draw_block
 from woundgen.models.base import BaseModel, encode_prompts
@@ -28,12 +29,14 @@ def draw_images(
     size: int,
     progress: Callable[[int, int], None] | None = None,
     ranks: Ranks = ALONE,
+    encode: Callable[[list[str]], Tensor] | None = None,
 ) -> NDArray[np.uint8]:
     """uint8 [count, size, size, 3] in whole blocks of BLOCK, where the base is and in its precision.
 
     The ranks share the blocks, and each gets all images: to the bit those of one process.
 
     prompt: one text for all, or one each (used in turn where they are fewer than `count`).
+    encode: texts -> states [N, 77, D]; None: the base's text encoder.
     """
     settings = SamplerSettings(
         sampler="dpmsolver++",
@@ -45,7 +48,8 @@ def draw_images(
         width=size,
     )
     prompts = [prompt] if isinstance(prompt, str) else prompt
-    states, negative_states = encode_prompts(base, prompts), encode_prompts(base, [negative_prompt])
+    encode = encode or (lambda texts: encode_prompts(base, texts))
+    states, negative_states = encode(prompts), encode([negative_prompt])
     blocks = math.ceil(count / BLOCK)
     drawn = torch.zeros(blocks * BLOCK, size, size, 3, dtype=torch.uint8, device=states.device)
     for number in ranks.mine(blocks):

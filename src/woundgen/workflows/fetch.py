@@ -1,4 +1,4 @@
-"""The job of `woundgen fetch`: the only code of the package that opens a connection, and only when asked to.
+"""The job of `woundgen fetch` for feature networks.
 
 Files go to a temporary folder, are held against their digests, become safetensors, and the folder is renamed
 into place: a kill leaves the old weights or the new.
@@ -6,27 +6,20 @@ into place: a kill leaves the old weights or the new.
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import tempfile
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from http.client import HTTPException
 from pathlib import Path
-from typing import BinaryIO
 
 from woundgen.errors import UserError
 from woundgen.features.convert import convert
 from woundgen.features.load import load_extractor
 from woundgen.features.store import DIGESTS_JSON, SOURCE_JSON, SOURCES, Source, SourceFile, find_weights
 from woundgen.rundir import read_json, sha256_file, write_json
+from woundgen.workflows.download import Progress, download
 
 Say = Callable[[str], None]
-Progress = Callable[[int, int, str], None]
-CHUNK = 1 << 20
-TIMEOUT_SECONDS = 60  # without a byte, not in all
 
 
 def fetch_weights(
@@ -67,7 +60,7 @@ def fetch_weights(
             ready.rename(home / name)
     except OSError as error:
         raise UserError(f"{home} cannot be written ({error.strerror or error}).", "Set WOUNDGEN_WEIGHTS.") from None
-    _hold(home, name, recorded)
+    hold_digests(home, name, recorded)
     load_extractor(name, home=home)  # what was stored is what the network reads
     say(f"written to {home / name}")
     return home / name
@@ -92,14 +85,14 @@ def _get_all(
     progress: Progress,
 ) -> dict[str, str]:
     """Digest of each file, held against what its publisher or an earlier fetch said."""
-    held = _held(home).get(name, {})
+    held = held_digests(home).get(name, {})
     found = {}
     for file in source.files:
         target = downloaded / file.name
         if folder is not None:
             digest = _copy(folder / file.name, target)
         else:
-            digest = _download(_address(file, mirror), target, progress)
+            digest = download(_address(file, mirror), target, progress)
         expected = file.sha256 or held.get(file.name)
         if expected is None:
             say(f"{file.name}: nobody has published a digest; {digest} is recorded and held from now on")
@@ -123,35 +116,6 @@ def _copy(path: Path, target: Path) -> str:
     return sha256_file(target)
 
 
-def _download(address: str, target: Path, progress: Progress) -> str:
-    """SHA-256 of what was read to its end."""
-    if not address.startswith(("https://", "http://")):
-        raise UserError(f"{address} is no http address.", "Give --mirror https://…, or --from FOLDER.")
-    try:
-        request = urllib.request.Request(address, headers={"User-Agent": "woundgen"})
-        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer, target.open("wb") as out:
-            length = int(answer.headers.get("Content-Length") or 0)
-            digest, size = _pump(answer, out, lambda done: progress(done, max(length, done), target.name))
-    except urllib.error.HTTPError as error:
-        raise UserError(f"{address} answers {error.code} {error.reason}.", "Try later, --mirror or --from.") from None
-    except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError) as error:
-        why = getattr(error, "reason", None) or error
-        raise UserError(f"{address} cannot be reached ({why}).", "Try again, --mirror or --from FOLDER.") from None
-    if length and size != length:
-        raise UserError(f"{address} ended after {size} of {length} bytes.", "Try again.")
-    return digest
-
-
-def _pump(answer: BinaryIO, out: BinaryIO, progress: Callable[[int], None]) -> tuple[str, int]:
-    state, size = hashlib.sha256(), 0
-    while chunk := answer.read(CHUNK):
-        state.update(chunk)
-        out.write(chunk)
-        size += len(chunk)
-        progress(size)
-    return state.hexdigest(), size
-
-
 def _record(name: str, source: Source, downloaded: Mapping[str, str], stored: Mapping[str, str]) -> dict[str, object]:
     """source.json: pinned addresses (a mirror's copy has the same digests), and what lies beside it."""
     return {
@@ -163,14 +127,14 @@ def _record(name: str, source: Source, downloaded: Mapping[str, str], stored: Ma
     }
 
 
-def _held(home: Path) -> dict[str, dict[str, str]]:
+def held_digests(home: Path) -> dict[str, dict[str, str]]:
     path = home / DIGESTS_JSON
     return read_json(path) if path.exists() else {}
 
 
-def _hold(home: Path, name: str, digests: Mapping[str, str]) -> None:
+def hold_digests(home: Path, name: str, digests: Mapping[str, str]) -> None:
     """Outlives the weights themselves: a later fetch has to give the same files."""
-    write_json(home / DIGESTS_JSON, _held(home) | {name: dict(digests)})
+    write_json(home / DIGESTS_JSON, held_digests(home) | {name: dict(digests)})
 
 
 def overview(home: Path) -> list[str]:

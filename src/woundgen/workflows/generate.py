@@ -17,18 +17,21 @@ from woundgen.errors import Shortfall, UserError
 from woundgen.generation.card import CardFacts, dataset_card
 from woundgen.generation.draw import Judge, draw_until
 from woundgen.generation.growth import let_grow
+from woundgen.generation.reduce import reduced
 from woundgen.generation.sampler import SamplerSettings, check_fit, check_strength, draw_block, place
 from woundgen.generation.writer import Recipe, Tally, open_set
-from woundgen.models.adapter import fuse_lora
 from woundgen.models.base import ALIASES, EMBEDDED, PINNED, BaseModel, encode_prompts, load_base
 from woundgen.records import Verdict
-from woundgen.rundir import DATASET_CARD, run_of, write_text
+from woundgen.rundir import DATASET_CARD, EMBEDDING_FILE, run_of, write_text
 from woundgen.training.ranks import ALONE, Ranks
-from woundgen.workflows.adapters import Adapter, find_adapter
+from woundgen.workflows.adapters import Adapter, apply_trained
+from woundgen.workflows.averages import adapter_of
+from woundgen.workflows.notes import DrawingNotes, drawing_notes
 from woundgen.workflows.quarantine import Quarantine
+from woundgen.workflows.schedule import as_trained
 from woundgen.workflows.screen import Screen, build_screen
 from woundgen.workflows.seen import record_of_set, write_set_record
-from woundgen.workflows.setup import choose_device
+from woundgen.workflows.setup import choose_device, note_cut_prompts
 from woundgen.workflows.shared_draw import SharedDraw
 from woundgen.workflows.source import begin_from, find_source
 
@@ -83,16 +86,28 @@ def generate_set(
     """
     say = say if ranks.first else _unheard
     device = choose_device(request.device)
-    adapters = [(find_adapter(place, weights=request.weights), strength) for place, strength in request.adapters]
+    adapters = [(adapter_of(place, weights=request.weights), strength) for place, strength in request.adapters]
     base = load_base(base_name(request, adapters), notice=say)
     refuse_other_base(base, [adapter for adapter, _ in adapters])
-    guide = None if request.guide is None else (find_adapter(request.guide[0], weights="auto"), request.guide[1])
+    guide = None if request.guide is None else (adapter_of(request.guide[0], weights="auto"), request.guide[1])
     refuse_other_base(base, [] if guide is None else [guide[0]])
+    if guide is not None and guide[0].file.name == EMBEDDING_FILE:
+        raise UserError(f"{guide[0].file} is a learned word and no model to lead away from.", "Leave --guide out.")
+    base = as_trained(base, [*(one.file for one, _ in adapters), *([] if guide is None else [guide[0].file])])
     recipe = _recipe(request, adapters, base, guide, device)
     check_fit(base, recipe.sampler)
     if request.source is not None:
         check_strength(request.source[1], steps=recipe.sampler.steps)
-    fuse_lora(base.unet, [(adapter.file, strength) for adapter, strength in adapters])
+        if recipe.sampler.height != request.size:
+            raise UserError(
+                f"--from: the adapter draws at {recipe.sampler.height} pixels, the photograph is prepared at "
+                f"{request.size}.",
+                f"Draw with --size {recipe.sampler.height}, or without --from.",
+            )
+    if recipe.sampler.height > request.size:
+        say(f"drawn at {recipe.sampler.height} pixels, as the adapter was trained, and reduced to {request.size}")
+    apply_trained(base, [(adapter.file, strength) for adapter, strength in adapters])
+    note_cut_prompts(base, {"prompt": recipe.prompt, "negative prompt": recipe.negative_prompt}, say)
     dtype = {"fp32": torch.float32, "fp16": torch.float16}[request.precision]
     place(base, device=device, dtype=dtype)
     worse = None if guide is None else _guide_of(base, guide, device=device, dtype=dtype)
@@ -112,10 +127,11 @@ def generate_set(
         beginning = begin_from(base, source, strength=request.source[1], size=request.size, ranks=ranks, say=say)
 
     def draw(indices: Sequence[int]) -> NDArray[np.uint8]:
-        return draw_block(
+        images = draw_block(
             base, recipe.sampler, indices, prompt_states=states[0], negative_states=states[1], notice=say,
             guide=worse, beginning=beginning,
         )  # fmt: skip
+        return reduced(images, request.size)
 
     budget = request.budget or BUDGET_PER_IMAGE * request.count
     shared = SharedDraw(draw, ranks, block=request.block, size=request.size, end=budget, device=device)
@@ -188,7 +204,7 @@ def _guide_of(
 ) -> UNet2DConditionModel:
     """The same base with the guide's adapter, where images are drawn."""
     worse = load_base(str(base.folder), notice=lambda text: None)
-    fuse_lora(worse.unet, [(guide[0].file, guide[1])])
+    apply_trained(worse, [(guide[0].file, guide[1])])
     place(worse, device=device, dtype=dtype)
     return worse.unet
 
@@ -201,7 +217,9 @@ def _recipe(
     device: torch.device,
 ) -> Recipe:
     first = adapters[0][0] if adapters else None
-    prompt = request.prompt if request.prompt is not None else (first.prompt if first else "")
+    notes = DrawingNotes(side=None) if first is None else drawing_notes(first.file)
+    prompt = request.prompt if request.prompt is not None else _prompt_of(request.label, first, notes)
+    side = max(request.size, notes.side or 0)
     negative = first.negative_prompt if first else ""
     return Recipe(
         label=request.label or (first.phase if first else "base"),
@@ -217,14 +235,29 @@ def _recipe(
             guidance_interval=request.guidance_interval,
             seed=request.seed,
             block=request.block,
-            height=request.size,
-            width=request.size,
+            height=side,
+            width=side,
         ),
+        size=None if side == request.size else request.size,
         count=request.count,
         screening={},
         guide=None if guide is None else (guide[0].digest, guide[1]),
         threads=torch.get_num_threads() if device.type == "cpu" else None,
     )
+
+
+def _prompt_of(label: str | None, adapter: Adapter | None, notes: DrawingNotes) -> str:
+    """The adapter's own; of one that was trained on several phases, that of the phase asked for."""
+    if adapter is None:
+        return ""
+    if not notes.prompts:
+        return adapter.prompt
+    if label not in notes.prompts:
+        raise UserError(
+            f"{adapter.file} was trained on the phases {adapter.phase}, told apart by prompt.",
+            f"Say which to draw: --label {' | '.join(notes.prompts)} (or give --label and --prompt).",
+        )
+    return notes.prompts[label]
 
 
 def _record_what_was_seen(

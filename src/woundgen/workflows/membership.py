@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from woundgen.models.adapter import fuse_lora
 from woundgen.models.base import BaseModel, encode_prompts
 from woundgen.models.pixels import encode_images
 from woundgen.training.validation import ValidationGrid, build_grid, per_image_loss
+from woundgen.workflows.adapters import apply_trained
 
 TIMESTEPS = 20
 GRID_SEED = 0
@@ -24,10 +24,9 @@ def loss_difference(
     base: BaseModel, adapters: Sequence[tuple[Path, float]], images: NDArray[np.uint8], prompts: Sequence[str]
 ) -> NDArray[np.float64]:
     """[N] of uint8 [N, H, W, 3], each with its prompt. `base` is spent: the adapters are fused into it."""
-    losses = fixed_losses(base, images, prompts)
-    before = losses(base.unet)
-    fuse_lora(base.unet, adapters)
-    return losses(base.unet) - before
+    before = fixed_losses(base, images, prompts)(base.unet)
+    apply_trained(base, adapters)  # which may be of what reads the prompts
+    return fixed_losses(base, images, prompts)(base.unet) - before
 
 
 def fixed_losses(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,26 +17,30 @@ from PIL import Image
 from torch import Tensor
 
 from woundgen.config import TrainConfig, prompts_for
-from woundgen.models.adapter import save_lora
+from woundgen.generation.reduce import reduced
 from woundgen.models.base import BaseModel
 from woundgen.models.flat import FlatParameters
 from woundgen.models.pixels import encode_images
 from woundgen.records import METRICS, MetricValue
 from woundgen.rundir import BEST, CHECKPOINTS, EVAL_LOG, LATEST, SAMPLES, STATE_TENSORS, TRAIN_LOG, checkpoint_name
 from woundgen.training.checkpoint import Checkpoint, pointer, prune, set_pointer, write_checkpoint
+from woundgen.training.discriminator import Discriminator
 from woundgen.training.generators import draws_digest
 from woundgen.training.interrupt import StopRequest
-from woundgen.training.log import RunLog
+from woundgen.training.log import RunLog, train_row
 from woundgen.training.loop import LoopState, StepReport
 from woundgen.training.plan import Plan
 from woundgen.training.ranks import Ranks
 from woundgen.training.state import counters, generators, pack
-from woundgen.training.validation import EarlyStopping, ValidationGrid, build_grid, per_image_loss
+from woundgen.training.validation import EarlyStopping, ValidationGrid, build_grid, loss_value, per_image_loss
+from woundgen.workflows.averages import snapshot_folder
 from woundgen.workflows.draw import draw_images
 from woundgen.workflows.measure import RealSets, load_extractors
+from woundgen.workflows.methods import Method
 from woundgen.workflows.photographs import PhotoSet
-from woundgen.workflows.setup import PromptTable, lora_settings
+from woundgen.workflows.setup import PromptTable, known_prompts
 from woundgen.workflows.training_measure import monitored, training_measure
+from woundgen.workflows.vectors import using, weights_digest
 
 Say = Callable[[str], None]
 Progress = Callable[[int, int, str], None]
@@ -55,6 +57,7 @@ class Observer:
     config: TrainConfig
     plan: Plan
     base: BaseModel
+    method: Method
     trainable: FlatParameters
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
@@ -67,10 +70,12 @@ class Observer:
     progress: Progress
     grid: ValidationGrid
     validation_prompts: PromptTable
+    prompt_states: Callable[[list[str]], Tensor]  # of the prompts that are drawn
     measure: Measure | None  # of drawn images; None where nothing is measured
     monitor: str  # the metric that chooses the best checkpoint
     stopping: EarlyStopping
     ranks: Ranks
+    discriminator: Discriminator | None
     saved_at: float  # on the monotonic clock, which no one sets back
     stopped_by: int | None = None  # signal
     best: dict[str, Any] | None = None
@@ -85,6 +90,7 @@ class Observer:
         photos: PhotoSet,
         reference: RealSets | None,
         base: BaseModel,
+        method: Method,
         trainable: FlatParameters,
         optimizer: torch.optim.Optimizer,
         scaler: torch.amp.GradScaler,
@@ -97,6 +103,7 @@ class Observer:
         progress: Progress,
         resumed: Checkpoint | None,
         ranks: Ranks,
+        discriminator: Discriminator | None,
     ) -> Observer:
         rows = photos.rows("validation")
         mean, _ = encode_images(base.vae, photos.images[rows])
@@ -107,6 +114,7 @@ class Observer:
             config=config,
             plan=plan,
             base=base,
+            method=method,
             trainable=trainable,
             optimizer=optimizer,
             scaler=scaler,
@@ -124,10 +132,18 @@ class Observer:
                 timesteps=config.validation_timesteps,
                 seed=config.seed,
             ),
-            validation_prompts=PromptTable(base, [prompts_for(config, photos.photos[row].phase)[0] for row in rows]),
+            validation_prompts=PromptTable(
+                base, [prompts_for(config, photos.photos[row].phase)[0] for row in rows], live=method.reads_text
+            ),
+            prompt_states=known_prompts(base, [text for one in config.phases for text in prompts_for(config, one)]),
             measure=None
             if reference is None
-            else training_measure(base.vae, load_extractors(config.features), reference),
+            else training_measure(
+                base.vae,
+                load_extractors(config.features),
+                reference,
+                as_trained=photos.images[photos.rows("train" if reference.training is None else "validation")],
+            ),
             monitor=monitored(config, reference),
             stopping=EarlyStopping(
                 patience=config.early_stopping_patience,
@@ -136,21 +152,16 @@ class Observer:
             ),
             best=saved.get("best"),
             ranks=ranks,
+            discriminator=discriminator,
             saved_at=time.monotonic(),
         )
 
     def after_step(self, report: StepReport) -> bool:
         """Log; evaluate and save when due. True ends the run."""
         if self.log is not None:
-            self.log.train(
-                {
-                    "step": report.step,
-                    "epoch": round(report.epoch, 4),
-                    "loss": report.loss,
-                    "gradient_norm": report.gradient_norm,
-                    "learning_rate": report.learning_rate,
-                }
-            )
+            self.log.train(train_row(report))
+        if report.skipped:
+            self.say(f"step {report.step} was skipped: loss {report.loss:g}, gradient {report.gradient_norm:g}")
         self.progress(report.step, self.plan.steps, f"loss {report.loss:.4f}")
         last = report.step == self.plan.steps
         better = exhausted = False
@@ -163,13 +174,17 @@ class Observer:
         *flags, signal = self.ranks.greatest(known, self.trainable.values.device)
         better, exhausted, clock = map(bool, flags)
         self.stopped_by = signal or None
-        periodic = report.step % self.plan.save_every == 0 and not self.config.save_best_only
+        # What a bad stretch is left by, the rollback has to go back before.
+        clock = clock and not report.skipped
+        periodic = report.step % self.plan.save_every == 0 and not self.config.save_best_only and not report.skipped
         if last or better or exhausted or signal or periodic or clock:
             if self.ranks.first:
                 self._save(report, best=better)
             self.saved_at = time.monotonic()
         if exhausted:
-            self.say(f"no better validation loss in {self.stopping.patience} evaluations: stopping early")
+            self.say(
+                f"no better {self.config.early_stopping_metric} in {self.stopping.patience} evaluations: stopping early"
+            )
         return exhausted or signal > 0
 
     def _clock_is_due(self) -> bool:
@@ -207,7 +222,7 @@ class Observer:
         if not self.ranks.first:
             return False  # the first decides for all
         chosen = [v for v in values[candidate] if v.metric == self.monitor and not v.label]
-        self.stopping.update(self.last_losses)  # patience counts improvements beyond the noise only
+        self._wait_for_better(values[candidate])
         told = ", ".join(f"{v.metric} {v.value:.4f}" for v in values[candidate] if not v.label)
         self.say(f"step {report.step}: {told} ({candidate})")
         better = bool(chosen) and self._beats(chosen[0].value)  # not every evaluation draws and measures
@@ -221,6 +236,17 @@ class Observer:
                 "checkpoint": self._name(report),
             }
         return better
+
+    def _wait_for_better(self, values: list[MetricValue]) -> None:
+        """Patience counts improvements of the validation loss beyond its noise, and of another metric as they are."""
+        metric = self.config.early_stopping_metric
+        if metric == "val_loss":
+            self.stopping.update(self.last_losses)
+            return
+        sign = 1 if METRICS[metric].better == "lower" else -1
+        measured = [sign * value.value for value in values if value.metric == metric and not value.label]
+        if measured:  # not every evaluation draws and measures
+            self.stopping.update(measured[:1])
 
     def _beats(self, value: float) -> bool:
         if self.best is None:
@@ -238,7 +264,7 @@ class Observer:
             ranks=self.ranks,
         )
         self.last_losses = losses.tolist()
-        values = [_loss_value(losses)]
+        values = [loss_value(losses)]
         drawing = self.plan.evaluation
         if drawing.due(report.step, last=report.step == self.plan.steps):
             drawn = self._draw(max(drawing.grid, drawing.images), steps=drawing.sampler_steps)
@@ -251,18 +277,20 @@ class Observer:
 
     def _draw(self, count: int, *, steps: int) -> NDArray[np.uint8]:
         """The same seeds at every evaluation."""
-        positive, negative = prompts_for(self.config, self.config.phases[0])
-        return draw_images(
+        texts = [prompts_for(self.config, phase) for phase in self.config.phases]
+        drawn = draw_images(
             self.base,
             count=count,
-            prompt=positive,
-            negative_prompt=negative,
+            prompt=[positive for positive, _ in texts],  # in turn
+            negative_prompt=texts[0][1],
+            encode=self.prompt_states,
             guidance_scale=self.config.guidance_scale,
             steps=steps,
             seed=self.config.seed + SAMPLE_SEED_OFFSET,
-            size=self.config.resolution,
+            size=self.config.trained_side,
             ranks=self.ranks,
         )
+        return reduced(drawn, self.config.resolution)
 
     def _write_grid(self, images: NDArray[np.uint8], report: StepReport, weights: str) -> None:
         if len(images):
@@ -276,6 +304,10 @@ class Observer:
         if self.state.average is not None:
             vectors["ema"] = self.state.average
         return vectors
+
+    def _discriminator(self) -> dict[str, Tensor]:
+        tensors = {} if self.discriminator is None else self.discriminator.tensors()
+        return {f"discriminator.{key}": value for key, value in tensors.items()}
 
     def _name(self, report: StepReport) -> str:
         return checkpoint_name(round(report.epoch), report.step)
@@ -295,23 +327,24 @@ class Observer:
                 "config": self.config.model_dump(mode="json"),
                 "draws": draws_digest(self.config.seed, report.step),
             },
-            tensors=pack(self.trainable, self.optimizer, self.state) | generators(),
+            tensors=pack(self.trainable, self.optimizer, self.state) | generators() | self._discriminator(),
             export=self._export,
         )
         set_pointer(root, LATEST, name)
         if best:
             set_pointer(root, BEST, name)
         protected = [kept for kept in (pointer(root, BEST),) if kept]
-        prune(root, keep_last=self.config.keep_last_n_checkpoints, protect=protected, trim=[STATE_TENSORS, *LOGS])
+        trim = [STATE_TENSORS, *LOGS, *self.method.heavy]
+        prune(root, keep_last=self.config.keep_last_n_checkpoints, protect=protected, trim=trim)
 
     def _export(self, folder: Path) -> None:
-        """raw/ and ema/, each an adapter that diffusers opens; and the histories up to here."""
+        """raw/, ema/ and snapshots, each in a file that diffusers opens; and the histories up to here."""
         for name in LOGS:
             if (self.folder / name).exists():
                 shutil.copyfile(self.folder / name, folder / name)
-        settings = lora_settings(self.config)
         positive, negative = prompts_for(self.config, self.config.phases[0])
         notes = {
+            "method": self.method.name,
             "base": self.base.name,
             "base_digest": self.base.digest,
             "phase": ",".join(self.config.phases),
@@ -319,12 +352,23 @@ class Observer:
             "negative_prompt": negative,
             "steps": self.config.inference_steps_production,
             "guidance_scale": self.config.guidance_scale,
+            "updates": self.state.updates,
+            "zero_terminal_snr": self.config.zero_terminal_snr,
+            "train_resolution": self.config.trained_side,
+            "prompts": {phase: prompts_for(self.config, phase)[0] for phase in self.config.phases},
         }
-        for weights, vector in self._weights().items():
+        snapshots = {snapshot_folder(sigma): power for sigma, power in self.state.powers.items()}
+        for weights, vector in (self._weights() | snapshots).items():
             target = folder / weights
             target.mkdir()
             bound = notes | {"weights_digest": weights_digest(vector)}  # as the rows of eval.jsonl name it
-            save_lora(target, self.base.unet, self.trainable.split(vector.cpu()), settings, bound)
+            self.method.save(target, self.trainable.split(vector.cpu()), bound)
+
+    def recall(self, saved: dict[str, Any]) -> None:
+        """What `_to_json` wrote into a checkpoint."""
+        self.best = saved.get("best")
+        self.stopping.best = saved.get("stopping_best")
+        self.stopping.waited = saved.get("stopping_waited", 0)
 
     def _to_json(self) -> dict[str, Any]:
         return {
@@ -332,24 +376,6 @@ class Observer:
             "stopping_best": self.stopping.best,
             "stopping_waited": self.stopping.waited,
         }
-
-
-@contextmanager
-def using(trainable: FlatParameters, vector: Tensor, base: BaseModel) -> Iterator[None]:
-    """Run with `vector` in place of the trained values, in evaluation mode; both are put back afterwards."""
-    kept = trainable.values.detach().clone()
-    trainable.load(vector)
-    base.unet.eval()
-    try:
-        yield
-    finally:
-        trainable.load(kept)
-        base.unet.train()
-
-
-def weights_digest(vector: Tensor) -> str:
-    """SHA-256 of trained values: binds what was measured to the checkpoint that was measured."""
-    return hashlib.sha256(vector.detach().float().cpu().contiguous().numpy().tobytes()).hexdigest()
 
 
 def tile(images: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
@@ -361,12 +387,3 @@ def tile(images: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
         y, x = divmod(number, columns)
         sheet[y * height : (y + 1) * height, x * width : (x + 1) * width] = image
     return sheet
-
-
-def _loss_value(losses: Tensor) -> MetricValue:
-    """Mean over validation images with its 95 % interval (images are the units)."""
-    n, mean = len(losses), losses.mean().item()
-    if n < 2:
-        return MetricValue("val_loss", mean, None, None, "none: one validation image", (n, n))
-    half = 1.96 * losses.std().item() / math.sqrt(n)
-    return MetricValue("val_loss", mean, mean - half, mean + half, "95 %, normal, over images", (n, n))

@@ -109,6 +109,23 @@ def gather_for(config: TrainConfig, root: Path) -> PhotoSet:
     )
 
 
+def as_trained_on(config: TrainConfig, root: Path, photos: PhotoSet) -> PhotoSet:
+    """The same photographs at the size that is trained, where that is not the size asked for."""
+    if config.trained_side == config.resolution:
+        return photos
+    larger = gather_for(config.model_copy(update={"resolution": config.trained_side}), root)
+    assert [photo.split for photo in larger.photos] == [photo.split for photo in photos.photos], "one split"
+    return larger
+
+
+def phase_groups(phases: Sequence[str]) -> tuple[tuple[int, ...], ...] | None:
+    """Rows of each phase, so that each is seen equally often; None for a single phase."""
+    names = sorted(set(phases))
+    if len(names) < 2:
+        return None
+    return tuple(tuple(row for row, phase in enumerate(phases) if phase == name) for name in names)
+
+
 def photographs_of(run: Path) -> PhotoSet:
     """The photographs of a stored run, prepared and split again; UserError where they have changed."""
     record = read_json(run / RUN_JSON)

@@ -18,6 +18,7 @@ from typing import IO
 
 from woundgen.errors import UserError
 from woundgen.training.interrupt import StopRequest, stop_on_signals
+from woundgen.workflows.machine import Card, installed_cards
 
 START = "; ".join(
     (
@@ -126,8 +127,18 @@ def _tell(cause: int, codes: Sequence[int], said: IO[bytes]) -> None:
 def _start(words: Sequence[str], rank: int, count: int, port: int, said: IO[bytes] | None) -> subprocess.Popen[bytes]:
     """A session of its own, so that Ctrl-C reaches it once: through us."""
     placed = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    environment = os.environ | {name: str(value) for name, value in placed.items()}
+    environment = nccl_settings(installed_cards()) | os.environ | {name: str(value) for name, value in placed.items()}
     return subprocess.Popen([sys.executable, "-c", START, *words], env=environment, stderr=said, start_new_session=True)
+
+
+def nccl_settings(cards: Sequence[Card]) -> dict[str, str]:
+    """What processes on several RTX 40 cards need: they have no peer-to-peer, and older drivers hang where it is tried.
+
+    The two variables that accelerate asks for of such cards (accelerate.utils.environment).
+    """
+    if len(cards) < 2 or not any("RTX 40" in card.name for card in cards):
+        return {}
+    return {"NCCL_P2P_DISABLE": "1", "NCCL_IB_DISABLE": "1"}
 
 
 def _free_port() -> int:

@@ -161,10 +161,11 @@ def _progress(
     clock = [time.monotonic()]
 
     def after_step(report: StepReport) -> bool:
-        losses.append(report.loss)
+        if not report.skipped:
+            losses.append(report.loss)
         if report.step % 100 == 0:
-            pace = (time.monotonic() - clock[0]) / len(losses)
-            say(f"step {report.step}/{steps}  loss {sum(losses) / len(losses):.4f}  {pace:.3f} s/step")
+            pace = (time.monotonic() - clock[0]) / max(1, len(losses))
+            say(f"step {report.step}/{steps}  loss {sum(losses) / max(1, len(losses)):.4f}  {pace:.3f} s/step")
             losses.clear()
             clock[0] = time.monotonic()
         if report.step % 500 == 0 or report.step == steps:

@@ -11,6 +11,7 @@ from typing import Any
 from woundgen.config import TrainConfig
 from woundgen.errors import UserError
 from woundgen.models.base import BaseModel
+from woundgen.models.sources import where_from
 from woundgen.rundir import (
     BEST,
     LATEST,
@@ -34,11 +35,16 @@ Say = Callable[[str], None]
 FREE_TO_CHANGE = frozenset(
     {
         "data", "device", "use_xformers", "inference_steps_production", "guidance_scale", "keep_last_n_checkpoints",
-        "negative_prompt", "save_every_minutes",
+        "negative_prompt", "save_every_minutes", "probe_steps",
     }
 )  # fmt: skip
 # Settings that decide the shape of what is trained: a checkpoint of others cannot be gone on from.
-SHAPES = frozenset({"base_model", "training_method", "lora_rank", "lora_target_modules"})
+SHAPES = frozenset(
+    {
+        "base_model", "training_method", "lora_rank", "lora_target_modules", "lora_rslora", "lora_dora",
+        "lora_text_encoder", "instance_token", "token_vectors",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +185,12 @@ def write_start(
     trainable: int,
     command: Sequence[str],
     processes: int,
+    estimate: dict[str, Any] | None = None,
 ) -> float:
-    """run.json at the start; returns the seconds spent before a resume. trainable: how many parameters are trained."""
+    """run.json at the start; returns the seconds spent before a resume.
+
+    trainable: how many parameters are trained. estimate: what the probe said the run will take.
+    """
     path = out / RUN_JSON
     before: dict[str, Any] = read_json(path) if path.exists() else {}
     write_json(
@@ -192,6 +202,7 @@ def write_start(
             "command": before.get("command", list(command)),
             "config": config.model_dump(mode="json"),
             "changes": before.get("changes", []),
+            "rollbacks": before.get("rollbacks", []),
             "processes": processes,
             "versions": versions(),
             "git": git_state(Path(__file__).parent),
@@ -202,11 +213,14 @@ def write_start(
                 "grouping": photos.grouping,
                 **run_record(photos.photos, folder=data, before=before.get("data", {})),
             },
-            "base": {"name": base.name, "digest": base.digest},
+            "base": {"name": base.name, "digest": base.digest, **where_from(base.folder)},
             "plan": plan.to_json(),
+            "estimate": estimate,
             "parameters": {
                 "trainable": trainable,
-                "total": sum(p.numel() for p in base.unet.parameters()),
+                "total": sum(
+                    p.numel() for part in (base.unet, *base.text_encoders.values()) for p in part.parameters()
+                ),
             },
             "status": "running",
             "seconds": before.get("seconds", {"training": 0.0}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from woundgen.data.augment import variations
 from woundgen.errors import UserError
 from woundgen.features.embedded import FeatureNetwork, load_feature_network
 from woundgen.models.adapter import LoraSettings
-from woundgen.models.base import BaseModel, encode_prompts
+from woundgen.models.base import BaseModel, encode_prompts, prompt_length, text_states
 from woundgen.models.pixels import encode_images
 from woundgen.training.latents import Latents
 from woundgen.training.ranks import ALONE, Ranks, joined
@@ -77,7 +77,7 @@ def choose_precision(mixed: str, device: torch.device, notice: Say) -> str:
     """fp32 | bf16 | fp16 for what the config asks and the machine has."""
     if mixed == "no":
         return "fp32"
-    if device.type == "cpu":
+    if device.type == "cpu" and mixed == "fp16":
         notice(f"mixed_precision {mixed}: no GPU here, fp32 is used")
         return "fp32"
     return mixed
@@ -94,23 +94,53 @@ def lora_settings(config: TrainConfig) -> LoraSettings:
         alpha=config.lora_alpha,
         dropout=config.lora_dropout,
         targets=config.lora_target_modules,
+        stabilised=config.lora_rslora,
+        decomposed=config.lora_dora,
     )
 
 
-class PromptTable:
-    """Text states computed once. Calling it with (rows, dropped) gives [N, 77, D] for the loop."""
+def note_cut_prompts(base: BaseModel, prompts: Mapping[str, str], say: Say) -> None:
+    """Says which prompts, by what they are, have more tokens than the base reads (CLIP: 77)."""
+    for what, prompt in prompts.items():
+        length, most = prompt_length(base, prompt), base.tokenizer.model_max_length
+        if length > most:
+            say(f"warning: the {what} has {length} tokens and {base.name} reads {most}; the rest is cut off")
 
-    def __init__(self, base: BaseModel, prompts: Sequence[str]) -> None:
-        """prompts: one for each photograph; the empty prompt stands for a dropped one."""
-        texts = list(dict.fromkeys([*prompts, ""]))
-        self.states = encode_prompts(base, texts)
-        self.index = torch.tensor([texts.index(prompt) for prompt in prompts])
-        self.empty = texts.index("")
+
+class PromptTable:
+    """Text states for the loop: calling it with (rows, dropped) gives [N, 77, D]. Computed once, unless live."""
+
+    def __init__(self, base: BaseModel, prompts: Sequence[str], *, live: bool = False) -> None:
+        """prompts: one for each photograph; the empty prompt stands for a dropped one.
+
+        live: the states change as training goes, and are computed at every call, with gradients where they are on.
+        """
+        self.base = base
+        self.texts = list(dict.fromkeys([*prompts, ""]))
+        self.states = None if live else encode_prompts(base, self.texts)
+        self.index = torch.tensor([self.texts.index(prompt) for prompt in prompts])
+        self.empty = self.texts.index("")
 
     def __call__(self, rows: Sequence[int], dropped: Sequence[bool]) -> Tensor:
         index = self.index[torch.as_tensor(rows)].clone()
         index[torch.as_tensor(dropped)] = self.empty
-        return self.states[index.to(self.states.device)]
+        if self.states is not None:
+            return self.states[index.to(self.states.device)]
+        used, place = index.unique(return_inverse=True)  # a text that stands twice is read once
+        states = text_states(self.base, [self.texts[number] for number in used.tolist()])
+        return states[place.to(states.device)]
+
+
+def known_prompts(base: BaseModel, prompts: Sequence[str]) -> Callable[[list[str]], Tensor]:
+    """`encode_prompts` for these prompts, from states computed now: the text encoder may be let go afterwards.
+
+    A text encoder that is trained is asked anew each time.
+    """
+    if any(parameter.requires_grad for encoder in base.text_encoders.values() for parameter in encoder.parameters()):
+        return lambda texts: encode_prompts(base, texts)
+    known = list(dict.fromkeys(prompts))
+    states = encode_prompts(base, known)
+    return lambda texts: states[[known.index(text) for text in texts]]
 
 
 def encode_variations(base: BaseModel, images: NDArray[np.uint8], *, count: int, seed: int, say: Say) -> Latents:

@@ -6,7 +6,7 @@ import shlex
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -14,31 +14,43 @@ import torch
 from woundgen.config import TrainConfig, prompts_for
 from woundgen.errors import UserError
 from woundgen.features.load import check_names
-from woundgen.models.adapter import add_lora, run_by_position
-from woundgen.models.base import BaseModel, load_base, prompt_length
+from woundgen.models.base import BaseModel, load_base
 from woundgen.models.flat import FlatParameters, flatten
+from woundgen.models.lora_forward import run_by_position
+from woundgen.models.power_ema import LENGTHS
 from woundgen.rundir import CHECKPOINTS, prepared_folder
-from woundgen.training.checkpoint import Checkpoint
-from woundgen.training.generators import draws_digest, start_generators
+from woundgen.training.batches import with_class_images
+from woundgen.training.fit import under
+from woundgen.training.generators import start_generators
 from woundgen.training.interrupt import StopRequest, stop_on_signals
+from woundgen.training.latents import joined
 from woundgen.training.lock import only_writer
 from woundgen.training.log import RunLog, restore_logs
-from woundgen.training.loop import LoopSettings, LoopState, train
-from woundgen.training.plan import Plan, make_plan, schedule
+from woundgen.training.loop import train
+from woundgen.training.plan import Plan, schedule
 from woundgen.training.ranks import ALONE, Ranks
-from woundgen.training.state import new_optimizer, unpack
-from woundgen.workflows.measure import RealSets
+from woundgen.training.state import eight_bit, new_optimizer
+from woundgen.workflows.beginning import check_draws, start_state
+from woundgen.workflows.class_images import class_images_for
+from woundgen.workflows.methods import Method, prepare_method
 from woundgen.workflows.observer import Observer, Progress
-from woundgen.workflows.photographs import PhotoSet, gather_for
+from woundgen.workflows.photographs import PhotoSet, as_trained_on, gather_for, phase_groups
+from woundgen.workflows.planned import loop_settings, plan_of
+from woundgen.workflows.probe import native_pixels, tried
+from woundgen.workflows.regions import refuse_no_boxes, regions_of
+from woundgen.workflows.release import release_parts
+from woundgen.workflows.rollback import going_back
 from woundgen.workflows.run_folder import find_checkpoint, identity_of, open_run, write_end, write_start
+from woundgen.workflows.schedule import with_zero_terminal_snr
 from woundgen.workflows.setup import (
     PromptTable,
     choose_device,
     choose_precision,
     encode_variations,
-    lora_settings,
+    note_cut_prompts,
 )
-from woundgen.workflows.training_measure import reference_of, wishes_of
+from woundgen.workflows.terms import discriminator_of, judge_of, perceptual_network, settle_network, terms_of
+from woundgen.workflows.training_measure import reference_of
 
 Say = Callable[[str], None]
 
@@ -75,20 +87,47 @@ def train_adapter(
     if not ranks.first:
         say, progress = _unheard, _unseen
     _check_prompts(config)
+    config = settle_network(config, say)
+    if config.optimizer == "adamw-8bit":
+        eight_bit()
     device = choose_device(config.device)
     precision = choose_precision(config.mixed_precision, device, say)
     base = load_base(config.base_model, notice=say)
-    _check_fits(config, base, say)
+    _check_fits(config, base)
+    if config.zero_terminal_snr:
+        base = with_zero_terminal_snr(base)
     if config.use_xformers:
         say("use_xformers: PyTorch's own memory-efficient attention serves")
-    trainable = prepare_model(base, config, device)
+    method, trainable = prepare_model(base, config, device)
+    _note_cut_prompts(config, base, say)  # once the base knows what word is learned
     photos = gather_for(config, data)
+    trained = as_trained_on(config, data, photos)
+    refuse_no_boxes(config, photos)
+    perceptual = perceptual_network(config)
     check_names(config.features)  # what these would refuse is refused before anything is written
     reference = reference_of(photos, config)
-    plan = plan_of(config, photos, reference, ranks.size)
+    plan = plan_of(config, photos, reference, ranks.size, native_pixels=native_pixels(base))
     if config.fold is not None:
         say(f"fold         {config.fold} of {config.folds}: {out}")
-    announce(plan, photos, trainable, base, ranks.size, say)
+    announce(plan, photos, method, base, ranks.size, say)
+    terms = terms_of(config, base, device, perceptual=perceptual, discriminator=discriminator_of(config, base, device))
+    dropout = run_by_position(base.unet, dropout=config.lora_dropout) if method.name == "lora" else None
+    found = tried(
+        base,
+        trainable,
+        plan,
+        contexts=PromptTable(base, [prompts_for(config, config.phases[0])[0]], live=method.reads_text),
+        dropout=dropout,
+        terms=terms,
+        settings=loop_settings(config, plan, precision),
+        side=config.trained_side,
+        averages=config.ema + (len(LENGTHS) if config.keeps_snapshots else 0),
+        keep_last=config.keep_last_n_checkpoints,
+        steps=config.probe_steps,
+        processes=ranks.size,
+        out=out,
+        say=say,
+    )
     if dry_run:
         return None
 
@@ -116,31 +155,58 @@ def train_adapter(
                 plan=plan,
                 photos=photos,
                 base=base,
-                trainable=trainable.values.numel(),
+                trainable=method.expected,
                 command=command,
                 processes=ranks.size,
+                estimate=found,
             )
         ranks.agree(0, "start")  # the others read nothing before the folder is ours
         if not ranks.first:
             checkpoint = find_checkpoint(out / CHECKPOINTS, resume, say)
-        optimizer = new_optimizer(trainable, betas=(0.9, 0.999), weight_decay=config.weight_decay)
+        drawn = class_images_for(config, base, out, say=say, ranks=ranks)  # while the base is untrained
+        optimizer = new_optimizer(
+            trainable, betas=(0.9, 0.999), weight_decay=config.weight_decay, kind=config.optimizer
+        )
         scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
         start_generators(config.seed)
-        state = _start_state(trainable, optimizer, scaler, checkpoint, ema=config.ema)
+        start = trainable.values.detach().cpu().clone()
+        discriminator = judge_of(terms)
+        state = start_state(
+            trainable, optimizer, scaler, checkpoint, ema=config.ema, powers=LENGTHS if config.keeps_snapshots else ()
+        )
         ranks.agree(state.step, "checkpoint")
         if checkpoint is not None:
-            _check_draws(checkpoint, config.seed, allow_changes=allow_changes, say=say)
+            check_draws(checkpoint, config.seed, allow_changes=allow_changes, say=say)
+            if discriminator is not None:
+                discriminator.restore(under("discriminator", checkpoint.tensors))
             say(f"going on from {checkpoint.folder.name} (step {state.step} of {plan.steps})")
 
         rows = photos.rows("train")
-        contexts = PromptTable(base, [prompts_for(config, photos.photos[row].phase)[0] for row in rows])
+        prompts = [prompts_for(config, photos.photos[row].phase)[0] for row in rows]
+        contexts = PromptTable(base, prompts + [config.class_prompt] * len(drawn), live=method.reads_text)
         latents = encode_variations(
             base,
-            photos.images[rows],
+            trained.images[rows],
             count=config.augmentation_variations if config.data_augmentation else 1,
             seed=config.seed,
             say=say,
         )
+        latents = replace(
+            latents,
+            region=regions_of(config, trained, rows, data=data, latents=latents),
+            groups=phase_groups([photos.photos[row].phase for row in rows]) if config.balance_phases else None,
+        )
+        batches = None
+        if len(drawn):
+            batches = with_class_images(
+                latents,
+                seed=config.seed,
+                batch=config.global_batch,
+                class_images=len(drawn),
+                weight=config.prior_weight,
+            )
+            others = encode_variations(base, drawn, count=latents.mean.shape[1], seed=config.seed, say=say)
+            latents = joined(latents, others)
         log = None
         if ranks.first:
             restore_logs(out, checkpoint)
@@ -150,9 +216,10 @@ def train_adapter(
         observer = Observer.create(
             config=config,
             plan=plan,
-            photos=photos,
+            photos=trained,
             reference=reference,
             base=base,
+            method=method,
             trainable=trainable,
             optimizer=optimizer,
             scaler=scaler,
@@ -165,10 +232,13 @@ def train_adapter(
             progress=progress,
             resumed=checkpoint,
             ranks=ranks,
+            discriminator=discriminator,
         )
+        decodes = bool(plan.evaluation.images or plan.evaluation.grid or perceptual)
+        say(f"let go: {release_parts(base, decodes=decodes):,} parameters that only caching needed")
         if not observer.stopping.exhausted:  # a run that stopped early stays stopped
             train(
-                unet=base.unet,
+                unet=torch.compile(base.unet) if config.compile else base.unet,  # type: ignore[arg-type]
                 trainable=trainable,
                 optimizer=optimizer,
                 scaler=scaler,
@@ -179,11 +249,14 @@ def train_adapter(
                 contexts=contexts,
                 alphas_cumprod=base.alphas_cumprod,
                 prediction=base.prediction,
-                dropout=run_by_position(base.unet, dropout=config.lora_dropout),
-                settings=loop_settings(config, plan, precision),
+                dropout=dropout,
+                settings=loop_settings(config, plan, precision, batches),
                 state=state,
                 after_step=observer.after_step,
                 ranks=ranks,
+                terms=terms,
+                go_back=going_back(observer, start=start, discriminator=discriminator),
+                batches=batches,
             )
         observer.finish()
         seconds = started_before + time.monotonic() - started
@@ -205,114 +278,49 @@ def _unseen(done: int, total: int, text: str) -> None:
     """How far every process but the first has come."""
 
 
-def plan_of(config: TrainConfig, photos: PhotoSet, reference: RealSets | None, processes: int = 1) -> Plan:
-    return make_plan(
-        images=len(photos.rows("train")),
-        validation_images=len(photos.rows("validation")),
-        global_batch=config.global_batch,
-        batch_size=config.batch_size_per_gpu,
-        max_epochs=config.max_epochs,
-        max_steps=config.max_steps,
-        learning_rate=config.learning_rate,
-        scheduler=config.lr_scheduler,
-        warmup=config.lr_warmup_steps,
-        ema_decay=config.ema_decay if config.ema else None,
-        ema_warmup=config.ema_warmup,
-        save_every_epochs=config.save_every_n_epochs,
-        evaluate_every_epochs=config.evaluate_every_n_epochs,
-        guidance_scale=config.guidance_scale,
-        method=config.training_method,
-        evaluation=wishes_of(config, reference),
-        processes=processes,
-    )
-
-
-def loop_settings(config: TrainConfig, plan: Plan, precision: str) -> LoopSettings:
-    return LoopSettings(
-        seed=config.seed,
-        steps=plan.steps,
-        global_batch=config.global_batch,
-        micro_batch=plan.micro_batch,
-        prompt_dropout=config.prompt_dropout,
-        snr_gamma=config.min_snr_gamma,
-        noise_offset=config.noise_offset,
-        max_grad_norm=config.max_gradient_norm,
-        ema_decay=config.ema_decay if config.ema else None,
-        ema_warmup=config.ema_warmup,
-        precision=precision,
-    )
-
-
-def prepare_model(base: BaseModel, config: TrainConfig, device: torch.device) -> FlatParameters:
-    """The base with an adapter on `device`; what is trained as one vector."""
-    for part in (base.unet, base.vae, base.text_encoder):
-        part.to(device)  # type: ignore[arg-type]
-    parameters = add_lora(base.unet, lora_settings(config), seed=config.seed)
+def prepare_model(base: BaseModel, config: TrainConfig, device: torch.device) -> tuple[Method, FlatParameters]:
+    """The base on `device` with what the method adds to it; what is trained as one vector."""
+    for part in base.modules:
+        part.to(device)
+    method = prepare_method(base, config)
     if config.gradient_checkpointing:
         base.unet.enable_gradient_checkpointing()
-    expected = sum(p.numel() for p in base.unet.parameters() if p.requires_grad)
-    trainable = flatten(parameters)
-    assert trainable.values.numel() == expected, "exactly the adapter is trained"
-    return trainable
+    trainable = flatten(method.parameters)
+    assert trainable.values.numel() == method.expected
+    return method, trainable
 
 
-def announce(
-    plan: Plan, photos: PhotoSet, trainable: FlatParameters, base: BaseModel, processes: int, say: Say
-) -> None:
+def announce(plan: Plan, photos: PhotoSet, method: Method, base: BaseModel, processes: int, say: Say) -> None:
     """The plan, before anything runs."""
     counts = ", ".join(
         f"{phase}: {sides['train']} train + {sides['validation']} validation"
+        + (f" + {sides['holdout']} sealed" if sides["holdout"] else "")
         for phase, sides in photos.counts().items()
     )
-    total = sum(p.numel() for p in base.unet.parameters())
+    total = sum(p.numel() for part in (base.unet, *base.text_encoders.values()) for p in part.parameters())
     say(f"prepared     kept in {prepared_folder()}, private (woundgen data cache lists and purges)")
     say(f"photographs  {counts} (split by {photos.grouping})")
     say(f"steps        {plan.steps} ({plan.steps_per_epoch:.2f} an epoch, {plan.epochs:.0f} epochs)")
-    say(f"batch        {plan.global_batch} in micro-batches of {plan.micro_batch}")
+    shares = -(-plan.global_batch // plan.micro_batch)
+    say(
+        f"batch        {plan.global_batch} images a step, whatever the devices: {shares} micro-batches of at most "
+        f"{plan.micro_batch} on {processes} process{'es' * (processes > 1)}"
+    )
     if processes > 1:
         say(f"processes    {processes}, which share the micro-batches of a step")
     say(f"warm-up      {plan.warmup_steps} steps, {plan.warmup_share:.0%} of the run")
     say("rate         " + ", ".join(f"{name} {rate:.2g}" for name, rate in plan.rates.items()))
     if plan.ema_start_share is not None:
         say(f"EMA          holds {plan.ema_start_share:.1%} of the untrained weights at the end")
+    say(f"checkpoints  {plan.saves}, one every {plan.save_every} steps")
     drawing = plan.evaluation
     if max(drawing.images, drawing.grid):
         told = f"every {drawing.draw_every} steps {drawing.images} images to measure, {drawing.grid} to look at, "
         told += f"{drawing.sampler_steps} sampler steps: {drawing.share:.0%} of the training's passes"
         say(f"evaluation   {told}" + (f" ({drawing.reduced})" if drawing.reduced else ""))
-    say(f"trained      {trainable.values.numel():,} of {total:,} parameters")
+    say(f"trained      {method.expected:,} of {total:,} parameters of UNet and text encoder ({method.name})")
     for warning in plan.warnings:
         say(f"warning: {warning}")
-
-
-def _start_state(
-    trainable: FlatParameters,
-    optimizer: torch.optim.Optimizer,
-    scaler: torch.amp.GradScaler,
-    checkpoint: Checkpoint | None,
-    *,
-    ema: bool,
-) -> LoopState:
-    """The state of a run that begins, or that of the checkpoint. EMA newly asked for begins at the weights."""
-    if checkpoint is None:
-        return LoopState(step=0, average=trainable.values.detach().clone() if ema else None)
-    state = unpack(checkpoint.tensors, checkpoint.state, trainable=trainable, optimizer=optimizer, scaler=scaler)
-    if not ema:
-        state.average = None
-    elif state.average is None:
-        state.average = trainable.values.detach().clone()
-    return state
-
-
-def _check_draws(checkpoint: Checkpoint, seed: int, *, allow_changes: bool, say: Say) -> None:
-    """Whether this machine draws the numbers that the checkpoint's run would have drawn next."""
-    said = checkpoint.state.get("draws")
-    if said is None or said == draws_digest(seed, int(checkpoint.state["step"])):
-        return
-    what = f"{checkpoint.folder.name}: this machine or another seed draws other random numbers than that run did."
-    if not allow_changes:
-        raise UserError(what, "Use the versions of run.json, or go on all the same (--allow-changes).")
-    say(f"warning: {what}")
 
 
 def _check_prompts(config: TrainConfig) -> None:
@@ -323,25 +331,20 @@ def _check_prompts(config: TrainConfig) -> None:
         )
 
 
-def _check_fits(config: TrainConfig, base: BaseModel, say: Say) -> None:
-    """Before any image is read: size, rank and prompts against the base."""
+def _check_fits(config: TrainConfig, base: BaseModel) -> None:
+    """Before any image is read: size against the base."""
     factor = 2 ** (len(base.vae.config.block_out_channels) - 1)
     levels = 2 ** (len(base.unet.config.block_out_channels) - 1)
-    if config.resolution % (factor * levels):
+    if config.trained_side % (factor * levels):
+        key = "resolution" if config.train_resolution is None else "train_resolution"
         raise UserError(
-            f"resolution = {config.resolution} does not fit base model {base.name}.",
+            f"{key} = {config.trained_side} does not fit base model {base.name}.",
             f"Give a multiple of {factor * levels}.",
         )
-    widest = max(base.unet.config.block_out_channels)
-    if config.lora_rank > widest:
-        raise UserError(
-            f"lora_rank = {config.lora_rank} is larger than the widest layer ({widest}) of {base.name}.",
-            "Use 4 to 64.",
-        )
+
+
+def _note_cut_prompts(config: TrainConfig, base: BaseModel, say: Say) -> None:
     for phase in config.phases:
-        length = prompt_length(base, prompts_for(config, phase)[0])
-        if length > base.tokenizer.model_max_length:
-            say(
-                f"warning: the prompt of phase {phase} has {length} tokens and {base.name} reads "
-                f"{base.tokenizer.model_max_length}; the rest is cut off"
-            )
+        positive, negative = prompts_for(config, phase)
+        named = {f"prompt of phase {phase}": positive, f"negative prompt of phase {phase}": negative}
+        note_cut_prompts(base, named, say)

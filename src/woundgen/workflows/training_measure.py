@@ -14,6 +14,7 @@ from woundgen.config import TrainConfig
 from woundgen.errors import UserError
 from woundgen.features.cache import Cache, content_digest
 from woundgen.features.extractor import Extractor
+from woundgen.generation.reduce import reduced
 from woundgen.metrics.floor import equal_n
 from woundgen.models.pixels import round_trip
 from woundgen.records import MetricValue
@@ -45,7 +46,7 @@ def reference_of(photos: PhotoSet, config: TrainConfig) -> RealSets | None:
                 training=None if trained is None else trained[0],
                 training_groups=None if trained is None else trained[1],
             )
-    if config.metric_images is not None or config.monitor not in (AUTO, "val_loss"):
+    if config.metric_images is not None or {config.monitor, config.early_stopping_metric} - {AUTO, "val_loss"}:
         _refuse_few_images(config.metric_images or FEWEST, len(sides[1][0]))
     return None
 
@@ -87,19 +88,21 @@ def monitored(config: TrainConfig, reference: RealSets | None) -> str:
 
 
 def training_measure(
-    vae: nn.Module, networks: Sequence[Extractor], reference: RealSets
+    vae: nn.Module, networks: Sequence[Extractor], reference: RealSets, *, as_trained: Images | None = None
 ) -> Callable[[Images], list[MetricValue]]:
     """uint8 [N, H, W, 3] -> FD, KID, SSIM, perceptual distance ..., each with floor, ceiling and training row.
 
+    as_trained: the reference's photographs at the size that is trained, where that is larger.
     What only depends on photographs is computed at the first call and kept; what is of the moment's images is
     not. Networks are on the autoencoder's device while they work, and on the CPU otherwise.
     """
-    sets = replace(reference, through=round_trip(vae, reference.images))
+    larger = reference.images if as_trained is None else as_trained
+    sets = replace(reference, through=reduced(round_trip(vae, larger), reference.images.shape[1]))
     photographs = (sets.images, sets.through, sets.training)
     cache = Cache(only=frozenset(content_digest(one) for one in photographs if one is not None))
 
     def measure(images: Images) -> list[MetricValue]:
-        device = next(vae.parameters()).device
+        device = list(vae.parameters())[-1].device  # of the decoder: the encoder may have been let go
         try:
             for network in networks:
                 network.module.to(device)

@@ -107,3 +107,16 @@ def test_a_run_stands_for_its_best_evaluation(folders: list[Path], tmp_path: Pat
     lines = compare(read_candidates([folders[0], run])).metrics[0].lines
     assert lines[1].stored.value.value == 5.0
     assert lines[1].verdict == "not tested: measured against different real sets"
+
+
+def test_what_stands_first_is_named_with_its_lead(folders: list[Path], tmp_path: Path) -> None:
+    """Of three or more, as with EMA lengths: the least FD; two candidates have their difference alone."""
+    markdown, machine, _ = (
+        path.read_text() for path in write_comparison(compare(read_candidates(folders)), out=tmp_path / "out")
+    )
+    said = "- FD (embedded): the best value is that of “tuned”, 6.00 (better than the reference)."
+    assert said in markdown
+    picks = {one["metric"]: one["candidate"] for one in json.loads(machine)["picks"]}
+    assert picks["fd"] == "tuned"
+    two = compare(read_candidates(folders[:2]))
+    assert "the best value" not in write_comparison(two, out=tmp_path / "two")[0].read_text()

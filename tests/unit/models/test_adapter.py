@@ -14,8 +14,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from woundgen.errors import UserError
-from woundgen.models.adapter import LoraSettings, add_lora, fuse_lora, run_by_position, save_lora
+from woundgen.models.adapter import LoraSettings, add_lora, fuse_lora, lora_count, save_lora
 from woundgen.models.base import BaseModel
+from woundgen.models.lora_forward import run_by_position
 from woundgen.rundir import ADAPTER_FILE
 
 from ...tiny_base import pipeline_of
@@ -53,12 +54,21 @@ def saved(tuned: tuple[UNet2DConditionModel, dict[str, nn.Parameter]], tmp_path:
     return tmp_path
 
 
+KINDS = {
+    "plain": SETTINGS,
+    "stabilised": replace(SETTINGS, stabilised=True, alpha=5.0),  # the scale of the plain one
+    "decomposed": replace(SETTINGS, decomposed=True),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dropout", [0.0, 0.1])
-def test_output_and_gradients_equal_pefts(
-    dropout: float, tuned: tuple[UNet2DConditionModel, dict[str, nn.Parameter]]
-) -> None:
+def test_output_and_gradients_equal_pefts(dropout: float, kind: str, make_base: Callable[[], BaseModel]) -> None:
     """peft computes W x + s B (A x) in three products. With dropout, ours is switched off until a step begins."""
-    theirs, _ = tuned
+    theirs = make_base().unet
+    before = output_of(theirs).detach()
+    fill(add_lora(theirs, KINDS[kind], seed=1))
+    assert (output_of(theirs) - before).abs().max() > 1e-3
     ours = deepcopy(theirs)
     run_by_position(ours, dropout=dropout)
     results = {}
@@ -71,6 +81,35 @@ def test_output_and_gradients_equal_pefts(
     torch.testing.assert_close(results["ours"][0], results["theirs"][0], rtol=1e-5, atol=1e-5)
     for left, right in zip(results["ours"][1], results["theirs"][1], strict=True):
         assert (left - right).norm() <= 1e-5 * right.norm()
+
+
+def test_the_scale_of_each_kind() -> None:
+    """alpha / r, and alpha / sqrt(r) of Kalajdzievski 2023."""
+    assert LoraSettings(16, 32.0, 0.0, ()).scale == 2
+    assert LoraSettings(16, 32.0, 0.0, (), stabilised=True).scale == 8
+
+
+def test_dora_starts_at_the_lengths_of_the_rows(loaded_base: BaseModel, fresh_base: BaseModel) -> None:
+    """Liu et al. 2024, equation 5: m starts at the norm of each row of W, so the model starts unchanged."""
+    parameters = add_lora(fresh_base.unet, replace(SETTINGS, decomposed=True), seed=1)
+    lengths = {name: p for name, p in parameters.items() if "lora_magnitude_vector" in name}
+    assert len(lengths) == len(parameters) / 3
+    for name, parameter in lengths.items():
+        weight = loaded_base.unet.get_submodule(name.split(".lora_magnitude")[0]).weight
+        torch.testing.assert_close(parameter.detach(), weight.norm(dim=1))
+    run_by_position(fresh_base.unet, dropout=0.0)
+    torch.testing.assert_close(output_of(fresh_base.unet), output_of(loaded_base.unet), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("settings", [SETTINGS, replace(SETTINGS, decomposed=True), replace(SETTINGS, rank=3)])
+def test_the_count_is_foretold(settings: LoraSettings, make_base: Callable[[], BaseModel]) -> None:
+    expected = lora_count(make_base().unet, settings)
+    assert sum(p.numel() for p in add_lora(make_base().unet, settings, seed=1).values()) == expected
+
+
+def test_a_rank_larger_than_a_layer(fresh_base: BaseModel) -> None:
+    with pytest.raises(UserError, match=r"lora_rank = 17 is larger than layer .*, whose full rank is 16"):
+        add_lora(fresh_base.unet, replace(SETTINGS, rank=17), seed=1)
 
 
 def test_the_adapter_alone_is_trained(loaded_base: BaseModel, fresh_base: BaseModel) -> None:
@@ -149,20 +188,10 @@ def _value(parameters: dict[str, nn.Parameter], layer: str, which: str) -> Tenso
     return parameters[f"{layer}.lora_{which}.default.weight"].detach()
 
 
-def test_fusing_equals_running(
-    saved: Path,
-    tuned: tuple[UNet2DConditionModel, dict[str, nn.Parameter]],
-    fresh_base: BaseModel,
-    loaded_base: BaseModel,
-) -> None:
-    fused = deepcopy(loaded_base.unet)
-    fuse_lora(fused, [(saved / ADAPTER_FILE, 1.0)])
-    torch.testing.assert_close(output_of(fused), output_of(tuned[0]), rtol=1e-5, atol=1e-5)
-
-
-def test_fusing_convolutions(make_base: Callable[[], BaseModel], tmp_path: Path) -> None:
-    """A's kernel is the layer's, B is 1x1 (peft's Conv2d)."""
-    settings = replace(SETTINGS, targets=("to_q", "conv1", "conv_shortcut"))
+@pytest.mark.parametrize("kind", KINDS)
+def test_fusing_equals_running(kind: str, make_base: Callable[[], BaseModel], tmp_path: Path) -> None:
+    """Also of convolutions, where A's kernel is the layer's and B is 1x1 (peft's Conv2d)."""
+    settings = replace(KINDS[kind], targets=("to_q", "conv1", "conv_shortcut"))
     tuned, fused = make_base().unet, make_base().unet
     parameters = add_lora(tuned, settings, seed=1)
     fill(parameters)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 import torch
+from peft.tuners.lora.layer import Linear as LoraLinear
 from scipy import stats
-from torch import Tensor
+from torch import Tensor, nn
 
 from woundgen.diffusion.randomness import byte_source
-from woundgen.models.adapter import LoraSettings, add_lora, run_by_position
+from woundgen.models.adapter import LoraSettings, add_lora
 from woundgen.models.base import BaseModel
 from woundgen.models.dropout import DropoutMasks
+from woundgen.models.lora_forward import run_by_position
 
 LAYERS = ("first", "second")
 SETTINGS = LoraSettings(rank=4, alpha=8.0, dropout=0.1, targets=("to_q", "to_k", "to_v", "to_out.0"))
@@ -135,3 +138,34 @@ def test_one_layer_by_hand(fresh_base: BaseModel) -> None:
     base = layer.get_base_layer()
     expected = x @ base.weight.T + 2.0 * kept @ low.T @ high.T
     torch.testing.assert_close(layer(x), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("decomposed", [False, True])
+def test_the_same_mask_gives_what_peft_gives(decomposed: bool, fresh_base: BaseModel) -> None:
+    """peft's own forward pass of the layer, with our mask in place of its dropout."""
+
+    class Masked(nn.Module):
+        def __init__(self, mask: Tensor) -> None:
+            super().__init__()
+            self.mask = mask
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x * self.mask
+
+    name = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
+    parameters = add_lora(fresh_base.unet, replace(SETTINGS, decomposed=decomposed), seed=1)
+    source = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for key, parameter in parameters.items():
+            if key.startswith(name):
+                parameter.add_(0.2 * torch.randn(parameter.shape, generator=source))
+    masks = run_by_position(fresh_base.unet, dropout=0.1)
+    assert masks is not None
+    layer = fresh_base.unet.get_submodule(name).train()
+    x = torch.randn(2, 9, 16, generator=source)
+    masks.begin([byte_source(7, "adapter dropout", 4, slot) for slot in (0, 1)])
+    ours = layer(x)
+    layer.lora_dropout["default"] = Masked(masks.scaled_mask(name, x))  # type: ignore[operator,index]
+    theirs = LoraLinear.forward(layer, x)  # type: ignore[arg-type]
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+    assert not torch.allclose(theirs, layer.get_base_layer()(x), rtol=1e-2)  # type: ignore[operator]

@@ -9,14 +9,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from woundgen.models.adapter import LoraSettings, add_lora, run_by_position
+from woundgen.models.adapter import LoraSettings, add_lora
 from woundgen.models.base import BaseModel
 from woundgen.models.dropout import DropoutMasks
 from woundgen.models.flat import FlatParameters, flatten
+from woundgen.models.lora_forward import run_by_position
+from woundgen.training.batches import Batches
 from woundgen.training.latents import Latents
-from woundgen.training.loop import LoopSettings, LoopState, StepReport, train
+from woundgen.training.loop import GoBack, LoopSettings, LoopState, StepReport, train
 from woundgen.training.ranks import ALONE, Ranks
 from woundgen.training.state import new_optimizer
+from woundgen.training.terms import ExtraTerm
 
 IMAGES, VARIATIONS, RATE = 5, 3, 1e-2
 LORA = LoraSettings(rank=4, alpha=8.0, dropout=0.1, targets=("to_q", "to_k", "to_v", "to_out.0"))
@@ -76,7 +79,17 @@ class Rig:
             state=LoopState(step=0, average=trainable.values.detach().clone()),
         )
 
-    def run(self, *, until: int | None = None, unet: nn.Module | None = None, ranks: Ranks = ALONE) -> Rig:
+    def run(
+        self,
+        *,
+        until: int | None = None,
+        unet: nn.Module | None = None,
+        ranks: Ranks = ALONE,
+        batches: Batches | None = None,
+        terms: Sequence[ExtraTerm] = (),
+        go_back: GoBack | None = None,
+        latents: Latents | None = None,
+    ) -> Rig:
         """Go on to the step `until`, or to the end. unet: stands in for the base's own."""
         train(
             unet=unet or self.base.unet,
@@ -84,7 +97,7 @@ class Rig:
             optimizer=self.optimizer,
             scaler=torch.amp.GradScaler("cpu", enabled=False),
             learning_rate=lambda step: RATE / (1 + step),
-            latents=photographs(),
+            latents=latents or photographs(),
             contexts=contexts,
             alphas_cumprod=self.base.alphas_cumprod,
             prediction=self.base.prediction,
@@ -93,6 +106,9 @@ class Rig:
             state=self.state,
             after_step=self._note(until),
             ranks=ranks,
+            batches=batches,
+            terms=terms,
+            go_back=go_back,
         )
         return self
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +17,7 @@ from woundgen.diffusion.randomness import batch_rows, normal, stratified_timeste
 from woundgen.errors import UserError
 from woundgen.models.base import BaseModel
 from woundgen.training.checkpoint import read_checkpoint, write_checkpoint
-from woundgen.training.loop import NON_FINITE_LIMIT
+from woundgen.training.loop import NON_FINITE_LIMIT, LoopState
 from woundgen.training.state import counters, pack, unpack
 
 from .rig import IMAGES, RATE, VARIATIONS, Rig, contexts, photographs
@@ -169,6 +171,62 @@ def test_too_many_in_a_row_end_the_run(make_base: MakeBase) -> None:
     assert run.values.isfinite().all()
 
 
+def test_a_skipped_step_is_reported_as_it_was(make_base: MakeBase) -> None:
+    """Never as a loss of 0."""
+    run = Rig.build(make_base(), steps=2)
+    run.run(unet=Spoilt(run.base.unet, calls={0}))
+    assert [report.skipped for report in run.reports] == [True, False]
+    assert math.isnan(run.reports[0].loss)
+    assert run.reports[1].loss > 0
+
+
+def test_back_at_half_the_rate_and_then_the_end(make_base: MakeBase) -> None:
+    """Bad from step 3 on, whatever the rate: back to step 2 once, at half the rate, then a stop that says so."""
+    run = Rig.build(make_base(), steps=20)
+    run.run(until=2)
+    saved = (
+        {name: t.clone() for name, t in pack(run.trainable, run.optimizer, run.state).items()},
+        counters(run.state),
+    )
+    calls = []
+
+    def go_back() -> bool:
+        calls.append(run.state.step)
+        found = unpack(*saved, trainable=run.trainable, optimizer=run.optimizer)
+        for name in LoopState.__dataclass_fields__:
+            setattr(run.state, name, getattr(found, name))
+        return True
+
+    run.reports.clear()
+    bad = set(range(1, 40)) - {NON_FINITE_LIMIT + 1}
+    with pytest.raises(UserError, match=r"again at 0\.5 of the learning rate"):
+        run.run(unet=Spoilt(run.base.unet, calls=bad), go_back=go_back)
+    assert calls == [2 + NON_FINITE_LIMIT]
+    sound = [report for report in run.reports if not report.skipped]
+    assert [report.step for report in sound] == [3, 3]
+    assert [report.learning_rate for report in sound] == pytest.approx([RATE / 3, RATE / 6])
+    assert sound[0].loss == sound[1].loss, "the same batch, from the same weights"
+
+
+def test_an_update_that_overflows_goes_back_at_once(make_base: MakeBase) -> None:
+    """Loss and gradient are finite, and the weights afterwards are not: no second step is made from them."""
+    run = Rig.build(make_base(), steps=3)
+    run.optimizer.param_groups[0]["weight_decay"] = -1e45
+    with pytest.raises(UserError, match="not finite"):
+        run.run()
+    assert run.reports == []
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_sets_smaller_than_the_batch(size: int, make_base: MakeBase) -> None:
+    """One photograph, or three, in batches of four: cached variations and all."""
+    few = photographs()
+    latents = replace(few, mean=few.mean[:size], deviation=few.deviation[:size])
+    run = Rig.build(make_base(), steps=3).run(latents=latents)
+    assert [report.epoch for report in run.reports] == [4 / size, 8 / size, 12 / size]
+    assert len(set(run.losses)) == 3
+
+
 @pytest.mark.parametrize(
     "changed",
     [{"prompt_dropout": 1.0}, {"snr_gamma": 5.0}, {"noise_offset": 0.1}, {"seed": 4}, {"global_batch": 3}],
@@ -226,3 +284,27 @@ def test_dropout_is_off_between_steps(make_base: MakeBase) -> None:
     run = Rig.build(make_base(), steps=1, dropout=0.1).run()
     assert run.dropout is not None
     assert not run.dropout.active
+
+
+def test_where_the_wound_is_counts(make_base: MakeBase) -> None:
+    """A region of weight on one corner of mean 1: the first loss is the weighted mean, by hand."""
+    region = torch.zeros(IMAGES, VARIATIONS, 8, 8)
+    region[..., :4, :4] = 4.0
+    weighted = Rig.build(make_base(), steps=1).run(latents=replace(photographs(), region=region))
+    plain = Rig.build(make_base(), steps=1).run()
+    even = Rig.build(make_base(), steps=1).run(latents=replace(photographs(), region=torch.ones_like(region)))
+    assert even.losses == plain.losses
+    assert weighted.losses[0] != plain.losses[0]
+
+
+def test_groups_are_seen_equally_often(make_base: MakeBase) -> None:
+    """One photograph against four: half of the slots are the one's."""
+    seen: list[int] = []
+    run = Rig.build(make_base(), steps=4)
+    latents = replace(photographs(), groups=((0,), (1, 2, 3, 4)))
+    for step in range(4):
+        seen += latents.rows(seed=3, step=step, batch=4)
+    assert seen.count(0) == 8
+    assert sorted(seen)[8:] == sorted([1, 2, 3, 4] * 2)
+    run.run(latents=latents)
+    assert run.losses != Rig.build(make_base(), steps=4).run().losses

@@ -10,7 +10,7 @@ import pytest
 from woundgen.config import TrainConfig
 from woundgen.models.ema import share_of_start
 from woundgen.training.evaluation_plan import Wishes
-from woundgen.training.plan import Plan, make_plan, schedule
+from woundgen.training.plan import Plan, disk_bytes, make_plan, schedule
 
 
 def plan(**changed: Any) -> Plan:
@@ -148,3 +148,25 @@ def test_what_run_json_holds() -> None:
     assert set(content["rates"]) == {"start", "quarter", "half", "end"}
     assert content["rates"]["end"] < 1e-6
     assert content["evaluation_images"] == 0
+
+
+def test_few_snapshots_are_warned_of() -> None:
+    """313 steps saved every 156: 3 saves."""
+    found = plan(save_every_epochs=50, snapshots=True)
+    assert found.saves == 3
+    assert any("few for EMA of any length" in line and "save_every_n_epochs to 12" in line for line in found.warnings)
+    assert plan(snapshots=True).warnings == ()
+
+
+def test_a_size_far_below_the_bases_own_is_warned_of() -> None:
+    """512-pixel Stable Diffusion at 128: half its size costs (256 / 128)^2 = 4 times a step, its own 16 times."""
+    (line,) = plan(train_pixels=128, native_pixels=512).warnings
+    assert "train_resolution: 512 or 256 (256 costs about 4 times a step, 512 costs about 16 times a step)" in line
+    assert plan(train_pixels=128, native_pixels=128).warnings == ()
+
+
+def test_disk_by_hand() -> None:
+    """20 saves of raw, EMA and two snapshots; values, two moments and three averages of the newest 3 and the best."""
+    found = plan()
+    assert found.saves == 20
+    assert disk_bytes(found, parameters=1000, averages=3, keep_last=3) == 4 * (20 * 4 * 1000 + 4 * 6 * 1000)

@@ -20,6 +20,7 @@ from woundgen.errors import UserError
 from woundgen.features.load import load_extractor
 from woundgen.features.lpips import CHANNELS, Trunk
 from woundgen.features.store import SOURCES, Source, SourceFile
+from woundgen.models.sources import PINNED
 from woundgen.rundir import read_json, sha256_file
 from woundgen.workflows.fetch import fetch_weights
 
@@ -187,10 +188,11 @@ def test_a_pickle_that_runs_code_is_refused(hub: Path, tmp_path: Path) -> None:
 
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("WOUNDGEN_WEIGHTS", str(tmp_path / "weights"))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     assert run(["fetch"]) == 0
     said = capsys.readouterr().out
     assert all(name in said for name in SOURCES)
-    assert said.count("absent") == len(SOURCES)
+    assert said.count("absent") == len(SOURCES) + len(PINNED)
     assert run(["fetch", "resnet"]) == 2
     assert run(["fetch", "inception", "--from", str(tmp_path), "--mirror", "http://127.0.0.1:9"]) == 2
     assert run(["fetch", "inception", "--from", str(tmp_path)]) == 2

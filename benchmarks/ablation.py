@@ -1,0 +1,177 @@
+"""What each difference between the consultation's values and the tuned ones is worth, on the embedded base.
+
+    python benchmarks/ablation.py --out /tmp/ablation                     # phases I and R, three seeds: hours
+    python benchmarks/ablation.py --out /tmp/ablation --phases I --only consultation tuned --seeds 0
+
+Every variant trains the same number of steps on the same phantoms and is drawn with the same seeds at the same
+neutral prompt; only what it names differs. Gap closed as in benchmarks/gap_closed.py (64 pooled features, held-out
+phantoms, n from the halves of that set), with the 95 % interval of each seed and the spread over seeds. EMA lengths and
+guidance scales are variants of a run that is there already. A finished part is not done again, so variants can
+be added; the table is printed and written to ablation.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from gap_closed import HELD_OUT, HELD_OUT_SEED, draw, part, train_one
+
+from woundgen.config import load_train_config
+from woundgen.data.phantoms import draw_phantoms
+from woundgen.metrics.gap import gap_closed
+from woundgen.models.adapter import fuse_lora
+from woundgen.models.base import EMBEDDED, load_base
+from woundgen.rundir import sha256_json
+from woundgen.workflows.averages import adapter_of
+from woundgen.workflows.demo import PRESET
+from woundgen.workflows.measure import pooled_features
+from woundgen.workflows.setup import feature_network
+
+DRAW_SEED = 22
+# Equal for all: what the comparison holds still. The saves are for EMA lengths.
+COMMON = {"batch_size_per_gpu": 16, "gradient_accumulation": 1, "planned_devices": 1}
+SAVES = {"save_every_n_epochs": 3, "sample_images": 0, "probe_steps": 0, "keep_last_n_checkpoints": 1}
+CONSULTATION = {
+    "learning_rate": 1e-5, "lr_warmup_steps": 100, "lora_alpha": 32, "lora_dropout": 0.1, "ema_decay": 0.9999,
+}  # fmt: skip
+TUNED = {
+    "learning_rate": 1e-3, "lr_warmup_steps": 10, "lora_alpha": 16, "lora_dropout": 0.0, "ema_decay": 0.99,
+    "augmentation_variations": 4,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """settings: over COMMON; weights and guidance: how the run is drawn."""
+
+    settings: dict[str, Any] = field(default_factory=lambda: dict(TUNED))
+    weights: str = "ema"
+    guidance: float = 1.5
+
+
+VARIANTS: dict[str, Variant] = {
+    "consultation": Variant(CONSULTATION, guidance=12.0),
+    "consultation, guidance 1.5": Variant(CONSULTATION),
+    "tuned": Variant(),
+    "tuned, rate 1e-5": Variant(TUNED | {"learning_rate": 1e-5}),
+    "tuned, rate 1e-4": Variant(TUNED | {"learning_rate": 1e-4}),
+    "tuned, guidance 1": Variant(guidance=1.0),
+    "tuned, guidance 3": Variant(guidance=3.0),
+    "tuned, guidance 12": Variant(guidance=12.0),
+    "tuned, raw weights": Variant(weights="raw"),
+    "tuned, EMA length 0.03": Variant(weights="ema@0.03"),
+    "tuned, EMA length 0.10": Variant(weights="ema@0.1"),
+    "tuned, EMA length 0.20": Variant(weights="ema@0.2"),
+    "tuned, EMA 0.9999 without warm-up": Variant(TUNED | {"ema_decay": 0.9999, "ema_warmup": "false"}),
+    "tuned, no augmentation": Variant(TUNED | {"data_augmentation": "false"}),
+    "tuned, perceptual 0.1": Variant(TUNED | {"perceptual_weight": 0.1, "perceptual_network": "embedded"}),
+    "tuned, perceptual 0.1 on all samples": Variant(
+        TUNED | {"perceptual_weight": 0.1, "perceptual_share": 1, "perceptual_network": "embedded"}
+    ),
+    "tuned, discriminator 0.01": Variant(TUNED | {"adversarial_weight": 0.01}),
+    "tuned, min-SNR 5": Variant(TUNED | {"min_snr_gamma": 5}),
+    "tuned, region 3": Variant(TUNED | {"region_weight": 3}),
+}
+
+
+def run_of(options: argparse.Namespace, phase: str, seed: int, settings: dict[str, Any]) -> Path:
+    """Trained once, whatever it is drawn with; the folder is named by its settings."""
+    pairs = COMMON | SAVES | settings | {"max_steps": options.train_steps}
+    config = load_train_config(PRESET, [f"{key}={value}" for key, value in pairs.items()])
+    place = argparse.Namespace(out=options.out / sha256_json(pairs)[:12], data=options.out / "photographs" / phase)
+    _write_phantoms(place.data, phase)
+    return train_one(place, config, phase, seed)
+
+
+def _write_phantoms(folder: Path, phase: str) -> None:
+    from woundgen.workflows.phantoms import write_phantoms
+
+    if not (folder / "metadata.csv").exists():
+        write_phantoms(folder, count=118, phases=phase, seed=3, size=128, views=1, say=print, progress=lambda *a: None)
+
+
+def measure(options: argparse.Namespace, phase: str, name: str, seed: int, real: np.ndarray) -> dict[str, Any]:
+    one = VARIANTS[name]
+    run = run_of(options, phase, seed, one.settings)
+    network, _ = feature_network()
+    untuned = part_of_base(options, phase)
+    tuned = load_base(EMBEDDED, notice=lambda text: None)
+    fuse_lora(tuned.unet, [(adapter_of(run, weights=one.weights).file, 1.0)])
+    images = draw(tuned, count=options.count, guidance=one.guidance, seed=DRAW_SEED, steps=options.steps)
+    found = gap_closed(untuned, pooled_features(network, images), real)
+    return {
+        "gap_closed": found.share.value,
+        "low": found.share.low,
+        "high": found.share.high,
+        "n": found.n,
+        "fd_base": found.base,
+        "fd_tuned": found.tuned,
+        "fd_floor": found.floor,
+    }
+
+
+def part_of_base(options: argparse.Namespace, phase: str) -> np.ndarray:
+    """Pooled features of the untuned base, the same images for every variant."""
+    path = options.out / f"base_{phase}.npy"
+    if not path.exists():
+        network, _ = feature_network()
+        base = load_base(EMBEDDED, notice=lambda text: None)
+        images = draw(base, count=options.count, guidance=1.5, seed=DRAW_SEED, steps=options.steps)
+        np.save(path, pooled_features(network, images), allow_pickle=False)
+    return np.load(path, allow_pickle=False)
+
+
+def row_of(name: str, phase: str, seeds: list[dict[str, Any]]) -> str:
+    shares = [one["gap_closed"] for one in seeds]
+    intervals = ", ".join(f"{one['low']:.2f} to {one['high']:.2f}" for one in seeds)
+    return (
+        f"| {name} | {phase} | {statistics.mean(shares):.2f} ({min(shares):.2f} to {max(shares):.2f}) | {intervals} "
+        f"| {seeds[0]['n']} |"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--phases", nargs="+", default=["I", "R"])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--only", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
+    parser.add_argument("--train-steps", type=int, default=250, help="of every variant alike")
+    parser.add_argument("--steps", type=int, default=20, help="of the sampler")
+    parser.add_argument("--count", type=int, default=224)
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    options.out.mkdir(parents=True, exist_ok=True)
+    network, _ = feature_network()
+    results: dict[str, Any] = {}
+    rows = []
+    for phase in options.phases:
+        photographs = draw_phantoms(range(HELD_OUT), seed=HELD_OUT_SEED, phases=(phase,)).images
+        real = pooled_features(network, photographs)
+        for name in options.only:
+            found = [
+                part(
+                    options.out / f"{phase}_{seed}_{name.replace(', ', '__').replace(' ', '_')}.json",
+                    lambda phase=phase, name=name, seed=seed, real=real: measure(options, phase, name, seed, real),
+                )
+                for seed in options.seeds
+            ]
+            results.setdefault(phase, {})[name] = dict(zip(map(str, options.seeds), found, strict=True))
+            rows.append(row_of(name, phase, found))
+            print(rows[-1], flush=True)
+    (options.out / "ablation.json").write_text(json.dumps(results, indent=1))
+    print("\n| variant | phase | gap closed, mean of seeds (range) | 95 % of each seed | n |")
+    print("| --- | --- | --- | --- | --- |")
+    print("\n".join(rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""The forward pass of LoRA layers, our way: equal to peft's, to rounding.
+
+Two things of peft's are replaced: without dropout the merged weight W + s B A costs one GEMM a layer instead of three
+thin ones, and with dropout the mask comes from the sample's position in the run (models/dropout.py) instead of a
+global generator. DoRA (Liu et al. 2024) then gives each row of the merged weight the length that is learned for it.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from peft.tuners.lora.layer import Linear as LoraLinear
+from torch import Tensor, nn
+
+from woundgen.models.dropout import DropoutMasks
+
+ADAPTER = "default"
+
+
+def run_by_position(module: nn.Module, *, dropout: float) -> DropoutMasks | None:
+    """Replace the forward of every LoRA layer by ours; returns the mask source to advance at each step."""
+    masks = DropoutMasks(dropout) if dropout > 0 else None
+    for name, layer in module.named_modules():
+        if isinstance(layer, LoraLinear):
+            if masks is None:
+                layer.forward = partial(_merged_forward, layer)  # type: ignore[method-assign]
+            else:
+                layer.forward = partial(_dropout_forward, layer, masks, name)  # type: ignore[method-assign]
+    return masks
+
+
+def _merged_forward(layer: LoraLinear, x: Tensor, *args: object, **unused: object) -> Tensor:
+    """F.linear(x, W + s B A), its rows scaled under DoRA: equal to peft's three products, gradients included."""
+    base = _parts(layer)[0]
+    weight = _merged(layer)
+    stretch = _stretch(layer, weight)
+    if stretch is not None:
+        weight = weight * stretch[:, None]
+    return F.linear(x, weight.to(x.dtype), base.bias)
+
+
+def _merged(layer: LoraLinear) -> Tensor:
+    base, low, high = _parts(layer)
+    return torch.addmm(base.weight.to(high.weight.dtype), high.weight, low.weight, alpha=layer.scaling[ADAPTER])
+
+
+def _stretch(layer: LoraLinear, weight: Tensor) -> Tensor | None:
+    """DoRA's m / |W + s B A| for each row, the norm a constant to the gradient (its section 4.3); None without DoRA."""
+    if ADAPTER not in layer.lora_magnitude_vector:
+        return None
+    magnitude = cast(Tensor, layer.lora_magnitude_vector[ADAPTER].weight)
+    return magnitude / weight.detach().norm(dim=1)
+
+
+def _dropout_forward(
+    layer: LoraLinear, masks: DropoutMasks, name: str, x: Tensor, *args: object, **unused: object
+) -> Tensor:
+    if not layer.training or not masks.active:
+        return _merged_forward(layer, x)
+    base, low, high = _parts(layer)
+    kept = x.to(low.weight.dtype) * masks.scaled_mask(name, x)
+    update = high(low(kept)) * layer.scaling[ADAPTER]
+    if ADAPTER in layer.lora_magnitude_vector:  # as peft: what DoRA adds is all of the dropped input
+        stretch = _stretch(layer, _merged(layer))
+        assert stretch is not None
+        update = stretch * update + (stretch - 1) * F.linear(kept, base.weight.to(kept.dtype))
+    return base(x) + update.to(x.dtype)
+
+
+def _parts(layer: LoraLinear) -> tuple[nn.Linear, nn.Linear, nn.Linear]:
+    """The base layer, A and B."""
+    return cast(
+        tuple[nn.Linear, nn.Linear, nn.Linear], (layer.get_base_layer(), layer.lora_A[ADAPTER], layer.lora_B[ADAPTER])
+    )

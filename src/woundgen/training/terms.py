@@ -1,0 +1,103 @@
+"""Terms of the loss beside the diffusion error: functions of the clean latent that the network's output implies.
+
+Such an estimate means something at low noise only, and a term may cost more than the step itself: it is taken where
+the signal-to-noise ratio is high enough and on a fixed share of the samples, weighted by the inverse of that share,
+so that its expectation is that of the full term. Which samples is a function of their position in the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from woundgen.diffusion.objective import PredictionType, clean_estimate
+from woundgen.training.discriminator import Discriminator
+
+
+@dataclass(frozen=True, slots=True)
+class ExtraTerm:
+    """weight x mean over all samples of `of`, which counts as 0 where the signal-to-noise ratio is below least_snr.
+
+    share: of the samples it is taken on. of: (estimate, clean), latents [n, C, h, w] -> [n].
+    judge: learns from the same samples.
+    """
+
+    name: str
+    weight: float
+    share: float
+    least_snr: float
+    of: Callable[[Tensor, Tensor], Tensor]
+    judge: Discriminator | None = None
+
+    def picks(self, position: int) -> bool:
+        """Every (1 / share)-th sample of the run, evenly; `position` is step x global batch + slot."""
+        return int((position + 1) * self.share) > int(position * self.share)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What a term may need of a micro-batch. positions: of the samples in the run."""
+
+    noisy: Tensor
+    clean: Tensor
+    timesteps: Tensor
+    positions: Sequence[int]
+
+
+class Tally:
+    """Sums over one step: the loss, each term, and the squared norms of their gradients at the network's output."""
+
+    def __init__(self, terms: Sequence[ExtraTerm], device: torch.device) -> None:
+        self.terms = terms
+        self.sums = torch.zeros(2 + 2 * len(terms), device=device)
+
+    @property
+    def loss(self) -> Tensor:
+        """Of the diffusion error alone, so that it means the same with and without terms."""
+        return self.sums[0]
+
+    def add(self, place: int, value: Tensor, gradient: Tensor) -> None:
+        self.sums[2 * place] += value.detach()
+        if self.terms:
+            self.sums[2 * place + 1] += gradient.detach().square().sum()
+
+    def told(self) -> dict[str, float]:
+        """Each term's value, and its share of the gradient: its norm among the norms of all."""
+        pairs = self.sums.view(-1, 2).tolist()
+        norms = [square**0.5 for _, square in pairs]
+        told = {}
+        for term, (value, _), norm in zip(self.terms, pairs[1:], norms[1:], strict=True):
+            told[term.name] = value
+            told[f"{term.name}_gradient_share"] = norm / sum(norms) if norm else 0.0
+        return told
+
+
+def add_gradients(
+    gradient: Tensor,
+    output: Tensor,
+    batch: Batch,
+    *,
+    tally: Tally,
+    alphas_cumprod: Tensor,
+    prediction: PredictionType,
+    global_batch: int,
+) -> Tensor:
+    """`gradient` [n, C, h, w] of the loss by the network's output, plus that of every term. output: a leaf."""
+    abar = alphas_cumprod[batch.timesteps.cpu()]
+    for place, term in enumerate(tally.terms, start=1):
+        enough = (abar >= term.least_snr * (1 - abar)).tolist()
+        rows = [row for row, position in enumerate(batch.positions) if enough[row] and term.picks(position)]
+        if not rows:
+            continue
+        steps, clean = batch.timesteps[rows], batch.clean[rows]
+        estimate = clean_estimate(batch.noisy[rows], output[rows], steps, alphas_cumprod, prediction)
+        value = term.weight / term.share / global_batch * term.of(estimate, clean).sum()
+        (own,) = torch.autograd.grad(value, output)
+        tally.add(place, value, own)
+        gradient = gradient + own
+        if term.judge is not None:
+            term.judge.learn(estimate.detach(), clean)
+    return gradient

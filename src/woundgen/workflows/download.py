@@ -1,0 +1,52 @@
+"""One file over the network: the only code of the package that opens a connection. Only `woundgen fetch` comes here."""
+
+from __future__ import annotations
+
+import hashlib
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from http.client import HTTPException
+from pathlib import Path
+from typing import BinaryIO
+
+from woundgen.errors import UserError
+
+Progress = Callable[[int, int, str], None]
+CHUNK = 1 << 20
+TIMEOUT_SECONDS = 60  # without a byte, not in all
+GONE = (401, 403, 404, 410)  # what a hub answers for a repository that was withdrawn, or was never there
+
+
+def is_gone(error: UserError) -> bool:
+    """Whether the answer was that there is no such thing, so that a mirror may be asked."""
+    return any(f" answers {code} " in error.what for code in GONE)
+
+
+def download(address: str, target: Path, progress: Progress) -> str:
+    """SHA-256 of what was read to its end. UserError where nothing answers, or less came than was promised."""
+    if not address.startswith(("https://", "http://")):
+        raise UserError(f"{address} is no http address.", "Give --mirror https://…, or --from FOLDER.")
+    try:
+        request = urllib.request.Request(address, headers={"User-Agent": "woundgen"})
+        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer, target.open("wb") as out:
+            length = int(answer.headers.get("Content-Length") or 0)
+            digest, size = _pump(answer, out, lambda done: progress(done, max(length, done), target.name))
+    except urllib.error.HTTPError as error:
+        raise UserError(f"{address} answers {error.code} {error.reason}.", "Try later, --mirror or --from.") from None
+    except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError) as error:
+        why = getattr(error, "reason", None) or error
+        raise UserError(f"{address} cannot be reached ({why}).", "Try again, --mirror or --from FOLDER.") from None
+    if length and size != length:
+        raise UserError(f"{address} ended after {size} of {length} bytes.", "Try again.")
+    return digest
+
+
+def _pump(answer: BinaryIO, out: BinaryIO, progress: Callable[[int], None]) -> tuple[str, int]:
+    state, size = hashlib.sha256(), 0
+    while chunk := answer.read(CHUNK):
+        state.update(chunk)
+        out.write(chunk)
+        size += len(chunk)
+        progress(size)
+    return state.hexdigest(), size
