@@ -121,7 +121,7 @@ class TrainConfig(BaseModel):
         1.0, gt=0, le=100, description="weight of the wound's box in the loss against the rest; 1: all alike"
     )
     estimate_min_snr: float = Field(
-        1.0, gt=0, description="perceptual and adversarial terms count where the signal-to-noise ratio is as high"
+        4.0, gt=0, description="perceptual and adversarial terms count where the signal-to-noise ratio is as high"
     )
     perceptual_weight: float = Field(
         0.0, ge=0, le=10, description="of the perceptual distance of the decoded clean estimate; 0: no such term"
