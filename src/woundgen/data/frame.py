@@ -55,7 +55,8 @@ def cut(pixels: Pixels, box: Box) -> np.ndarray:
     """uint8 [h, w, 3] of `box`. Of an image that is not an array yet, only these pixels become one."""
     if isinstance(pixels, Image.Image):
         part = pixels.crop((box.x_min, box.y_min, box.x_max, box.y_max))
-        if max(high for _, high in part.getextrema()) == 0:  # most padding, without a copy of it
+        extremes = cast(tuple[tuple[int, int], ...], part.getextrema())  # of each of the three channels
+        if max(high for _, high in extremes) == 0:  # most padding, without a copy of it
             return np.zeros((part.height, part.width, 3), np.uint8)
         return np.asarray(part)
     return pixels[box.y_min : box.y_max, box.x_min : box.x_max]
