@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,15 @@ from woundgen.models.flat import FlatParameters
 from woundgen.models.pixels import encode_images
 from woundgen.records import METRICS, MetricValue
 from woundgen.rundir import BEST, CHECKPOINTS, EVAL_LOG, LATEST, SAMPLES, STATE_TENSORS, TRAIN_LOG, checkpoint_name
-from woundgen.training.checkpoint import Checkpoint, pointer, prune, set_pointer, write_checkpoint
-from woundgen.training.generators import draws_digest
+from woundgen.training.checkpoint import (
+    RESUMING_ONLY,
+    Checkpoint,
+    pointer,
+    prune,
+    set_pointer,
+    write_checkpoint,
+)
+from woundgen.training.generators import draws_digest, start_generators
 from woundgen.training.interrupt import StopRequest
 from woundgen.training.log import RunLog
 from woundgen.training.loop import LoopState, StepReport
@@ -165,8 +173,9 @@ class Observer:
         self.stopped_by = signal or None
         periodic = report.step % self.plan.save_every == 0 and not self.config.save_best_only
         if last or better or exhausted or signal or periodic or clock:
+            due = last or better or exhausted or periodic
             if self.ranks.first:
-                self._save(report, best=better)
+                self._save(report, best=better, resuming_only=not due)
             self.saved_at = time.monotonic()
         if exhausted:
             self.say(f"no better validation loss in {self.stopping.patience} evaluations: stopping early")
@@ -178,6 +187,8 @@ class Observer:
         return minutes is not None and time.monotonic() - self.saved_at >= 60 * minutes
 
     def finish(self) -> None:
+        if self.ranks.first:
+            self._prune(self.folder / CHECKPOINTS)  # a kill after the last save's pointers has left it to us
         if self.best is not None:
             self.say(f"best {self.best['metric']} {self.best['value']:.4f} at step {self.best['step']}")
 
@@ -189,23 +200,29 @@ class Observer:
         candidate = "raw"
         values: dict[str, list[MetricValue]] = {}
         digests: dict[str, str] = {}
+        drawn: dict[str, NDArray[np.uint8]] = {}
         for weights, vector in self._weights().items():
             candidate = weights  # EMA comes last, where there is one
             with using(self.trainable, vector, self.base):
-                values[weights] = self._measure(report, weights)
+                self.last_losses = self._losses()
+                drawn |= self._drawn(report, weights)
+            values[weights] = [_loss_value(torch.tensor(self.last_losses))]
             digests[weights] = weights_digest(vector)
-            if self.log is not None:
-                self.log.evaluation(
-                    {
-                        "step": report.step,
-                        "epoch": round(report.epoch, 4),
-                        "weights": weights,
-                        "digest": digests[weights],
-                        "metrics": [value.to_json() for value in values[weights]],
-                    }
-                )
+        for weights, rows in self._measured(drawn).items():
+            values[weights] += rows
         if not self.ranks.first:
             return False  # the first decides for all
+        assert self.log is not None, "the first rank's"
+        for weights in values:
+            self.log.evaluation(
+                {
+                    "step": report.step,
+                    "epoch": round(report.epoch, 4),
+                    "weights": weights,
+                    "digest": digests[weights],
+                    "metrics": [value.to_json() for value in values[weights]],
+                }
+            )
         chosen = [v for v in values[candidate] if v.metric == self.monitor and not v.label]
         self.stopping.update(self.last_losses)  # patience counts improvements beyond the noise only
         told = ", ".join(f"{v.metric} {v.value:.4f}" for v in values[candidate] if not v.label)
@@ -228,26 +245,38 @@ class Observer:
         lower_is_better = METRICS[self.monitor].better == "lower"
         return value < self.best["value"] if lower_is_better else value > self.best["value"]
 
-    def _measure(self, report: StepReport, weights: str) -> list[MetricValue]:
+    def _losses(self) -> list[float]:
         contexts = self.validation_prompts
-        losses = per_image_loss(
+        return per_image_loss(
             self.base.unet,
             self.grid,
             lambda rows: contexts(rows.tolist(), [False] * len(rows)),
             batch=VALIDATION_BATCH,
             ranks=self.ranks,
-        )
-        self.last_losses = losses.tolist()
-        values = [_loss_value(losses)]
+        ).tolist()
+
+    def _drawn(self, report: StepReport, weights: str) -> dict[str, NDArray[np.uint8]]:
+        """Images of the weights of the moment, by the name of the weights; {} where none are due."""
         drawing = self.plan.evaluation
-        if drawing.due(report.step, last=report.step == self.plan.steps):
-            drawn = self._draw(max(drawing.grid, drawing.images), steps=drawing.sampler_steps)
-            if not self.ranks.first:
-                return values  # it has helped to draw; the first measures
-            self._write_grid(drawn[: drawing.grid], report, weights)
-            if self.measure is not None:
-                values += self.measure(drawn[: drawing.images])
-        return values
+        if not drawing.due(report.step, last=report.step == self.plan.steps):
+            return {}
+        images = self._draw(max(drawing.grid, drawing.images), steps=drawing.sampler_steps)
+        if self.ranks.first:
+            self._write_grid(images[: drawing.grid], report, weights)
+        return {weights: images[: drawing.images]}
+
+    def _measured(self, drawn: dict[str, NDArray[np.uint8]]) -> dict[str, list[MetricValue]]:
+        """Metrics by the name of the weights: each set is measured by one rank, to the bit what one process gives."""
+        if self.measure is None:
+            return {}
+        kinds = list(drawn)
+        mine = {kinds[i]: self.measure(drawn[kinds[i]]) for i in self.ranks.mine(len(kinds))}
+        told = {}
+        for number, kind in enumerate(kinds):
+            text = json.dumps([asdict(row) for row in mine.get(kind, ())])
+            rows = json.loads(self.ranks.share(text, by=number % self.ranks.size))
+            told[kind] = [MetricValue(**row | {name: tuple(row[name]) for name in ("n", "splits")}) for row in rows]
+        return told
 
     def _draw(self, count: int, *, steps: int) -> NDArray[np.uint8]:
         """The same seeds at every evaluation."""
@@ -280,8 +309,10 @@ class Observer:
     def _name(self, report: StepReport) -> str:
         return checkpoint_name(round(report.epoch), report.step)
 
-    def _save(self, report: StepReport, *, best: bool) -> None:
+    def _save(self, report: StepReport, *, best: bool, resuming_only: bool) -> None:
+        """resuming_only: due to the clock or a signal, which no other run has at this step."""
         root, name = self.folder / CHECKPOINTS, self._name(report)
+        start_generators(self.config.seed, report.step)  # a resumed run has built its networks once more
         write_checkpoint(
             root,
             name,
@@ -294,15 +325,25 @@ class Observer:
                 "identity": self.identity,
                 "config": self.config.model_dump(mode="json"),
                 "draws": draws_digest(self.config.seed, report.step),
+                RESUMING_ONLY: resuming_only,
             },
             tensors=pack(self.trainable, self.optimizer, self.state) | generators(),
             export=self._export,
         )
-        set_pointer(root, LATEST, name)
-        if best:
+        if best:  # before `latest`: what a run goes on from knows no better one than the pointer names
             set_pointer(root, BEST, name)
+        set_pointer(root, LATEST, name)
+        self._prune(root, written=name)
+
+    def _prune(self, root: Path, *, written: str = "") -> None:
         protected = [kept for kept in (pointer(root, BEST),) if kept]
-        prune(root, keep_last=self.config.keep_last_n_checkpoints, protect=protected, trim=[STATE_TENSORS, *LOGS])
+        prune(
+            root,
+            keep_last=self.config.keep_last_n_checkpoints,
+            protect=protected,
+            trim=[STATE_TENSORS, *LOGS],
+            written=written,
+        )
 
     def _export(self, folder: Path) -> None:
         """raw/ and ema/, each an adapter that diffusers opens; and the histories up to here."""

@@ -17,8 +17,8 @@ from woundgen.features.load import check_names
 from woundgen.models.adapter import add_lora, run_by_position
 from woundgen.models.base import BaseModel, load_base, prompt_length
 from woundgen.models.flat import FlatParameters, flatten
-from woundgen.rundir import CHECKPOINTS
-from woundgen.training.checkpoint import Checkpoint
+from woundgen.rundir import CHECKPOINTS, told_of_the_disk
+from woundgen.training.checkpoint import Checkpoint, clear_left_overs
 from woundgen.training.generators import draws_digest, start_generators
 from woundgen.training.interrupt import StopRequest, stop_on_signals
 from woundgen.training.lock import only_writer
@@ -95,6 +95,7 @@ def train_adapter(
     identity = identity_of(config, photos, base)
     ranks.agree(int(identity[:15], 16), "photographs, settings or base model")
     with ExitStack() as stack:
+        stack.enter_context(told_of_the_disk(out))
         started_before = 0.0
         if ranks.first:
             open_run(
@@ -108,6 +109,7 @@ def train_adapter(
                 say=say,
             )
             stack.enter_context(only_writer(out))
+            clear_left_overs(out)
             checkpoint = find_checkpoint(out / CHECKPOINTS, resume, say)  # may refuse, so before run.json is written
             started_before = write_start(
                 out,
@@ -125,7 +127,7 @@ def train_adapter(
             checkpoint = find_checkpoint(out / CHECKPOINTS, resume, say)
         optimizer = new_optimizer(trainable, betas=(0.9, 0.999), weight_decay=config.weight_decay)
         scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
-        start_generators(config.seed)
+        start_generators(config.seed, 0)
         state = _start_state(trainable, optimizer, scaler, checkpoint, ema=config.ema)
         ranks.agree(state.step, "checkpoint")
         if checkpoint is not None:
