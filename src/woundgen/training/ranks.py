@@ -63,6 +63,10 @@ class Ranks:
         dist.all_reduce(tensor, op=dist.ReduceOp.MAX)
         return tensor.tolist()
 
+    def meet(self) -> None:
+        """Go on once all ranks have come here."""
+        self.greatest([0])
+
     def agree(self, number: int, what: str, device: torch.device | None = None) -> None:
         """UserError on all ranks where they do not hold the same number."""
         high, low = self.greatest([number, -number], device)
@@ -80,10 +84,10 @@ ALONE = Ranks()
 def in_turn(ranks: Ranks) -> Iterator[None]:
     """The first of the ranks does what is inside, then the others: what it leaves on disk they find."""
     if not ranks.first:
-        ranks.greatest([0])
+        ranks.meet()
     yield
     if ranks.first:
-        ranks.greatest([0])
+        ranks.meet()
 
 
 @contextmanager
@@ -115,6 +119,6 @@ def joined(rank: int, size: int, *, asked: int | None, device: torch.device) -> 
         with watched(rank, size):
             ranks = Ranks(rank, size)
             yield ranks
-            ranks.greatest([0])  # none leaves, and takes its beat away, before all have done their work
+            ranks.meet()  # none leaves, and takes its beat away, before all have done their work
     finally:
         dist.destroy_process_group()

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +45,7 @@ from woundgen.workflows.draw import draw_images
 from woundgen.workflows.measure import RealSets, load_extractors
 from woundgen.workflows.photographs import PhotoSet
 from woundgen.workflows.setup import PromptTable, lora_settings
-from woundgen.workflows.training_measure import monitored, training_measure
+from woundgen.workflows.training_measure import measured_by_ranks, monitored, training_measure
 
 Say = Callable[[str], None]
 Progress = Callable[[int, int, str], None]
@@ -208,7 +207,7 @@ class Observer:
                 drawn |= self._drawn(report, weights)
             values[weights] = [_loss_value(torch.tensor(self.last_losses))]
             digests[weights] = weights_digest(vector)
-        for weights, rows in self._measured(drawn).items():
+        for weights, rows in measured_by_ranks(drawn, measure=self.measure, ranks=self.ranks).items():
             values[weights] += rows
         if not self.ranks.first:
             return False  # the first decides for all
@@ -264,19 +263,6 @@ class Observer:
         if self.ranks.first:
             self._write_grid(images[: drawing.grid], report, weights)
         return {weights: images[: drawing.images]}
-
-    def _measured(self, drawn: dict[str, NDArray[np.uint8]]) -> dict[str, list[MetricValue]]:
-        """Metrics by the name of the weights: each set is measured by one rank, to the bit what one process gives."""
-        if self.measure is None:
-            return {}
-        kinds = list(drawn)
-        mine = {kinds[i]: self.measure(drawn[kinds[i]]) for i in self.ranks.mine(len(kinds))}
-        told = {}
-        for number, kind in enumerate(kinds):
-            text = json.dumps([asdict(row) for row in mine.get(kind, ())])
-            rows = json.loads(self.ranks.share(text, by=number % self.ranks.size))
-            told[kind] = [MetricValue(**row | {name: tuple(row[name]) for name in ("n", "splits")}) for row in rows]
-        return told
 
     def _draw(self, count: int, *, steps: int) -> NDArray[np.uint8]:
         """The same seeds at every evaluation."""
@@ -337,13 +323,8 @@ class Observer:
 
     def _prune(self, root: Path, *, written: str = "") -> None:
         protected = [kept for kept in (pointer(root, BEST),) if kept]
-        prune(
-            root,
-            keep_last=self.config.keep_last_n_checkpoints,
-            protect=protected,
-            trim=[STATE_TENSORS, *LOGS],
-            written=written,
-        )
+        keep, trim = self.config.keep_last_n_checkpoints, [STATE_TENSORS, *LOGS]
+        prune(root, keep_last=keep, protect=protected, trim=trim, written=written)
 
     def _export(self, folder: Path) -> None:
         """raw/ and ema/, each an adapter that diffusers opens; and the histories up to here."""

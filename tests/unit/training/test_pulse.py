@@ -29,7 +29,7 @@ def test_one_that_hangs_ends_the_other(capfd: pytest.CaptureFixture[str]) -> Non
     def work(ranks: Ranks) -> None:
         if not ranks.first:
             os.kill(os.getpid(), signal.SIGSTOP)
-        ranks.greatest([0])
+        ranks.meet()
 
     first, second = two_ranks(work)
     try:
@@ -44,7 +44,7 @@ def test_one_that_hangs_ends_the_other(capfd: pytest.CaptureFixture[str]) -> Non
 
 def test_the_first_is_gone_while_the_other_is_busy(capfd: pytest.CaptureFixture[str]) -> None:
     def work(ranks: Ranks) -> None:
-        ranks.greatest([0])
+        ranks.meet()
         if ranks.first:
             os.kill(os.getpid(), signal.SIGKILL)
         time.sleep(2 * SOON)

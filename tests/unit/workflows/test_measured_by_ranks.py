@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from woundgen.records import MetricValue
 from woundgen.training.ranks import ALONE, Ranks
-from woundgen.workflows.observer import Observer
+from woundgen.workflows.training_measure import measured_by_ranks
 
 from ...forks import in_two_processes
 
@@ -28,8 +27,7 @@ def measured(ranks: Ranks, calls: list[int]) -> dict[str, list[MetricValue]]:
         row = MetricValue("fd", level / 3, None, 0.1, "spread", (2, 5), "embedded", "abc", "floor", (0.1, level / 7))
         return [row, MetricValue("ssim", 0.5, None, None, "none", (2, 2))]
 
-    observer = SimpleNamespace(measure=measure, ranks=ranks)
-    return Observer._measured(observer, DRAWN)  # type: ignore[arg-type]
+    return measured_by_ranks(DRAWN, measure=measure, ranks=ranks)
 
 
 def test_two_measure_what_one_measures(tmp_path: Path) -> None:
@@ -49,4 +47,4 @@ def test_two_measure_what_one_measures(tmp_path: Path) -> None:
 
 
 def test_nothing_to_measure() -> None:
-    assert Observer._measured(SimpleNamespace(measure=None, ranks=ALONE), DRAWN) == {}  # type: ignore[arg-type]
+    assert measured_by_ranks(DRAWN, measure=None, ranks=ALONE) == {}
