@@ -32,20 +32,21 @@ REQUESTS = (
     ("os", "unlink"),
     ("shutil", "copyfile"),
     ("woundgen.training.checkpoint", "save_file"),
-    ("woundgen.workflows.observer", "save_lora"),
+    ("safetensors.torch", "save_file"),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Where a start is killed. stratum: of ENTRIES, or "save"; call: which one, in the given save of the process.
+    """Where a start is killed. stratum: of ENTRIES, or "save"; call: which one.
 
+    save: of this process, or the next that makes so many requests: only some trim older checkpoints.
     how: after a delay in seconds; before or after the call, or with half of its file on disk ("torn").
     """
 
     stratum: str
     call: int
-    save: int = 0  # of this process
+    save: int = 0
     delay: float = 0.0
     how: str = "delay"
 
@@ -80,20 +81,26 @@ def start(words: list[str], moment: Moment | None) -> int:
 
 
 def requests_of_a_save(words: list[str], *, save: int) -> int:
-    """How many requests the given save of a run makes, counted in a fork."""
+    """How many requests the given save of a run makes, counted in a fork that ends after it."""
     reader, writer = os.pipe()
+
+    def count(request: Request, number: int, requests: int) -> None:
+        if number == save:
+            os.write(writer, b".")
+        if number > save:
+            os._exit(0)
 
     def action() -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        _watch_saves(save, lambda request: (os.write(writer, b"."), request.make())[1])
+        _watch_saves(count)
         return run(words)
 
     child = fork(action)
     os.close(writer)
     with os.fdopen(reader, "rb") as pipe:
-        count = len(pipe.read())
+        found = len(pipe.read())
     os.waitpid(child, 0)
-    return count
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,18 +126,16 @@ class Request:
 
 def _arm(moment: Moment, writer: int) -> None:
     """Have this process killed at the moment: by itself within a save, else by the parent, who is told."""
-    calls = [0]
     if moment.stratum == "save":
 
-        def fatal(request: Request) -> Any:
-            calls[0] += 1
-            if calls[0] == moment.call:
+        def fatal(request: Request, number: int, requests: int) -> None:
+            if number >= moment.save and requests == moment.call:  # only where older checkpoints are trimmed, some
                 _kill(request, how=moment.how)
-            return request.make()
 
-        _watch_saves(moment.save, fatal)
+        _watch_saves(fatal)
         return
     module, name, _ = ENTRIES[moment.stratum]
+    calls = [0]
 
     def tell(request: Request) -> Any:
         calls[0] += 1
@@ -151,19 +156,25 @@ def _kill(request: Request, *, how: str) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _watch_saves(save: int, on_request: Callable[[Request], Any]) -> None:
-    """Have every request of the given save of this process made by `on_request`."""
-    saves, inside = [0], [False]
+def _watch_saves(before: Callable[[Request, int, int], None]) -> None:
+    """Call `before` with each request of a save, the number of the save in this process, and that of the request."""
+    saves, requests, inside = [0], [0], [False]
 
     def counted(request: Request) -> Any:
         saves[0] += 1
-        inside[0] = saves[0] == save
+        requests[0], inside[0] = 0, True
         result = request.make()
         inside[0] = False
         return result
 
+    def watched(request: Request) -> Any:
+        if inside[0]:
+            requests[0] += 1
+            before(request, saves[0], requests[0])
+        return request.make()
+
     for module, name in REQUESTS:
-        _wrap(module, name, lambda request: on_request(request) if inside[0] else request.make())
+        _wrap(module, name, watched)
     _wrap("woundgen.workflows.observer:Observer", "_save", counted)
 
 

@@ -74,12 +74,12 @@ def test_killed_again_and_again(method: str, workshop: Workshop, tmp_path: Path)
         finished = status == 0
         assert finished or os.WTERMSIG(status) == signal.SIGKILL, f"{moment}: exit {os.WEXITSTATUS(status)}"
         rows.append(row_of(len(rows) + 1, moment, finished, runs, reached(out), time.monotonic() - began))
+        if TABLES:
+            keep_table(Path(TABLES) / f"{method}.csv", rows)
         if finished:
             assert results(out) == expected, f"run {runs}, after start {len(rows)}"
             assert read_json(out / "run.json")["status"] == "finished"
     killed = [row for row in rows if row["killed"]]
-    if TABLES:
-        keep_table(Path(TABLES) / f"{method}.csv", rows)
     print(
         f"{method}: {len(rows)} starts, {len(killed)} killed, {requests} writes in a save, {runs} runs, all byte-equal"
     )

@@ -24,6 +24,7 @@ STEPS = 20
 SETTINGS = (
     f"max_steps={STEPS}", "batch_size_per_gpu=11", "gradient_accumulation=1", "min_snr_gamma=5", "train_val_split=0.34",
     "metric_images=16", "evaluate_every_n_epochs=14", "save_every_n_epochs=6", "save_every_minutes=null",
+    "device=cpu",
 )  # fmt: skip
 WOUNDGEN = (sys.executable, "-c", "from woundgen.cli import main; main()")
 PATIENCE = 300.0  # seconds, on a machine that has other work
@@ -108,7 +109,7 @@ def test_one_process_takes_what_two_take(workshop: Workshop, whole: Path, tmp_pa
 
 
 def launched(launcher: list[str], workshop: Workshop, out: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    words = words_of(workshop, out, "--set", "device=cpu", *more)
+    words = words_of(workshop, out, *more)
     command = [sys.executable, "-m", *launcher, *WOUNDGEN, *words]
     return subprocess.run(command, capture_output=True, text=True, timeout=2 * PATIENCE, check=False)
 
