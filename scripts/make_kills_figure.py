@@ -1,7 +1,7 @@
-"""The figure of docs/reliability.md: every start of a run that SIGKILL ended, from the tables of the test.
+"""The figure and the table of docs/reliability.md: every start of a run that SIGKILL ended, from the test's own tables.
 
-WOUNDGEN_KILLS_TABLE=lora.csv pytest -m slow tests/chain/test_killed.py
-python scripts/make_kills_figure.py docs/figures/kills.png lora=lora.csv
+WOUNDGEN_KILLS_TABLES=tables pytest -m slow tests/chain/test_killed.py
+python scripts/make_kills_figure.py docs/figures/kills.png lora=tables/lora.csv full=tables/full.csv
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from woundgen.reporting.figures import BLUE, GREEN, GREY, ORANGE, STYLE
 
@@ -47,10 +48,9 @@ def draw_starts(axes: Axes, title: str, rows: list[Row]) -> None:
         [int(r["start"]) for r in ended], [int(r["reached"]) for r in ended], c="white", edgecolors="black", s=34,
         zorder=3,
     )  # fmt: skip
-    counts = Counter(row["stratum"] for row in killed)
-    told = ", ".join(f"{counts[name]} in {words}" for name, (words, _, _) in STRATA.items() if counts[name])
-    axes.set_title(f"{title}: {len(rows)} starts, {len(killed)} killed ({told})")
+    axes.set_title(f"{title}: {len(rows)} starts, {len(killed)} killed, {len(ended)} to the end of a run")
     axes.set_ylabel("steps logged")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def draw(tables: dict[str, list[Row]], target: Path) -> None:
@@ -71,6 +71,23 @@ def draw(tables: dict[str, list[Row]], target: Path) -> None:
         figure.savefig(target, facecolor="white")
 
 
-if __name__ == "__main__":
+def line_of(title: str, rows: list[Row]) -> str:
+    """A line of the table: starts, kills by what they hit, runs that ended."""
+    hit = Counter(row["stratum"] for row in rows if row["killed"] == "1")
+    ended = sum(row["killed"] == "0" for row in rows)
+    return f"| {title} | {len(rows)} | {hit.total()} | {' | '.join(str(hit[name]) for name in STRATA)} | {ended} |"
+
+
+def main() -> None:
     named = [word.partition("=") for word in sys.argv[2:]]
-    draw({name: starts_of(Path(path)) for name, _, path in named}, Path(sys.argv[1]))
+    tables = {name: starts_of(Path(path)) for name, _, path in named}
+    draw(tables, Path(sys.argv[1]))
+    headings = ("method", "starts", "killed", *(f"in {words}" for words, _, _ in STRATA.values()), "ran to the end")
+    print(f"| {' | '.join(headings)} |")
+    print(f"|{' --- |' * len(headings)}")
+    for title, rows in tables.items():
+        print(line_of(title, rows))
+
+
+if __name__ == "__main__":
+    main()

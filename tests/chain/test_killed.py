@@ -76,6 +76,8 @@ def test_killed_again_and_again(method: str, workshop: Workshop, tmp_path: Path)
         rows.append(row_of(len(rows) + 1, moment, finished, runs, reached(out), time.monotonic() - began))
         if TABLES:
             keep_table(Path(TABLES) / f"{method}.csv", rows)
+        if finished and moment is not None:
+            planned.insert(0, moment)  # the run ended before it came to that; the next one will
         if finished:
             assert results(out) == expected, f"run {runs}, after start {len(rows)}"
             assert read_json(out / "run.json")["status"] == "finished"
@@ -83,7 +85,7 @@ def test_killed_again_and_again(method: str, workshop: Workshop, tmp_path: Path)
     print(
         f"{method}: {len(rows)} starts, {len(killed)} killed, {requests} writes in a save, {runs} runs, all byte-equal"
     )
-    assert len(killed) >= 0.8 * starts
+    assert len(killed) == starts
     assert {row["stratum"] for row in killed} == set(STRATA)
 
 
