@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +130,20 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
                 yield json.loads(line)
             except json.JSONDecodeError:
                 return
+
+
+@contextmanager
+def told_of_the_disk(folder: Path) -> Iterator[None]:
+    """A disk that is full or may not be written, met while `folder` is filled: the user's to mend, in one line."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM):
+            raise
+        raise UserError(
+            f"{error.filename or folder} could not be written ({error.strerror}).",
+            "Free space or mend the folder's rights and run the same command again; what was saved is whole.",
+        ) from None
 
 
 def sha256_file(path: Path) -> str:

@@ -32,6 +32,7 @@ def test_changes_are_refused_then_recorded(
     assert run(workshop.train(out, "--set", "max_steps=3", *QUIET, *by_clock)) == 0
     saved = [read_checkpoint(folder).state for folder in sorted((out / "checkpoints").glob("epoch_*"))]
     assert [state["step"] for state in saved] == [1, 2, 3], "a save after every step"
+    assert [state["resuming_only"] for state in saved] == [True, True, False]
     assert [state["observer"]["best"] is None for state in saved] == [True, True, False], "none is a candidate for best"
     assert pointer(out / "checkpoints", BEST) == "epoch_0001_step_000003"
     for key in ("config", "identity", "draws", "scaler", "epoch", "learning_rate"):
@@ -61,6 +62,15 @@ def test_changes_are_refused_then_recorded(
     capsys.readouterr()
     assert run([*changed, "--set", "lora_rank=2", "--allow-changes"]) == 2
     assert "lora_rank cannot change within a run" in capsys.readouterr().err
+
+
+def test_saves_by_the_clock_leave_no_adapters_behind(workshop: Workshop, tmp_path: Path) -> None:
+    """Beyond the last three: which adapters a run keeps does not hang on how fast it was."""
+    out = tmp_path / "run"
+    by_clock = ("--set", "save_every_minutes=0.00001", "--set", "max_steps=8", "--set", "save_every_n_epochs=1")
+    assert run(workshop.train(out, *QUIET[:4], *by_clock)) == 0
+    steps = [int(folder.name[-6:]) for folder in sorted((out / "checkpoints").glob("epoch_*"))]
+    assert steps == [2, 4, 6, 7, 8], "at every second step one by the epoch"
 
 
 def test_two_writers(trained: Path, workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,114 +2,103 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import random
 import signal
-from collections.abc import Callable
+import time
 from pathlib import Path
-from typing import Any
+from typing import get_args
 
 import pytest
 
-from woundgen.rundir import read_json
-from woundgen.training.checkpoint import newest_sound
+from woundgen.config import TrainConfig
+from woundgen.rundir import EVAL_LOG, TRAIN_LOG, read_json, read_jsonl
 
-from .conftest import Workshop
+from .conftest import Workshop, contents
+from .kills import Moment, draw_moment, requests_of_a_save, start
 
-STARTS = int(os.environ.get("WOUNDGEN_KILLS", "60"))
-# (module, function, the last call that may be fatal): where a start is killed. Before or inside that call.
-CACHING = ("woundgen.workflows.setup", "encode_images", 1)
-STEP = ("woundgen.training.latents", "normal", 6)
-EVALUATION = ("woundgen.workflows.observer", "per_image_loss", 2)
-WRITES = tuple(("os", name, 12) for name in ("fsync", "rename", "replace", "mkdir"))
-TENSORS = ("woundgen.training.checkpoint", "save_file", 2)
-MOMENTS = (CACHING, STEP, EVALUATION, TENSORS, *WRITES)
-SETTINGS = ("sample_images=0", "save_every_minutes=null")
-
-
-def in_a_fork(action: Callable[[], int]) -> int:
-    """Its wait status. The imports of the parent are there already: a start takes a second."""
-    child = os.fork()
-    if child == 0:
-        code = 70
-        try:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            code = action()
-        finally:
-            os._exit(code)
-    return os.waitpid(child, 0)[1]
-
-
-def kill_at(module: Any, name: str, call: int, *, after: bool) -> None:
-    """Let the call-th call of module.name be the process's last: not begun, or done and nothing after it."""
-    function, calls = getattr(module, name), [0]
-
-    def fatal(*arguments: Any, **named: Any) -> Any:
-        calls[0] += 1
-        if calls[0] == call and not after:
-            os.kill(os.getpid(), signal.SIGKILL)
-        result = function(*arguments, **named)
-        if calls[0] == call:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return result
-
-    setattr(module, name, fatal)
-
-
-def start(words: list[str], moment: tuple[str, str, int] | None, chance: random.Random) -> int:
-    """Wait status of one start, killed at the moment or left alone."""
-    call, after = (chance.randint(1, moment[2]), chance.random() < 0.5) if moment else (0, False)
-
-    def action() -> int:
-        import importlib
-
-        import torch
-
-        from woundgen.cli import run
-
-        torch.set_num_threads(1)  # no threads of the parent's are there after a fork
-        if moment:
-            kill_at(importlib.import_module(moment[0]), moment[1], call, after=after)
-        return run(words)
-
-    return in_a_fork(action)
+STARTS = {"lora": 60, "full": 20, "textual_inversion": 20}
+TABLES = os.environ.get("WOUNDGEN_KILLS_TABLES")  # a folder: METHOD.csv, a line for each start
+BUILT = get_args(TrainConfig.model_fields["training_method"].annotation)
+SETTINGS = ("sample_images=0", "save_every_minutes=null", "max_steps=60", "evaluate_every_n_epochs=1")
+STRATA = ("save", "caching", "save", "step", "save", "evaluation")
+COLUMNS = ("start", "stratum", "call", "save", "how", "delay", "killed", "run", "reached", "seconds")
+PRUNING = 5  # the first save that also trims an older checkpoint is the fourth; this one has trimmed before
 
 
 def results(out: Path) -> dict[str, bytes]:
-    folder = newest_sound(out / "checkpoints", warn=pytest.fail)
-    assert folder is not None
-    names = ("state.safetensors", "state.json", *(f"{w}/pytorch_lora_weights.safetensors" for w in ("raw", "ema")))
-    return {name: (folder / name).read_bytes() for name in names} | {
-        name: (out / name).read_bytes() for name in ("train.jsonl", "eval.jsonl")
-    }
+    """Every checkpoint, pointer and log: adapter, EMA, optimizer, losses; and nothing that a kill left behind."""
+    found = contents(out / "checkpoints")
+    return found | {name: (out / name).read_bytes() for name in (TRAIN_LOG, EVAL_LOG)}
+
+
+def reached(out: Path) -> int:
+    return max((row["step"] for row in read_jsonl(out / TRAIN_LOG)), default=0)
+
+
+def moments(starts: int, *, requests: int) -> list[Moment]:
+    """Half of them within a save, spread over its requests: at every one, where there are as many."""
+    chance = random.Random(4)
+    saves = sum(STRATA[number % len(STRATA)] == "save" for number in range(starts))
+    within = iter([1 + number * requests // saves for number in range(saves)])
+    found = []
+    for number in range(starts):
+        stratum = STRATA[number % len(STRATA)]
+        request = next(within) if stratum == "save" else 0
+        found.append(draw_moment(stratum, request=request, chance=chance))
+    return found
 
 
 @pytest.mark.slow
-def test_killed_again_and_again(workshop: Workshop, tmp_path: Path) -> None:
-    """Adapter, EMA, optimizer and logs are those of a run that nobody disturbed. After a run that ends, another."""
+@pytest.mark.parametrize("method", [method for method in STARTS if method in BUILT])
+def test_killed_again_and_again(method: str, workshop: Workshop, tmp_path: Path) -> None:
+    """All checkpoints and logs are those of a run that nobody disturbed. After a run that ends, another is begun."""
     import woundgen.workflows.train  # noqa: F401 - once, before the forks
 
-    chance = random.Random(4)
-    more = [word for setting in SETTINGS for word in ("--set", setting)]
+    more = [word for setting in (*SETTINGS, f"training_method={method}") for word in ("--set", setting)]
     whole = tmp_path / "whole"
-    assert start(workshop.train(whole, *more), None, chance) == 0
+    assert start(workshop.train(whole, *more), None) == 0
     expected = results(whole)
-    kills: dict[str, int] = {}
-    runs, number, finished = 0, 0, True
-    while number < STARTS or not finished:
+    requests = requests_of_a_save(workshop.train(tmp_path / "counted", *more), save=PRUNING)
+    assert requests > 20
+    starts = max(STARTS[method], 2 * requests) if method == "lora" else STARTS[method]
+    rows: list[dict[str, object]] = []
+    runs, finished = 0, True
+    planned: list[Moment | None] = [*moments(starts, requests=requests)]
+    while planned or not finished:
         runs += finished
         out = tmp_path / f"run_{runs}"
-        moment = MOMENTS[number % len(MOMENTS)] if number < STARTS else None
-        status = start(workshop.train(out, *more), moment, chance)
-        assert status == 0 or os.WTERMSIG(status) == signal.SIGKILL, f"start {number}: exit {os.WEXITSTATUS(status)}"
-        killed = status != 0
-        name = moment[1] if moment else "none"
-        kills[name] = kills.get(name, 0) + killed
-        number += 1
-        finished = not killed
+        moment, began = planned.pop(0) if planned else None, time.monotonic()
+        status = start(workshop.train(out, *more), moment)
+        finished = status == 0
+        assert finished or os.WTERMSIG(status) == signal.SIGKILL, f"{moment}: exit {os.WEXITSTATUS(status)}"
+        rows.append(row_of(len(rows) + 1, moment, finished, runs, reached(out), time.monotonic() - began))
+        if TABLES:
+            keep_table(Path(TABLES) / f"{method}.csv", rows)
+        if finished and moment is not None:
+            planned.insert(0, moment)  # the run ended before it came to that; the next one will
         if finished:
-            assert results(out) == expected, f"run {runs}, after start {number}"
+            assert results(out) == expected, f"run {runs}, after start {len(rows)}"
             assert read_json(out / "run.json")["status"] == "finished"
-    print(f"{number} starts, {sum(kills.values())} killed ({kills}), {runs} runs finished, all byte-equal")
-    assert sum(kills.values()) >= STARTS // 3
-    assert all(count for name, count in kills.items() if name != "none"), kills
+    killed = [row for row in rows if row["killed"]]
+    print(
+        f"{method}: {len(rows)} starts, {len(killed)} killed, {requests} writes in a save, {runs} runs, all byte-equal"
+    )
+    assert len(killed) == starts
+    assert {row["stratum"] for row in killed} == set(STRATA)
+
+
+def row_of(
+    number: int, moment: Moment | None, finished: bool, run: int, step: int, seconds: float
+) -> dict[str, object]:
+    where = moment or Moment("left alone", 0)
+    values = (where.stratum, where.call, where.save, where.how, f"{where.delay:.4f}")
+    return dict(zip(COLUMNS, (number, *values, int(not finished), run, step, f"{seconds:.2f}"), strict=True))
+
+
+def keep_table(path: Path, rows: list[dict[str, object]]) -> None:
+    with path.open("w", newline="") as handle:
+        writer = csv.DictWriter(handle, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)

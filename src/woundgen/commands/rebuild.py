@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -25,7 +27,8 @@ def rebuild(
     steps: Annotated[int | None, typer.Option(min=1, help="[as shipped]")] = None,
     phantoms: Annotated[int, typer.Option(min=400, help="Training phantoms, rendered once.")] = 24_000,
     start: Annotated[Path | None, typer.Option(help="For base: begin from this base's UNet and text encoder.")] = None,
-) -> None:
+    devices: Annotated[int | None, typer.Option(min=1, help="For base: processes that share the work [1].")] = None,
+) -> int:
     """Train the networks that ship anew, from phantoms alone. Run it again to go on after a stop.
 
     \b
@@ -39,21 +42,24 @@ def rebuild(
         raise UserError(f"stage {stage!r} is unknown.", f"Use {', '.join(RECIPES)}, card.")
     if start is not None and stage != "base":
         raise UserError(f"--start means nothing for {stage}.", "Leave it out, or name the stage base.")
+    if devices is not None and stage != "base":
+        raise UserError(f"--devices means nothing for {stage}.", "Leave it out, or name the stage base.")
     if stage == "card":
         from woundgen.workflows.card import write_card
 
         with terminal() as voice:
             voice.say(f"written to {write_card(work, say=voice.say)}")
-        return
+        return 0
+    from woundgen.workflows.processes import place_of, run_together
+
+    place = place_of(os.environ)
+    if place is None and devices is not None and devices > 1:
+        return run_together(sys.argv[1:], count=devices)
     from woundgen.workflows.rebuild import RebuildSettings, rebuild_decoder, rebuild_encoder, rebuild_features
     from woundgen.workflows.rebuild_base import rebuild_base
+    from woundgen.workflows.setup import join_ranks
 
-    jobs = {
-        "features": rebuild_features,
-        "encoder": rebuild_encoder,
-        "decoder": rebuild_decoder,
-        "base": rebuild_base,
-    }
+    jobs = {"features": rebuild_features, "encoder": rebuild_encoder, "decoder": rebuild_decoder}
     shipped_steps, batch, learning_rate = RECIPES[stage]
     settings = RebuildSettings(
         folder=work,
@@ -63,6 +69,8 @@ def rebuild(
         learning_rate=learning_rate,
         start=start,
     )
-    with terminal() as voice:
-        target = jobs[stage](settings, voice.say)
-        voice.say(f"written to {target}")
+    with terminal() as voice, join_ranks(place if stage == "base" else None, asked=devices, device="cpu") as ranks:
+        target = rebuild_base(settings, voice.say, ranks) if stage == "base" else jobs[stage](settings, voice.say)
+        if ranks.first:
+            voice.say(f"written to {target}")
+    return 0

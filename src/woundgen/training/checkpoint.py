@@ -33,6 +33,8 @@ from woundgen.rundir import (
 )
 
 FORMAT = 1
+WRITING, DROPPED = ".writing", ".dropped"  # endings of hidden folders
+RESUMING_ONLY = "resuming_only"  # in a checkpoint's state: written because of the clock or a signal
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ def write_checkpoint(
             f"{root / name} was not written: {', '.join(spoilt)} holds numbers that are not finite.",
             "Lower learning_rate and run the same command again; earlier checkpoints are whole.",
         )
-    staging = root / f".{name}.writing"
+    staging = root / f".{name}{WRITING}"
     try:
         root.mkdir(parents=True, exist_ok=True)
         _remove(staging)
@@ -71,8 +73,8 @@ def write_checkpoint(
         (staging / STATE_JSON).write_text(json.dumps(state, indent=1, allow_nan=False))
         _seal(staging)
         final = root / name
-        if final.exists():  # the same step saved twice: the new one exists before the old one goes
-            _remove(final)
+        if final.exists():  # the same step again after going back: the checkpoint gone back to is there still
+            _drop(final)
         staging.rename(final)
         fsync_directory(root)
         return final
@@ -105,6 +107,23 @@ def _seal(folder: Path, *, without: Sequence[str] = ()) -> None:
 def _remove(folder: Path) -> None:
     if folder.exists():
         shutil.rmtree(folder)
+
+
+def _drop(folder: Path) -> None:
+    """Remove a checkpoint; a kill on the way leaves it whole or hidden, never half of it under its name."""
+    hidden = folder.with_name(f".{folder.name}{DROPPED}")
+    _remove(hidden)
+    folder.rename(hidden)
+    shutil.rmtree(hidden)
+
+
+def clear_left_overs(run: Path) -> None:
+    """Remove what kills have left half written or half removed in a run's folder. For its only writer."""
+    for path in list(run.rglob(".*")):
+        if path.suffix in (WRITING, DROPPED):
+            _remove(path)
+        elif path.suffix == ".tmp":
+            path.unlink(missing_ok=True)
 
 
 def fault(folder: Path) -> str | None:
@@ -183,20 +202,33 @@ def newest_sound(root: Path, *, warn: Callable[[str], None]) -> Path | None:
     return None
 
 
-def prune(root: Path, *, keep_last: int, protect: Iterable[str], trim: Sequence[str]) -> None:
+def prune(root: Path, *, keep_last: int, protect: Iterable[str], trim: Sequence[str], written: str = "") -> None:
     """Drop what only resuming needs (`trim`: files, relative) from all but the newest `keep_last` checkpoints.
 
-    The newest sound checkpoint and the protected names (best) always stay whole.
+    The newest sound checkpoint and the protected names (best) always stay whole. What was written for resuming
+    only goes altogether: the adapters that stay are then those of a run that nobody disturbed.
+    written: the checkpoint just written, if one was; it is sound, and need not be read again.
     """
     folders = all_checkpoints(root)
-    newest = newest_sound(root, warn=lambda text: None)
-    protected = {*protect, *([newest.name] if newest else [])}
-    for folder in folders[: max(0, len(folders) - max(1, keep_last))]:
-        if folder.name in protected:
-            continue
-        present = [folder / name for name in trim if (folder / name).exists()]
-        if not present:
+    old = [folder for folder in folders[: max(0, len(folders) - max(1, keep_last))] if folder.name not in protect]
+    passing = [folder for folder in old if _for_resuming_only(folder)]
+    heavy = [folder for folder in old if folder not in passing and any((folder / name).exists() for name in trim)]
+    if not passing and not heavy:
+        return
+    newest = root / written if written else newest_sound(root, warn=lambda text: None)
+    for folder in passing:
+        if folder != newest:
+            _drop(folder)
+    for folder in heavy:
+        if folder == newest:
             continue
         _seal(folder, without=trim)  # first: a kill in between leaves a sound folder with more than it lists
-        for path in present:
-            path.unlink()
+        for name in trim:
+            (folder / name).unlink(missing_ok=True)
+
+
+def _for_resuming_only(folder: Path) -> bool:
+    try:
+        return bool(json.loads((folder / STATE_JSON).read_text()).get(RESUMING_ONLY))
+    except (OSError, ValueError, AttributeError):
+        return False  # damaged: not ours to remove

@@ -17,8 +17,9 @@ from torch import Tensor
 from woundgen.diffusion.randomness import byte_source, epoch_order, normal, position_seed
 
 
-def start_generators(seed: int) -> None:
-    start = position_seed(seed, "global generators")
+def start_generators(seed: int, step: int) -> None:
+    """Set them for what comes after `step`, whatever has drawn from them before."""
+    start = position_seed(seed, "global generators", step)
     torch.manual_seed(start)
     np.random.seed(start % 2**32)  # noqa: NPY002 - the global one is what is meant
     random.seed(start)

@@ -17,9 +17,10 @@ import torch.distributed as dist
 from torch import Tensor
 
 from woundgen.errors import UserError
+from woundgen.training.pulse import watched
 
-PATIENCE = timedelta(minutes=30)
-"""For a rank that is slow (it measures or saves alone); one that dies is noticed at once by its closed connection."""
+PATIENCE = timedelta(hours=6)
+"""For a rank that is alive and has much to do alone; one that dies or hangs is noticed otherwise: training/pulse.py."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,17 @@ class Ranks:
         if self.size > 1:
             dist.all_reduce(tensor)
 
+    def share(self, text: str, *, by: int) -> str:
+        """What rank `by` holds, on all ranks."""
+        if self.size == 1:
+            return text
+        content = text.encode() if self.rank == by else b""
+        (length,) = self.greatest([len(content)])
+        tensor = torch.zeros(length, dtype=torch.uint8)
+        tensor[: len(content)] = torch.frombuffer(bytearray(content), dtype=torch.uint8) if content else 0
+        dist.all_reduce(tensor)
+        return bytes(tensor.tolist()).decode()
+
     def greatest(self, numbers: Sequence[int], device: torch.device | None = None) -> list[int]:
         """Elementwise maximum over the ranks: what any of them knows, all know."""
         if self.size == 1:
@@ -50,6 +62,10 @@ class Ranks:
         tensor = torch.tensor(numbers, dtype=torch.int64, device=device)
         dist.all_reduce(tensor, op=dist.ReduceOp.MAX)
         return tensor.tolist()
+
+    def meet(self) -> None:
+        """Go on once all ranks have come here."""
+        self.greatest([0])
 
     def agree(self, number: int, what: str, device: torch.device | None = None) -> None:
         """UserError on all ranks where they do not hold the same number."""
@@ -62,6 +78,16 @@ class Ranks:
 
 
 ALONE = Ranks()
+
+
+@contextmanager
+def in_turn(ranks: Ranks) -> Iterator[None]:
+    """The first of the ranks does what is inside, then the others: what it leaves on disk they find."""
+    if not ranks.first:
+        ranks.meet()
+    yield
+    if ranks.first:
+        ranks.meet()
 
 
 @contextmanager
@@ -90,6 +116,9 @@ def joined(rank: int, size: int, *, asked: int | None, device: torch.device) -> 
     try:
         if dist.get_world_size() != size:
             raise UserError(f"{size} processes were asked for and {dist.get_world_size()} came together.")
-        yield Ranks(rank, size)
+        with watched(rank, size):
+            ranks = Ranks(rank, size)
+            yield ranks
+            ranks.meet()  # none leaves, and takes its beat away, before all have done their work
     finally:
         dist.destroy_process_group()

@@ -23,23 +23,30 @@ from woundgen.models.flat import FlatParameters
 from woundgen.models.pixels import encode_images
 from woundgen.records import METRICS, MetricValue
 from woundgen.rundir import BEST, CHECKPOINTS, EVAL_LOG, LATEST, SAMPLES, STATE_TENSORS, TRAIN_LOG, checkpoint_name
-from woundgen.training.checkpoint import Checkpoint, pointer, prune, set_pointer, write_checkpoint
+from woundgen.training.checkpoint import (
+    RESUMING_ONLY,
+    Checkpoint,
+    pointer,
+    prune,
+    set_pointer,
+    write_checkpoint,
+)
 from woundgen.training.discriminator import Discriminator
-from woundgen.training.generators import draws_digest
+from woundgen.training.generators import draws_digest, start_generators
 from woundgen.training.interrupt import StopRequest
 from woundgen.training.log import RunLog, train_row
 from woundgen.training.loop import LoopState, StepReport
 from woundgen.training.plan import Plan
 from woundgen.training.ranks import Ranks
 from woundgen.training.state import counters, generators, pack
-from woundgen.training.validation import EarlyStopping, ValidationGrid, build_grid, loss_value, per_image_loss
+from woundgen.training.validation import EarlyStopping, ValidationGrid, build_grid, per_image_loss
 from woundgen.workflows.averages import snapshot_folder
 from woundgen.workflows.draw import draw_images
 from woundgen.workflows.measure import RealSets, load_extractors
 from woundgen.workflows.methods import Method
 from woundgen.workflows.photographs import PhotoSet
 from woundgen.workflows.setup import PromptTable, known_prompts
-from woundgen.workflows.training_measure import monitored, training_measure
+from woundgen.workflows.training_measure import measured_by_ranks, monitored, training_measure
 from woundgen.workflows.vectors import using, weights_digest
 
 Say = Callable[[str], None]
@@ -178,8 +185,9 @@ class Observer:
         clock = clock and not report.skipped
         periodic = report.step % self.plan.save_every == 0 and not self.config.save_best_only and not report.skipped
         if last or better or exhausted or signal or periodic or clock:
+            due = last or better or exhausted or periodic
             if self.ranks.first:
-                self._save(report, best=better)
+                self._save(report, best=better, resuming_only=not due)
             self.saved_at = time.monotonic()
         if exhausted:
             self.say(
@@ -193,6 +201,8 @@ class Observer:
         return minutes is not None and time.monotonic() - self.saved_at >= 60 * minutes
 
     def finish(self) -> None:
+        if self.ranks.first:
+            self._prune(self.folder / CHECKPOINTS)  # a kill after the last save's pointers has left it to us
         if self.best is not None:
             self.say(f"best {self.best['metric']} {self.best['value']:.4f} at step {self.best['step']}")
 
@@ -204,23 +214,29 @@ class Observer:
         candidate = "raw"
         values: dict[str, list[MetricValue]] = {}
         digests: dict[str, str] = {}
+        drawn: dict[str, NDArray[np.uint8]] = {}
         for weights, vector in self._weights().items():
             candidate = weights  # EMA comes last, where there is one
             with using(self.trainable, vector, self.base):
-                values[weights] = self._measure(report, weights)
+                self.last_losses = self._losses()
+                drawn |= self._drawn(report, weights)
+            values[weights] = [loss_value(torch.tensor(self.last_losses))]
             digests[weights] = weights_digest(vector)
-            if self.log is not None:
-                self.log.evaluation(
-                    {
-                        "step": report.step,
-                        "epoch": round(report.epoch, 4),
-                        "weights": weights,
-                        "digest": digests[weights],
-                        "metrics": [value.to_json() for value in values[weights]],
-                    }
-                )
+        for weights, rows in measured_by_ranks(drawn, measure=self.measure, ranks=self.ranks).items():
+            values[weights] += rows
         if not self.ranks.first:
             return False  # the first decides for all
+        assert self.log is not None, "the first rank's"
+        for weights in values:
+            self.log.evaluation(
+                {
+                    "step": report.step,
+                    "epoch": round(report.epoch, 4),
+                    "weights": weights,
+                    "digest": digests[weights],
+                    "metrics": [value.to_json() for value in values[weights]],
+                }
+            )
         chosen = [v for v in values[candidate] if v.metric == self.monitor and not v.label]
         self._wait_for_better(values[candidate])
         told = ", ".join(f"{v.metric} {v.value:.4f}" for v in values[candidate] if not v.label)
@@ -254,26 +270,25 @@ class Observer:
         lower_is_better = METRICS[self.monitor].better == "lower"
         return value < self.best["value"] if lower_is_better else value > self.best["value"]
 
-    def _measure(self, report: StepReport, weights: str) -> list[MetricValue]:
+    def _losses(self) -> list[float]:
         contexts = self.validation_prompts
-        losses = per_image_loss(
+        return per_image_loss(
             self.base.unet,
             self.grid,
             lambda rows: contexts(rows.tolist(), [False] * len(rows)),
             batch=VALIDATION_BATCH,
             ranks=self.ranks,
-        )
-        self.last_losses = losses.tolist()
-        values = [loss_value(losses)]
+        ).tolist()
+
+    def _drawn(self, report: StepReport, weights: str) -> dict[str, NDArray[np.uint8]]:
+        """Images of the weights of the moment, by the name of the weights; {} where none are due."""
         drawing = self.plan.evaluation
-        if drawing.due(report.step, last=report.step == self.plan.steps):
-            drawn = self._draw(max(drawing.grid, drawing.images), steps=drawing.sampler_steps)
-            if not self.ranks.first:
-                return values  # it has helped to draw; the first measures
-            self._write_grid(drawn[: drawing.grid], report, weights)
-            if self.measure is not None:
-                values += self.measure(drawn[: drawing.images])
-        return values
+        if not drawing.due(report.step, last=report.step == self.plan.steps):
+            return {}
+        images = self._draw(max(drawing.grid, drawing.images), steps=drawing.sampler_steps)
+        if self.ranks.first:
+            self._write_grid(images[: drawing.grid], report, weights)
+        return {weights: images[: drawing.images]}
 
     def _draw(self, count: int, *, steps: int) -> NDArray[np.uint8]:
         """The same seeds at every evaluation."""
@@ -312,8 +327,10 @@ class Observer:
     def _name(self, report: StepReport) -> str:
         return checkpoint_name(round(report.epoch), report.step)
 
-    def _save(self, report: StepReport, *, best: bool) -> None:
+    def _save(self, report: StepReport, *, best: bool, resuming_only: bool) -> None:
+        """resuming_only: due to the clock or a signal, which no other run has at this step."""
         root, name = self.folder / CHECKPOINTS, self._name(report)
+        start_generators(self.config.seed, report.step)  # a resumed run has built its networks once more
         write_checkpoint(
             root,
             name,
@@ -326,16 +343,21 @@ class Observer:
                 "identity": self.identity,
                 "config": self.config.model_dump(mode="json"),
                 "draws": draws_digest(self.config.seed, report.step),
+                RESUMING_ONLY: resuming_only,
             },
             tensors=pack(self.trainable, self.optimizer, self.state) | generators() | self._discriminator(),
             export=self._export,
         )
-        set_pointer(root, LATEST, name)
-        if best:
+        if best:  # before `latest`: what a run goes on from knows no better one than the pointer names
             set_pointer(root, BEST, name)
+        set_pointer(root, LATEST, name)
+        self._prune(root, written=name)
+
+    def _prune(self, root: Path, *, written: str = "") -> None:
         protected = [kept for kept in (pointer(root, BEST),) if kept]
         trim = [STATE_TENSORS, *LOGS, *self.method.heavy]
-        prune(root, keep_last=self.config.keep_last_n_checkpoints, protect=protected, trim=trim)
+        keep = self.config.keep_last_n_checkpoints
+        prune(root, keep_last=keep, protect=protected, trim=trim, written=written)
 
     def _export(self, folder: Path) -> None:
         """raw/, ema/ and snapshots, each in a file that diffusers opens; and the histories up to here."""

@@ -42,8 +42,13 @@ class Place:
 
 
 def place_of(environment: Mapping[str, str]) -> Place | None:
-    """None for a process that no launcher has placed."""
+    """None for a process that no launcher has placed. UserError where a launcher has started too few or not said."""
     if "WORLD_SIZE" not in environment:
+        if "ACCELERATE_USE_CPU" in environment and "MASTER_PORT" in environment:
+            raise UserError(  # seen with --cpu --num_processes 2: no word of it, and half the work left undone
+                "accelerate launch was asked for several processes and has started one.",
+                "Without GPUs: woundgen train --devices N, or torchrun --nproc_per_node N.",
+            )
         return None
     try:
         size, rank = int(environment["WORLD_SIZE"]), int(environment["RANK"])

@@ -6,6 +6,7 @@ It uses the loop that trains adapters; only what is trained differs.
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -25,6 +26,7 @@ from woundgen.models.pixels import encode_images
 from woundgen.models.vocabulary import build_tokenizer
 from woundgen.rundir import LATEST
 from woundgen.training.checkpoint import (
+    Checkpoint,
     all_checkpoints,
     newest_sound,
     read_checkpoint,
@@ -34,12 +36,14 @@ from woundgen.training.checkpoint import (
 from woundgen.training.fit import cosine
 from woundgen.training.latents import Latents
 from woundgen.training.loop import LoopSettings, LoopState, StepReport, train
+from woundgen.training.ranks import ALONE, Ranks, in_turn
 from woundgen.training.state import counters, new_optimizer, pack, unpack
 from woundgen.workflows.phantom_pool import Pool
 from woundgen.workflows.rebuild import AUTOENCODER_FOLDER, ENCODER_FOLDER, RebuildSettings, pool_of
 
 Say = Callable[[str], None]
 BASE_FOLDER = "base"
+BEGUN_FROM = "begun_from"  # in a checkpoint's state: digest of the base that training began from
 
 # Words of the consultation's prompts that no caption of a phantom uses; they get tokens all the same.
 PROMPT_WORDS = (
@@ -53,16 +57,24 @@ PROMPT_WORDS = (
 )
 
 
-def rebuild_base(settings: RebuildSettings, say: Say) -> Path:
-    """Train to settings.steps (resuming what is there) and write the diffusers folder `base` with EMA weights."""
+def rebuild_base(settings: RebuildSettings, say: Say, ranks: Ranks = ALONE) -> Path:
+    """Train to settings.steps (resuming what is there) and write the diffusers folder `base` with EMA weights.
+
+    ranks: the processes that share each step; the first of them writes and speaks.
+    """
+    if not ranks.first:
+        say = _unheard
     if not (settings.folder / AUTOENCODER_FOLDER).is_dir():
         raise UserError(
             f"{settings.folder / AUTOENCODER_FOLDER} does not exist.",
             "Run `woundgen rebuild decoder` with the same --work first.",
         )
-    pool = pool_of(settings, say)
-    latents = pool_latents(pool, settings.folder, say)
-    tokenizer, unet, text_encoder = beginning(settings.start, captions=pool.captions, seed=settings.seed, say=say)
+    with in_turn(ranks):  # the first renders and encodes, the others read
+        pool = pool_of(settings, say)
+        latents = pool_latents(pool, settings.folder, say)
+    tokenizer, unet, text_encoder, begun_from = beginning(
+        settings.start, captions=pool.captions, seed=settings.seed, say=say
+    )
     unet.train()
     text_encoder.train()
     parameters = {f"unet.{name}": p for name, p in unet.named_parameters()}
@@ -74,8 +86,10 @@ def rebuild_base(settings: RebuildSettings, say: Say) -> Path:
     newest = newest_sound(checkpoints, warn=say)
     if newest is not None:
         saved = read_checkpoint(newest)
+        _check_beginning(saved, begun_from, settings.start)
         state = unpack(saved.tensors, saved.state, trainable=trainable, optimizer=optimizer)
         say(f"going on from {newest}")
+    ranks.agree(state.step, "checkpoint")
 
     tokens = _tokens(tokenizer, pool.captions)
     empty = _tokens(tokenizer, [""])[0]
@@ -99,7 +113,7 @@ def rebuild_base(settings: RebuildSettings, say: Say) -> Path:
             seed=settings.seed,
             steps=settings.steps,
             global_batch=settings.batch,
-            micro_batch=settings.batch,
+            micro_batch=math.ceil(settings.batch / ranks.size),
             prompt_dropout=0.12,
             snr_gamma=None,
             noise_offset=0.0,
@@ -109,8 +123,13 @@ def rebuild_base(settings: RebuildSettings, say: Say) -> Path:
             precision="fp32",
         ),
         state=state,
-        after_step=_progress(checkpoints, trainable, optimizer, state, settings.steps, say),
+        after_step=_progress(checkpoints, trainable, optimizer, state, settings.steps, begun_from, say)
+        if ranks.first
+        else _nothing_more,
+        ranks=ranks,
     )
+    if not ranks.first:
+        return settings.folder / BASE_FOLDER
     assert state.average is not None
     weights = trainable.split(state.average)
     unet.load_state_dict({k.removeprefix("unet."): v for k, v in weights.items() if k.startswith("unet.")})
@@ -122,16 +141,29 @@ def rebuild_base(settings: RebuildSettings, say: Say) -> Path:
 
 def beginning(
     start: Path | None, *, captions: list[str], seed: int, say: Say
-) -> tuple[CLIPTokenizer, UNet2DConditionModel, CLIPTextModel]:
-    """What training begins from: random weights and a tokenizer of the captions, or those of the base in `start`."""
+) -> tuple[CLIPTokenizer, UNet2DConditionModel, CLIPTextModel, str]:
+    """What training begins from: random weights and a tokenizer of the captions, or those of the base in `start`.
+
+    And the digest of that base, "" for random weights.
+    """
     if start is not None:
         base = load_base(str(start), notice=say)
-        return base.tokenizer, base.unet.requires_grad_(True), base.text_encoder.requires_grad_(True)
+        return base.tokenizer, base.unet.requires_grad_(True), base.text_encoder.requires_grad_(True), base.digest
     tokenizer = build_tokenizer([*captions, *PROMPT_WORDS])
     torch.manual_seed(seed)
     unet = build_unet()
     text_encoder = build_text_encoder(len(tokenizer), start=tokenizer.bos_token_id, end=tokenizer.eos_token_id)
-    return tokenizer, unet, text_encoder
+    return tokenizer, unet, text_encoder, ""
+
+
+def _check_beginning(saved: Checkpoint, begun_from: str, start: Path | None) -> None:
+    """UserError where the training that is there began from something else than it is asked to begin from."""
+    if saved.state.get(BEGUN_FROM, begun_from) != begun_from:
+        raise UserError(
+            f"{saved.folder} began from {'another base' if saved.state[BEGUN_FROM] else 'random weights'}, "
+            f"not from {start or 'random weights'}.",
+            "Choose another --work, or give --start as it was given then.",
+        )
 
 
 def pool_latents(pool: Pool, folder: Path, say: Say) -> Latents:
@@ -154,8 +186,23 @@ def _tokens(tokenizer: Callable, texts: list[str]) -> Tensor:
     return tokenizer(texts, padding="max_length", max_length=77, truncation=True, return_tensors="pt").input_ids
 
 
+def _unheard(line: str) -> None:
+    """What every process but the first says."""
+
+
+def _nothing_more(report: StepReport) -> bool:
+    """After a step of every process but the first, which logs and saves."""
+    return False
+
+
 def _progress(
-    checkpoints: Path, trainable: object, optimizer: torch.optim.Optimizer, state: LoopState, steps: int, say: Say
+    checkpoints: Path,
+    trainable: object,
+    optimizer: torch.optim.Optimizer,
+    state: LoopState,
+    steps: int,
+    begun_from: str,
+    say: Say,
 ) -> Callable[[StepReport], bool]:
     losses: list[float] = []
     clock = [time.monotonic()]
@@ -173,7 +220,7 @@ def _progress(
             write_checkpoint(
                 checkpoints,
                 name,
-                state=counters(state),
+                state=counters(state) | {BEGUN_FROM: begun_from},
                 tensors=pack(trainable, optimizer, state),  # type: ignore[arg-type]
             )
             set_pointer(checkpoints, LATEST, name)

@@ -18,8 +18,9 @@ from woundgen.models.base import BaseModel, load_base
 from woundgen.models.flat import FlatParameters, flatten
 from woundgen.models.lora_forward import run_by_position
 from woundgen.models.power_ema import LENGTHS
-from woundgen.rundir import CHECKPOINTS, prepared_folder
+from woundgen.rundir import CHECKPOINTS, prepared_folder, told_of_the_disk
 from woundgen.training.batches import with_class_images
+from woundgen.training.checkpoint import clear_left_overs
 from woundgen.training.fit import under
 from woundgen.training.generators import start_generators
 from woundgen.training.interrupt import StopRequest, stop_on_signals
@@ -134,6 +135,7 @@ def train_adapter(
     identity = identity_of(config, photos, base)
     ranks.agree(int(identity[:15], 16), "photographs, settings or base model")
     with ExitStack() as stack:
+        stack.enter_context(told_of_the_disk(out))
         started_before = 0.0
         if ranks.first:
             open_run(
@@ -147,6 +149,7 @@ def train_adapter(
                 say=say,
             )
             stack.enter_context(only_writer(out))
+            clear_left_overs(out)
             checkpoint = find_checkpoint(out / CHECKPOINTS, resume, say)  # may refuse, so before run.json is written
             started_before = write_start(
                 out,
@@ -168,7 +171,7 @@ def train_adapter(
             trainable, betas=(0.9, 0.999), weight_decay=config.weight_decay, kind=config.optimizer
         )
         scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
-        start_generators(config.seed)
+        start_generators(config.seed, 0)
         start = trainable.values.detach().cpu().clone()
         discriminator = judge_of(terms)
         state = start_state(

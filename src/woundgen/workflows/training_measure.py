@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from woundgen.metrics.floor import equal_n
 from woundgen.models.pixels import round_trip
 from woundgen.records import MetricValue
 from woundgen.training.evaluation_plan import Wishes
+from woundgen.training.ranks import Ranks
 from woundgen.workflows.measure import RealSets, measure_images
 from woundgen.workflows.photographs import PhotoSet, patients
 
@@ -114,3 +116,22 @@ def training_measure(
                 torch.cuda.empty_cache()
 
     return measure
+
+
+def measured_by_ranks(
+    drawn: Mapping[str, Images], *, measure: Callable[[Images], list[MetricValue]] | None, ranks: Ranks
+) -> dict[str, list[MetricValue]]:
+    """Rows by the name of what was drawn, on all ranks: each set is measured by one, as a process alone would.
+
+    {} where nothing is measured.
+    """
+    if measure is None:
+        return {}
+    names = list(drawn)
+    mine = {names[i]: measure(drawn[names[i]]) for i in ranks.mine(len(names))}
+    told = {}
+    for number, name in enumerate(names):
+        text = json.dumps([asdict(row) for row in mine.get(name, ())])
+        rows = json.loads(ranks.share(text, by=number % ranks.size))
+        told[name] = [MetricValue(**row | {key: tuple(row[key]) for key in ("n", "splits")}) for row in rows]
+    return told

@@ -18,7 +18,9 @@ from woundgen.errors import UserError
 from woundgen.rundir import BEST, LATEST, MANIFEST, STATE_JSON, STATE_TENSORS, read_json
 from woundgen.training import checkpoint as module
 from woundgen.training.checkpoint import (
+    RESUMING_ONLY,
     all_checkpoints,
+    clear_left_overs,
     fault,
     newest_sound,
     pointer,
@@ -180,6 +182,36 @@ def test_pruning_after_going_back(tmp_path: Path) -> None:
     second = save(tmp_path, 2)
     prune(tmp_path, keep_last=1, protect=[], trim=[STATE_TENSORS])
     assert newest_sound(tmp_path, warn=silent) == second
+
+
+def test_what_was_written_for_resuming_only_goes_altogether(tmp_path: Path) -> None:
+    """By the clock or a signal: once it is old, unless it is the best or the last that is sound."""
+    for name in NAMES[:3]:
+        write_checkpoint(tmp_path, name, state={RESUMING_ONLY: True}, tensors=tensors_of(1), export=export)
+    save(tmp_path, 4)
+    prune(tmp_path, keep_last=3, protect=[], trim=[STATE_TENSORS])
+    assert [folder.name for folder in all_checkpoints(tmp_path)] == NAMES[1:4]
+    save(tmp_path, 5)
+    prune(tmp_path, keep_last=1, protect=[NAMES[1]], trim=[STATE_TENSORS], written=NAMES[4])
+    assert [folder.name for folder in all_checkpoints(tmp_path)] == [NAMES[1], NAMES[3], NAMES[4]]
+    assert whole(tmp_path) == [NAMES[1], NAMES[4]]
+    flip(tmp_path / NAMES[3] / ADAPTER)
+    flip(tmp_path / NAMES[4] / ADAPTER)
+    prune(tmp_path, keep_last=1, protect=[], trim=[STATE_TENSORS])
+    assert newest_sound(tmp_path, warn=silent) == tmp_path / NAMES[1]
+
+
+def test_left_overs_of_kills_are_cleared(tmp_path: Path) -> None:
+    folder = save(tmp_path / "checkpoints", 1)
+    for name in (".epoch.writing", ".epoch.dropped"):
+        (tmp_path / "checkpoints" / name).mkdir()
+        (tmp_path / "checkpoints" / name / ".manifest.json.7.tmp").touch()
+    left = [tmp_path / ".run.json.7.tmp", tmp_path / "checkpoints" / ".latest.7.tmp", folder / ".manifest.json.7.tmp"]
+    for path in (*left, tmp_path / ".woundgen.json"):
+        path.touch()
+    clear_left_overs(tmp_path)
+    assert sorted(path.name for path in tmp_path.rglob(".*")) == [".woundgen.json"]
+    assert fault(folder) is None
 
 
 def test_a_trimmed_checkpoint_is_not_resumed_from(tmp_path: Path) -> None:

@@ -18,21 +18,23 @@ def draws() -> tuple[float, float, float]:
 
 
 def test_put_back_through_a_file(tmp_path: Path) -> None:
-    start_generators(3)
+    start_generators(3, 0)
     draws()
     save_file(generator_states(), tmp_path / "states.safetensors")
     expected = draws()
-    start_generators(4)
+    start_generators(4, 0)
     assert draws() != expected
     restore_generators(load_file(tmp_path / "states.safetensors"))
     assert draws() == expected
 
 
 def test_started_from_the_seed() -> None:
-    start_generators(3)
+    start_generators(3, 0)
     first = draws()
-    start_generators(3)
+    start_generators(3, 0)
     assert draws() == first
+    start_generators(3, 1)
+    assert draws() != first
 
 
 def test_another_way_of_drawing_is_seen(monkeypatch: object) -> None:

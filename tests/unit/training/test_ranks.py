@@ -2,53 +2,27 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import traceback
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from woundgen.errors import UserError
 from woundgen.models.base import BaseModel
-from woundgen.training.ranks import ALONE, Ranks, joined
+from woundgen.training.ranks import ALONE, Ranks, in_turn, joined
 from woundgen.training.state import counters, pack, unpack
 from woundgen.training.validation import build_grid, per_image_loss
 
+from ...forks import in_two_processes
 from .rig import Rig, contexts, photographs
 
 MakeBase = Callable[[], BaseModel]
 STEPS = 20
 # Of 11 images: one process takes 8 + 3; two take 4 + 3 and 4. Weighted losses, prompt dropout and LoRA dropout.
 WEIGHTED = {"steps": STEPS, "global_batch": 11, "snr_gamma": 5.0, "prompt_dropout": 0.3, "noise_offset": 0.1}
-
-
-def in_two_processes(work: Callable[[Ranks], dict[str, Tensor]], folder: Path) -> list[dict[str, Tensor]]:
-    """What each of two forks computes."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = "127.0.0.1", str(free.getsockname()[1])
-    children = []
-    for rank in range(2):
-        child = os.fork()
-        if child == 0:
-            code = 1
-            try:
-                torch.set_num_threads(1)  # no threads of the parent's are there after a fork
-                with joined(rank, 2, asked=2, device=torch.device("cpu")) as ranks:
-                    save_file(work(ranks), folder / f"{rank}.safetensors")
-                code = 0
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                os._exit(code)
-        children.append(child)
-    assert [os.waitpid(child, 0)[1] for child in children] == [0, 0]
-    return [load_file(folder / f"{rank}.safetensors") for rank in range(2)]
 
 
 def outcome(rig: Rig) -> dict[str, Tensor]:
@@ -143,6 +117,23 @@ def test_what_one_knows_all_know(tmp_path: Path) -> None:
     assert [found["heard"].tolist() for found in in_two_processes(work, tmp_path)] == [[1, 15], [1, 15]]
 
 
+def test_what_one_has_all_get(tmp_path: Path) -> None:
+    """Texts of either rank, an empty one too; and what the first leaves on disk before the second looks."""
+
+    def work(ranks: Ranks) -> dict[str, Tensor]:
+        texts = [ranks.share(f"of {ranks.rank}: ä" if ranks.rank == by else "no", by=by) for by in (1, 0)]
+        assert texts == ["of 1: ä", "of 0: ä"]
+        assert ranks.share("", by=1) == ""
+        with in_turn(ranks):
+            found = (tmp_path / "left").exists()
+            if ranks.first:
+                time.sleep(0.3)
+                (tmp_path / "left").touch()
+        return {"found": torch.tensor(found)}
+
+    assert [found["found"].item() for found in in_two_processes(work, tmp_path)] == [False, True]
+
+
 @pytest.mark.parametrize(("asked", "size"), [(2, 1), (4, 2), (1, 2)])
 def test_fewer_than_asked_is_an_error(asked: int, size: int) -> None:
     with (
@@ -157,4 +148,5 @@ def test_alone_nothing_is_said() -> None:
     ALONE.add_up(tensor)
     assert tensor.tolist() == [1, 1, 1]
     assert ALONE.greatest([3, 0]) == [3, 0]
+    assert ALONE.share("text", by=0) == "text"
     assert list(ALONE.mine(3)) == [0, 1, 2]

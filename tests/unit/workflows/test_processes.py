@@ -23,6 +23,9 @@ def test_the_environment_of_launchers() -> None:
     assert place_of({"WORLD_SIZE": "4", "RANK": "2", "LOCAL_RANK": "0"}) == Place(rank=2, local=0, size=4)
     with pytest.raises(UserError, match="RANK"):
         place_of({"WORLD_SIZE": "4"})
+    assert place_of({"ACCELERATE_USE_CPU": "True"}) is None, "accelerate launch with one process"
+    with pytest.raises(UserError, match="asked for several processes and has started one"):
+        place_of({"ACCELERATE_USE_CPU": "True", "MASTER_PORT": "29500"})
 
 
 @pytest.fixture
@@ -82,3 +85,16 @@ def test_a_launcher_that_starts_too_few_is_an_error(
         monkeypatch.setenv(name, value)
     assert cli.run(["train", "--data", str(tmp_path), "--devices", "2"]) == 2
     assert "--devices 2, but the launcher started 1 process." in capsys.readouterr().err
+
+
+def test_devices_of_a_rebuild(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of the base alone, which the loop of the adapters trains."""
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    asked: list[int] = []
+    monkeypatch.setattr(module, "run_together", lambda words, *, count: asked.append(count) or 143)
+    assert cli.run(["rebuild", "base", "--work", str(tmp_path), "--devices", "2"]) == 143
+    assert asked == [2]
+    assert cli.run(["rebuild", "encoder", "--work", str(tmp_path), "--devices", "2"]) == 2
+    assert "--devices means nothing for encoder." in capsys.readouterr().err
