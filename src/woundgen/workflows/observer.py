@@ -39,7 +39,7 @@ from woundgen.training.loop import LoopState, StepReport
 from woundgen.training.plan import Plan
 from woundgen.training.ranks import Ranks
 from woundgen.training.state import counters, generators, pack
-from woundgen.training.validation import EarlyStopping, ValidationGrid, build_grid, per_image_loss
+from woundgen.training.validation import EarlyStopping, ValidationGrid, build_grid, loss_value, per_image_loss
 from woundgen.workflows.averages import snapshot_folder
 from woundgen.workflows.draw import draw_images
 from woundgen.workflows.measure import RealSets, load_extractors
