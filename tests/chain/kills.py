@@ -184,3 +184,19 @@ def _wrap(owner: str, name: str, around: Callable[[Request], Any]) -> None:
     holder = getattr(holder, inner) if inner else holder
     function = getattr(holder, name)
     setattr(holder, name, lambda *arguments, **named: around(Request(name, function, arguments, named)))
+
+
+def kill_at(module: Any, name: str, call: int, *, after: bool) -> None:
+    """Let the call-th call of module.name be the process's last: not begun, or done and nothing after it."""
+    function, calls = getattr(module, name), [0]
+
+    def fatal(*arguments: Any, **named: Any) -> Any:
+        calls[0] += 1
+        if calls[0] == call and not after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = function(*arguments, **named)
+        if calls[0] == call:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    setattr(module, name, fatal)

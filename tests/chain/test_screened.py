@@ -18,7 +18,7 @@ from woundgen.rundir import private_folder, read_json, read_jsonl
 from woundgen.workflows.photographs import photographs_of
 
 from .conftest import Workshop, contents
-from .test_killed import kill_at
+from .kills import kill_at
 
 COPIED = (1, 6)  # indices of drawn images that are mirrored copies
 WORDS = ["generate", "--count", "8", "--block", "4", "--steps", "2", "--size", "32", "--policy", "report"]

@@ -41,7 +41,7 @@ PHOTOGRAPHS = 118  # a phase: 100 to train, 18 held out by the split
 HELD_OUT = 160  # phantoms a phase that nothing trained on; halves of them give the floor
 DRAWN = 80  # images a phase that are measured
 KEPT = 24  # screened images a phase in the report
-STEPS = 20
+STEPS = 15
 HELD_OUT_SEED, PHOTOGRAPH_SEED, DRAW_SEED = 700_001, 3, 11
 
 
