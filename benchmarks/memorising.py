@@ -7,7 +7,7 @@ Two models from the embedded base, both asked for the prompt they were trained w
     memorising   every weight of the UNet, on 8 phantoms of phase I, each as it is, for --rounds times --steps steps
     healthy      an adapter as `woundgen demo` trains it, on 85 phantoms of phase I, the 8 among them
 Their images are held against the 85, as `woundgen generate` would (policy `calibrated`). The membership test of
-`woundgen audit` is asked of each, with phantoms that neither saw as the sealed side; and 200 times of two sides
+`woundgen audit` is asked of each, with phantoms that neither saw as the sealed side; and --draws times of two sides
 that nobody was trained on, where it should answer yes in 5 of 100. Every phantom is another patient's. What is done is
 kept in OUT, so a stopped run goes on. Intervals are exact (Clopper & Pearson 1934).
 """
@@ -46,7 +46,6 @@ from woundgen.workflows.setup import PromptTable, encode_variations
 PROMPT = "photograph of a wound"
 MEMORISED, REFERENCES = 8, 85
 LORA = LoraSettings(rank=16, alpha=16, dropout=0.0, targets=("to_q", "to_k", "to_v", "to_out.0"))  # as the demo's
-DRAWS = 200
 SEALED_OF_A_DRAW = 24
 BLOCK = 25
 
@@ -66,7 +65,7 @@ def main() -> None:
         stored = f"memorising_{options.rounds}" if name == "memorising" else name
         images = drawn(options.work, stored, unet, count=options.images)
         show_screening(name, images, verdict_of)
-    show_membership(options.work, models, trained_on, sealed, rounds=options.rounds)
+    show_membership(options.work, models, trained_on, sealed, rounds=options.rounds, draws=options.draws)
 
 
 def parse() -> argparse.Namespace:
@@ -76,6 +75,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=800, help="of a round")
     parser.add_argument("--images", type=int, default=64, help="of each model")
     parser.add_argument("--pool", type=int, default=120, help="phantoms that no model saw")
+    parser.add_argument("--draws", type=int, default=200, help="of two sides that nobody was trained on")
     return parser.parse_args()
 
 
@@ -191,7 +191,7 @@ def show_screening(name: str, images: np.ndarray, verdict_of: Callable[[np.ndarr
 
 
 def show_membership(
-    work: Path, models: dict[str, nn.Module], trained_on: np.ndarray, sealed: np.ndarray, *, rounds: int
+    work: Path, models: dict[str, nn.Module], trained_on: np.ndarray, sealed: np.ndarray, *, rounds: int, draws: int
 ) -> None:
     """AUC of each model, and how often the test says yes of two sides that nobody was trained on."""
     base = load_base(EMBEDDED, notice=print)
@@ -211,9 +211,9 @@ def show_membership(
             f"p = {found.p:.4f}; {found.smallest:.3f} is the least that could be shown"
         )
         unseen = difference[len(trained_on) :]
-        said = sum(shown_by_chance(unseen, draw) for draw in range(DRAWS))
+        said = sum(shown_by_chance(unseen, draw) for draw in range(draws))
         print(
-            f"{name}: held out against held out, {MEMORISED} and {SEALED_OF_A_DRAW}: {share(said, DRAWS)} called known"
+            f"{name}: held out against held out, {MEMORISED} and {SEALED_OF_A_DRAW}: {share(said, draws)} called known"
         )
 
 
