@@ -1,13 +1,13 @@
 """Is a model that has memorised photographs found out, and is a healthy one left alone?
 
     python benchmarks/memorising.py --work OUT               # about an hour on one core
-    python benchmarks/memorising.py --work OUT --steps 300 --images 32 --pool 64
+    python benchmarks/memorising.py --work OUT --rounds 1 --images 32 --pool 64
 
 Two models from the embedded base, both asked for the prompt they were trained with:
-    memorising   every weight of the UNet, on 8 phantoms of phase I, each as it is, for --steps steps
+    memorising   every weight of the UNet, on 8 phantoms of phase I, each as it is, for --rounds times --steps steps
     healthy      an adapter as `woundgen demo` trains it, on 85 phantoms of phase I, the 8 among them
 Their images are held against the 85, as `woundgen generate` would (policy `calibrated`). The membership test of
-`woundgen audit` is asked of each, with phantoms that neither saw as the sealed side; and 200 times of two sides
+`woundgen audit` is asked of each, with phantoms that neither saw as the sealed side; and --draws times of two sides
 that nobody was trained on, where it should answer yes in 5 of 100. Every phantom is another patient's. What is done is
 kept in OUT, so a stopped run goes on. Intervals are exact (Clopper & Pearson 1934).
 """
@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,6 @@ from woundgen.workflows.setup import PromptTable, encode_variations
 PROMPT = "photograph of a wound"
 MEMORISED, REFERENCES = 8, 85
 LORA = LoraSettings(rank=16, alpha=16, dropout=0.0, targets=("to_q", "to_k", "to_v", "to_out.0"))  # as the demo's
-DRAWS = 200
 SEALED_OF_A_DRAW = 24
 BLOCK = 25
 
@@ -57,22 +57,25 @@ def main() -> None:
     trained_on = draw_phantoms(range(REFERENCES), seed=6_001, phases=("I",)).images
     sealed = draw_phantoms(range(options.pool), seed=6_002, phases=("I",)).images
     models = {
-        "memorising": kept(options.work, "memorising", lambda: memorising(trained_on[:MEMORISED], options.steps)),
+        "memorising": memorising(options.work, trained_on[:MEMORISED], rounds=options.rounds, steps=options.steps),
         "healthy": kept(options.work, "healthy", lambda: healthy(trained_on)),
     }
     verdict_of = screen(trained_on)
     for name, unet in models.items():
-        images = drawn(options.work, name, unet, count=options.images)
+        stored = f"memorising_{options.rounds}" if name == "memorising" else name
+        images = drawn(options.work, stored, unet, count=options.images)
         show_screening(name, images, verdict_of)
-    show_membership(options.work, models, trained_on, sealed)
+    show_membership(options.work, models, trained_on, sealed, rounds=options.rounds, draws=options.draws)
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=1500)
-    parser.add_argument("--images", type=int, default=128, help="of each model")
-    parser.add_argument("--pool", type=int, default=200, help="phantoms that no model saw")
+    parser.add_argument("--rounds", type=int, default=2, help="of training the memorising model, each kept in OUT")
+    parser.add_argument("--steps", type=int, default=800, help="of a round")
+    parser.add_argument("--images", type=int, default=64, help="of each model")
+    parser.add_argument("--pool", type=int, default=120, help="phantoms that no model saw")
+    parser.add_argument("--draws", type=int, default=200, help="of two sides that nobody was trained on")
     return parser.parse_args()
 
 
@@ -86,10 +89,19 @@ def kept(work: Path, name: str, make: Callable[[], nn.Module]) -> nn.Module:
     return unet
 
 
-def memorising(images: np.ndarray, steps: int) -> nn.Module:
+def memorising(work: Path, images: np.ndarray, *, rounds: int, steps: int) -> nn.Module:
+    """Each round goes on from the weights of the one before, with its own noise and warm-up."""
+    unet = load_base(EMBEDDED, notice=print).unet
+    for number in range(1, rounds + 1):
+        unet = kept(work, f"memorising_{number}", partial(_round, unet, images, steps=steps, seed=number - 1))
+    return unet
+
+
+def _round(unet: nn.Module, images: np.ndarray, *, steps: int, seed: int) -> nn.Module:
     base = load_base(EMBEDDED, notice=print)
+    base.unet.load_state_dict(unet.state_dict())
     trainable = flatten(dict(base.unet.requires_grad_(True).named_parameters()))
-    fit(base, trainable, images, variations=1, batch=8, steps=steps, rate=1e-3)
+    fit(base, trainable, images, variations=1, batch=8, steps=steps, rate=1e-3, seed=seed)
     return base.unet
 
 
@@ -112,6 +124,7 @@ def fit(
     batch: int,
     steps: int,
     rate: float,
+    seed: int = 0,
 ) -> None:
     train(
         unet=base.unet,
@@ -125,7 +138,7 @@ def fit(
         prediction=base.prediction,
         dropout=None,
         settings=LoopSettings(
-            seed=0,
+            seed=seed,
             steps=steps,
             global_batch=batch,
             micro_batch=batch,
@@ -177,11 +190,13 @@ def show_screening(name: str, images: np.ndarray, verdict_of: Callable[[np.ndarr
     print(f"    {dict(reasons.most_common())}", flush=True)
 
 
-def show_membership(work: Path, models: dict[str, nn.Module], trained_on: np.ndarray, sealed: np.ndarray) -> None:
+def show_membership(
+    work: Path, models: dict[str, nn.Module], trained_on: np.ndarray, sealed: np.ndarray, *, rounds: int, draws: int
+) -> None:
     """AUC of each model, and how often the test says yes of two sides that nobody was trained on."""
     base = load_base(EMBEDDED, notice=print)
     images = np.concatenate([trained_on, sealed])
-    path = work / f"losses_{len(images)}.safetensors"
+    path = work / f"losses_{rounds}_{len(images)}.safetensors"
     if not path.exists():
         losses = fixed_losses(base, images, [PROMPT] * len(images))
         found: dict[str, Tensor] = {name: torch.from_numpy(losses(unet)) for name, unet in models.items()}
@@ -196,9 +211,9 @@ def show_membership(work: Path, models: dict[str, nn.Module], trained_on: np.nda
             f"p = {found.p:.4f}; {found.smallest:.3f} is the least that could be shown"
         )
         unseen = difference[len(trained_on) :]
-        said = sum(shown_by_chance(unseen, draw) for draw in range(DRAWS))
+        said = sum(shown_by_chance(unseen, draw) for draw in range(draws))
         print(
-            f"{name}: held out against held out, {MEMORISED} and {SEALED_OF_A_DRAW}: {share(said, DRAWS)} called known"
+            f"{name}: held out against held out, {MEMORISED} and {SEALED_OF_A_DRAW}: {share(said, draws)} called known"
         )
 
 

@@ -1,8 +1,10 @@
-"""How many planted copies the ceiling finds, how many other patients it calls copies, and what is accepted.
+r"""How many planted copies the ceiling finds, how many other patients it calls copies, and what is accepted.
 
     python benchmarks/planted_copies.py --work OUT                          # phantoms: 300 of each kind
     python benchmarks/planted_copies.py --work OUT --data FOLDER            # photographs: no patients known
     python benchmarks/planted_copies.py --work OUT --references 200 --copies 60
+    python benchmarks/planted_copies.py --work OUT --data FOLDER --scales 0.9 0.95 1 1.05 1.1 \
+        --only "zoom 1.05, training augmentation" "training augmentation, JPEG 30"     # a wider search
 
 Phantoms: each reference and each held-out phantom is another patient's. Photographs: near duplicates are
 left out first, and what is left is dealt at random; two photographs of one foot may still be on both sides,
@@ -29,6 +31,7 @@ from woundgen.metrics.intervals import binomial_bounds
 from woundgen.records import Verdict
 from woundgen.rundir import read_json, sha256_json, write_json
 from woundgen.screening.calibrate import Calibration, calibrate
+from woundgen.screening.copies import Alignments
 from woundgen.screening.descriptors import distinct_rows
 from woundgen.screening.measure import References, measure, measure_references, prepare_references
 from woundgen.screening.planted import kinds, plant
@@ -43,7 +46,7 @@ def main() -> None:
     options = parse()
     torch.set_num_threads(1)
     pool, held_out = phantom_sets(options) if options.data is None else photograph_sets(options)
-    references = prepare_references(describe(pool))
+    references = prepare_references(describe(pool), alignments=Alignments(scales=tuple(options.scales)))
     calibration = calibrate(measure_references(references))
     for line in calibration.statements():
         print(line, flush=True)
@@ -52,6 +55,8 @@ def main() -> None:
     say = partial(show, options.work, key=sha256_json(calibration.to_json()))
     say("held out", lambda: verdicts_of(held_out, references, calibration, options.threads))
     for kind, changes in kinds().items():
+        if options.only and kind not in options.only:
+            continue
         copies = partial(plant, originals, changes)
         say(kind, lambda copies=copies: verdicts_of(copies(), references, calibration, options.threads))
 
@@ -63,6 +68,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--references", type=int, default=300)
     parser.add_argument("--copies", type=int, default=300)
     parser.add_argument("--held-out", type=int, default=500)
+    parser.add_argument("--scales", type=float, nargs="+", default=Alignments().scales, help="searched for alignment")
+    parser.add_argument("--only", nargs="+", help="kinds, by name; all without it")
     parser.add_argument("--seed", type=int, default=41)
     parser.add_argument("--threads", type=int, default=2)
     return parser.parse_args()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 import stat
 from pathlib import Path
@@ -70,4 +71,33 @@ def test_a_set_of_another_run(trained: Path, sealed: Path, tmp_path: Path, capsy
     words = ["audit", "--generated", str(tmp_path / "set"), "--run", str(sealed), "--out", str(tmp_path / "audit")]
     assert run(words) == 2
     assert "holds no adapter with digest" in capsys.readouterr().err
+    assert not (tmp_path / "audit").exists()
+
+
+def test_copies_that_were_held_back_are_not_forgotten(trained: Path, tmp_path: Path) -> None:
+    """None in the set, for the screen took them out: the verdict has to say so."""
+    generated = tmp_path / "set"
+    assert run([*DRAW, "--adapter", str(trained), "--out", str(generated)]) == 0
+    rows = [json.loads(line) for line in (generated / "manifest.jsonl").read_text().splitlines()]
+    taken = {**rows[0], "index": 8, "file_name": None, "accepted": False, "reason": "copy by feature distance (1 < 2)"}
+    (generated / "manifest.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [*rows, taken]))
+    words = ["audit", "--generated", str(generated), "--run", str(trained), "--out", str(tmp_path / "audit")]
+    assert run(words) == 0
+    found = read_json(tmp_path / "audit" / "privacy.json")
+    assert found["drawn"] == {"count": 9, "held_back": 1}
+    assert "1 of 9 drawn images were called copies" in (tmp_path / "audit" / "PRIVACY.md").read_text()
+
+
+def test_a_set_that_kept_nothing_is_not_audited(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No image is not no copy."""
+    generated = tmp_path / "set"
+    assert run([*DRAW, "--adapter", str(trained), "--out", str(generated)]) == 0
+    rows = [json.loads(line) for line in (generated / "manifest.jsonl").read_text().splitlines()]
+    emptied = [{**row, "accepted": False, "reason": "copy by feature distance (1 < 2)"} for row in rows]
+    (generated / "manifest.jsonl").write_text("".join(json.dumps(row) + "\n" for row in emptied))
+    words = ["audit", "--generated", str(generated), "--run", str(trained), "--out", str(tmp_path / "audit")]
+    assert run(words) == 2
+    assert "holds no image: 8 were drawn, 8 of them held back as copies" in capsys.readouterr().err
     assert not (tmp_path / "audit").exists()

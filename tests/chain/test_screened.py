@@ -90,6 +90,24 @@ def test_released_copies_are_kept_and_recorded(
     assert run(words(workshop, trained, out)) == 2, "another set without the option"
 
 
+def test_a_budget_too_small_keeps_what_was_accepted_and_says_what_is_missing(
+    memorising: list[Path],
+    workshop: Workshop,
+    trained: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "set"
+    command = words(workshop, trained, out, "--budget", "8")
+    assert run(command) == 3
+    said = capsys.readouterr().err
+    assert said.startswith("short: 6 of 8 images accepted after 8 drawn")
+    assert "Raise --budget" in said
+    assert len(list((out / "images").iterdir())) == 6
+    assert run([*command[:-1], "12"]) == 0
+    assert len(list((out / "images").iterdir())) == 8
+
+
 def test_photographs_that_were_not_trained_on_are_told(
     workshop: Workshop, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

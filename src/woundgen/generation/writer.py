@@ -89,7 +89,7 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Where a set stands. reasons: images not kept, by reason."""
+    """Where a set stands. reasons: images not kept, by reason; `plus` leaves the values in brackets out."""
 
     drawn: int
     accepted: int
@@ -103,7 +103,7 @@ class Tally:
         """Images not kept, by reason without its values in brackets; most frequent first in most_common."""
         kinds: Counter[str] = Counter()
         for reason, number in self.reasons.items():
-            kinds[reason.split(" (")[0]] += number
+            kinds[_kind(reason)] += number
         return kinds
 
     def short_of(self, count: int) -> int:
@@ -115,8 +115,13 @@ class Tally:
         accepted, reasons = self.accepted, Counter(self.reasons)
         for kept, reason in outcomes:
             accepted += kept
-            reasons.update([] if kept else [reason])
+            reasons.update([] if kept else [_kind(reason)])  # each with its values would grow with the set
         return Tally(accepted + reasons.total(), accepted, dict(sorted(reasons.items())))
+
+
+def _kind(reason: str) -> str:
+    """Without its values in brackets."""
+    return reason.split(" (")[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,19 @@ NOT_COVERED = (
 )
 
 
-def verdict(*, copies: int, n: int, bound: float, nearness: Nearness | None, membership: Membership | None) -> str:
-    """What was found, worst first; where nothing was, how little this n could have shown."""
+def verdict(
+    *,
+    copies: int,
+    n: int,
+    bound: float,
+    nearness: Nearness | None,
+    membership: Membership | None,
+    held_back: int = 0,
+) -> str:
+    """What was found, worst first; where nothing was, how little this n could have shown.
+
+    held_back: images that the screen called copies when the set was drawn: none in the set says nothing of the model.
+    """
     signs = []
     if copies:
         signs.append(f"{copies} of {n} images are nearer to a training photograph than different patients come")
@@ -27,4 +38,6 @@ def verdict(*, copies: int, n: int, bound: float, nearness: Nearness | None, mem
     told = f"No sign of copying in {n} images; up to {bound:.1%} of such images could still be copies"
     if membership is not None:
         told += f", and an AUC below {membership.smallest:.2f} could not have been shown"
+    if held_back:
+        told += f". The screen held {held_back} copies back: the model makes them, this set was cleared of them"
     return f"{told}." + (f" Not tested: {', '.join(untested)}." if untested else "")

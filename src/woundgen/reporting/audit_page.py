@@ -12,6 +12,7 @@ def audit_page(result: Mapping[str, Any]) -> str:
     usual = "no photograph held out" if own["held_out"] is None else f"{own['held_out']:.2f} (n = {own['n'][1]})"
     rows = [
         ("copies", f"{copies['count']} of {result['n']}; one-sided 95 % bound of the rate {copies['upper_bound']:.1%}"),
+        ("held back when drawn", _held_back(result["drawn"])),
         ("nearest photograph", _nearness(result["nearness"])),
         ("authenticity", f"{own['value']:.2f} (n = {own['n'][0]}; no interval); photographs held out: {usual}"),
         ("membership", _membership(result["membership"])),
@@ -19,6 +20,10 @@ def audit_page(result: Mapping[str, Any]) -> str:
     table = [f"| {name} | {text} |" for name, text in rows]
     lines = ["# Privacy audit", "", f"**{result['verdict']}**", "", result["not_covered"], "", "| | |", "| --- | --- |"]
     return "\n".join([*lines, *table]) + "\n"
+
+
+def _held_back(drawn: Mapping[str, Any]) -> str:
+    return f"{drawn['held_back']} of {drawn['count']} drawn images were called copies, and are not in the set"
 
 
 def _nearness(test: Mapping[str, Any]) -> str:

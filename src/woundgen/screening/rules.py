@@ -42,6 +42,10 @@ TITLES = {
 }
 
 
+COPY = "copy by "
+"""How the reason of every copy begins."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """What is asked of an image. The ssim_ and perceptual_ thresholds are those of `spec` and its grade."""
@@ -92,7 +96,7 @@ def copy_reasons(statistics: Statistics, calibration: Calibration) -> list[tuple
         value, ceiling = statistics.columns[name][row], calibration.ceiling(name)
         sign = ">" if CLOSENESS[name] > 0 else "<"
         is_copy = column.max() > calibration.copy_threshold.value
-        reason = f"copy by {TITLES[name]} ({value:.3g} {sign} {ceiling:.3g})" if is_copy else ""
+        reason = f"{COPY}{TITLES[name]} ({value:.3g} {sign} {ceiling:.3g})" if is_copy else ""
         result.append((reason, int(statistics.nearest[name][row])))
     return result
 

@@ -26,6 +26,7 @@ from woundgen.rundir import (
     AUDIT_JSON,
     AUDIT_MD,
     CHECKPOINTS,
+    MANIFEST_JSONL,
     NEAREST_PAIRS,
     RUN_JSON,
     SET_JSON,
@@ -34,6 +35,7 @@ from woundgen.rundir import (
     make_private,
     private_folder,
     read_json,
+    read_jsonl,
     sha256_file,
     sha256_json,
     write_json,
@@ -41,7 +43,7 @@ from woundgen.rundir import (
 )  # fmt: skip
 from woundgen.screening.descriptors import Descriptors
 from woundgen.screening.measure import measure
-from woundgen.screening.rules import Rule, judge
+from woundgen.screening.rules import COPY, Rule, judge
 from woundgen.similarity.neighbours import euclidean_distances, leave_group_out_nearest
 from woundgen.workflows.evaluate import read_set
 from woundgen.workflows.membership import loss_difference
@@ -70,6 +72,7 @@ def audit_set(
 ) -> dict[str, Any]:
     """privacy.json and PRIVACY.md in `out`, safe to share; the sheet of nearest pairs beside it, private."""
     recipe, record = read_json(generated / SET_JSON), read_json(run / RUN_JSON)
+    drawn, held_back = _drawn(generated)
     photos = photographs_of(run)
     adapters = [(_file_of(run, digest), strength) for digest, strength in recipe["adapters"]]
     images = read_set(generated, phase=recipe["label"], size=photos.images.shape[1], margin=0).images
@@ -86,10 +89,13 @@ def audit_set(
     result: dict[str, Any] = {
         "n": len(images),
         "copies": {"count": copies, "upper_bound": bound},
+        "drawn": {"count": drawn, "held_back": held_back},
         "nearness": asdict(nearness) if nearness else {"not_made": no_nearness},
         "authenticity": _authenticity(described, photographs, photos, sides),
         "membership": asdict(membership) if membership else {"not_made": no_membership},
-        "verdict": verdict(copies=copies, n=len(images), bound=bound, nearness=nearness, membership=membership),
+        "verdict": verdict(
+            copies=copies, n=len(images), bound=bound, nearness=nearness, membership=membership, held_back=held_back
+        ),
         "not_covered": NOT_COVERED,
     }
     write_json(out / AUDIT_JSON, result)
@@ -97,6 +103,18 @@ def audit_set(
     _write_pairs(private_folder(out), images, photos.images[sides.trained], distances[:, sides.trained])
     say(result["verdict"])
     return result
+
+
+def _drawn(generated: Path) -> tuple[int, int]:
+    """Images ever drawn for the set, and those held back as copies; UserError for a set that kept none."""
+    rows = list(read_jsonl(generated / MANIFEST_JSONL))
+    held_back = sum(row["reason"].startswith(COPY) for row in rows)
+    if not any(row["accepted"] for row in rows):
+        raise UserError(
+            f"{generated} holds no image: {len(rows)} were drawn, {held_back} of them held back as copies.",
+            "Nothing can be said of an empty set; draw more, or with --policy report.",
+        )
+    return len(rows), held_back
 
 
 def _file_of(run: Path, digest: str) -> Path:

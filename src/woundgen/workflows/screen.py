@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from woundgen.workflows.setup import feature_network
 Say = Callable[[str], None]
 MARGIN = 0.25
 TRAIN_SHARE = 0.85
+WORKERS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,20 @@ class Screen:
 
     def judge(self, images: NDArray[np.uint8], indices: Sequence[int]) -> list[Verdict]:
         """A verdict for each of uint8 [N, H, W, 3]."""
-        return judge(measure(describe(images), self.references, k=self.calibration.k), self.calibration, self.rule)
+        return verdicts_of(images, self.references, self.calibration, self.rule)
+
+
+def verdicts_of(
+    images: NDArray[np.uint8], references: References, calibration: Calibration, rule: Rule
+) -> list[Verdict]:
+    """For each of uint8 [N, H, W, 3], in WORKERS threads; their number is fixed, for sums are rounded by it."""
+
+    def of(part: NDArray[np.uint8]) -> list[Verdict]:
+        return judge(measure(describe(part), references, k=calibration.k), calibration, rule)
+
+    with ThreadPoolExecutor(WORKERS, thread_name_prefix="screening") as workers:
+        parts = [part for part in np.array_split(images, WORKERS) if len(part)]
+        return [verdict for verdicts in workers.map(of, parts) for verdict in verdicts]
 
 
 def describe(images: NDArray[np.uint8]) -> Descriptors:

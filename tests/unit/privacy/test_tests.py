@@ -105,3 +105,5 @@ def test_the_verdict_names_what_was_found_or_what_could_not_be():
     said = verdict(copies=0, n=100, bound=0.03, nearness=calm, membership=None)
     assert said.startswith("No sign of copying in 100 images; up to 3.0%")
     assert said.endswith("Not tested: membership.")
+    said = verdict(copies=0, n=100, bound=0.03, nearness=calm, membership=None, held_back=7)
+    assert "The screen held 7 copies back" in said
