@@ -146,7 +146,8 @@ def test_a_folder_that_may_not_be_written(
     photographs = Path(shutil.copytree(workshop.photographs, open_folder / "photographs"))
     base = Path(shutil.copytree(workshop.base, open_folder / "base"))
     config = Path(shutil.copy(workshop.config, open_folder / "config.yaml"))
-    words = workshop.train(open_folder / "run", "--set", f"base_model={base}", data=photographs, config=config)
+    once = ("--set", f"base_model={base}", "--set", "max_steps=1", "--set", "sample_images=0")
+    words = workshop.train(open_folder / "run", *once, data=photographs, config=config)
     if begun:
         assert run(words) == 0
     for path in open_folder.rglob("*"):
