@@ -35,9 +35,9 @@ from woundgen.workflows.demo import PRESET
 from woundgen.workflows.draw import draw_images
 from woundgen.workflows.evaluate import held_out_of
 from woundgen.workflows.measure import pooled_features
-from woundgen.workflows.observer import tile
 from woundgen.workflows.phantoms import write_phantoms
 from woundgen.workflows.setup import feature_network
+from woundgen.workflows.sheet import tile
 from woundgen.workflows.train import train_adapter
 
 GUIDANCES = (1.0, 1.5, 2.0, 3.0, 5.0)

@@ -77,10 +77,7 @@ class Recipe:
     size: int | None = None
 
     def identity(self) -> str:
-        settings = asdict(self)
-        if self.size is None:
-            del settings["size"]
-        return sha256_json(settings)
+        return sha256_json(asdict(self))
 
     def adapter(self) -> str | None:
         """The adapters in one word: digest*strength, joined by +."""

@@ -46,6 +46,7 @@ from woundgen.workflows.measure import RealSets, load_extractors
 from woundgen.workflows.methods import Method
 from woundgen.workflows.photographs import PhotoSet
 from woundgen.workflows.setup import PromptTable, known_prompts
+from woundgen.workflows.sheet import tile
 from woundgen.workflows.training_measure import measured_by_ranks, monitored, training_measure
 from woundgen.workflows.vectors import using, weights_digest
 
@@ -398,14 +399,3 @@ class Observer:
             "stopping_best": self.stopping.best,
             "stopping_waited": self.stopping.waited,
         }
-
-
-def tile(images: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
-    """[N, H, W, 3] -> one picture, row by row, white where images run out."""
-    rows = math.ceil(len(images) / columns)
-    height, width = images.shape[1:3]
-    sheet = np.full((rows * height, columns * width, 3), 255, np.uint8)
-    for number, image in enumerate(images):
-        y, x = divmod(number, columns)
-        sheet[y * height : (y + 1) * height, x * width : (x + 1) * width] = image
-    return sheet
