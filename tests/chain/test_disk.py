@@ -106,9 +106,9 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_serves(
 
 
 def test_a_checkpoint_is_little_more_than_its_tensors(workshop: Workshop, tmp_path: Path) -> None:
-    """Digests, settings, generators, histories and notes: a tenth at most, though the adapter is that of a toy."""
+    """Digests, settings, generators, histories and notes: a tenth at most, though the model is a toy."""
     out = tmp_path / "run"
-    once = ("max_steps=1", "lora_rank=32", "sample_images=0")
+    once = ("max_steps=1", "training_method=full", "sample_images=0")
     assert run(workshop.train(out, *(word for one in once for word in ("--set", one)))) == 0
     files = [path for path in newest(out).rglob("*") if path.is_file()]
     tensors = [tensor for path in files if path.suffix == ".safetensors" for tensor in load_file(path).values()]

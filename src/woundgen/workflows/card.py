@@ -33,7 +33,7 @@ from woundgen.workflows.rebuild_base import BASE_FOLDER
 Images = NDArray[np.uint8]
 Say = Callable[[str], None]
 CARD_SEED = 800_001
-STEPS = 20
+STEPS = 15
 
 
 def autoencoder_card(vae: AutoencoderKL, images: Images) -> dict[str, Any]:

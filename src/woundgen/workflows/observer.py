@@ -23,14 +23,7 @@ from woundgen.models.flat import FlatParameters
 from woundgen.models.pixels import encode_images
 from woundgen.records import METRICS, MetricValue
 from woundgen.rundir import BEST, CHECKPOINTS, EVAL_LOG, LATEST, SAMPLES, STATE_TENSORS, TRAIN_LOG, checkpoint_name
-from woundgen.training.checkpoint import (
-    RESUMING_ONLY,
-    Checkpoint,
-    pointer,
-    prune,
-    set_pointer,
-    write_checkpoint,
-)
+from woundgen.training.checkpoint import RESUMING_ONLY, Checkpoint, pointer, prune, set_pointer, write_checkpoint
 from woundgen.training.discriminator import Discriminator
 from woundgen.training.generators import draws_digest, start_generators
 from woundgen.training.interrupt import StopRequest
