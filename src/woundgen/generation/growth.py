@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 
 from woundgen.errors import UserError
 from woundgen.generation.writer import SURPLUS, Recipe
-from woundgen.rundir import MANIFEST_JSONL, MARKER, SET_JSON, read_json, read_jsonl, reclaim_output, sha256_json
+from woundgen.rundir import MANIFEST_JSONL, MARKER, SET_JSON, read_json, read_jsonl, reclaim_output
 
 
 def let_grow(folder: Path, recipe: Recipe) -> None:
@@ -32,7 +32,7 @@ def let_grow(folder: Path, recipe: Recipe) -> None:
             f"{folder} holds this set with {before['count']} images, and {recipe.count} are asked for.",
             "Ask for as many or more, or choose another --out.",
         )
-    if read_json(folder / MARKER).get("identity") != sha256_json(before):
+    if read_json(folder / MARKER).get("identity") != replace(recipe, count=before["count"]).identity():
         return  # grown already, and killed before it was opened
     _cut_before_surplus(folder / MANIFEST_JSONL, block=recipe.sampler.block)
     # Last: a kill before it leaves a smaller set that has to draw its last block again.
