@@ -340,7 +340,7 @@ class Observer:
                 RESUMING_ONLY: resuming_only,
             },
             tensors=pack(self.trainable, self.optimizer, self.state) | generators() | self._discriminator(),
-            export=self._export,
+            export=lambda folder: self._export(folder, snapshots=not resuming_only),
         )
         if best:  # before `latest`: what a run goes on from knows no better one than the pointer names
             set_pointer(root, BEST, name)
@@ -353,7 +353,7 @@ class Observer:
         keep = self.config.keep_last_n_checkpoints
         prune(root, keep_last=keep, protect=protected, trim=trim, written=written)
 
-    def _export(self, folder: Path) -> None:
+    def _export(self, folder: Path, *, snapshots: bool) -> None:
         """raw/, ema/ and snapshots, each in a file that diffusers opens; and the histories up to here."""
         for name in LOGS:
             if (self.folder / name).exists():
@@ -373,8 +373,9 @@ class Observer:
             "train_resolution": self.config.trained_side,
             "prompts": {phase: prompts_for(self.config, phase)[0] for phase in self.config.phases},
         }
-        snapshots = {snapshot_folder(sigma): power for sigma, power in self.state.powers.items()}
-        for weights, vector in (self._weights() | snapshots).items():
+        powers = self.state.powers if snapshots else {}  # averages must not hang on when the clock saved
+        averages = {snapshot_folder(sigma): power for sigma, power in powers.items()}
+        for weights, vector in (self._weights() | averages).items():
             target = folder / weights
             target.mkdir()
             bound = notes | {"weights_digest": weights_digest(vector)}  # as the rows of eval.jsonl name it
