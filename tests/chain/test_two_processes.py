@@ -80,6 +80,16 @@ def wait_for_steps(process: subprocess.Popen[str], out: Path, *, steps: int) -> 
         time.sleep(0.005)
 
 
+def test_one_process_takes_what_two_take(workshop: Workshop, whole: Path, tmp_path: Path) -> None:
+    """The real command with --devices 2 (`whole`) against the one without, to rounding."""
+    alone = tmp_path / "run"
+    assert run(words_of(workshop, alone)) == 0
+    assert losses(alone) == pytest.approx(losses(whole), rel=1e-5)
+    assert measured(alone) == measured(whole)
+    assert ("ema", "fd", "floor") in measured(alone)
+
+
+@pytest.mark.slow
 def test_one_of_two_is_killed_and_the_run_gone_on_with(workshop: Workshop, whole: Path, tmp_path: Path) -> None:
     """All end within a minute with exit code 137. Two go on to the bytes of `whole`; one alone, to rounding."""
     out = tmp_path / "run"
