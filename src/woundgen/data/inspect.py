@@ -14,7 +14,7 @@ from woundgen.data.duplicates import thumbnail
 from woundgen.data.frame import content_box, find_stamp
 from woundgen.records import Box
 
-# How each bound was chosen, and how many photographs lie beyond it: docs/results/issue7-data.md.
+# Set by hand on the 380 foot-ulcer photographs of docs/results/issue7-data.md; no other camera was tried.
 SMALL_SIDE = 128  # pixels of the shorter side of the content
 BLURRED = 0.60  # Crete et al. 2007: 0 sharp, 1 blurred
 DARK = 60.0  # the brightest tenth of an underexposed photograph is darker, of 255
