@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from gap_closed import HELD_OUT, HELD_OUT_SEED, draw, part, train_one
+from gap_closed import HELD_OUT, HELD_OUT_SEED, draw, ensure_phantoms, figures_of, part, train_one
 
 from woundgen.config import load_train_config
 from woundgen.data.phantoms import draw_phantoms
@@ -86,15 +86,8 @@ def run_of(options: argparse.Namespace, phase: str, seed: int, settings: dict[st
     pairs = COMMON | SAVES | settings | {"max_steps": options.train_steps}
     config = load_train_config(PRESET, [f"{key}={value}" for key, value in pairs.items()])
     place = argparse.Namespace(out=options.out / sha256_json(pairs)[:12], data=options.out / "photographs" / phase)
-    _write_phantoms(place.data, phase)
+    ensure_phantoms(place.data, phase)
     return train_one(place, config, phase, seed)
-
-
-def _write_phantoms(folder: Path, phase: str) -> None:
-    from woundgen.workflows.phantoms import write_phantoms
-
-    if not (folder / "metadata.csv").exists():
-        write_phantoms(folder, count=118, phases=phase, seed=3, size=128, views=1, say=print, progress=lambda *a: None)
 
 
 def measure(options: argparse.Namespace, phase: str, name: str, seed: int, real: np.ndarray) -> dict[str, Any]:
@@ -105,16 +98,7 @@ def measure(options: argparse.Namespace, phase: str, name: str, seed: int, real:
     tuned = load_base(EMBEDDED, notice=lambda text: None)
     fuse_lora(tuned.unet, [(adapter_of(run, weights=one.weights).file, 1.0)])
     images = draw(tuned, count=options.count, guidance=one.guidance, seed=DRAW_SEED, steps=options.steps)
-    found = gap_closed(untuned, pooled_features(network, images), real)
-    return {
-        "gap_closed": found.share.value,
-        "low": found.share.low,
-        "high": found.share.high,
-        "n": found.n,
-        "fd_base": found.base,
-        "fd_tuned": found.tuned,
-        "fd_floor": found.floor,
-    }
+    return figures_of(gap_closed(untuned, pooled_features(network, images), real))
 
 
 def part_of_base(options: argparse.Namespace, phase: str) -> np.ndarray:

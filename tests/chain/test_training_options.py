@@ -223,7 +223,9 @@ def test_both_phases_in_turn(
     assert "remodeling" in prompts[1]
 
 
-def test_train_resolution(train: Train, plain: Path, tmp_path: Path) -> None:
+def test_train_resolution(
+    train: Train, plain: Path, workshop: Workshop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Trained and drawn at 64 pixels, reduced to 32: grids, sets, and the latents' size."""
     on = train(train_resolution=64, sample_images=1, evaluate_every_n_epochs=1)
     assert losses(on)[0] != losses(plain)[0]
@@ -234,6 +236,12 @@ def test_train_resolution(train: Train, plain: Path, tmp_path: Path) -> None:
     assert read_json(tmp_path / "set" / "set.json")["sampler"]["height"] == 64
     drawn = np.asarray(Image.open(next((tmp_path / "set" / "images").glob("*.png"))))
     assert drawn.shape == (32, 32, 3)
+    capsys.readouterr()
+    photograph = next(path for path in workshop.photographs.rglob("*.png"))
+    begun = ["--from", str(photograph), "--strength", "0.5", "--real", str(workshop.photographs)]
+    assert run([*words, *begun, "--out", str(tmp_path / "begun")]) == 2
+    assert "--from: the adapter draws at 64 pixels" in capsys.readouterr().err
+    assert not (tmp_path / "begun").exists()
 
 
 def test_bf16_on_a_cpu(train: Train, plain: Path) -> None:

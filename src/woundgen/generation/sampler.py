@@ -230,11 +230,7 @@ def _denoise(base: BaseModel, settings: SamplerSettings, noise: Tensor, predict:
     """Latents [N, C, h, w] of clean images."""
     scheduler = build_scheduler(base, settings.sampler)
     _set_timesteps(scheduler, settings.steps, device=noise.device)
-    latents = noise * scheduler.init_noise_sigma
-    for t, guided in zip(scheduler.timesteps, _guided(base, settings, scheduler.timesteps), strict=True):
-        prediction = predict(scheduler.scale_model_input(latents, t), t, guided)
-        latents = scheduler.step(prediction, t, latents, return_dict=False)[0]
-    return latents
+    return _step_through(base, settings, scheduler, noise * scheduler.init_noise_sigma, scheduler.timesteps, predict)
 
 
 @torch.inference_mode()
@@ -249,7 +245,19 @@ def _denoise_from(
     if not isinstance(scheduler, DDIMScheduler):
         scheduler.set_begin_index(skipped)
     clean = beginning.latents.to(noise).expand(len(noise), -1, -1, -1)
-    latents = scheduler.add_noise(clean, noise, timesteps[:1])
+    return _step_through(
+        base, settings, scheduler, scheduler.add_noise(clean, noise, timesteps[:1]), timesteps, predict
+    )
+
+
+def _step_through(
+    base: BaseModel,
+    settings: SamplerSettings,
+    scheduler: Scheduler,
+    latents: Tensor,
+    timesteps: Tensor,
+    predict: Predict,
+) -> Tensor:
     for t, guided in zip(timesteps, _guided(base, settings, timesteps), strict=True):
         prediction = predict(scheduler.scale_model_input(latents, t), t, guided)
         latents = scheduler.step(prediction, t, latents, return_dict=False)[0]

@@ -122,3 +122,7 @@ def joined(rank: int, size: int, *, asked: int | None, device: torch.device) -> 
             ranks.meet()  # none leaves, and takes its beat away, before all have done their work
     finally:
         dist.destroy_process_group()
+
+
+def unheard(*told: object) -> None:
+    """In place of what the first rank says and shows of its progress, for every other one."""

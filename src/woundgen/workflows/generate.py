@@ -23,7 +23,7 @@ from woundgen.generation.writer import Recipe, Tally, open_set
 from woundgen.models.base import ALIASES, EMBEDDED, PINNED, BaseModel, encode_prompts, load_base
 from woundgen.records import Verdict
 from woundgen.rundir import DATASET_CARD, EMBEDDING_FILE, run_of, write_text
-from woundgen.training.ranks import ALONE, Ranks
+from woundgen.training.ranks import ALONE, Ranks, unheard
 from woundgen.workflows.adapters import Adapter, apply_trained
 from woundgen.workflows.averages import adapter_of
 from woundgen.workflows.notes import DrawingNotes, drawing_notes
@@ -84,7 +84,7 @@ def generate_set(
     calibration: a file of `woundgen calibrate` of these photographs; without it they are calibrated on anew.
     ranks: the processes that share the drawing. The first screens, writes and speaks; the others return None.
     """
-    say = say if ranks.first else _unheard
+    say = say if ranks.first else unheard
     device = choose_device(request.device)
     adapters = [(adapter_of(place, weights=request.weights), strength) for place, strength in request.adapters]
     base = load_base(base_name(request, adapters), notice=say)
@@ -168,10 +168,6 @@ def generate_set(
             f"in {out}. Raise --budget and run the same command to go on."
         )
     return tally
-
-
-def _unheard(line: str) -> None:
-    """What every process but the first says."""
 
 
 def public_name(base: BaseModel) -> str:

@@ -24,9 +24,10 @@ def loss_difference(
     base: BaseModel, adapters: Sequence[tuple[Path, float]], images: NDArray[np.uint8], prompts: Sequence[str]
 ) -> NDArray[np.float64]:
     """[N] of uint8 [N, H, W, 3], each with its prompt. `base` is spent: the adapters are fused into it."""
-    before = fixed_losses(base, images, prompts)(base.unet)
+    grid = _grid(base, images)
+    before = _losses(base.unet, grid, _contexts(base, prompts))
     apply_trained(base, adapters)  # which may be of what reads the prompts
-    return fixed_losses(base, images, prompts)(base.unet) - before
+    return _losses(base.unet, grid, _contexts(base, prompts)) - before
 
 
 def fixed_losses(
@@ -35,7 +36,11 @@ def fixed_losses(
     """unet -> [N], its loss on each of uint8 [N, H, W, 3]; timesteps and noise are the same for any unet."""
     grid = _grid(base, images)
     contexts = _contexts(base, prompts)
-    return lambda unet: per_image_loss(unet, grid, contexts, batch=BATCH).double().numpy()
+    return lambda unet: _losses(unet, grid, contexts)
+
+
+def _losses(unet: nn.Module, grid: ValidationGrid, contexts: Callable[[Tensor], Tensor]) -> NDArray[np.float64]:
+    return per_image_loss(unet, grid, contexts, batch=BATCH).double().numpy()
 
 
 def _grid(base: BaseModel, images: NDArray[np.uint8]) -> ValidationGrid:

@@ -36,7 +36,7 @@ from woundgen.training.checkpoint import (
 from woundgen.training.fit import cosine
 from woundgen.training.latents import Latents
 from woundgen.training.loop import LoopSettings, LoopState, StepReport, train
-from woundgen.training.ranks import ALONE, Ranks, in_turn
+from woundgen.training.ranks import ALONE, Ranks, in_turn, unheard
 from woundgen.training.state import counters, new_optimizer, pack, unpack
 from woundgen.workflows.phantom_pool import Pool
 from woundgen.workflows.rebuild import AUTOENCODER_FOLDER, ENCODER_FOLDER, RebuildSettings, pool_of
@@ -63,7 +63,7 @@ def rebuild_base(settings: RebuildSettings, say: Say, ranks: Ranks = ALONE) -> P
     ranks: the processes that share each step; the first of them writes and speaks.
     """
     if not ranks.first:
-        say = _unheard
+        say = unheard
     if not (settings.folder / AUTOENCODER_FOLDER).is_dir():
         raise UserError(
             f"{settings.folder / AUTOENCODER_FOLDER} does not exist.",
@@ -184,10 +184,6 @@ def pool_latents(pool: Pool, folder: Path, say: Say) -> Latents:
 
 def _tokens(tokenizer: Callable, texts: list[str]) -> Tensor:
     return tokenizer(texts, padding="max_length", max_length=77, truncation=True, return_tensors="pt").input_ids
-
-
-def _unheard(line: str) -> None:
-    """What every process but the first says."""
 
 
 def _nothing_more(report: StepReport) -> bool:

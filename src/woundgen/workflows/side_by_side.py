@@ -63,7 +63,6 @@ def run_side_by_side(
     *,
     cards: Sequence[int],
     say: Say,
-    start: Callable[[Job, int], subprocess.Popen[str]] | None = None,
 ) -> int:
     """Run all jobs, as many at once as there are cards. Exit code: 0, or that of the first job that did not end well.
 

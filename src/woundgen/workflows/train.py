@@ -29,7 +29,7 @@ from woundgen.training.lock import only_writer
 from woundgen.training.log import RunLog, restore_logs
 from woundgen.training.loop import train
 from woundgen.training.plan import Plan, schedule
-from woundgen.training.ranks import ALONE, Ranks
+from woundgen.training.ranks import ALONE, Ranks, unheard
 from woundgen.training.state import eight_bit, new_optimizer
 from woundgen.workflows.beginning import check_draws, start_state
 from woundgen.workflows.class_images import class_images_for
@@ -86,7 +86,7 @@ def train_adapter(
     """
     started = time.monotonic()
     if not ranks.first:
-        say, progress = _unheard, _unseen
+        say, progress = unheard, unheard
     _check_prompts(config)
     config = settle_network(config, say)
     if config.optimizer == "adamw-8bit":
@@ -271,14 +271,6 @@ def train_adapter(
         say(f"stopped by signal {observer.stopped_by} after step {state.step}; the same command goes on from here:")
         say(f"  {shlex.join(command)}")
     return TrainResult(folder=out, steps=state.step, exit_code=exit_code)
-
-
-def _unheard(line: str) -> None:
-    """What every process but the first says."""
-
-
-def _unseen(done: int, total: int, text: str) -> None:
-    """How far every process but the first has come."""
 
 
 def prepare_model(base: BaseModel, config: TrainConfig, device: torch.device) -> tuple[Method, FlatParameters]:
