@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from woundgen.models.base import BaseModel
 
 os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the processes would fight over the cores
 
 
 @pytest.fixture(scope="session", autouse=True)

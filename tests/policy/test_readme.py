@@ -134,7 +134,7 @@ def test_every_verb_is_shown_in_the_readme() -> None:
 def test_readme_opens_with_the_two_commands() -> None:
     readme = (ROOT / "README.md").read_text()
     main_job = "python -m venv .venv && .venv/bin/pip install -c constraints.txt -e . && .venv/bin/woundgen demo"
-    tests = ".venv/bin/pip install -c constraints.txt -e '.[test]' && .venv/bin/pytest"
+    tests = ".venv/bin/pip install -c constraints.txt -e '.[test]' && .venv/bin/pytest -n 2"
     assert 0 < readme.index(main_job) < readme.index(tests) < 2500
 
 
