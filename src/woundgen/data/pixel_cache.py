@@ -48,14 +48,15 @@ class PixelCache:
         return np.frombuffer(pixels, np.uint8).reshape(shape)
 
     def put(self, photograph: str, settings: str, pixels: np.ndarray) -> None:
-        raw = np.ascontiguousarray(pixels).tobytes()
+        """Raises OSError, and leaves no entry, where it cannot be written."""
+        raw = np.ascontiguousarray(pixels).data
         entry = self._entry(photograph, settings)
-        temporary = self.folder / f".{entry.name}.{os.getpid()}.tmp"
         try:
-            temporary.write_bytes(raw + hashlib.sha256(raw).digest())
-            temporary.replace(entry)
-        finally:
-            temporary.unlink(missing_ok=True)
+            with entry.open("wb", buffering=0) as handle:
+                os.writev(handle.fileno(), (raw.cast("B"), hashlib.sha256(raw).digest()))
+        except OSError:
+            entry.unlink(missing_ok=True)
+            raise
 
     def entries(self, photographs: Iterable[str] | None = None) -> list[Path]:
         """Files of the cache, what a kill left unfinished included; of these photographs (SHA-256), or all."""

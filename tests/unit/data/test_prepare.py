@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from woundgen.data import prepare as module
-from woundgen.data.frame import content_box, crop_to_box
+from woundgen.data.frame import crop_to_box
 from woundgen.data.images import write_png
+from woundgen.data.padding import content_box
 from woundgen.data.prepare import prepare, prepare_all
 from woundgen.errors import UserError
 from woundgen.records import Box, Photo
