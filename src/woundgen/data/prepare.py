@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -25,7 +25,6 @@ from woundgen.data.problems import raise_together
 from woundgen.data.reading import Reader
 from woundgen.errors import UserError
 from woundgen.records import Box, Photo
-from woundgen.rundir import sha256_json
 
 PREPARATION_VERSION = 2  # part of every cache key: raise it when pixels change
 CHUNK = 16  # photographs that a process takes at a time
@@ -160,12 +159,5 @@ def _cached(content: bytes, photo: Photo, recipe: Recipe, cache: PixelCache | No
 
 def _settings_digest(photo: Photo, recipe: Recipe) -> str:
     """Of everything beside the file that decides the pixels; the decoder's version is part of it."""
-    return sha256_json(
-        {
-            "box": asdict(photo.box) if photo.box else None,
-            "resolution": recipe.resolution,
-            "margin": recipe.margin,
-            "version": PREPARATION_VERSION,
-            "pillow": PIL.__version__,
-        }
-    )
+    settings = (photo.box and corners(photo.box), recipe.resolution, recipe.margin)
+    return hashlib.sha256(repr((*settings, PREPARATION_VERSION, PIL.__version__)).encode()).hexdigest()
