@@ -54,11 +54,14 @@ class PixelCache:
         """Raises OSError, and leaves nothing, where the disk has no room."""
         raw = np.ascontiguousarray(pixels).data.cast("B")
         entry = self._entry(photograph, settings)
-        with entry.open("wb", buffering=0) as handle:
-            written = os.writev(handle.fileno(), (raw, hashlib.sha256(raw).digest()))
-        if written < len(raw) + _DIGEST:
-            entry.unlink()
-            raise OSError(errno.ENOSPC, "written in part", str(entry))
+        try:
+            with entry.open("wb", buffering=0) as handle:
+                written = os.writev(handle.fileno(), (raw, hashlib.sha256(raw).digest()))
+            if written < len(raw) + _DIGEST:
+                raise OSError(errno.ENOSPC, "written in part", str(entry))
+        except OSError:
+            entry.unlink(missing_ok=True)
+            raise
 
     def entries(self, photographs: Iterable[str] | None = None) -> list[Path]:
         """Files of the cache, what a kill left unfinished included; of these photographs (SHA-256), or all."""

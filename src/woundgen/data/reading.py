@@ -47,14 +47,18 @@ class Reader:
             return None
         try:
             descriptor = os.open(name, _PLAIN, dir_fd=within)
-            with os.fdopen(descriptor, "rb", buffering=0) as handle:
-                facts = os.fstat(descriptor)
-                if not stat.S_ISREG(facts.st_mode) or facts.st_size > MAXIMUM_BYTES:
-                    return None
-                content = handle.read(facts.st_size)
         except (OSError, ValueError):  # ValueError: NUL in the name
             return None
-        return content if len(content) == facts.st_size else None
+        try:
+            facts = os.fstat(descriptor)
+            if not stat.S_ISREG(facts.st_mode) or facts.st_size > MAXIMUM_BYTES:
+                return None
+            content = os.read(descriptor, facts.st_size)
+            return content if len(content) == facts.st_size else None
+        except OSError:
+            return None
+        finally:
+            os.close(descriptor)
 
     def _open_folder(self, folder: str) -> int | None:
         """A descriptor of the folder, links followed, where it lies inside the roots."""

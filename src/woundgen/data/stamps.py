@@ -36,12 +36,12 @@ def stamp_in(band: Image.Image, *, shorter: int) -> Box | None:
     factor = max(1, shorter // _WORKING_SIDE)
     picture = band.reduce(factor) if factor > 1 else band
     cell = _CELL if shorter // factor >= _CELL * 75 else 1  # of a small photograph the digits would be lost in cells
-    colours = np.asarray(picture.reduce(cell), np.float32)[: picture.height // cell, : picture.width // cell]
+    colours = np.asarray(picture.reduce(cell))[: picture.height // cell, : picture.width // cell]
     factor *= cell
     high, wide, apart, around = (max(1, round(k * shorter / factor)) for k in (_HEIGHT, _WIDTH, _APART, _AROUND))
     if colours.shape[0] <= 2 * apart + high or colours.shape[1] < wide:
         return None
-    orange = _mean(colours[..., 0] - colours[..., 2], high, wide)
+    orange = _mean(colours[..., 0].astype(np.float32) - colours[..., 2], high, wide)
     score = np.minimum(_above_both(orange, apart) / _MORE_ORANGE, orange[apart:-apart] / _ORANGE)
     score[:, : wide // 2] = score[:, -(wide // 2) :] = 0  # a window that leaves the picture
     if score.max() < 1:  # most bands are done here, without a look at their steps
