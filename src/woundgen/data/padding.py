@@ -16,7 +16,7 @@ Lines = NDArray[np.float64]  # a value for each of some rows or columns
 _BLACK = 16  # padding of zeros stays below it nearly everywhere after JPEG
 _LIT_SHARE = 0.02  # lines with fewer values above black are padding
 _RINGING, _RINGING_SHARE = 16, 0.5  # JPEG rings across one block of 8 or 16: lines mostly black there go too
-_LINES = 16  # looked at together
+_LINES = 8  # looked at together: JPEG keeps zeros beyond its block of 8
 _SEAM = 2  # lines next to padding that resizing blended with it
 
 
