@@ -3,7 +3,7 @@
     python benchmarks/detectors.py --count 300 [--data ../shared/data/foot_ulcers]
 
 Phantoms of 384 pixels, which no bound of the detectors was set on, are padded by 8 to 150 pixels on each side with
-probability one half, stamped with a random date of random size, place and colour, and saved as JPEG of quality 60 to 95.
+probability one half, stamped with a date of random size, place and colour, and saved as JPEG of quality 60 to 95.
 --data draws the same stamps into the photographs of a folder in which none is found: other backgrounds, without padding
 of ours. Every share has its exact 95 % interval (Clopper & Pearson 1934).
 """
