@@ -1,6 +1,6 @@
 """Preparing photographs against a bare loop in as many processes, interleaved; and memory against their number.
 
-    python benchmarks/prepare.py --data ../shared/data/foot_ulcers --count 10000 [--rounds 5] [--processes 2]
+    python benchmarks/prepare.py --data ../shared/data/foot_ulcers --count 10000 [--rounds 5] [--processes 2] [--times 1]
 
 bare   opens each file, decodes it fully, crops to the wound's box with margin, resizes with LANCZOS and hashes it
 ours   iterate_prepared: reads safely, finds padding and stamps, crops, resizes, and keeps raw pixels in the cache
@@ -35,7 +35,7 @@ from PIL import Image
 
 from woundgen.data.prepare import CHUNK, Recipe, iterate_prepared
 from woundgen.data.sources import find_photos
-from woundgen.records import Photo
+from woundgen.records import Box, Photo
 
 RESOLUTION, MARGIN = 128, 0.25
 
@@ -82,9 +82,21 @@ def ours(photos: list[Photo], root: Path, cache: Path, processes: int) -> tuple[
     return since(started)
 
 
-def copies(data: Path, root: Path, count: int) -> list[Photo]:
+def enlarged(photo: Photo, root: Path, times: int) -> Photo:
+    """As a camera of more pixels would give it, a JPEG of quality 92."""
+    if times == 1:
+        return photo
+    path, box = root / f"enlarged_{Path(photo.path).stem}.jpg", photo.box
+    assert box is not None
+    with Image.open(photo.path) as image:
+        image.convert("RGB").resize((times * image.width, times * image.height)).save(path, quality=92)
+    corners = (times * corner for corner in (box.x_min, box.y_min, box.x_max, box.y_max))
+    return replace(photo, path=str(path), box=Box(*corners))
+
+
+def copies(data: Path, root: Path, count: int, times: int) -> list[Photo]:
     """As many photographs as asked for, none with the digest of another; decoders ignore what trails."""
-    photos = find_photos(data, phases=("I", "P", "R"))
+    photos = [enlarged(photo, root, times) for photo in find_photos(data, phases=("I", "P", "R"))[:count]]
     made = []
     for number in range(count):
         photo = photos[number % len(photos)]
@@ -129,6 +141,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--times", type=int, default=1, help="enlarge the photographs so many times on either side")
     parser.add_argument("--peak", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.peak is not None:
@@ -139,8 +152,10 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder).resolve()
-        photos = copies(options.data, root, options.count)
+        photos = copies(options.data, root, options.count, options.times)
         measure(photos, root, rounds=options.rounds, processes=options.processes)
+        if options.times > 1:  # memory is measured at the photographs' own size
+            return
         print("peak memory:", flush=True)
         for count in (options.count // 10, options.count):
             words = ["--data", str(options.data), "--count", str(count), "--processes", str(options.processes)]
