@@ -1,6 +1,6 @@
 """Preparing photographs against a bare loop in as many processes, interleaved; and memory against their number.
 
-    python benchmarks/prepare.py --data ../shared/data/foot_ulcers --count 10000 [--rounds 5] [--processes 2] [--times 1]
+    python benchmarks/prepare.py --data ../shared/data/foot_ulcers --count 10000 [--rounds 5] [--times 1]
 
 bare   opens each file, decodes it fully, crops to the wound's box with margin, resizes with LANCZOS and hashes it
 ours   iterate_prepared: reads safely, finds padding and stamps, crops, resizes, and keeps raw pixels in the cache
