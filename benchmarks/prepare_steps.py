@@ -19,7 +19,7 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image
 
-from woundgen.data.frame import _bands, corners, overlap, size_of_box, square_for
+from woundgen.data.frame import bands, corners, overlap, size_of_box, square_for
 from woundgen.data.images import decode_image
 from woundgen.data.padding import content_box
 from woundgen.data.pixel_cache import PixelCache
@@ -57,7 +57,7 @@ def ours(photo: Photo, reader: Reader, cache: PixelCache, steps: Steps) -> None:
     image = steps.time("ours: decode", lambda: decode_image(content, name=photo.path))
     inner = steps.time("ours: find padding", lambda: content_box(image))
     square = square_for(image, photo.box, margin=MARGIN)
-    for band in _bands(inner):
+    for band in bands(inner):
         if overlap(square, band):
             part = image.crop(corners(band))
             steps.time("ours: look for a stamp", lambda part=part: stamp_in(part, shorter=min(size_of_box(inner))))

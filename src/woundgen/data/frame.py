@@ -30,7 +30,7 @@ def square_for(pixels: Pixels, box: Box | None, *, margin: float) -> Box:
     image = as_image(pixels)
     content = content_box(image)
     square = _square(content, box, margin=margin)
-    for band in _bands(content):
+    for band in bands(content):
         if overlap(square, band):  # looking for a stamp takes long, and most crops are far from one
             stamp = _stamp(image, band, content)
             if stamp is not None:
@@ -42,7 +42,7 @@ def square_for(pixels: Pixels, box: Box | None, *, margin: float) -> Box:
 def find_stamp(pixels: Pixels, content: Box) -> Box | None:
     """The box of a date stamp in the photograph, at its lower or upper edge; None where there is none."""
     image = as_image(pixels)
-    found = (_stamp(image, band, content) for band in _bands(content))
+    found = (_stamp(image, band, content) for band in bands(content))
     return next((stamp for stamp in found if stamp is not None), None)
 
 
@@ -51,7 +51,7 @@ def _stamp(image: Image.Image, band: Box, content: Box) -> Box | None:
     return moved(found, band.x_min, band.y_min) if found is not None else None
 
 
-def _bands(content: Box) -> tuple[Box, Box]:
+def bands(content: Box) -> tuple[Box, Box]:
     """Where stamps lie: at the lower edge, at the upper one."""
     rows = round(BAND * (content.y_max - content.y_min))
     lower = Box(content.x_min, content.y_max - rows, content.x_max, content.y_max)
