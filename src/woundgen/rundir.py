@@ -134,16 +134,28 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def told_of_the_disk(folder: Path) -> Iterator[None]:
-    """A disk that is full or may not be written, met while `folder` is filled: the user's to mend, in one line."""
+    """A disk that is full or may not be written, met while `folder` is filled: the user's to mend, in one line.
+
+    Also a file elsewhere that may not be read: nothing is written there.
+    """
     try:
         yield
     except OSError as error:
+        if error.errno in (errno.EACCES, errno.EPERM) and _is_elsewhere(error.filename, folder):
+            raise UserError(
+                f"{error.filename} could not be read ({error.strerror}).",
+                "Mend its rights and run the same command again; what was saved is whole.",
+            ) from None
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM):
             raise
         raise UserError(
             f"{error.filename or folder} could not be written ({error.strerror}).",
             "Free space or mend the folder's rights and run the same command again; what was saved is whole.",
         ) from None
+
+
+def _is_elsewhere(file: object, folder: Path) -> bool:
+    return isinstance(file, str | os.PathLike) and not Path(file).absolute().is_relative_to(folder.absolute())
 
 
 def sha256_file(path: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections import Counter, defaultdict
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from woundgen.cli import run
 from woundgen.data.manifest import read_manifest
 from woundgen.data.sources import find_photos
 from woundgen.rundir import sha256_file
+from woundgen.workflows.fold_split import without_fold
 from woundgen.workflows.photographs import photographs_of
+from woundgen.workflows.utility_bank import build_bank, read_photographs
 
 from .conftest import Workshop
 
@@ -88,7 +91,9 @@ def test_every_verb_reads_the_frozen_sides(
 ) -> None:
     want = {str(Path(row.photograph)): row.split for row in read_manifest(frozen) if row.label == "I"}
     out = tmp_path / "run"
+    capsys.readouterr()
     assert run(workshop.train(out, "--set", "max_steps=2", data=frozen)) == 0
+    assert "I: 12 train + 6 validation + 6 sealed" in capsys.readouterr().out  # half and twice a quarter of 24
     photos = photographs_of(out).photos
     assert {str(Path(p.path).relative_to(frozen.parent / "data")): p.split for p in photos} == want
     assert json.loads((out / "run.json").read_text())["data"]["grouping"] == "patients"
@@ -202,6 +207,23 @@ def test_cross_fitting_seals_every_patient_once(tmp_path: Path, capsys: pytest.C
     assert {row.split for row in read_manifest(out)} == {None}
     told = refusal(["data", "split", str(data), "--way", "cross-fitting", "--folds", "30", "--out", "x"], capsys)
     assert "too few for 30 folds" in told
+
+
+def test_the_frozen_folds_are_those_of_train_and_of_utility(tmp_path: Path) -> None:
+    """Also where two patients share a photograph: they are held out together, by all three, under their own names."""
+    data, out = photographs(tmp_path / "data", patients=12), tmp_path / "folds"
+    shutil.copy(data / "images" / "000.png", data / "images" / "004.png")  # of P000 and of P002
+    assert run(["data", "split", str(data), "--way", "cross-fitting", "--folds", "3", "--out", str(out)]) == 0
+    real = read_photographs(data, classes=("I", "R"), size=32, margin=0.25, clusters=False)
+    bank = build_bank(real, [], root=data, classes=("I", "R"), phases=(), doses=(), folds=3, seed=0)
+    for k in (1, 2, 3):
+        frozen = {row.photograph for row in read_manifest(out / f"fold_{k}") if row.split == "holdout"}
+        trained = without_fold(data, phases=("I", "R"), folds=3, fold=k)
+        sealed = [photo for photo in trained if photo.split == "holdout"]
+        assert {str(Path(photo.path).relative_to(data)) for photo in sealed} == frozen
+        assert {str(Path(real.photos[row].path).relative_to(data)) for row in bank.folds[k - 1].test} == frozen
+        together = {str(photo.group) for photo in sealed} & {"P000", "P002"}
+        assert len(together) in (0, 2)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from woundgen.rundir import (
     read_jsonl,
     sha256_file,
     sha256_json,
+    told_of_the_disk,
     write_bytes,
     write_json,
     write_text,
@@ -160,3 +162,16 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be made"):
         claim(tmp_path / "file" / "out")
+
+
+def test_a_refused_read_is_not_called_a_write(tmp_path: Path) -> None:
+    """Only what lies in the folder is written; a photograph or a base beside it is read."""
+
+    def refused(path: Path, number: int) -> str:
+        with pytest.raises(UserError) as caught, told_of_the_disk(tmp_path / "run"):
+            raise OSError(number, os.strerror(number), str(path))
+        return str(caught.value)
+
+    assert "a.png could not be read (Permission denied)" in refused(tmp_path / "data" / "a.png", errno.EACCES)
+    assert "state.json could not be written (Perm" in refused(tmp_path / "run" / "state.json", errno.EACCES)
+    assert "could not be written (No space" in refused(tmp_path / "elsewhere", errno.ENOSPC)

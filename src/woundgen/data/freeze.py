@@ -47,12 +47,18 @@ def one_group_each(photos: Sequence[Photo], *, roots: Sequence[Path]) -> list[Ph
     All are read. Patients who share a photograph, or nearly equal ones, become one group "7 + 12".
     """
     filled, clusters = with_cluster_groups(photos, roots=roots)
+    names = joined_groups(filled, clusters)
+    return [replace(photo, group=name) for photo, name in zip(filled, names, strict=True)]
+
+
+def joined_groups(filled: Sequence[Photo], clusters: Sequence[int]) -> list[str]:
+    """What must stay together, by name, of what `with_cluster_groups` gives."""
     ties = equal_rows(clusters) + equal_rows([p.group for p in filled]) + equal_rows([p.path for p in filled])
     units = linked(len(filled), ties).tolist()
     names: dict[int, set[str]] = {}
     for photo, unit in zip(filled, units, strict=True):
         names.setdefault(unit, set()).add(str(photo.group))
-    return [replace(p, group=" + ".join(sorted(names[unit]))) for p, unit in zip(filled, units, strict=True)]
+    return [" + ".join(sorted(names[unit])) for unit in units]
 
 
 def divide(photos: Sequence[Photo], *, shares: Shares, seed: int, tolerance: float = TOLERANCE) -> Division:

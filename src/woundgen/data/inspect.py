@@ -11,7 +11,8 @@ from PIL import Image
 from scipy.ndimage import sobel, uniform_filter1d
 
 from woundgen.data.duplicates import thumbnail
-from woundgen.data.frame import content_box, find_stamp
+from woundgen.data.frame import find_stamp
+from woundgen.data.padding import content_box
 from woundgen.records import Box
 
 # Set by hand on the 380 foot-ulcer photographs of docs/results/issue7-data.md; no other camera was tried.

@@ -17,23 +17,27 @@ from woundgen.data.paths import relative_name, resolve_inside
 from woundgen.data.phases import read_phase
 from woundgen.data.problems import Dropped, counted_as
 from woundgen.errors import UserError
-from woundgen.records import Box, LeftOut, ManifestRow
-from woundgen.rundir import sha256_file
+from woundgen.records import Box, LeftOut, Photo
 
 Key = tuple[str, str, str]
 Cells = dict[str, str]
 
 
-def read_keyed(
-    root: Path, *, table: Path, modality: Modality, mapping: KeyedMapping
-) -> tuple[list[ManifestRow], list[LeftOut]]:
-    """(rows taken, rows left out) of one modality, in the order of the box table. Photographs are hashed.
+def list_keyed(
+    root: Path, *, table: Path | None, modality: str, mapping: KeyedMapping
+) -> tuple[list[tuple[Photo, str]], list[LeftOut]]:
+    """(units taken with the lines they stand in, rows left out) of one modality, in the order of the box table.
 
-    Raises UserError where a table is missing, unreadable or lacks a column.
+    table: of labels. Raises UserError where a table is missing, unreadable or lacks a column.
     """
+    if modality not in mapping.modalities:
+        raise UserError(f"--modality {modality!r} is unknown.", f"Choose among {', '.join(mapping.modalities)}.")
+    if table is None:
+        raise UserError("Tables joined by keys need --table.", "Name the CSV that holds the labels.")
     labels = _labels(table, mapping=mapping)
-    boxes = root / modality.boxes
-    rows: list[ManifestRow] = []
+    kind = mapping.modalities[modality]
+    boxes = root / kind.boxes
+    listed: list[tuple[Photo, str]] = []
     left_out: list[LeftOut] = []
     units = list(_cells(boxes, needed=(mapping.file_name, *mapping.key, *mapping.corners)))
     places = _boxes_of_each_unit(units, mapping=mapping)
@@ -46,10 +50,11 @@ def read_keyed(
                 raise Dropped("several boxes for one wound", f"{unit[0]} wound {unit[1][2]}: {len(places[unit])} boxes")
             if seen.setdefault(unit, line) != line:
                 raise Dropped("repeated row", f"same as line {seen[unit]}")
-            rows.append(_row(cells, root=root, modality=modality, mapping=mapping, labels=labels, source=source))
+            photo, lines = _photo(cells, root=root, modality=kind, mapping=mapping, labels=labels)
+            listed.append((photo, f"{source} labels:{'+'.join(map(str, lines))}"))
         except Dropped as dropped:
             left_out.append(LeftOut(source, dropped.reason, dropped.detail))
-    return rows, left_out
+    return listed, left_out
 
 
 def _labels(table: Path, *, mapping: KeyedMapping) -> dict[Key, dict[str, list[int]]]:
@@ -69,33 +74,19 @@ def _boxes_of_each_unit(
     return places
 
 
-def _row(
-    cells: Cells,
-    *,
-    root: Path,
-    modality: Modality,
-    mapping: KeyedMapping,
-    labels: dict[Key, dict[str, list[int]]],
-    source: str,
-) -> ManifestRow:
+def _photo(
+    cells: Cells, *, root: Path, modality: Modality, mapping: KeyedMapping, labels: dict[Key, dict[str, list[int]]]
+) -> tuple[Photo, list[int]]:
+    """The wound that a row of the box table is about, and the lines of its label."""
     name, key = _unit(cells, mapping=mapping)
     _refuse_disagreement(name, cells, modality=modality, mapping=mapping)
     label, lines = _label(key, labels=labels, mapping=mapping)
     with counted_as("missing file"):
-        relative = f"{modality.folder}/{relative_name(name)}"
-        path = resolve_inside(root / relative, roots=[root])
+        path = root / modality.folder / relative_name(name)
+        resolve_inside(path, roots=[root])
     with counted_as("unreadable file"):
         size = photograph_size(path, roots=[root])
-    box = _box(cells, size=size, mapping=mapping)
-    return ManifestRow(
-        photograph=relative,
-        sha256=sha256_file(path),
-        label=label,
-        group=key[0],
-        box=box,
-        native_crop=max(box.x_max - box.x_min, box.y_max - box.y_min),
-        source_row=f"{source} labels:{'+'.join(map(str, lines))}",
-    )
+    return Photo(path=str(path), phase=label, group=key[0], box=_box(cells, size=size, mapping=mapping)), lines
 
 
 def _refuse_disagreement(name: str, cells: Cells, *, modality: Modality, mapping: KeyedMapping) -> None:

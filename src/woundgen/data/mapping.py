@@ -1,4 +1,8 @@
-"""How an export is laid out: columns → roles, file names → fields, values → phases. A data set is a value, not code."""
+"""How photographs are laid out, in one mapping: columns → roles, names → roles, values → phases.
+
+Every source is a `Layout`, the presets too: class folders, ImageFolder tables, the clinic's export, and what a user
+writes (data/mapping_file.py). A data set is a value, not code.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,21 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from woundgen.data.phases import PHASE_VALUES
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Role → the column names that may fill it; the first one present does. Other columns are ignored."""
+
+    file_name: tuple[str, ...] = ("file_name",)
+    phase: tuple[str, ...] = ("phase", "label")
+    group: tuple[str, ...] = ("group_id", "group", "patient")
+    x_min: tuple[str, ...] = ("x_min", "xmin")
+    y_min: tuple[str, ...] = ("y_min", "ymin")
+    x_max: tuple[str, ...] = ("x_max", "xmax")
+    y_max: tuple[str, ...] = ("y_max", "ymax")
+    text: tuple[str, ...] = ("text", "prompt")
+    split: tuple[str, ...] = ("split",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +85,30 @@ CLINIC = KeyedMapping(
     values=PHASE_VALUES,
 )
 
-KEYED: Mapping[str, KeyedMapping] = MappingProxyType({"clinic": CLINIC})
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """columns: of a table; None where there is none and names say everything. name: regular expression whose groups
+    are roles, matched against the whole path below the root. folders: the same for the folders that photographs are
+    looked for in ("." is the root); None for all. values: spelling (capitals) → phase. keyed: two tables instead.
+    """
+
+    columns: Columns | None
+    name: str | None
+    values: Mapping[str, str]
+    keyed: KeyedMapping | None = None
+    folders: str | None = None
+
+
+IMAGE_FOLDER = Layout(Columns(), None, PHASE_VALUES)
+PRESETS: Mapping[str, Layout] = MappingProxyType({"clinic": Layout(None, None, CLINIC.values, CLINIC)})
+
+
+def class_folders(below: str) -> Layout:
+    """I/, P/ and R/, or other spellings of the phases, in the root ("") or in a folder of it."""
+    start = f"{re.escape(below)}/" if below else ""
+    spellings = "|".join(map(re.escape, PHASE_VALUES))
+    return Layout(None, rf"{start}(?P<phase>[^/]+)/[^/]+", PHASE_VALUES, folders=rf"{start}(?i:{spellings})")
 
 
 def unpadded(cell: str) -> str:

@@ -2,6 +2,7 @@
 
     columns: {file_name: Filename, phase: Stage, group: Subject}     # of a table
     name: "(?P<group>P[0-9]+)/(?P<phase>[a-z]+)_.*"                   # of a photograph's path below the root
+    folders: "cases/[^/]+"                                            # look for photographs in these alone
     values: {inflamed: I, granulating: P, scarred: R}
 
 or, for tables joined by keys, the fields of `KeyedMapping` (data/mapping.py) below `keyed:`.
@@ -11,31 +12,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from woundgen.data.mapping import KeyedMapping
+from woundgen.data.mapping import Columns, KeyedMapping, Layout
 from woundgen.data.phases import PHASE_VALUES, PHASES
-from woundgen.data.tables import IMAGE_FOLDER, Columns
 from woundgen.errors import UserError
 
 ROLES_OF_NAMES = ("phase", "group", "split")
-_KEYS = ("columns", "name", "values", "keyed")
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """columns: of a table; None where there is none and names say everything. name: regular expression whose groups
-    are roles, matched against the whole path below the root. values: spelling (capitals) → phase."""
-
-    columns: Columns | None
-    name: str | None
-    values: Mapping[str, str]
-    keyed: KeyedMapping | None = None
+_KEYS = ("columns", "name", "folders", "values", "keyed")
 
 
 def read_layout(path: Path) -> Layout:
@@ -50,12 +39,15 @@ def read_layout(path: Path) -> Layout:
         raise UserError(f"{path}: {what}.", f"A mapping has {', '.join(_KEYS)}.")
     values = _values(content.get("values"), path=path)
     if "keyed" in content:
-        if "columns" in content or "name" in content:
-            raise UserError(f"{path}: keyed stands beside columns or name.", "Keep one of them.")
+        if {"columns", "name", "folders"} & set(content):
+            raise UserError(f"{path}: keyed stands beside columns, name or folders.", "Keep one of them.")
         return Layout(None, None, values, _keyed(content["keyed"], values=values, path=path))
-    layout = Layout(_columns(content.get("columns"), path=path), _name(content.get("name"), path=path), values)
+    columns, name = _columns(content.get("columns"), path=path), _name(content.get("name"), path=path)
+    layout = Layout(columns, name, values, folders=_expression(content.get("folders"), key="folders", path=path))
     if layout.columns is None and (layout.name is None or "(?P<phase>" not in layout.name):
         raise UserError(f"{path}: nothing says the phase.", "Give columns, or a name with (?P<phase>...).")
+    if layout.columns is not None and layout.folders is not None:
+        raise UserError(f"{path}: folders stands beside columns, whose table names every file.", "Leave it out.")
     return layout
 
 
@@ -76,19 +68,25 @@ def _columns(given: Any, *, path: Path) -> Columns | None:
         odd = sorted(set(given) - roles)[0] if isinstance(given, dict) else given
         raise UserError(f"{path}: columns has {odd!r}.", f"Roles are {', '.join(sorted(roles))}.")
     named = {role: tuple(map(str, name)) if isinstance(name, list) else (str(name),) for role, name in given.items()}
-    return replace(IMAGE_FOLDER, **named)
+    return replace(Columns(), **named)
 
 
 def _name(given: Any, *, path: Path) -> str | None:
-    if given is None:
-        return None
-    try:
-        groups = set(re.compile(str(given)).groupindex)
-    except re.error as error:
-        raise UserError(f"{path}: name is no regular expression ({error}).", "Mend it.") from None
+    name = _expression(given, key="name", path=path)
+    groups = set(re.compile(name).groupindex) if name is not None else {"phase"}
     if not groups or groups - set(ROLES_OF_NAMES):
         raise UserError(f"{path}: name has the groups {', '.join(sorted(groups)) or 'none'}.",
                         f"Name groups among {', '.join(ROLES_OF_NAMES)}: (?P<group>...).")  # fmt: skip
+    return name
+
+
+def _expression(given: Any, *, key: str, path: Path) -> str | None:
+    if given is None:
+        return None
+    try:
+        re.compile(str(given))
+    except re.error as error:
+        raise UserError(f"{path}: {key} is no regular expression ({error}).", "Mend it.") from None
     return str(given)
 
 

@@ -3,6 +3,7 @@ and purged, all of them or those of some photographs."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterable
@@ -16,13 +17,14 @@ from woundgen.rundir import make_private
 
 SUFFIX = ".rgb"
 _DIGITS = 32  # of each SHA-256 in a file's name
+_DIGEST = 32  # bytes of the SHA-256 behind the pixels
 
 
 @dataclass(frozen=True, slots=True)
 class PixelCache:
     """A folder of raw uint8 images, each followed by its SHA-256.
 
-    The digest stands in for an fsync per image: an entry torn by a crash is no entry.
+    The digest stands in for an fsync and a renaming of each image: an entry torn by a crash is no entry.
     """
 
     folder: Path
@@ -39,23 +41,27 @@ class PixelCache:
     def get(self, photograph: str, settings: str, *, shape: tuple[int, ...]) -> np.ndarray | None:
         """photograph, settings: SHA-256 of the file, and of how it was prepared."""
         try:
-            content = self._entry(photograph, settings).read_bytes()
+            with self._entry(photograph, settings).open("rb", buffering=0) as handle:
+                content = handle.read()
         except FileNotFoundError:
             return None
-        pixels, digest = content[:-32], content[-32:]
+        pixels, digest = content[:-_DIGEST], content[-_DIGEST:]
         if hashlib.sha256(pixels).digest() != digest:
             return None
         return np.frombuffer(pixels, np.uint8).reshape(shape)
 
     def put(self, photograph: str, settings: str, pixels: np.ndarray) -> None:
-        raw = np.ascontiguousarray(pixels).tobytes()
+        """Raises OSError, and leaves nothing, where the disk has no room."""
+        raw = np.ascontiguousarray(pixels).data.cast("B")
         entry = self._entry(photograph, settings)
-        temporary = self.folder / f".{entry.name}.{os.getpid()}.tmp"
         try:
-            temporary.write_bytes(raw + hashlib.sha256(raw).digest())
-            temporary.replace(entry)
-        finally:
-            temporary.unlink(missing_ok=True)
+            with entry.open("wb", buffering=0) as handle:
+                written = os.writev(handle.fileno(), (raw, hashlib.sha256(raw).digest()))
+            if written < len(raw) + _DIGEST:
+                raise OSError(errno.ENOSPC, "written in part", str(entry))
+        except OSError:
+            entry.unlink(missing_ok=True)
+            raise
 
     def entries(self, photographs: Iterable[str] | None = None) -> list[Path]:
         """Files of the cache, what a kill left unfinished included; of these photographs (SHA-256), or all."""

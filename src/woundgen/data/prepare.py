@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -18,13 +18,13 @@ import numpy as np
 import PIL
 from PIL import Image
 
-from woundgen.data.frame import square_for
+from woundgen.data.frame import corners, square_for
 from woundgen.data.images import decode_image, read_file
 from woundgen.data.pixel_cache import PixelCache
 from woundgen.data.problems import raise_together
+from woundgen.data.reading import Reader
 from woundgen.errors import UserError
 from woundgen.records import Box, Photo
-from woundgen.rundir import sha256_json
 
 PREPARATION_VERSION = 2  # part of every cache key: raise it when pixels change
 CHUNK = 16  # photographs that a process takes at a time
@@ -54,8 +54,8 @@ def _prepare_bytes(content: bytes, photo: Photo, *, resolution: int, margin: flo
     if photo.box is not None:
         _refuse_outside(photo.box, size=image.size, name=photo.path)
     square = square_for(image, photo.box, margin=margin)
-    small = image.crop((square.x_min, square.y_min, square.x_max, square.y_max))
-    return np.array(small.resize((resolution, resolution), Image.Resampling.LANCZOS))
+    small = image.crop(corners(square))
+    return np.asarray(small.resize((resolution, resolution), Image.Resampling.LANCZOS))
 
 
 def _refuse_outside(box: Box, *, size: tuple[int, int], name: str) -> None:
@@ -136,16 +136,16 @@ def _prepare_chunk(photos: Sequence[Photo], recipe: Recipe) -> tuple[np.ndarray,
     cache = PixelCache(recipe.cache_dir) if recipe.cache_dir is not None else None
     pixels = np.empty((len(photos), recipe.resolution, recipe.resolution, 3), np.uint8)
     problems = []
-    for row, photo in enumerate(photos):
-        try:
-            pixels[row] = _cached(photo, recipe, cache)
-        except UserError as error:
-            problems.append(str(error))
+    with Reader(recipe.roots) as reader:
+        for row, photo in enumerate(photos):
+            try:
+                pixels[row] = _cached(reader.read(photo.path), photo, recipe, cache)
+            except UserError as error:
+                problems.append(str(error))
     return pixels, problems
 
 
-def _cached(photo: Photo, recipe: Recipe, cache: PixelCache | None) -> np.ndarray:
-    content = read_file(Path(photo.path), roots=recipe.roots)
+def _cached(content: bytes, photo: Photo, recipe: Recipe, cache: PixelCache | None) -> np.ndarray:
     if cache is None:
         return _prepare_bytes(content, photo, resolution=recipe.resolution, margin=recipe.margin)
     digest, settings = hashlib.sha256(content).hexdigest(), _settings_digest(photo, recipe)
@@ -159,12 +159,5 @@ def _cached(photo: Photo, recipe: Recipe, cache: PixelCache | None) -> np.ndarra
 
 def _settings_digest(photo: Photo, recipe: Recipe) -> str:
     """Of everything beside the file that decides the pixels; the decoder's version is part of it."""
-    return sha256_json(
-        {
-            "box": asdict(photo.box) if photo.box else None,
-            "resolution": recipe.resolution,
-            "margin": recipe.margin,
-            "version": PREPARATION_VERSION,
-            "pillow": PIL.__version__,
-        }
-    )
+    settings = (photo.box and corners(photo.box), recipe.resolution, recipe.margin)
+    return hashlib.sha256(repr((*settings, PREPARATION_VERSION, PIL.__version__)).encode()).hexdigest()

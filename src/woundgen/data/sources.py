@@ -1,8 +1,10 @@
 """Find the photographs below a folder, in the forms users have them.
 
-1. ROOT/metadata.csv or ROOT/metadata.jsonl, the ImageFolder convention of `datasets`: see data/tables.py.
-2. The manifest of `woundgen data import`: see data/manifest.py.
-3. Class folders: ROOT/{I,P,R}/* or ROOT/<modality>/{I,P,R}/*; the spellings of data/phases.py serve too.
+1. ROOT/metadata.csv or ROOT/metadata.jsonl, the ImageFolder convention of `datasets`.
+2. Class folders: ROOT/{I,P,R}/* or ROOT/<modality>/{I,P,R}/*; the spellings of data/phases.py serve too.
+3. The manifest of `woundgen data import`: see data/manifest.py.
+
+The first two are layouts of data/mapping.py, told apart by what lies there and read by data/listing.py as any other.
 """
 
 from __future__ import annotations
@@ -12,20 +14,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from woundgen.data.images import SUFFIXES
+from woundgen.data.listing import Listed, list_by_layout, photographs_in
 from woundgen.data.manifest import is_manifest, manifest_photos
-from woundgen.data.paths import resolve_inside
-from woundgen.data.phases import PHASE_VALUES, PHASES, read_phase
-from woundgen.data.problems import Dropped, counted_as, raise_together
+from woundgen.data.mapping import IMAGE_FOLDER, Layout, class_folders
+from woundgen.data.phases import PHASE_VALUES, PHASES
+from woundgen.data.problems import raise_together
 from woundgen.data.split import assert_no_leak
-from woundgen.data.tables import list_photo_table, read_photo_table
 from woundgen.errors import UserError
 from woundgen.records import LeftOut, Photo
 
 TABLES = ("metadata.csv", "metadata.jsonl")
 MINIMUM_PER_PHASE = 2
-
-# Left out silently these would be missed; reading them needs a person's decision or another decoder.
-_OTHER_IMAGES = (".gif", ".heic", ".heif", ".avif", ".jp2", ".jfif", ".dng", ".nef", ".cr2")
 
 
 def find_photos(
@@ -69,30 +68,32 @@ def _table(root: Path) -> Path | None:
     return tables[0] if tables else None
 
 
-def list_photos(root: Path, *, modality: str = "rgb") -> tuple[list[tuple[Photo, str]], list[LeftOut]]:
+def layout_of(root: Path, *, modality: str) -> tuple[Layout, Path | None]:
+    """How `root` is laid out, and its table if it has one. Raises UserError where it is in neither way."""
+    root = _folder(root)
+    if table := _table(root):
+        return IMAGE_FOLDER, table
+    return class_folders(_place_of_folders(root, modality=modality)), None
+
+
+def list_photos(root: Path, *, modality: str = "rgb") -> Listed:
     """(photographs of all phases with where each was listed, what cannot be taken), for an import or a check.
 
     `root` has a table or class folders. Raises UserError only where neither can be found or read.
     """
     root = _folder(root)
-    if table := _table(root):
-        return list_photo_table(table, root=root)
-    left_out: list[LeftOut] = []
-    place = _place_of_folders(root, modality=modality)
-    return [
-        (Photo(path=str(path), phase=phase), path.parent.relative_to(root).as_posix())
-        for folder, phase in _phase_folders(place)
-        for path in photographs_in(folder, root=root, left_out=left_out)
-    ], left_out
+    layout, table = layout_of(root, modality=modality)
+    return list_by_layout(root, table=table, layout=layout, modality=modality)
 
 
 def _listed(root: Path, *, table: Path | None, modality: str) -> list[Photo]:
     if is_manifest(root):
         return manifest_photos(root)
-    if table:
-        return read_photo_table(table, root=root)
     listed, left_out = list_photos(root, modality=modality)
-    _refuse(left_out, heading=str(_place_of_folders(root, modality=modality)))
+    if table:
+        told = [f"{table} line {one.source_row.rpartition(':')[2]}: {one.detail}" for one in left_out]
+        raise_together(told, heading=str(table), fix="Correct the table, then start again.")
+    _refuse(left_out, heading=str(root))
     return [photo for photo, _ in listed]
 
 
@@ -104,7 +105,7 @@ def _refuse(left_out: Sequence[LeftOut], *, heading: str) -> None:
 
 def _plain_folder(root: Path, *, phase: str) -> list[Photo]:
     """The images of a folder without class folders."""
-    if any(_phase_folders(place) for place in (root, root / "rgb")):
+    if any(_has_phases(place) for place in (root, root / "rgb")):
         return []
     left_out: list[LeftOut] = []
     photos = [Photo(path=str(path), phase=phase) for path in photographs_in(root, root=root, left_out=left_out)]
@@ -112,10 +113,11 @@ def _plain_folder(root: Path, *, phase: str) -> list[Photo]:
     return photos
 
 
-def _place_of_folders(root: Path, *, modality: str) -> Path:
-    places = [place for place in (root, root / modality) if _phase_folders(place)]
+def _place_of_folders(root: Path, *, modality: str) -> str:
+    """The folder below `root` that the class folders lie in: "" or the modality."""
+    places = [below for below in ("", modality) if _has_phases(root / below)]
     if len(places) > 1:
-        raise UserError(f"{root} has folders of phases, and {places[1]} too.", "Name the folder that is meant.")
+        raise UserError(f"{root} has folders of phases, and {root / modality} too.", "Name the folder that is meant.")
     if not places:
         seen = ", ".join(sorted(entry.name for entry in root.iterdir())[:8])
         raise UserError(
@@ -125,29 +127,8 @@ def _place_of_folders(root: Path, *, modality: str) -> Path:
     return places[0]
 
 
-def _phase_folders(place: Path) -> list[tuple[Path, str]]:
-    if not place.is_dir():
-        return []
-    folders = sorted(entry for entry in place.iterdir() if entry.is_dir())
-    return [(folder, read_phase(folder.name)) for folder in folders if folder.name.upper() in PHASE_VALUES]
-
-
-def photographs_in(folder: Path, *, root: Path, left_out: list[LeftOut]) -> list[Path]:
-    """Image files of one folder; what looks like an image and cannot be taken is added to `left_out`."""
-    photographs = []
-    for path in sorted(folder.iterdir()):
-        suffix = path.suffix.lower()
-        if path.name.startswith(".") or suffix not in SUFFIXES + _OTHER_IMAGES:  # "._x.jpg": macOS
-            continue
-        try:
-            if suffix not in SUFFIXES:
-                raise Dropped("format not accepted", f"{path} is not of an accepted format ({', '.join(SUFFIXES)}).")
-            with counted_as("missing file"):
-                resolve_inside(path, roots=[root])
-            photographs.append(path)
-        except Dropped as dropped:
-            left_out.append(LeftOut(path.relative_to(root).as_posix(), dropped.reason, dropped.detail))
-    return photographs
+def _has_phases(place: Path) -> bool:
+    return place.is_dir() and any(one.is_dir() and one.name.upper() in PHASE_VALUES for one in place.iterdir())
 
 
 def _refuse_too_few(photos: Sequence[Photo], *, phases: Sequence[str], source: Path) -> None:

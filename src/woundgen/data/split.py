@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from woundgen.data.duplicates import linked, near_duplicate_pairs, thumbnail
-from woundgen.data.frame import content_box
 from woundgen.data.images import decode_photograph, read_file
+from woundgen.data.padding import content_box
 from woundgen.data.partition import choose_units
 from woundgen.errors import UserError
 from woundgen.records import Photo, Split

@@ -1,7 +1,4 @@
-"""A table of photographs (metadata.csv or metadata.jsonl) as `Photo` rows, through one mapping of columns.
-
-Another layout of table is another `Columns` value and another map of phases, not other code.
-"""
+"""A table of photographs (CSV or JSON lines) as `Photo` rows, through a mapping of its columns (data/mapping.py)."""
 
 from __future__ import annotations
 
@@ -9,14 +6,15 @@ import csv
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from woundgen.data.images import SUFFIXES, photograph_size
+from woundgen.data.mapping import Columns
 from woundgen.data.paths import relative_name, resolve_inside
-from woundgen.data.phases import PHASE_VALUES, read_phase
-from woundgen.data.problems import Dropped, counted_as, raise_together
+from woundgen.data.phases import read_phase
+from woundgen.data.problems import Dropped, counted_as
 from woundgen.errors import UserError
 from woundgen.records import Box, LeftOut, Photo, Split
 
@@ -31,49 +29,12 @@ SPLIT_VALUES: Mapping[str, Split] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """Role → the column names that may fill it; the first one present does. Other columns are ignored."""
-
-    file_name: tuple[str, ...] = ("file_name",)
-    phase: tuple[str, ...] = ("phase", "label")
-    group: tuple[str, ...] = ("group_id", "group", "patient")
-    x_min: tuple[str, ...] = ("x_min", "xmin")
-    y_min: tuple[str, ...] = ("y_min", "ymin")
-    x_max: tuple[str, ...] = ("x_max", "xmax")
-    y_max: tuple[str, ...] = ("y_max", "ymax")
-    text: tuple[str, ...] = ("text", "prompt")
-    split: tuple[str, ...] = ("split",)
-
-
-IMAGE_FOLDER = Columns()
 _REQUIRED = ("file_name", "phase")
 _CORNERS = ("x_min", "y_min", "x_max", "y_max")
 
 
-def read_photo_table(
-    table: Path,
-    *,
-    root: Path,
-    columns: Columns = IMAGE_FOLDER,
-    phase_values: Mapping[str, str] = PHASE_VALUES,
-) -> list[Photo]:
-    """`list_photo_table`, for those who take all rows or none.
-
-    Raises one UserError for all rows that cannot be used, each named by its line, column and value.
-    """
-    listed, left_out = list_photo_table(table, root=root, columns=columns, phase_values=phase_values)
-    problems = [f"{table} line {one.source_row.rpartition(':')[2]}: {one.detail}" for one in left_out]
-    raise_together(problems, heading=str(table), fix="Correct the table, then start again.")
-    return [photo for photo, _ in listed]
-
-
 def list_photo_table(
-    table: Path,
-    *,
-    root: Path,
-    columns: Columns = IMAGE_FOLDER,
-    phase_values: Mapping[str, str] = PHASE_VALUES,
+    table: Path, *, root: Path, columns: Columns, phase_values: Mapping[str, str]
 ) -> tuple[list[tuple[Photo, str]], list[LeftOut]]:
     """(rows with where they stand, sorted by file and box; rows that cannot be used).
 

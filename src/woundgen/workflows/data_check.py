@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from woundgen.data.doubles import find_doubles
-from woundgen.data.frame import content_box, cut, overlap, size_of_box, square_for
+from woundgen.data.frame import corners, overlap, size_of_box, square_for
 from woundgen.data.images import decode_photograph, read_file
 from woundgen.data.inspect import Inspection, inspect
 from woundgen.data.manifest import is_manifest, photograph_root, read_left_out, read_manifest
+from woundgen.data.padding import content_box
 from woundgen.data.paths import relative_name
 from woundgen.data.problems import Dropped, counted_as
 from woundgen.errors import Shortfall, UserError
@@ -114,17 +115,18 @@ def _look_at(
         seen.dropped += [LeftOut(f"{row.source_row} {name}", "changed since the import", detail) for row in rows]
         return
     seen.inspections[name] = inspection
+    image = Image.fromarray(pixels)
     for row in rows:
         seen.rows.append(row)
-        square = square_for(pixels, row.box, margin=margin)
+        square = square_for(image, row.box, margin=margin)
+        crop = image.crop(corners(square))
         picture = None
         if (name, row.box) in shown:
-            crop = Image.fromarray(np.ascontiguousarray(cut(pixels, square)))
             picture = np.array(crop.resize((resolution, resolution), Image.Resampling.LANCZOS))
         seen.crops.append(
             Crop(
                 row=row,
-                bordered=content_box(cut(pixels, square)) != Box(0, 0, *size_of_box(square)),
+                bordered=content_box(crop) != Box(0, 0, *size_of_box(square)),
                 stamped=inspection.stamp is not None and overlap(square, inspection.stamp),
                 pixels=picture,
             )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from woundgen.data.images import photograph_size
-from woundgen.data.keyed_tables import read_keyed
+from woundgen.data.listing import list_by_layout
 from woundgen.data.manifest import (
     is_manifest,
     manifest_photos,
@@ -17,18 +17,16 @@ from woundgen.data.manifest import (
     read_manifest,
     write_manifest,
 )
-from woundgen.data.mapping import KEYED, KeyedMapping
+from woundgen.data.mapping import PRESETS
 from woundgen.data.mapping_file import read_layout
-from woundgen.data.named_files import list_by_layout
 from woundgen.data.problems import Dropped, counted_as
-from woundgen.data.sources import list_photos
+from woundgen.data.sources import layout_of, list_photos
 from woundgen.data.split import assert_no_leak
 from woundgen.errors import UserError
 from woundgen.records import LeftOut, ManifestRow, Photo
 from woundgen.rundir import claim_output, sha256_file, sha256_json
 
 FOLDERS = "folders"  # class folders and ImageFolder tables, told apart by what lies there
-PRESETS = (FOLDERS, *KEYED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,7 @@ def read_source(folder: Path, *, modality: str = "rgb") -> Source:
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder.", "Name the folder that holds the photographs.")
     root = folder.resolve()
-    rows, left_out = _from_folders(root, table=None, modality=modality)
+    rows, left_out = _taken(*list_photos(root, modality=modality), root=root)
     return Source(root, tuple(rows), tuple(left_out))
 
 
@@ -68,24 +66,20 @@ def import_photographs(
 
     Raises UserError before anything is written where nothing can be taken.
     """
-    if preset not in PRESETS:
-        raise UserError(f"--preset {preset!r} is unknown.", f"Choose among {', '.join(PRESETS)}.")
+    if preset not in (FOLDERS, *PRESETS):
+        raise UserError(f"--preset {preset!r} is unknown.", f"Choose among {', '.join((FOLDERS, *PRESETS))}.")
     if not root.is_dir():
         raise UserError(f"{root} is not a folder.", "Name the folder that holds the photographs.")
     root = root.resolve()
     if out.resolve().is_relative_to(root):
         raise UserError(f"--out {out} lies among the photographs, which are only read.", "Choose another --out.")
-    layout = None if mapping is None else read_layout(mapping)
-    if layout is not None and preset != FOLDERS:
+    if mapping is not None and preset != FOLDERS:
         raise UserError(f"--mapping is given beside --preset {preset}.", "Keep one of them.")
-    if layout is not None and layout.keyed is not None:
-        rows, left_out = _from_tables(root, mapping=layout.keyed, table=table, modality=modality)
-    elif layout is not None:
-        rows, left_out = _taken(*list_by_layout(root, table=table, layout=layout), root=root)
-    elif preset == FOLDERS:
-        rows, left_out = _from_folders(root, table=table, modality=modality)
-    else:
-        rows, left_out = _from_tables(root, mapping=KEYED[preset], table=table, modality=modality)
+    layout = PRESETS.get(preset) if mapping is None else read_layout(mapping)
+    if layout is None and table is not None:
+        raise UserError("--table belongs to an export with keys.", f"Add --preset {' or '.join(PRESETS)}.")
+    found = (layout, table) if layout is not None else layout_of(root, modality=modality)
+    rows, left_out = _taken(*list_by_layout(root, table=found[1], layout=found[0], modality=modality), root=root)
     _tell(rows, left_out, say=say)
     if not rows:
         raise UserError(f"{root}: no photograph could be taken.", "The counts above say why.")
@@ -98,12 +92,6 @@ def import_photographs(
     )
     say(f"{out}: manifest.csv, left_out.csv, import.json")
     return out
-
-
-def _from_folders(root: Path, *, table: Path | None, modality: str) -> tuple[list[ManifestRow], list[LeftOut]]:
-    if table is not None:
-        raise UserError("--table belongs to an export with keys.", f"Add --preset {' or '.join(KEYED)}.")
-    return _taken(*list_photos(root, modality=modality), root=root)
 
 
 def _taken(
@@ -135,16 +123,6 @@ def _manifest_row(photo: Photo, *, root: Path, source: str) -> ManifestRow:
         split=photo.split,
         text=photo.text,
     )
-
-
-def _from_tables(
-    root: Path, *, mapping: KeyedMapping, table: Path | None, modality: str
-) -> tuple[list[ManifestRow], list[LeftOut]]:
-    if modality not in mapping.modalities:
-        raise UserError(f"--modality {modality!r} is unknown.", f"Choose among {', '.join(mapping.modalities)}.")
-    if table is None:
-        raise UserError("Tables joined by keys need --table.", "Name the CSV that holds the labels.")
-    return read_keyed(root, table=table, modality=mapping.modalities[modality], mapping=mapping)
 
 
 def _tell(rows: list[ManifestRow], left_out: list[LeftOut], *, say: Callable[[str], None]) -> None:

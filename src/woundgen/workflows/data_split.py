@@ -7,16 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from woundgen.data.allot import TOLERANCE
 from woundgen.data.freeze import SIDES, Division, Shares, divide, one_group_each
 from woundgen.data.manifest import photo_of, write_manifest
 from woundgen.errors import UserError
 from woundgen.records import LeftOut, ManifestRow, Photo
 from woundgen.rundir import claim_output, sha256_json
-from woundgen.utility.folds import deal_folds
 from woundgen.workflows.data_import import Source, read_source
+from woundgen.workflows.fold_split import folds_of
 from woundgen.workflows.photographs import grouping_of
 
 Say = Callable[[str], None]
@@ -99,12 +97,10 @@ def _divisions(photos: Sequence[Photo], request: SplitRequest) -> dict[str, Divi
 
 
 def _folds(photos: Sequence[Photo], shares: Shares, request: SplitRequest) -> list[Division]:
-    """The folds that `woundgen utility` deals from the same groups, phases and seed; each sealed in its turn."""
-    phases = sorted({photo.phase for photo in photos})
-    labels = np.array([phases.index(photo.phase) for photo in photos])
-    groups = [str(photo.group) for photo in photos]
+    """Each fold sealed in its turn, the rest divided."""
     made = []
-    for test in deal_folds(labels, groups, folds=request.folds, seed=request.seed):
+    names = [str(photo.group) for photo in photos]
+    for test in folds_of(photos, names, folds=request.folds, seed=request.seed):
         sealed = set(test.tolist())
         rest = [photo for row, photo in enumerate(photos) if row not in sealed]
         division = divide(rest, shares=shares, seed=request.seed)

@@ -1,4 +1,7 @@
-"""One generator a fold: the fold's patients are held out, dealt as `woundgen utility` deals them."""
+"""The folds of cross-fitting, made in one place: whole groups, each held out of one generator and tested with it.
+
+`data split --way cross-fitting` freezes them, `train --folds` trains by them, `utility --folds` tests by them.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from woundgen.data.freeze import joined_groups
 from woundgen.data.manifest import photograph_root
 from woundgen.data.sources import find_photos, phases_below
 from woundgen.data.split import with_cluster_groups
@@ -15,7 +20,16 @@ from woundgen.errors import UserError
 from woundgen.records import Photo
 from woundgen.utility.folds import deal_folds
 
-SEED = 0  # of the folds; the default of `utility --seed`
+SEED = 0  # of train's folds; the default of `utility --seed` and of `data split --seed`
+
+
+def folds_of(photos: Sequence[Photo], names: Sequence[str], *, folds: int, seed: int) -> list[NDArray[np.intp]]:
+    """Rows of `photos` that each fold holds out. names: of what stays together, from `joined_groups`.
+
+    Raises UserError where a phase has fewer groups than folds.
+    """
+    labels = np.unique([photo.phase for photo in photos], return_inverse=True)[1]
+    return deal_folds(labels, names, folds=folds, seed=seed)
 
 
 def without_fold(root: Path, *, phases: Sequence[str], folds: int, fold: int) -> list[Photo]:
@@ -25,17 +39,14 @@ def without_fold(root: Path, *, phases: Sequence[str], folds: int, fold: int) ->
     Raises UserError where a hold-out is sealed already, or a phase has fewer groups than folds.
     """
     assert 1 <= fold <= folds
-    photos = find_photos(root, phases=phases_below(root))
-    if any(photo.split == "holdout" for photo in photos):
+    found = find_photos(root, phases=phases_below(root))
+    if any(photo.split == "holdout" for photo in found):
         raise UserError(
             f"{root} holds out patients already (split = holdout): one generator serves, and none is needed a fold.",
             "Leave --folds out, or the column split.",
         )
-    if any(photo.group is None for photo in photos):
-        photos, _ = with_cluster_groups(photos, roots=[photograph_root(root)])
-    labels = np.unique([photo.phase for photo in photos], return_inverse=True)[1]
-    groups = [photo.group or "" for photo in photos]
-    held = {groups[row] for row in deal_folds(labels, groups, folds=folds, seed=SEED)[fold - 1]}
-    return [
-        replace(photo, split="holdout") if photo.group in held else photo for photo in photos if photo.phase in phases
-    ]
+    photos, clusters = with_cluster_groups(found, roots=[photograph_root(root)])
+    dealt = folds_of(photos, joined_groups(photos, clusters), folds=folds, seed=SEED)
+    held = set(dealt[fold - 1].tolist())
+    sides = [replace(photo, split="holdout") if row in held else photo for row, photo in enumerate(photos)]
+    return [photo for photo in sides if photo.phase in phases]

@@ -288,8 +288,7 @@ def prepare_model(base: BaseModel, config: TrainConfig, device: torch.device) ->
 def announce(plan: Plan, photos: PhotoSet, method: Method, base: BaseModel, processes: int, say: Say) -> None:
     """The plan, before anything runs."""
     counts = ", ".join(
-        f"{phase}: {sides['train']} train + {sides['validation']} validation"
-        + (f" + {sides['holdout']} sealed" if sides["holdout"] else "")
+        f"{phase}: {sides['train']} train + {sides['validation']} validation + {sides['holdout']} sealed"
         for phase, sides in photos.counts().items()
     )
     total = sum(p.numel() for part in (base.unet, *base.text_encoders.values()) for p in part.parameters())

@@ -65,7 +65,14 @@ def measure_utility(request: UtilityRequest, *, out: Path, say: Say, progress: P
     )
     phases = receiving(sets, asked=request.phases, classes=request.classes)
     bank = build_bank(
-        photos, sets, classes=request.classes, phases=phases, doses=doses, folds=request.folds, seed=request.seed
+        photos,
+        sets,
+        root=request.real,
+        classes=request.classes,
+        phases=phases,
+        doses=doses,
+        folds=request.folds,
+        seed=request.seed,
     )
     source = feature_source(request.classifier)
     identity = [bank.digests, request.classifier, request.classes, phases, doses, request.seeds, request.folds]

@@ -11,14 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from woundgen.data.augment import variations
+from woundgen.data.freeze import joined_groups
 from woundgen.data.manifest import photograph_root
 from woundgen.data.phases import PHASES
 from woundgen.data.prepare import prepare_all
 from woundgen.data.sources import find_photos, phases_below
+from woundgen.data.split import with_cluster_groups
 from woundgen.errors import UserError
 from woundgen.utility.arms import Material, synthetic_count
-from woundgen.utility.folds import deal_folds
 from woundgen.utility.run import Fold
+from woundgen.workflows.fold_split import folds_of
 from woundgen.workflows.photographs import PhotoSet, gather
 from woundgen.workflows.seen import find_keys, read_seen, seen_groups
 
@@ -105,6 +107,7 @@ def build_bank(
     photos: PhotoSet,
     sets: Sequence[SyntheticSet],
     *,
+    root: Path,
     classes: Sequence[str],
     phases: Sequence[str],
     doses: Sequence[float],
@@ -115,7 +118,7 @@ def build_bank(
     labels = np.array([classes.index(photo.phase) for photo in photos.photos])
     groups = np.array(photos.groups(range(len(photos.photos))))
     sealed = np.array(photos.rows("holdout"), np.intp)
-    tests = [sealed] if len(sealed) else deal_folds(labels, groups.tolist(), folds=folds, seed=seed)
+    tests = [sealed] if len(sealed) else _folds(photos, root, folds=folds, seed=seed)
     usable = [[not one.seen & set(groups[test]) for one in sets] for test in tests]
     _refuse_touched(sets, usable, tests, groups)
     trained = np.flatnonzero(np.any([~np.isin(groups, groups[test]) for test in tests], axis=0))
@@ -162,6 +165,12 @@ def refuse_what_cannot_be(
                 f"Dose {max(doses):g} needs {needed} images of phase {phase}, and the sets hold {len(pool)}.",
                 f"Draw more, or give --doses up to {len(pool) / len(material.real[phase]):.2g}.",
             )
+
+
+def _folds(photos: PhotoSet, root: Path, *, folds: int, seed: int) -> list[Rows]:
+    """Patients who share a photograph, or nearly equal ones, are tested together."""
+    filled, clusters = with_cluster_groups(photos.photos, roots=[photograph_root(root)])
+    return folds_of(filled, joined_groups(filled, clusters), folds=folds, seed=seed)
 
 
 def _refuse_touched(

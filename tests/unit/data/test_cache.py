@@ -54,6 +54,16 @@ def test_a_home_that_cannot_be_written_is_no_obstacle(photographs: Path, monkeyp
     assert np.array_equal(gathered(photographs, "I"), with_cache)
 
 
+def test_a_full_disk_leaves_no_entry(photographs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It makes the next run slower, not this one fail."""
+    with monkeypatch.context() as patch:
+        patch.setattr("os.writev", lambda _descriptor, parts: len(parts[0]))
+        first = gathered(photographs, "I")
+    assert list(prepared_folder().iterdir()) == []
+    assert np.array_equal(gathered(photographs, "I"), first)
+    assert len(list(prepared_folder().iterdir())) == 4
+
+
 def test_listed_and_purged(photographs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     gathered(photographs, "I")
     gathered(photographs, "R")

@@ -103,6 +103,8 @@ def test_the_clinics_preset_written_as_a_file(tmp_path: Path) -> None:
         ("values: {x: Q}", "values"),
         ("columns: {file: a}", "'file'"),
         ("name: '('", "regular expression"),
+        ("{name: '(?P<phase>.*)', folders: '['}", "folders is no regular expression"),
+        ("{columns: {}, folders: a}", "beside columns"),
         ("name: '(?P<colour>.*)'", "colour"),
         ("name: '(?P<group>.*)'", "says the phase"),
         ("keyed: {label: x}", "keyed."),
@@ -130,3 +132,24 @@ def test_a_table_without_columns_and_columns_without_a_table(tmp_path: Path) -> 
         words = ["data", "import", str(tmp_path / "data"), "--mapping", str(tmp_path / "mine.yaml"), *words]
         assert run([*words, "--out", str(tmp_path / "out")]) == 2
     assert not (tmp_path / "out").exists()
+
+
+def test_class_folders_and_tables_written_as_files(tmp_path: Path) -> None:
+    """The same rows as without a mapping: presets are layouts like any other."""
+    for name in ("rgb/I/1.png", "rgb/Remodeling/2.png", "thermal/I/3.png", "rgb/notes/4.png", "5.png"):
+        photograph(tmp_path / "data" / name)
+    table = tmp_path / "data" / "metadata.csv"
+    text = "folders: 'rgb/(?i:I|P|R|remodeling)'\nname: 'rgb/(?P<phase>[^/]+)/.*'\n"
+    assert run(["data", "import", str(tmp_path / "data"), "--out", str(tmp_path / "preset")]) == 0
+    written = read_manifest(imported(tmp_path, text))
+    assert [(row.photograph, row.label) for row in written] == [("rgb/I/1.png", "I"), ("rgb/Remodeling/2.png", "R")]
+    assert read_manifest(tmp_path / "preset") == written
+    table.write_text("file_name,label,group_id,x_min,y_min,x_max,y_max\nrgb/I/1.png,I+,7,1,2,30,20\n5.png,R,8,,,,\n")
+    assert run(["data", "import", str(tmp_path / "data"), "--out", str(tmp_path / "preset_table")]) == 0
+    (tmp_path / "imported").rename(tmp_path / "by_name")
+    written = read_manifest(imported(tmp_path, "columns: {}\n", "--table", str(table)))
+    assert [(row.photograph, row.label, row.group) for row in written] == [
+        ("5.png", "R", "8"),
+        ("rgb/I/1.png", "I", "7"),
+    ]
+    assert read_manifest(tmp_path / "preset_table") == written

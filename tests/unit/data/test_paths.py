@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from woundgen.data.images import read_file
 from woundgen.data.paths import relative_name, resolve_inside
+from woundgen.data.reading import Reader
 from woundgen.errors import UserError
 
 PIECES = ("..", ".", "", "I", "in.png", "out", "out.png", "secret.png", "C:", "c:", "\\", "..\\", "\\\\host", "con",
@@ -63,6 +65,38 @@ def test_a_path_as_given_stays_inside_or_is_refused(tree: Path, name: str) -> No
     except UserError:
         return
     assert file.read_text() == "in"
+
+
+@given(names)
+@settings(max_examples=200, deadline=None)
+def test_a_reader_gives_what_stays_inside_or_refuses(tree: Path, name: str) -> None:
+    """Just as `read_file` does: the folder is opened once, and the file in it without following a link."""
+    root = tree / "data"
+    with Reader([root]) as reader:
+        for _ in range(2):
+            try:
+                given = reader.read(f"{root}/{name}")
+            except UserError:
+                with pytest.raises(UserError):
+                    read_file(Path(f"{root}/{name}"), roots=[root])
+                continue
+            assert given == read_file(Path(f"{root}/{name}"), roots=[root]) == b"in"
+
+
+def test_a_reader_waits_for_no_pipe_and_is_not_led_away(tmp_path: Path) -> None:
+    folder, out = tmp_path / "photographs", tmp_path / "elsewhere"
+    for place, text in ((folder, "in"), (out, "secret")):
+        place.mkdir()
+        (place / "a.png").write_text(text)
+    os.mkfifo(folder / "pipe.png")
+    (folder / "same.png").symlink_to(folder / "a.png")
+    with Reader([folder]) as reader:
+        with pytest.raises(UserError, match="is not a file"):
+            reader.read(str(folder / "pipe.png"))
+        assert reader.read(str(folder / "same.png")) == b"in"  # a link that stays inside, by the longer way
+        folder.rename(tmp_path / "moved")
+        folder.symlink_to(out)
+        assert reader.read(str(folder / "a.png")) == b"in"  # of the folder that was looked at
 
 
 @pytest.mark.parametrize(

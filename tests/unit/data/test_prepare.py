@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from woundgen.data import prepare as module
-from woundgen.data.frame import content_box, crop_to_box
+from woundgen.data.frame import crop_to_box
 from woundgen.data.images import write_png
+from woundgen.data.padding import content_box
 from woundgen.data.prepare import prepare, prepare_all
 from woundgen.errors import UserError
 from woundgen.records import Box, Photo
@@ -52,6 +53,38 @@ def test_padding_on_any_side(quality: int | None, tmp_path: Path) -> None:
 
 def test_black_all_over() -> None:
     assert content_box(np.zeros((30, 40, 3), np.uint8)) == Box(0, 0, 40, 30)
+
+
+def padding_by_definition(lines: np.ndarray) -> int:
+    """Of [n, m, 3], looked at line by line: the dark ones, up to 16 that ring, and two of the seam."""
+    bright = [float((line > 16).mean()) for line in lines]
+    dark = next((n for n, share in enumerate(bright) if share > 0.02), len(bright))
+    if dark in (0, len(bright)):
+        return dark
+    near = bright[dark : dark + 16]
+    return dark + next((n for n, share in enumerate(near) if share > 0.5), len(near)) + 2
+
+
+@given(
+    st.integers(0, 2**32 - 1), st.tuples(*[st.integers(0, 45)] * 4), st.sampled_from([0, 1, 14, 40]), st.integers(0, 24)
+)
+@settings(max_examples=60, deadline=None)
+def test_padding_is_what_its_definition_says(seed: int, sides: tuple[int, ...], noise_to: int, faint: int) -> None:
+    """Borders of zeros, faint noise and bright specks, `faint` half-lit lines beside them, on any side or none."""
+    rng = np.random.default_rng(seed)
+    top, bottom, left, right = sides
+    pixels = np.pad(noise(30, 50, seed=seed), ((top, bottom), (left, right), (0, 0)))
+    pixels[top : top + faint] = np.where(rng.random(pixels[top : top + faint].shape) < 0.3, 90, 3)
+    specks = rng.integers(0, noise_to + 1, pixels.shape) * (rng.random(pixels.shape) < 0.1)
+    pixels = np.maximum(pixels, specks).astype(np.uint8)
+    height, width = pixels.shape[:2]
+    first, last = padding_by_definition(pixels), height - padding_by_definition(pixels[::-1])
+    turned = pixels[first:last].swapaxes(0, 1)
+    expected = Box(0, 0, width, height)
+    if last > first:
+        found = Box(padding_by_definition(turned), first, width - padding_by_definition(turned[::-1]), last)
+        expected = found if found.x_max > found.x_min else expected
+    assert content_box(pixels) == expected
 
 
 def coordinates(height: int, width: int) -> np.ndarray:

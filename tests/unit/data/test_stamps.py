@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from woundgen.data.frame import content_box, crop_to_box, overlap, square_for
+from woundgen.data.frame import crop_to_box, overlap, square_for
 from woundgen.data.frame import find_stamp as find_stamp_of
+from woundgen.data.padding import content_box
 from woundgen.data.phantoms import draw_phantoms
 from woundgen.records import Box
 

@@ -1,4 +1,5 @@
-"""Photographs by a layout that the user wrote: roles from the columns of a table, from the files' paths, or both."""
+"""Photographs as a layout (data/mapping.py) says: roles from a table, from the files' paths, from both, or from tables
+joined by keys. Every source goes through `list_by_layout`."""
 
 from __future__ import annotations
 
@@ -6,23 +7,30 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from woundgen.data.mapping import same_field
-from woundgen.data.mapping_file import Layout
+from woundgen.data.images import SUFFIXES
+from woundgen.data.keyed_tables import list_keyed
+from woundgen.data.mapping import Layout, same_field
+from woundgen.data.paths import resolve_inside
 from woundgen.data.phases import read_phase
 from woundgen.data.problems import Dropped, counted_as
-from woundgen.data.sources import photographs_in
 from woundgen.data.tables import list_photo_table, read_split
 from woundgen.errors import UserError
 from woundgen.records import LeftOut, Photo, Split
 
 Listed = tuple[list[tuple[Photo, str]], list[LeftOut]]
 
+# Left out silently these would be missed; reading them needs a person's decision or another decoder.
+_OTHER_IMAGES = (".gif", ".heic", ".heif", ".avif", ".jp2", ".jfif", ".dng", ".nef", ".cr2")
 
-def list_by_layout(root: Path, *, table: Path | None, layout: Layout) -> Listed:
+
+def list_by_layout(root: Path, *, table: Path | None, layout: Layout, modality: str) -> Listed:
     """(photographs with where each was listed, what cannot be taken). A name that contradicts the table drops the row.
 
-    Raises UserError where a table is named and none is described, or the other way round.
+    modality: of tables joined by keys. Raises UserError where a table is named and none is described, or the other way
+    round.
     """
+    if layout.keyed is not None:
+        return list_keyed(root, table=table, modality=modality, mapping=layout.keyed)
     if layout.columns is None:
         if table is not None:
             raise UserError(
@@ -43,10 +51,28 @@ def list_by_layout(root: Path, *, table: Path | None, layout: Layout) -> Listed:
     return kept, left_out
 
 
+def photographs_in(folder: Path, *, root: Path, left_out: list[LeftOut]) -> list[Path]:
+    """Image files of one folder; what looks like an image and cannot be taken is added to `left_out`."""
+    photographs = []
+    for path in sorted(folder.iterdir()):
+        suffix = path.suffix.lower()
+        if path.name.startswith(".") or suffix not in SUFFIXES + _OTHER_IMAGES:  # "._x.jpg": macOS
+            continue
+        try:
+            if suffix not in SUFFIXES:
+                raise Dropped("format not accepted", f"{path} is not of an accepted format ({', '.join(SUFFIXES)}).")
+            with counted_as("missing file"):
+                resolve_inside(path, roots=[root])
+            photographs.append(path)
+        except Dropped as dropped:
+            left_out.append(LeftOut(path.relative_to(root).as_posix(), dropped.reason, dropped.detail))
+    return photographs
+
+
 def _by_name(root: Path, layout: Layout) -> Listed:
     listed: list[tuple[Photo, str]] = []
     left_out: list[LeftOut] = []
-    for folder in sorted([root, *(path for path in root.rglob("*") if path.is_dir())]):
+    for folder in _folders(root, layout):
         for path in photographs_in(folder, root=root, left_out=left_out):
             name = path.relative_to(root).as_posix()
             try:
@@ -58,6 +84,13 @@ def _by_name(root: Path, layout: Layout) -> Listed:
             except Dropped as dropped:
                 left_out.append(LeftOut(name, dropped.reason, dropped.detail))
     return listed, left_out
+
+
+def _folders(root: Path, layout: Layout) -> list[Path]:
+    every = sorted([root, *(path for path in root.rglob("*") if path.is_dir())])
+    if layout.folders is None:
+        return every
+    return [path for path in every if re.fullmatch(layout.folders, path.relative_to(root).as_posix())]
 
 
 def _completed(photo: Photo, *, root: Path, layout: Layout) -> Photo:
