@@ -10,7 +10,7 @@ from woundgen.errors import UserError
 from woundgen.screening.calibrate import Calibration, calibrate
 from woundgen.screening.copies import best_aligned, candidates, prepare_templates
 from woundgen.screening.measure import measure_references, prepare_references
-from woundgen.screening.pairs import Pairs, compare
+from woundgen.screening.pairs import Pairs, compare, moments_of
 from woundgen.screening.rules import Rule, judge
 from woundgen.screening.statistics import Statistics, image_columns, sphere_radii, summarise
 
@@ -78,9 +78,14 @@ def test_duplicates_left_in_would_disarm_the_ceiling(bench: Bench):
     prepared = prepare_references(describe(twice))
     assert (len(prepared), prepared.duplicates) == (20, 5)
     armed = calibrate(measure_references(prepared)).ceiling("ssim_excess")
-    templates = prepare_templates(twice)
+    every = describe(twice)
     undeduplicated = replace(
-        prepared, descriptors=describe(twice), codes=np.arange(25), rows=np.arange(25), templates=templates
+        prepared,
+        descriptors=every,
+        codes=np.arange(25),
+        rows=np.arange(25),
+        templates=prepare_templates(twice),
+        moments=moments_of(every),
     )
     disarmed = calibrate(measure_references(undeduplicated)).ceiling("ssim_excess")
     assert armed < 0.5 < disarmed
@@ -95,7 +100,7 @@ def acceptance_over_draws(
     the aligned one.
     """
     described, own_columns = describe(images), image_columns(images)
-    pairs, templates = compare(described, described), prepare_templates(images)
+    pairs, templates = compare(described, described, moments_of(described)), prepare_templates(images)
     accepted, copies = [], []
     for draw in range(draws):
         chosen = np.random.default_rng([n, draw]).permutation(len(images))
