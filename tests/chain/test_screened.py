@@ -8,13 +8,17 @@ import signal
 import socket
 import stat
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from woundgen.cli import run
 from woundgen.rundir import private_folder, read_json, read_jsonl
+from woundgen.training.lock import only_writer
+from woundgen.workflows import generate
 from woundgen.workflows.photographs import photographs_of
 
 from .conftest import Workshop, contents
@@ -27,8 +31,6 @@ WORDS = ["generate", "--count", "8", "--block", "4", "--steps", "2", "--size", "
 @pytest.fixture
 def memorising(trained: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Drawing that returns photographs at COPIED; the photographs that are copied, in that order."""
-    from woundgen.workflows import generate
-
     photos, draw = photographs_of(trained), generate.draw_block
     rows = photos.rows("train")[3:5]
     copies = dict(zip(COPIED, rows, strict=True))
@@ -146,8 +148,6 @@ def in_two_processes(command: list[str], *, killed: tuple[int, str] | None = Non
     """Wait statuses of two forks that draw one set; killed: (rank, the function of generate that is its last call)."""
     import torch
 
-    from woundgen.workflows import generate
-
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         placed = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "WORLD_SIZE": "2"}
@@ -204,6 +204,47 @@ def test_devices_that_did_not_come_together(trained: Path, tmp_path: Path, capsy
     assert "--devices 2, but the launcher started 1 process" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("wrong", [["--weights", "best"], ["--weights", "ema@0.9"], ["--guide", "run*strong"]])
+def test_a_mistake_is_told_once_before_processes_are_started(
+    wrong: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from woundgen.workflows import processes
+
+    started: list[str] = []
+    monkeypatch.setattr(processes, "run_together", lambda words, count: started.append("started"))
+    command = [*WORDS, "--adapter", "nowhere", "--out", str(tmp_path / "set"), "--devices", "2"]
+    assert run([*command, *wrong]) == 2
+    assert wrong[0] in capsys.readouterr().err
+    assert not started
+    run(command)
+    assert started, "without the mistake they are"
+
+
+def test_two_commands_on_one_set(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second is refused, the first named, be it for more images or a set just begun; nothing is changed."""
+    out, command = tmp_path / "set", [*WORDS, "--adapter", str(trained), "--out", str(tmp_path / "set")]
+    claim = generate.claim_output
+
+    def claim_and_look(folder: Path, **named: Any) -> bool:
+        """The other command has begun the set a moment before."""
+        claimed = claim(folder, **named)
+        stack.enter_context(only_writer(folder))
+        return claimed
+
+    with ExitStack() as stack, monkeypatch.context() as patched:
+        patched.setattr(generate, "claim_output", claim_and_look)
+        assert run(command) == 2
+        assert f"{out} is being written by process {os.getpid()} on " in capsys.readouterr().err
+    assert not (out / "set.json").exists()
+    assert run(command) == 0, "what the other has left behind, dead, is gone on with"
+    before = contents(out)
+    with only_writer(out):
+        assert run([*command, "--count", "12"]) == 2
+    assert contents(out) == before
+
+
 def test_another_number_of_threads_is_another_set(trained: Path, tmp_path: Path) -> None:
     """It rounds otherwise, so its images must not stand beside the others."""
     command = [*WORDS, "--adapter", str(trained), "--out", str(tmp_path / "set")]
@@ -245,8 +286,6 @@ def test_the_ceiling_holds_for_copies_of_the_photograph_begun_from(
     workshop: Workshop, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A model that changes nothing of it: all are quarantined, the set stays empty, exit code 3."""
-    from woundgen.workflows import generate
-
     photos = photographs_of(trained)
     row = photos.rows("train")[2]
 
