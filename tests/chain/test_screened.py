@@ -144,6 +144,39 @@ def test_an_earlier_checkpoint_guides(workshop: Workshop, trained: Path, tmp_pat
     assert run([*WORDS, "--adapter", str(trained), "--guidance", "1", "--guide", str(earlier), "--out", "x"]) == 2
 
 
+def test_every_setting_reaches_the_sampler(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the options say is what is drawn with: the adapter twice, at a half and at a quarter, in half precision."""
+    from woundgen.models.adapter import fuse_lora
+    from woundgen.models.base import load_base
+    from woundgen.workflows.adapters import find_adapter
+
+    asked: list[tuple[Any, Any]] = []
+
+    def drawing(base: Any, settings: Any, indices: Sequence[int], **named: object) -> np.ndarray:
+        asked.append((base, settings))
+        return np.zeros((len(indices), 32, 32, 3), np.uint8)
+
+    monkeypatch.setattr(generate, "draw_block", drawing)
+    command = [*WORDS, "--adapter", f"{trained}*0.5", "--adapter", f"{trained}*0.25", "--out", str(tmp_path / "set")]
+    command += ["--sampler", "ddim", "--steps", "3", "--guidance", "4", "--guidance-low", "0.2", "--guidance-high"]
+    command += ["0.8", "--seed", "5", "--block", "2", "--count", "2", "--precision", "fp16"]
+    assert run(command) == 0
+    base, settings = asked[0]
+    assert (settings.sampler, settings.steps, settings.guidance_scale, settings.seed) == ("ddim", 3, 4.0, 5)
+    assert (settings.guidance_interval, settings.block) == ((0.2, 0.8), 2)
+    adapter = find_adapter(trained, weights="auto")
+
+    def apart(strength: float) -> float:
+        """From the base with the adapter once, at that strength: the greatest difference of a weight."""
+        once = load_base(str(base.folder), notice=lambda text: None).unet
+        fuse_lora(once, [(adapter.file, strength)])
+        drawn_with = base.unet.state_dict()
+        return max(float((value - drawn_with[name].float()).abs().max()) for name, value in once.state_dict().items())
+
+    assert apart(0.75) < 0.2 * min(apart(0.5), apart(1.0))
+    assert base.unet.dtype.itemsize == 2
+
+
 def in_two_processes(command: list[str], *, killed: tuple[int, str] | None = None) -> list[int]:
     """Wait statuses of two forks that draw one set; killed: (rank, the function of generate that is its last call)."""
     import torch
