@@ -27,9 +27,10 @@ from torch import Tensor, nn
 
 from woundgen.data.phantoms import draw_phantoms
 from woundgen.metrics.intervals import binomial_bounds
-from woundgen.models.adapter import LoraSettings, add_lora, run_by_position
+from woundgen.models.adapter import LoraSettings, add_lora
 from woundgen.models.base import EMBEDDED, BaseModel, load_base
 from woundgen.models.flat import FlatParameters, flatten
+from woundgen.models.lora_forward import run_by_position
 from woundgen.privacy.membership import membership_test
 from woundgen.records import Verdict
 from woundgen.screening.calibrate import calibrate

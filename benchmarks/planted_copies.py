@@ -3,8 +3,8 @@ r"""How many planted copies the ceiling finds, how many other patients it calls 
     python benchmarks/planted_copies.py --work OUT                          # phantoms: 300 of each kind
     python benchmarks/planted_copies.py --work OUT --data FOLDER            # photographs: no patients known
     python benchmarks/planted_copies.py --work OUT --references 200 --copies 60
-    python benchmarks/planted_copies.py --work OUT --data FOLDER --scales 0.9 0.95 1 1.05 1.1 \
-        --only "zoom 1.05, training augmentation" "training augmentation, JPEG 30"     # a wider search
+    python benchmarks/planted_copies.py --work OUT --data FOLDER --scales 0.95 1 1.05 \
+        --only "zoom 1.05, training augmentation" "training augmentation, JPEG 30"     # a narrower search
 
 Phantoms: each reference and each held-out phantom is another patient's. Photographs: near duplicates are
 left out first, and what is left is dealt at random; two photographs of one foot may still be on both sides,

@@ -8,13 +8,17 @@ import signal
 import socket
 import stat
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from woundgen.cli import run
 from woundgen.rundir import private_folder, read_json, read_jsonl
+from woundgen.training.lock import only_writer
+from woundgen.workflows import generate
 from woundgen.workflows.photographs import photographs_of
 
 from .conftest import Workshop, contents
@@ -27,8 +31,6 @@ WORDS = ["generate", "--count", "8", "--block", "4", "--steps", "2", "--size", "
 @pytest.fixture
 def memorising(trained: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Drawing that returns photographs at COPIED; the photographs that are copied, in that order."""
-    from woundgen.workflows import generate
-
     photos, draw = photographs_of(trained), generate.draw_block
     rows = photos.rows("train")[3:5]
     copies = dict(zip(COPIED, rows, strict=True))
@@ -142,11 +144,42 @@ def test_an_earlier_checkpoint_guides(workshop: Workshop, trained: Path, tmp_pat
     assert run([*WORDS, "--adapter", str(trained), "--guidance", "1", "--guide", str(earlier), "--out", "x"]) == 2
 
 
+def test_every_setting_reaches_the_sampler(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the options say is what is drawn with: the adapter twice, at a half and at a quarter, in half precision."""
+    from woundgen.models.adapter import fuse_lora
+    from woundgen.models.base import load_base
+    from woundgen.workflows.adapters import find_adapter
+
+    asked: list[tuple[Any, Any]] = []
+
+    def drawing(base: Any, settings: Any, indices: Sequence[int], **named: object) -> np.ndarray:
+        asked.append((base, settings))
+        return np.zeros((len(indices), 32, 32, 3), np.uint8)
+
+    monkeypatch.setattr(generate, "draw_block", drawing)
+    command = [*WORDS, "--adapter", f"{trained}*0.5", "--adapter", f"{trained}*0.25", "--out", str(tmp_path / "set")]
+    command += ["--sampler", "ddim", "--steps", "3", "--guidance", "4", "--guidance-low", "0.2", "--guidance-high"]
+    command += ["0.8", "--seed", "5", "--block", "2", "--count", "2", "--precision", "fp16"]
+    assert run(command) == 0
+    base, settings = asked[0]
+    assert (settings.sampler, settings.steps, settings.guidance_scale, settings.seed) == ("ddim", 3, 4.0, 5)
+    assert (settings.guidance_interval, settings.block) == ((0.2, 0.8), 2)
+    adapter = find_adapter(trained, weights="auto")
+
+    def apart(strength: float) -> float:
+        """From the base with the adapter once, at that strength: the greatest difference of a weight."""
+        once = load_base(str(base.folder), notice=lambda text: None).unet
+        fuse_lora(once, [(adapter.file, strength)])
+        drawn_with = base.unet.state_dict()
+        return max(float((value - drawn_with[name].float()).abs().max()) for name, value in once.state_dict().items())
+
+    assert apart(0.75) < 0.2 * min(apart(0.5), apart(1.0))
+    assert base.unet.dtype.itemsize == 2
+
+
 def in_two_processes(command: list[str], *, killed: tuple[int, str] | None = None) -> list[int]:
     """Wait statuses of two forks that draw one set; killed: (rank, the function of generate that is its last call)."""
     import torch
-
-    from woundgen.workflows import generate
 
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -180,19 +213,20 @@ def test_two_processes_draw_the_set_of_one(
     assert contents(copies[0]) == contents(copies[1]) != {}
 
 
-@pytest.mark.parametrize("killed", [(0, "draw_block"), (1, "draw_block")])
-def test_a_set_goes_on_after_a_kill_of_one_of_two_processes(
-    killed: tuple[int, str], memorising: list[Path], workshop: Workshop, trained: Path, tmp_path: Path
+def test_a_set_goes_on_after_a_kill_of_either_of_two_processes(
+    memorising: list[Path], workshop: Workshop, trained: Path, tmp_path: Path
 ) -> None:
     """With the same bytes, by one process or two; what had been finished is not drawn again."""
     more = ["--count", "8", "--block", "2"]
     assert run(words(workshop, trained, tmp_path / "one", *more)) == 0
-    command = words(workshop, trained, tmp_path / "two", *more)
-    statuses = in_two_processes(command, killed=killed)
-    assert os.WTERMSIG(statuses[killed[0]]) == signal.SIGKILL
-    assert len(list(read_jsonl(tmp_path / "two" / "manifest.jsonl"))) < 8
-    assert (run(command) if killed[0] else in_two_processes(command)) in (0, [0, 0])
-    assert contents(tmp_path / "two") == contents(tmp_path / "one")
+    for killed in (0, 1):
+        out = tmp_path / f"two_{killed}"
+        command = words(workshop, trained, out, *more)
+        statuses = in_two_processes(command, killed=(killed, "draw_block"))
+        assert os.WTERMSIG(statuses[killed]) == signal.SIGKILL
+        assert len(list(read_jsonl(out / "manifest.jsonl"))) < 8
+        assert (run(command) if killed else in_two_processes(command)) in (0, [0, 0])
+        assert contents(out) == contents(tmp_path / "one")
 
 
 def test_devices_that_did_not_come_together(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -202,6 +236,47 @@ def test_devices_that_did_not_come_together(trained: Path, tmp_path: Path, capsy
     finally:
         del os.environ["WORLD_SIZE"], os.environ["RANK"]
     assert "--devices 2, but the launcher started 1 process" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wrong", [["--weights", "best"], ["--weights", "ema@0.9"], ["--guide", "run*strong"]])
+def test_a_mistake_is_told_once_before_processes_are_started(
+    wrong: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from woundgen.workflows import processes
+
+    started: list[str] = []
+    monkeypatch.setattr(processes, "run_together", lambda words, count: started.append("started"))
+    command = [*WORDS, "--adapter", "nowhere", "--out", str(tmp_path / "set"), "--devices", "2"]
+    assert run([*command, *wrong]) == 2
+    assert wrong[0] in capsys.readouterr().err
+    assert not started
+    run(command)
+    assert started, "without the mistake they are"
+
+
+def test_two_commands_on_one_set(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second is refused, the first named, be it for more images or a set just begun; nothing is changed."""
+    out, command = tmp_path / "set", [*WORDS, "--adapter", str(trained), "--out", str(tmp_path / "set")]
+    claim = generate.claim_output
+
+    def claim_and_look(folder: Path, **named: Any) -> bool:
+        """The other command has begun the set a moment before."""
+        claimed = claim(folder, **named)
+        stack.enter_context(only_writer(folder))
+        return claimed
+
+    with ExitStack() as stack, monkeypatch.context() as patched:
+        patched.setattr(generate, "claim_output", claim_and_look)
+        assert run(command) == 2
+        assert f"{out} is being written by process {os.getpid()} on " in capsys.readouterr().err
+    assert not (out / "set.json").exists()
+    assert run(command) == 0, "what the other has left behind, dead, is gone on with"
+    before = contents(out)
+    with only_writer(out):
+        assert run([*command, "--count", "12"]) == 2
+    assert contents(out) == before
 
 
 def test_another_number_of_threads_is_another_set(trained: Path, tmp_path: Path) -> None:
@@ -245,8 +320,6 @@ def test_the_ceiling_holds_for_copies_of_the_photograph_begun_from(
     workshop: Workshop, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A model that changes nothing of it: all are quarantined, the set stays empty, exit code 3."""
-    from woundgen.workflows import generate
-
     photos = photographs_of(trained)
     row = photos.rows("train")[2]
 

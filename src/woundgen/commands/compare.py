@@ -65,10 +65,10 @@ def compare(
                 raise UserError(f"--phase {phase!r} is unknown.", f"Use {', '.join(PHASES)}.")
             if (real is None) == (run is None):
                 raise UserError("Give either --real or --run.", "--run takes the photographs that run held out.")
-            from woundgen.workflows.averages import check_weights
             from woundgen.workflows.evaluate import photographs_from
             from woundgen.workflows.measure import load_extractors
             from woundgen.workflows.sweep import sweep, variants_of
+            from woundgen.workflows.weights import check_weights
 
             for kind in weights or []:
                 check_weights("--weights", kind)

@@ -93,17 +93,10 @@ def generate(
     if policy is not None:
         _one_of("--policy", policy, ("calibrated", "spec", "report"))
         quality = quality.model_copy(update={"policy": policy})
-    from woundgen.workflows.processes import place_of, run_together
-
-    place = place_of(os.environ)
-    if place is None and devices is not None and devices > 1:
-        return run_together(sys.argv[1:], count=devices)
-    from woundgen.workflows.averages import check_weights
-    from woundgen.workflows.generate import DrawRequest, generate_set
-    from woundgen.workflows.setup import join_ranks, threads_fixed
+    from woundgen.workflows.draw_request import DrawRequest
+    from woundgen.workflows.weights import check_weights
 
     check_weights("--weights", weights)
-
     request = DrawRequest(
         adapters=tuple(_place(text, "--adapter") for text in adapter or []),
         base=base,
@@ -126,6 +119,14 @@ def generate(
         guide=None if guide is None else _place(guide, "--guide"),
         source=None if from_ is None or strength is None else (from_, strength),
     )
+    from woundgen.workflows.processes import place_of, run_together
+
+    place = place_of(os.environ)
+    if place is None and devices is not None and devices > 1:
+        return run_together(sys.argv[1:], count=devices)
+    from woundgen.workflows.generate import generate_set
+    from woundgen.workflows.setup import join_ranks, threads_fixed
+
     with terminal() as voice, threads_fixed(threads), join_ranks(place, asked=devices, device=device) as ranks:
         generate_set(
             request,

@@ -22,21 +22,29 @@ def let_grow(folder: Path, recipe: Recipe) -> None:
 
     Anything else there is left as it is, for `open_set` to judge. Raises UserError where fewer are asked for.
     """
-    if not (folder / SET_JSON).is_file():
+    if not is_smaller(folder, recipe):
         return
+    before = read_json(folder / SET_JSON)["count"]
+    if read_json(folder / MARKER).get("identity") != replace(recipe, count=before).identity():
+        return  # grown already, and killed before it was opened
+    _cut_before_surplus(folder / MANIFEST_JSONL, block=recipe.sampler.block)
+    # Last: a kill before it leaves a smaller set that has to draw its last block again.
+    reclaim_output(folder, identity=recipe.identity(), what="generated set")
+
+
+def is_smaller(folder: Path, recipe: Recipe) -> bool:
+    """Whether `folder` holds the set of `recipe` but for a smaller count. Raises UserError where it is larger."""
+    if not (folder / SET_JSON).is_file():
+        return False
     before, wanted = read_json(folder / SET_JSON), json.loads(json.dumps(asdict(recipe)))
     if not isinstance(before, dict) or before | {"count": recipe.count} != wanted or before == wanted:
-        return
+        return False
     if recipe.count < before["count"]:
         raise UserError(
             f"{folder} holds this set with {before['count']} images, and {recipe.count} are asked for.",
             "Ask for as many or more, or choose another --out.",
         )
-    if read_json(folder / MARKER).get("identity") != replace(recipe, count=before["count"]).identity():
-        return  # grown already, and killed before it was opened
-    _cut_before_surplus(folder / MANIFEST_JSONL, block=recipe.sampler.block)
-    # Last: a kill before it leaves a smaller set that has to draw its last block again.
-    reclaim_output(folder, identity=recipe.identity(), what="generated set")
+    return True
 
 
 def _cut_before_surplus(manifest: Path, *, block: int) -> None:

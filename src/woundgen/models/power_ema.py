@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 LENGTHS = (0.05, 0.10)  # the two that the paper keeps
-SHORTEST, LONGEST = 0.01, 0.28  # a plain mean of the whole training is 1 / sqrt(12) = 0.289
 
 Profile = NDArray[np.float64]
 

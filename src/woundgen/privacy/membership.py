@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy.stats import rankdata
 
 from woundgen.errors import UserError
-from woundgen.privacy.permutation import LEVEL, PERMUTATIONS, Sides, dealt_again, null_of, p_value
+from woundgen.privacy.permutation import LEVEL, PERMUTATIONS, Sides, dealt_again, p_value
 from woundgen.similarity.groups import Groups, group_codes
 
 Values = npt.NDArray[np.float64]
@@ -50,11 +50,12 @@ def membership_test(difference: Values, trained: Sides, groups: Groups | None, *
     means = np.array([difference[codes == unit].mean() for unit in units])
     ranks = rankdata(-means)
 
-    def auc(chosen: Sides) -> float:
-        return float((ranks[chosen].sum() - known * (known + 1) / 2) / (known * others))
+    def auc(sides: Sides) -> Values:
+        """[count] of dealings [count, patients] (Mann & Whitney 1947)."""
+        return (sides @ ranks - known * (known + 1) / 2) / (known * others)
 
-    null = null_of(auc, dealt_again(sides, None, count=PERMUTATIONS, seed=seed))
-    observed = auc(sides)
+    null = auc(dealt_again(sides, None, count=PERMUTATIONS, seed=seed))
+    observed = float(auc(sides[None])[0])
     return Membership(observed, p_value(observed, null), _smallest(null), known, others)
 
 

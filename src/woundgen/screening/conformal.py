@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import beta, binom
+from scipy.special import betaincinv
+from scipy.stats import binom
 
 CONFIDENCE = 0.95
 
@@ -59,14 +60,14 @@ def conformal_bound(scores: npt.NDArray[np.floating], *, level: float) -> Confor
     n, ordered = len(scores), np.sort(scores)
     rank = min(math.ceil(level * (n + 1) - 1e-9), n)  # .95 x 20 must be 19 whatever its last bit
     tail = (1 - CONFIDENCE) / 2
-    low, high = int(binom.ppf(tail, n, level)), int(binom.ppf(1 - tail, n, level)) + 1
+    low, high = binom.ppf([tail, 1 - tail], n, level).astype(int) + np.array([0, 1])
     return ConformalBound(
         value=float(ordered[rank - 1]),
         rank=rank,
         n=n,
         asked=level,
-        coverage_low=float(beta.ppf(tail, rank, n + 1 - rank)),
-        coverage_high=float(beta.ppf(1 - tail, rank, n + 1 - rank)),
+        coverage_low=float(betaincinv(rank, n + 1 - rank, tail)),
+        coverage_high=float(betaincinv(rank, n + 1 - rank, 1 - tail)),
         quantile_low=float(ordered[low - 1]) if low >= 1 else None,
         quantile_high=float(ordered[high - 1]) if high <= n else None,
     )

@@ -9,10 +9,11 @@ import numpy as np
 from woundgen.errors import UserError
 from woundgen.screening.copies import Alignments, Templates, best_aligned, candidates, prepare_templates
 from woundgen.screening.descriptors import Descriptors, Rows, distinct_rows
-from woundgen.screening.pairs import Pairs, compare
+from woundgen.screening.pairs import Pairs, compare, moments_of
 from woundgen.screening.statistics import Statistics, image_columns, sphere_radii, summarise
 from woundgen.similarity.groups import Groups, group_codes
 from woundgen.similarity.neighbours import euclidean_distances
+from woundgen.similarity.ssim import ImageMoments
 
 FEWEST = 10
 SMALLEST_SIDE = 32
@@ -24,7 +25,7 @@ class References:
     """Real photographs without near duplicates, ready to measure against.
 
     codes [M]: group of each. rows [M]: where each stood in the set given; statistics name those rows.
-    duplicates: how many were left out.
+    duplicates: how many were left out. moments: of each image, for SSIM with any other.
     """
 
     descriptors: Descriptors
@@ -32,6 +33,7 @@ class References:
     rows: Rows
     duplicates: int
     templates: Templates
+    moments: ImageMoments
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -59,12 +61,12 @@ def prepare_references(
             f"Give {FEWEST_OTHERS} or more of other patients, or set no group.",
         )
     kept = descriptors.take(rows)
-    return References(kept, codes, rows, duplicates, prepare_templates(kept.images, alignments))
+    return References(kept, codes, rows, duplicates, prepare_templates(kept.images, alignments), moments_of(kept))
 
 
 def measure(images: Descriptors, references: References, *, k: int = 5) -> Statistics:
     """Of N images against all references. Call it for a block of images at a time to bound memory."""
-    pairs = compare(images, references.descriptors)
+    pairs = compare(images, references.descriptors, references.moments)
     apart = np.ones(pairs.ssim.shape, bool)
     aligned = best_aligned(images.images, references.templates, candidates(pairs, apart=apart))
     pooled = references.descriptors.pooled
@@ -76,7 +78,7 @@ def measure(images: Descriptors, references: References, *, k: int = 5) -> Stati
 def measure_references(references: References, *, k: int = 5) -> Statistics:
     """Of each reference against those of other groups: as if it were new and its patient unknown."""
     own = references.descriptors
-    pairs = compare(own, own)
+    pairs = compare(own, own, references.moments)
     apart = references.codes[:, None] != references.codes
     aligned = best_aligned(own.images, references.templates, candidates(pairs, apart=apart))
     radii = _radii_without_own_group(pairs, references.codes)

@@ -11,7 +11,7 @@ from woundgen.errors import UserError
 from woundgen.screening.descriptors import Descriptors
 from woundgen.similarity.neighbours import euclidean_distances
 from woundgen.similarity.perceptual import pairwise_squared_distances
-from woundgen.similarity.ssim import pairwise_ssim
+from woundgen.similarity.ssim import ImageMoments, image_moments, ssim_against, ssim_among
 
 Matrix = npt.NDArray[np.float64]
 
@@ -31,16 +31,20 @@ class Pairs:
     perceptual_either: Matrix | None = None
 
 
-def compare(images: Descriptors, references: Descriptors) -> Pairs:
-    """All pairs. `images is references` takes each SSIM once. SSIM in float32: within 1e-4, half the time."""
+def moments_of(references: Descriptors) -> ImageMoments:
+    """In float32: SSIM within 1e-4 at half the time. About 0.6 MB an image of 128 pixels."""
+    return image_moments(references.images, dtype=np.float32)
+
+
+def compare(images: Descriptors, references: Descriptors, moments: ImageMoments) -> Pairs:
+    """All pairs. moments: of the references. `images is references` takes each SSIM once."""
     if (images.perceptual is None) != (references.perceptual is None):
         raise UserError("Perceptual features are given for one of images and references only.", "Give both.")
-    left = images.images
     embedding = euclidean_distances(images.pooled, references.pooled)
     mirrored = euclidean_distances(images.pooled_mirrored, references.pooled)
     perceptual, either = _perceptual(images, references)
     return Pairs(
-        ssim=pairwise_ssim(left, left if images is references else references.images, dtype=np.float32),
+        ssim=ssim_among(moments) if images is references else ssim_against(images.images, moments),
         embedding=embedding,
         embedding_either=np.minimum(embedding, mirrored),
         perceptual=perceptual,

@@ -3,9 +3,10 @@
 Wang, Bovik, Sheikh & Simoncelli, "Image quality assessment: from error visibility to structural similarity"
 (2004), section III.C: Gaussian window of 11 taps, sigma 1.5, K1 0.01, K2 0.03, here with a data range of 1.
 
-Two things make N x M pairs affordable. Means and variances depend on one image only and are taken once an
-image, so a pair costs one filtering (of the product) instead of five. And the window is separable: filtering
-is two products with a band matrix, into which the reflection at the border is folded.
+Three things make N x M pairs affordable. Means and variances depend on one image only and are taken once an
+image, so a pair costs one filtering (of the product) instead of five. The window is separable: filtering is two
+products with a band matrix, into which the reflection at the border is folded. And a pair is worked out in memory
+that the pair before it has left in the processor's cache: fresh memory would cost more than the arithmetic.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ TAPS, SIGMA = 11, 1.5
 C1, C2 = 0.01**2, 0.03**2
 IMAGES_PER_BLOCK = 32  # bounds memory: about 40 MB a side at 128 x 128 in float64
 POSITIONS_PER_STRIP = 16
-PAIRS_AT_ONCE = 2  # small enough that the maps of these pairs stay in the processor's cache
 
 
 def band_matrix(size: int, border: Border) -> npt.NDArray[np.float64]:
@@ -73,65 +73,123 @@ class Window:
         across = down if width == height else band_matrix(width, border).astype(dtype)
         return Window((len(down), len(across)), band_strips(down), band_strips(across))
 
-    def smooth(self, maps: Array) -> Array:
-        """[N, C, H, W] -> [N, C, h, w]."""
-        flat = maps.reshape(-1, maps.shape[-1])
-        rows = np.empty((len(flat), self.shape[1]), maps.dtype)
+    def smooth(self, image: Array, *, rows: Array, out: Array) -> Array:
+        """[H, C, W] -> [h, C, w], written to `out`; rows [H, C, w] is overwritten on the way."""
+        flat, narrow = image.reshape(-1, image.shape[-1]), rows.reshape(-1, rows.shape[-1])
         for strip in self.across:
-            rows[:, strip.positions] = flat[:, strip.source] @ strip.weights.T
-        rows = rows.reshape(*maps.shape[:-1], -1)
-        smoothed = np.empty((*maps.shape[:2], *self.shape), maps.dtype)
+            np.matmul(flat[:, strip.source], strip.weights.T, out=narrow[:, strip.positions])
+        lines, smoothed = rows.reshape(len(rows), -1), out.reshape(len(out), -1)
         for strip in self.down:
-            smoothed[:, :, strip.positions] = np.matmul(strip.weights, rows[:, :, strip.source])
-        return smoothed
+            np.matmul(strip.weights, lines[strip.source], out=smoothed[strip.positions])
+        return out
 
 
 @dataclass(frozen=True, slots=True)
 class ImageMoments:
-    """What a pair needs of one of its images: pixels [N, C, H, W], local mean and variance [N, C, h, w]."""
+    """What a pair needs of one of its images: pixels [N, H, C, W], local mean and variance [N, h, C, w]."""
 
     pixels: Array
     mean: Array
     variance: Array
     window: Window
 
+    def __len__(self) -> int:
+        return len(self.pixels)
+
 
 def image_moments(images: Array, *, border: Border = "full", dtype: npt.DTypeLike = np.float64) -> ImageMoments:
     """Moments of images [N, H, W, C] in 0..1, to be kept where the same references meet many images."""
-    _, height, width, _ = images.shape
+    count, height, width, channels = images.shape
     if min(height, width) < TAPS:
         raise UserError(f"SSIM needs images of at least {TAPS} pixels a side; these are {width} x {height}.")
     window = Window.of(height, width, border=border, dtype=dtype)
-    pixels = np.ascontiguousarray(np.moveaxis(images, -1, 1), dtype=dtype)
-    mean = window.smooth(pixels)
-    variance = np.maximum(window.smooth(pixels**2) - mean**2, 0.0)  # rounding may leave -1e-17
-    return ImageMoments(pixels, mean, variance, window)
+    pixels = np.ascontiguousarray(np.swapaxes(images, 2, 3), dtype=dtype)
+    rows = np.empty((height, channels, window.shape[1]), dtype)
+    mean = np.empty((count, window.shape[0], channels, window.shape[1]), dtype)
+    variance = np.empty_like(mean)
+    for row, image in enumerate(pixels):
+        window.smooth(image, rows=rows, out=mean[row])
+        window.smooth(image**2, rows=rows, out=variance[row])
+    variance -= mean**2
+    return ImageMoments(pixels, mean, np.maximum(variance, 0.0, out=variance), window)  # rounding may leave -1e-17
 
 
 def ssim_between(left: ImageMoments, right: ImageMoments) -> npt.NDArray[np.float64]:
     """[N, M] mean SSIM over all positions and channels, from moments with the same window."""
-    result = np.empty((len(left.pixels), len(right.pixels)))
-    for row in range(len(left.pixels)):
-        for start in range(0, len(right.pixels), PAIRS_AT_ONCE):
-            some = slice(start, start + PAIRS_AT_ONCE)
-            result[row, some] = _one_with_some(left, row, right, some)
+    result = np.empty((len(left), len(right)))
+    space = _Space.like(right)
+    for row in range(len(left)):
+        one = _One.of(left, row)
+        for column in range(len(right)):
+            result[row, column] = _one_with_one(one, right, column, space)
     return result
 
 
-def _one_with_some(left: ImageMoments, row: int, right: ImageMoments, some: slice) -> npt.NDArray[np.float64]:
-    # Written with in-place steps: at this size the cost of fresh memory rivals that of the arithmetic.
-    mean, means = left.mean[row], right.mean[some]
-    means_product = mean * means
-    structure = right.window.smooth(left.pixels[row] * right.pixels[some])
-    structure -= means_product  # the covariance
-    structure *= 2
+def ssim_against(images: Array, known: ImageMoments) -> npt.NDArray[np.float64]:
+    """[N, M] of images [N, H, W, C] in 0..1 with those whose moments (border `full`) are kept; memory bounded in N."""
+    blocks = (images[first : first + IMAGES_PER_BLOCK] for first in range(0, len(images), IMAGES_PER_BLOCK))
+    return np.concatenate([ssim_between(image_moments(block, dtype=known.pixels.dtype), known) for block in blocks])
+
+
+def ssim_among(images: ImageMoments) -> npt.NDArray[np.float64]:
+    """[N, N] of every image with every image; each pair is worked out once."""
+    result = np.empty((len(images), len(images)))
+    space = _Space.like(images)
+    for row in range(len(images)):
+        one = _One.of(images, row)
+        for column in range(row, len(images)):
+            result[row, column] = result[column, row] = _one_with_one(one, images, column, space)
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class _One:
+    """What all pairs of an image share: twice its pixels and mean, what it gives to the two denominators."""
+
+    pixels: Array
+    mean: Array
+    variance: Array
+    square: Array
+
+    @staticmethod
+    def of(images: ImageMoments, row: int) -> _One:
+        mean = images.mean[row]
+        return _One(2 * images.pixels[row], 2 * mean, images.variance[row] + C2, mean**2 + C1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Space:
+    """Memory for one pair: product [H, C, W], rows [H, C, w], the others [h, C, w]."""
+
+    product: Array
+    rows: Array
+    structure: Array
+    means: Array
+    spread: Array
+
+    @staticmethod
+    def like(images: ImageMoments) -> _Space:
+        whole, (_, width), filtered = images.pixels.shape[1:], images.window.shape, images.mean.shape[1:]
+        shapes = (whole, (*whole[:2], width), filtered, filtered, filtered)
+        return _Space(*(np.empty(shape, images.pixels.dtype) for shape in shapes))
+
+
+def _one_with_one(one: _One, right: ImageMoments, column: int, space: _Space) -> float:
+    """Wang et al. 2004, eq. 13, each step into memory that is there."""
+    mean, means, structure, spread = right.mean[column], space.means, space.structure, space.spread
+    np.multiply(one.pixels, right.pixels[column], out=space.product)
+    right.window.smooth(space.product, rows=space.rows, out=structure)
+    np.multiply(one.mean, mean, out=means)
+    structure -= means  # twice the covariance
     structure += C2
-    structure /= left.variance[row] + right.variance[some] + C2
-    means_product *= 2
-    means_product += C1
-    structure *= means_product
-    structure /= mean**2 + means**2 + C1
-    return structure.mean(axis=(1, 2, 3), dtype=np.float64)
+    means += C1
+    structure *= means
+    np.multiply(mean, mean, out=means)
+    means += one.square
+    np.add(one.variance, right.variance[column], out=spread)
+    spread *= means
+    structure /= spread
+    return float(structure.mean())
 
 
 def pairwise_ssim(
@@ -151,10 +209,11 @@ def pairwise_ssim(
     for i in range(0, len(left), IMAGES_PER_BLOCK):
         rows = slice(i, i + IMAGES_PER_BLOCK)
         block = image_moments(left[rows], border=border, dtype=dtype)
-        for j in range(i if right is left else 0, len(right), IMAGES_PER_BLOCK):
+        if right is left:
+            result[rows, rows] = ssim_among(block)
+        for j in range(i + IMAGES_PER_BLOCK if right is left else 0, len(right), IMAGES_PER_BLOCK):
             columns = slice(j, j + IMAGES_PER_BLOCK)
-            other = image_moments(right[columns], border=border, dtype=dtype)
-            result[rows, columns] = ssim_between(block, other)
+            result[rows, columns] = ssim_between(block, image_moments(right[columns], border=border, dtype=dtype))
             if right is left:
                 result[columns, rows] = result[rows, columns].T
     return result

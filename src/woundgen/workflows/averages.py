@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from woundgen.errors import UserError
-from woundgen.models.power_ema import LENGTHS, LONGEST, SHORTEST, Fit, Snapshot, fit
+from woundgen.models.power_ema import LENGTHS, Fit, Snapshot, fit
 from woundgen.rundir import ADAPTER_NOTES, CHECKPOINTS, read_json, write_bytes, write_json
 from woundgen.workflows.adapters import Adapter, find_adapter
+from woundgen.workflows.weights import MARK, length_of
 
-MARK = "ema@"
 AVERAGES = "averages"
 WORST_FIT = 0.5
 
@@ -30,27 +30,6 @@ class Stored:
 
     snapshot: Snapshot
     file: Path
-
-
-def check_weights(option: str, weights: str) -> None:
-    """UserError for what names no kind of weights."""
-    if weights not in ("auto", "ema", "raw"):
-        length_of(weights, option=option)
-
-
-def length_of(weights: str, *, option: str = "--weights") -> float:
-    """`ema@0.1` -> 0.1: the average's width as a share of the training."""
-    try:
-        if not weights.startswith(MARK):
-            raise ValueError
-        length = float(weights.removeprefix(MARK))
-    except ValueError:
-        raise UserError(f"{option} {weights!r} is unknown.", "Use auto | ema | raw | ema@0.1 (a length).") from None
-    if not SHORTEST <= length <= LONGEST:
-        raise UserError(
-            f"{option} {weights}: no average of that length can be built.", f"Give {SHORTEST:g} to {LONGEST:g}."
-        )
-    return length
 
 
 def snapshot_folder(sigma: float) -> str:

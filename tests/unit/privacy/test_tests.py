@@ -1,5 +1,7 @@
 """Permutation tests of what a set gives away: against scipy, at their level, and with planted memories."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from scipy.stats import binomtest, mannwhitneyu
@@ -36,6 +38,16 @@ def test_membership_is_found_where_it_is_and_at_its_level_where_not():
     assert rejected <= 17
 
 
+def test_the_level_is_held_over_every_way_to_deal():
+    """Each of the 126 ways to deal 9 patients is as likely: 5 % may be shown, the 4 % that are rarest must be."""
+    for values in (np.random.default_rng(4).normal(size=9), np.arange(9) // 2):  # without ties and with
+        dealings = [np.isin(np.arange(9), chosen) for chosen in combinations(range(9), 5)]
+        found = [membership_test(values, sides, None, seed=row) for row, sides in enumerate(dealings)]
+        every = np.array([one.auc for one in found])
+        rare = sum((every >= auc - 1e-12).mean() <= 0.04 for auc in every)
+        assert 0 < rare <= sum(one.shown for one in found) <= 0.05 * 126
+
+
 def test_the_smallest_auc_is_where_the_test_turns():
     found = membership_test(differences(3), TRAINED, PATIENTS)
     expected = next(u for u in range(33) if _exact(u) <= 0.05)
@@ -44,8 +56,6 @@ def test_the_smallest_auc_is_where_the_test_turns():
 
 def _exact(u: int) -> float:
     """P(U >= u) of Mann-Whitney at 8 and 4, by counting all 495 dealings."""
-    from itertools import combinations
-
     counts = [sum(sum(j < i for j in range(12) if j not in some) for i in some) for some in combinations(range(12), 8)]
     return float(np.mean(np.array(counts) >= u))
 

@@ -36,7 +36,14 @@ def test_other_patients_are_rarely_flagged(bench: Bench):
 
 @pytest.mark.parametrize(
     ("mirrored", "scale", "rotation", "shift"),
-    [(False, 1.0, 0.0, (0, 0)), (True, 1.0, 0.0, (3, -2)), (False, 1.05, -8.0, (0, 1)), (True, 0.95, 2.67, (-1, 3))],
+    [
+        (False, 1.0, 0.0, (0, 0)),
+        (True, 1.0, 0.0, (3, -2)),
+        (False, 1.05, -8.0, (0, 1)),
+        (True, 0.95, 2.67, (-1, 3)),
+        (False, 1.1, 0.0, (1, 1)),
+        (True, 0.9, 5.33, (0, 0)),
+    ],
 )
 def test_alignment_is_undone(bench: Bench, mirrored: bool, scale: float, rotation: float, shift: tuple[int, int]):
     image = np.roll(warp(bench.photographs[0], scale, rotation), shift, axis=(0, 1))
