@@ -40,6 +40,7 @@ CONFIGS = Path(__file__).parent.parent / "configs"
 # Equal for all: what the comparison holds still. The saves are for EMA lengths.
 COMMON = {
     "batch_size_per_gpu": 16, "gradient_accumulation": 1, "planned_devices": 1, "perceptual_network": "embedded",
+    "augmentation_variations": 4,
 }  # fmt: skip
 SAVES = {
     "save_every_n_epochs": 3, "sample_images": 0, "probe_steps": 0, "keep_last_n_checkpoints": 1,
@@ -48,7 +49,7 @@ SAVES = {
 # What a config brings to its variant. Base, batch, prompts, sizes and precision are the comparison's.
 OF_A_CONFIG = (
     "learning_rate", "lr_scheduler", "lora_rank", "lora_alpha", "lora_dropout", "data_augmentation",
-    "augmentation_variations", "min_snr_gamma", "noise_offset", "perceptual_weight", "ema_decay", "ema_warmup",
+    "min_snr_gamma", "noise_offset", "perceptual_weight", "ema_decay", "ema_warmup",
 )  # fmt: skip
 TUNED_GUIDANCE = 1.5
 
@@ -60,9 +61,9 @@ def values_of(name: str, **others: Any) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value is not None}
 
 
-CONSULTATION = values_of("phase_I_config.yaml", lr_warmup_steps=100)
-# The warm-up of 50 steps is meant for the 1250 of its own epochs.
-SHIPPED = values_of("phase_I_tuned.yaml", lr_warmup_steps=10)
+# Warm-up: the part of the run that it is at each config's own epochs on 100 photographs (100 of 313 steps, 50 of 1250).
+CONSULTATION = values_of("phase_I_config.yaml", lr_warmup_steps=48)
+SHIPPED = values_of("phase_I_tuned.yaml", lr_warmup_steps=6)
 # On the embedded base: its own learning rate, no min-SNR (it predicts v), an average that fits the fewer steps.
 TUNED = SHIPPED | {"learning_rate": 5e-4, "min_snr_gamma": None, "ema_decay": 0.99}
 
@@ -152,9 +153,9 @@ def main() -> None:
     parser.add_argument("--phases", nargs="+", default=["I", "R"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--only", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
-    parser.add_argument("--train-steps", type=int, default=200, help="of every variant alike")
+    parser.add_argument("--train-steps", type=int, default=150, help="of every variant alike")
     parser.add_argument("--steps", type=int, default=15, help="of the sampler")
-    parser.add_argument("--count", type=int, default=224)
+    parser.add_argument("--count", type=int, default=160)
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
