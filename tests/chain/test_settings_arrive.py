@@ -23,7 +23,7 @@ UNUSUAL = {
     "augmentation_variations": 3, "region_weight": 4, "mixed_precision": "bf16",
     "perceptual_weight": 0.2, "perceptual_share": 0.5, "perceptual_network": "embedded", "estimate_min_snr": 2,
     "adversarial_weight": 0.03, "adversarial_share": 0.25, "discriminator_rate": 2e-3, "discriminator_r1": 0.6,
-    "probe_steps": 0, "sample_images": 0,
+    "gradient_checkpointing": "true", "probe_steps": 0, "sample_images": 0,
 }  # fmt: skip
 
 
@@ -67,6 +67,8 @@ def test_every_setting_arrives(given: dict[str, Any]) -> None:
     )
     scales = {layer.scaling["default"] for layer in given["unet"].modules() if hasattr(layer, "scaling")}
     assert scales == {3.0}, "alpha / rank"
+
+    assert given["unet"].is_gradient_checkpointing
 
     latents = given["latents"]
     assert latents.mean.shape[1] == 3, "variations"
