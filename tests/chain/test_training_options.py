@@ -301,6 +301,13 @@ def test_compile(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(compiled) == 1
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_compiled_for_real(train: Train, plain: Path) -> None:
+    """What the compiler makes of the UNet and its adapter takes the steps that the UNet itself takes, to rounding."""
+    assert losses(train(compile="true")) == pytest.approx(losses(plain), rel=1e-4)
+
+
 def test_the_plan_before_a_run(train: Train, plain: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Time, memory and disk from a probe that leaves no trace in the run."""
     probed = train(probe_steps=2)
