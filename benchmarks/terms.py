@@ -111,6 +111,8 @@ def main() -> None:
             told = f"{name}, share 1/{1 / defaults.perceptual_share:g}, SNR {snr:g}"
             default = " (the default)" * (snr == defaults.estimate_min_snr)
             print(f"{told:34s} {_of_plain(more, plain, often)}, {often:.3f} samples a step{default}")
+        print(f"{name + ', one sample a step':34s} {_of_plain(more, plain, 1.0)}")
+        print(f"{name + ', all samples (reckoned)':34s} {_of_plain(more, plain, options.batch)}")
 
 
 def _of_plain(more: tuple[float, float, float], plain: float, often: float) -> str:
