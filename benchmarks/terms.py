@@ -33,7 +33,7 @@ from woundgen.training.terms import ExtraTerm
 
 Terms = Callable[[BaseModel], list[ExtraTerm]]
 ALWAYS = 1e-9  # a signal-to-noise ratio that every timestep has
-SHOWN_SNR = (1.0, 4.0, 9.0)
+SHOWN_SNR = (1.0, 4.0, 10.0)
 
 
 def vgg() -> Extractor:

@@ -124,7 +124,7 @@ class TrainConfig(BaseModel):
         None, description="folder of masks named as the photographs are, not black in the wound; null: the boxes"
     )
     estimate_min_snr: float = Field(
-        9.0, gt=0, description="perceptual and adversarial terms count where the signal-to-noise ratio is as high"
+        10.0, gt=0, description="perceptual and adversarial terms count where the signal-to-noise ratio is as high"
     )
     perceptual_weight: float = Field(
         0.0, ge=0, le=10, description="of the perceptual distance of the decoded clean estimate; 0: no such term"
