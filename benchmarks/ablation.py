@@ -4,10 +4,11 @@
     python benchmarks/ablation.py --out /tmp/ablation --phases I --only consultation tuned --seeds 0
 
 Every variant trains the same number of steps on the same phantoms and is drawn with the same seeds at the same
-neutral prompt; only what it names differs. Gap closed as in benchmarks/gap_closed.py (64 pooled features, held-out
-phantoms, n from the halves of that set), with the 95 % interval of each seed and the spread over seeds. EMA lengths and
-guidance scales are variants of a run that is there already. A finished part is not done again, so variants can
-be added; the table is printed and written to ablation.json.
+neutral prompt; only what it names differs. "consultation" and "tuned as shipped" take their values from configs/;
+"tuned" has the rate that the embedded base needs, and the others differ from it in one thing. Gap closed as in
+benchmarks/gap_closed.py (64 pooled features, held-out phantoms, n from the halves of that set), with the 95 % interval
+of each seed and the spread over seeds. EMA lengths and guidance scales are variants of a run that is there already.
+A finished part is not done again, so variants can be added; the table is printed and written to ablation.json.
 """
 
 from __future__ import annotations
@@ -35,16 +36,36 @@ from woundgen.workflows.measure import pooled_features
 from woundgen.workflows.setup import feature_network
 
 DRAW_SEED = 22
+CONFIGS = Path(__file__).parent.parent / "configs"
 # Equal for all: what the comparison holds still. The saves are for EMA lengths.
-COMMON = {"batch_size_per_gpu": 16, "gradient_accumulation": 1, "planned_devices": 1}
-SAVES = {"save_every_n_epochs": 3, "sample_images": 0, "probe_steps": 0, "keep_last_n_checkpoints": 1}
-CONSULTATION = {
-    "learning_rate": 1e-5, "lr_warmup_steps": 100, "lora_alpha": 32, "lora_dropout": 0.1, "ema_decay": 0.9999,
-}  # fmt: skip
-TUNED = {
-    "learning_rate": 1e-3, "lr_warmup_steps": 10, "lora_alpha": 16, "lora_dropout": 0.0, "ema_decay": 0.99,
+COMMON = {
+    "batch_size_per_gpu": 16, "gradient_accumulation": 1, "planned_devices": 1, "perceptual_network": "embedded",
     "augmentation_variations": 4,
 }  # fmt: skip
+SAVES = {
+    "save_every_n_epochs": 3, "sample_images": 0, "probe_steps": 0, "keep_last_n_checkpoints": 1,
+    "post_hoc_ema": "true",
+}  # fmt: skip
+# What a config brings to its variant. Base, batch, prompts, sizes and precision are the comparison's.
+OF_A_CONFIG = (
+    "learning_rate", "lr_scheduler", "lora_rank", "lora_alpha", "lora_dropout", "data_augmentation",
+    "min_snr_gamma", "noise_offset", "perceptual_weight", "ema_decay", "ema_warmup",
+)  # fmt: skip
+TUNED_GUIDANCE = 1.5
+
+
+def values_of(name: str, **others: Any) -> dict[str, Any]:
+    """Settings of a shipped config that a variant takes over, with `others` on top; what is unset stays out."""
+    config = load_train_config(CONFIGS / name)
+    found = {key: getattr(config, key) for key in OF_A_CONFIG} | others
+    return {key: value for key, value in found.items() if value is not None}
+
+
+# Warm-up: the part of the run that it is at each config's own epochs on 100 photographs (100 of 313 steps, 50 of 1250).
+CONSULTATION = values_of("phase_I_config.yaml", lr_warmup_steps=48)
+SHIPPED = values_of("phase_I_tuned.yaml", lr_warmup_steps=6)
+# On the embedded base: its own learning rate, no min-SNR (it predicts v), an average that fits the fewer steps.
+TUNED = SHIPPED | {"learning_rate": 5e-4, "min_snr_gamma": None, "ema_decay": 0.99}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +74,19 @@ class Variant:
 
     settings: dict[str, Any] = field(default_factory=lambda: dict(TUNED))
     weights: str = "ema"
-    guidance: float = 1.5
+    guidance: float = TUNED_GUIDANCE
 
 
 VARIANTS: dict[str, Variant] = {
     "consultation": Variant(CONSULTATION, guidance=12.0),
     "consultation, guidance 1.5": Variant(CONSULTATION),
+    "tuned as shipped": Variant(SHIPPED, guidance=2.0),
     "tuned": Variant(),
     "tuned, rate 1e-5": Variant(TUNED | {"learning_rate": 1e-5}),
     "tuned, rate 1e-4": Variant(TUNED | {"learning_rate": 1e-4}),
+    "tuned, rate 1e-3": Variant(TUNED | {"learning_rate": 1e-3}),
     "tuned, guidance 1": Variant(guidance=1.0),
+    "tuned, guidance 2": Variant(guidance=2.0),
     "tuned, guidance 3": Variant(guidance=3.0),
     "tuned, guidance 12": Variant(guidance=12.0),
     "tuned, raw weights": Variant(weights="raw"),
@@ -71,10 +95,11 @@ VARIANTS: dict[str, Variant] = {
     "tuned, EMA length 0.20": Variant(weights="ema@0.2"),
     "tuned, EMA 0.9999 without warm-up": Variant(TUNED | {"ema_decay": 0.9999, "ema_warmup": "false"}),
     "tuned, no augmentation": Variant(TUNED | {"data_augmentation": "false"}),
-    "tuned, perceptual 0.1": Variant(TUNED | {"perceptual_weight": 0.1, "perceptual_network": "embedded"}),
-    "tuned, perceptual 0.1 on all samples": Variant(
-        TUNED | {"perceptual_weight": 0.1, "perceptual_share": 1, "perceptual_network": "embedded"}
-    ),
+    "tuned, 1 variation": Variant(TUNED | {"augmentation_variations": 1}),
+    "tuned, dropout 0.1": Variant(TUNED | {"lora_dropout": 0.1}),
+    "tuned, alpha 32": Variant(TUNED | {"lora_alpha": 32}),
+    "tuned, perceptual 0.1": Variant(TUNED | {"perceptual_weight": 0.1}),
+    "tuned, perceptual 0.1 on all samples": Variant(TUNED | {"perceptual_weight": 0.1, "perceptual_share": 1}),
     "tuned, discriminator 0.01": Variant(TUNED | {"adversarial_weight": 0.01}),
     "tuned, min-SNR 5": Variant(TUNED | {"min_snr_gamma": 5}),
     "tuned, region 3": Variant(TUNED | {"region_weight": 3}),
@@ -84,6 +109,7 @@ VARIANTS: dict[str, Variant] = {
 def run_of(options: argparse.Namespace, phase: str, seed: int, settings: dict[str, Any]) -> Path:
     """Trained once, whatever it is drawn with; the folder is named by its settings."""
     pairs = COMMON | SAVES | settings | {"max_steps": options.train_steps}
+    pairs = {key: value for key, value in pairs.items() if value is not None}
     config = load_train_config(PRESET, [f"{key}={value}" for key, value in pairs.items()])
     place = argparse.Namespace(out=options.out / sha256_json(pairs)[:12], data=options.out / "photographs" / phase)
     ensure_phantoms(place.data, phase)
@@ -127,9 +153,9 @@ def main() -> None:
     parser.add_argument("--phases", nargs="+", default=["I", "R"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--only", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
-    parser.add_argument("--train-steps", type=int, default=250, help="of every variant alike")
-    parser.add_argument("--steps", type=int, default=20, help="of the sampler")
-    parser.add_argument("--count", type=int, default=224)
+    parser.add_argument("--train-steps", type=int, default=150, help="of every variant alike")
+    parser.add_argument("--steps", type=int, default=15, help="of the sampler")
+    parser.add_argument("--count", type=int, default=160)
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)

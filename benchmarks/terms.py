@@ -2,29 +2,38 @@
 
     python benchmarks/terms.py --threads 1 --clock cpu [--rounds 32]
 
-Ways take turns, one step each a round. The terms act on some steps only, so sums over the rounds are compared, not
-medians. "vgg" is a network of LPIPS-VGG's size with random weights: what it costs, not what it sees.
+Ways take turns, one step each a round. The perceptual term is taken on few samples of few steps, so that a run of some
+steps says little of its mean cost: here it is taken on one sample of each step, as it is where it is taken at all, and
+what that adds (median over rounds, with its 95 % interval from order statistics) counts as often as the defaults take
+it: batch x share x the part of the timesteps that are low enough in noise. "vgg" is a network of LPIPS-VGG's size with
+random weights: what it costs, not what it sees.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
+import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
+from torch import Tensor
 from train_throughput import our_step
 
+from woundgen.config import TrainConfig
 from woundgen.data.phantoms import draw_phantoms
 from woundgen.features.extractor import Extractor
 from woundgen.features.load import load_extractor
 from woundgen.features.lpips import CHANNELS, Trunk, lpips_extractor
-from woundgen.models.base import BaseModel
+from woundgen.models.base import EMBEDDED, BaseModel, load_base
 from woundgen.training.discriminator import Discriminator
 from woundgen.training.perceptual import latent_distance
 from woundgen.training.terms import ExtraTerm
 
 Terms = Callable[[BaseModel], list[ExtraTerm]]
+ALWAYS = 1e-9  # a signal-to-noise ratio that every timestep has
+SHOWN_SNR = (1.0, 4.0, 10.0)
 
 
 def vgg() -> Extractor:
@@ -33,10 +42,10 @@ def vgg() -> Extractor:
     return lpips_extractor("lpips-vgg", Trunk("lpips-vgg"), weights, "")
 
 
-def perceptual(features: Extractor, share: float, least_snr: float) -> Terms:
+def perceptual(features: Extractor, share: float) -> Terms:
     def terms(base: BaseModel) -> list[ExtraTerm]:
         distance = latent_distance(base.vae, features, scale=base.latent_scale)
-        return [ExtraTerm("perceptual", 0.1, share, least_snr, distance)]
+        return [ExtraTerm("perceptual", 0.1, share, ALWAYS, distance)]
 
     return terms
 
@@ -46,43 +55,69 @@ def adversarial(base: BaseModel) -> list[ExtraTerm]:
     return [ExtraTerm("adversarial", 0.01, 1.0, 1.0, judge.term, judge)]
 
 
+def median_with_interval(values: Sequence[float]) -> tuple[float, float, float]:
+    """Median and the order statistics that hold it with 95 % (binomial, normal approximation)."""
+    ordered, n = sorted(values), len(values)
+    reach = int(0.98 * math.sqrt(n)) + 1
+    return statistics.median(ordered), ordered[max(0, n // 2 - reach)], ordered[min(n - 1, (n - 1) // 2 + reach)]
+
+
+def low_noise_part(alphas_cumprod: Tensor, least_snr: float) -> float:
+    """Part of the timesteps whose signal-to-noise ratio is at least `least_snr`."""
+    return (alphas_cumprod >= least_snr * (1 - alphas_cumprod)).float().mean().item()
+
+
+def timed(ways: dict[str, Callable[[], None]], *, rounds: int, clock: Callable[[], float]) -> dict[str, list[float]]:
+    """Seconds of each way in each round; a round before them is not counted."""
+    for step in ways.values():
+        step()
+    spent: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, step in ways.items():
+            started = clock()
+            step()
+            spent[name].append(clock() - started)
+    return spent
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=32)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
-    parser.add_argument("--full", action="store_true", help="also the term on all samples of every step")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     clock = time.perf_counter if options.clock == "wall" else time.process_time
-    images, shipped, large = draw_phantoms(range(48), seed=5).images, load_extractor("embedded"), vgg()
-    ways: dict[str, Terms] = {
-        "plain": lambda base: [],
-        "embedded, share 1/32, SNR 1": perceptual(shipped, 1 / 32, 1.0),
-        "embedded, share 1/32, SNR 4": perceptual(shipped, 1 / 32, 4.0),
-        "vgg, share 1/32, SNR 1": perceptual(large, 1 / 32, 1.0),
-        "vgg, share 1/32, SNR 4": perceptual(large, 1 / 32, 4.0),
-        "discriminator, all samples": adversarial,
+    images, defaults = draw_phantoms(range(48), seed=5).images, TrainConfig()
+    taking = {
+        "embedded": perceptual(load_extractor("embedded"), 1 / options.batch),
+        "vgg": perceptual(vgg(), 1 / options.batch),
     }
-    if options.full:
-        ways |= {
-            "embedded, all samples, SNR 1": perceptual(shipped, 1.0, 1.0),
-            "vgg, all": perceptual(large, 1.0, 1e-9),
-        }
-    steps = {name: our_step(images, options.batch, dropout=0.0, terms_of=way) for name, way in ways.items()}
-    for step in steps.values():
-        step()
-    spent = dict.fromkeys(steps, 0.0)
-    for _ in range(options.rounds):
-        for name, step in steps.items():
-            started = clock()
-            step()
-            spent[name] += clock() - started
-    for name, seconds in spent.items():
-        share = seconds / spent["plain"]
-        print(f"{name:32s} {1000 * seconds / options.rounds:7.0f} ms a step, {share:.2f} of plain")
-    print(f"{options.rounds} steps each")
+    terms: dict[str, Terms] = {"plain": lambda base: [], **taking, "discriminator, all samples, SNR 1": adversarial}
+    ways = {name: our_step(images, options.batch, dropout=0.0, terms_of=one) for name, one in terms.items()}
+    spent = timed(ways, rounds=options.rounds, clock=clock)
+    plain = statistics.median(spent["plain"])
+    print(f"{'plain':34s} {1000 * plain:6.0f} ms a step (median of {options.rounds})")
+    abar = load_base(EMBEDDED, notice=print).alphas_cumprod
+    for name in [name for name in terms if name != "plain"]:
+        more = median_with_interval([one - two for one, two in zip(spent[name], spent["plain"], strict=True)])
+        if name not in taking:
+            print(f"{name:34s} {_of_plain(more, plain, 1.0)}")
+            continue
+        print(f"{name + ', a sample that it is taken on':34s} {', '.join(f'{1000 * x:.0f}' for x in more)} ms")
+        for snr in SHOWN_SNR:
+            often = options.batch * defaults.perceptual_share * low_noise_part(abar, snr)
+            told = f"{name}, share 1/{1 / defaults.perceptual_share:g}, SNR {snr:g}"
+            default = " (the default)" * (snr == defaults.estimate_min_snr)
+            print(f"{told:34s} {_of_plain(more, plain, often)}, {often:.3f} samples a step{default}")
+        print(f"{name + ', one sample a step':34s} {_of_plain(more, plain, 1.0)}")
+        print(f"{name + ', all samples (reckoned)':34s} {_of_plain(more, plain, options.batch)}")
+
+
+def _of_plain(more: tuple[float, float, float], plain: float, often: float) -> str:
+    middle, low, high = (1 + often * one / plain for one in more)
+    return f"{middle:.3f} of plain ({low:.3f} to {high:.3f})"
 
 
 if __name__ == "__main__":

@@ -118,10 +118,13 @@ class TrainConfig(BaseModel):
         False, description="the last timestep made pure noise (Lin et al. 2023), in training and drawing; v only"
     )
     region_weight: float = Field(
-        1.0, gt=0, le=100, description="weight of the wound's box in the loss against the rest; 1: all alike"
+        1.0, gt=0, le=100, description="weight of the wound's box or mask in the loss against the rest; 1: all alike"
+    )
+    region_masks: str | None = Field(
+        None, description="folder of masks named as the photographs are, not black in the wound; null: the boxes"
     )
     estimate_min_snr: float = Field(
-        4.0, gt=0, description="perceptual and adversarial terms count where the signal-to-noise ratio is as high"
+        10.0, gt=0, description="perceptual and adversarial terms count where the signal-to-noise ratio is as high"
     )
     perceptual_weight: float = Field(
         0.0, ge=0, le=10, description="of the perceptual distance of the decoded clean estimate; 0: no such term"
@@ -209,6 +212,8 @@ class TrainConfig(BaseModel):
                 raise ValueError(f"{key}: {metric} needs inception among features; others: val_loss, fd, kid")
             if metric == "fd" and not set(self.features) - {"inception", "lpips-vgg", "lpips-alex"}:
                 raise ValueError(f"{key}: fd needs a feature network that gives FD, such as embedded")
+        if self.region_masks is not None and self.region_weight == 1:
+            raise ValueError("region_masks is set, and region_weight 1 makes no use of it; set region_weight: 3")
         if self.train_resolution is not None and self.train_resolution < self.resolution:
             raise ValueError(f"train_resolution {self.train_resolution} is below resolution {self.resolution}")
         return self

@@ -24,6 +24,7 @@ SETTINGS: Mapping[str, object] = {
     "lora_rank": 4,
     "lora_alpha": 8,
     "mixed_precision": False,  # as YAML reads a bare no
+    "gradient_checkpointing": False,  # a third more time; its tests are in unit/
     "augmentation_variations": 2,
     "evaluate_every_n_epochs": 2,
     "save_every_n_epochs": 1,
@@ -33,6 +34,7 @@ SETTINGS: Mapping[str, object] = {
     "inference_steps_during_training": 2,
     "guidance_scale": 1.5,
     "validation_timesteps": 2,
+    "probe_steps": 0,  # but where the plan's estimate is tested: as many steps again in every run
 }
 
 # What `--set` makes of those for each training method, so that a few steps move something; and what it leaves.

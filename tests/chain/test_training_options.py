@@ -128,6 +128,28 @@ def test_region_weighting(
     assert not (tmp_path / "refused").exists()
 
 
+def test_region_masks(train: Train, workshop: Workshop, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The masks count and not the boxes; a run is not gone on with when they have changed, nor without one of them."""
+    masks = tmp_path / "masks"
+    pictures = sorted(workshop.photographs.rglob("*.png"))
+    for picture in pictures:
+        path = masks / picture.relative_to(workshop.photographs)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.uint8(255 * (np.arange(48) < 12))[None].repeat(48, 0)).save(path)
+    marked = {"region_weight": 8, "region_masks": masks, "max_steps": 1}
+    on, boxed = train(**marked), train(region_weight=8, max_steps=1)
+    assert losses(on) != losses(boxed)
+    for picture in pictures:
+        Image.new("L", (48, 48), 255).save(masks / picture.relative_to(workshop.photographs))
+    capsys.readouterr()
+    train(**marked, out=on, code=2)
+    assert "the wound masks was digest" in capsys.readouterr().err
+    shutil.rmtree(masks / "images" if (masks / "images").exists() else masks)
+    train(**marked, out=tmp_path / "refused", code=2)
+    assert "masks" in capsys.readouterr().err
+    assert not (tmp_path / "refused").exists()
+
+
 def test_zero_terminal_snr(
     train: Train,
     plain: Path,
@@ -277,6 +299,13 @@ def test_compile(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "compile", lambda module: compiled.append(module) or module)
     train(compile="true", max_steps=1)
     assert len(compiled) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_compiled_for_real(train: Train, plain: Path) -> None:
+    """What the compiler makes of the UNet and its adapter takes the steps that the UNet itself takes, to rounding."""
+    assert losses(train(compile="true")) == pytest.approx(losses(plain), rel=1e-4)
 
 
 def test_the_plan_before_a_run(train: Train, plain: Path, capsys: pytest.CaptureFixture[str]) -> None:

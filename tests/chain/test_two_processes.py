@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from woundgen.cli import run
@@ -19,12 +20,13 @@ from ..forks import code_of, fork, places
 from .conftest import Workshop, contents
 
 STEPS = 20
-# 11 images a step: one process takes them at once, two take 6 and 5. Weighted losses, every kind of dropout,
-# and an evaluation at the end that draws and measures.
+# 11 images a step: one process takes them at once, two take 6 and 5. Weighted losses, every kind of dropout, terms on
+# the estimate (a discriminator that learns from what both see), and an evaluation at the end that draws and measures.
 SETTINGS = (
     f"max_steps={STEPS}", "batch_size_per_gpu=11", "gradient_accumulation=1", "min_snr_gamma=5", "train_val_split=0.34",
     "metric_images=16", "evaluate_every_n_epochs=100", "save_every_n_epochs=6", "save_every_minutes=null",
-    "device=cpu",
+    "device=cpu", "perceptual_weight=0.1", "perceptual_network=embedded", "perceptual_share=0.2",
+    "estimate_min_snr=0.3", "adversarial_weight=0.1", "discriminator_rate=1e-3",
 )  # fmt: skip
 WOUNDGEN = (sys.executable, "-c", "from woundgen.cli import main; main()")
 PATIENCE = 300.0  # seconds, on a machine that has other work
@@ -45,6 +47,12 @@ def results(out: Path) -> dict[str, bytes]:
 
 def losses(out: Path) -> list[float]:
     return [row["loss"] for row in read_jsonl(out / TRAIN_LOG)]
+
+
+def terms(out: Path) -> list[list[float]]:
+    """Of each step: the terms, their shares of the gradient, and what the discriminator told right."""
+    names = ("perceptual", "perceptual_gradient_share", "adversarial", "discriminator_real", "discriminator_fake")
+    return [[row.get(name, 0.0) for name in names] for row in read_jsonl(out / TRAIN_LOG)]
 
 
 def measured(out: Path) -> list[tuple[str, str, str]]:
@@ -85,6 +93,8 @@ def test_one_process_takes_what_two_take(workshop: Workshop, whole: Path, tmp_pa
     alone = tmp_path / "run"
     assert run(words_of(workshop, alone)) == 0
     assert losses(alone) == pytest.approx(losses(whole), rel=1e-5)
+    np.testing.assert_allclose(terms(alone), terms(whole), rtol=1e-4, atol=1e-6)
+    assert all(column.any() for column in np.array(terms(alone)).T)
     assert measured(alone) == measured(whole)
     assert ("ema", "fd", "floor") in measured(alone)
 

@@ -66,10 +66,11 @@ def runs_of(config: TrainConfig, out: Path, *, folds: int | None) -> list[tuple[
     ]
 
 
-def identity_of(config: TrainConfig, photos: PhotoSet, base: BaseModel) -> str:
-    """Digest of all that decides the trajectory."""
+def identity_of(config: TrainConfig, photos: PhotoSet, base: BaseModel, masks_digest: str | None = None) -> str:
+    """Digest of all that decides the trajectory. masks_digest: of the wound masks, where they are read from files."""
     settings = {key: value for key, value in config.model_dump(mode="json").items() if key not in FREE_TO_CHANGE}
-    return sha256_json({"config": settings, "data": photos.digest, "base": base.digest})
+    masks = {} if masks_digest is None else {"masks": masks_digest}
+    return sha256_json({"config": settings, "data": photos.digest, "base": base.digest} | masks)
 
 
 def open_run(
@@ -82,6 +83,7 @@ def open_run(
     resume: str | None,
     allow_changes: bool,
     say: Say,
+    masks_digest: str | None = None,
 ) -> None:
     """Make the folder ours or see that it is; UserError that names the differences where it holds a run of others.
 
@@ -95,7 +97,9 @@ def open_run(
         record = read_json(out / RUN_JSON) if (out / RUN_JSON).exists() else None
         if record is None:
             raise
-        changed = differences(record, config, data_digest=data_digest, base_digest=base_digest)
+        changed = differences(
+            record, config, data_digest=data_digest, base_digest=base_digest, masks_digest=masks_digest
+        )
         fixed = [one.key for one in changed if one.key in SHAPES]
         if not allow_changes or fixed:
             raise UserError(
@@ -109,7 +113,9 @@ def open_run(
         reclaim_output(out, identity=identity, what="run")
 
 
-def differences(record: dict[str, Any], config: TrainConfig, *, data_digest: str, base_digest: str) -> list[Difference]:
+def differences(
+    record: dict[str, Any], config: TrainConfig, *, data_digest: str, base_digest: str, masks_digest: str | None = None
+) -> list[Difference]:
     """What decides the trajectory and is not as in run.json; the whole of it in words for people."""
     old, new = record["config"], config.model_dump(mode="json")
     found = [
@@ -119,6 +125,7 @@ def differences(record: dict[str, Any], config: TrainConfig, *, data_digest: str
     ]
     digests = {
         "the photographs": (record["data"]["digest"], data_digest),
+        "the wound masks": (record["data"].get("masks") or "none", masks_digest or "none"),
         "the base model": (record["base"]["digest"], base_digest),
     }
     return found + [
@@ -186,6 +193,7 @@ def write_start(
     command: Sequence[str],
     processes: int,
     estimate: dict[str, Any] | None = None,
+    masks_digest: str | None = None,
 ) -> float:
     """run.json at the start; returns the seconds spent before a resume.
 
@@ -211,6 +219,7 @@ def write_start(
                 "digest": photos.digest,
                 "counts": photos.counts(),
                 "grouping": photos.grouping,
+                "masks": masks_digest,
                 **run_record(photos.photos, folder=data, before=before.get("data", {})),
             },
             "base": {"name": base.name, "digest": base.digest, **where_from(base.folder)},

@@ -38,7 +38,7 @@ from woundgen.workflows.observer import Observer, Progress
 from woundgen.workflows.photographs import PhotoSet, as_trained_on, gather_for, phase_groups
 from woundgen.workflows.planned import loop_settings, plan_of
 from woundgen.workflows.probe import native_pixels, tried
-from woundgen.workflows.regions import refuse_no_boxes, regions_of
+from woundgen.workflows.regions import masks_digest, masks_of, regions_of
 from woundgen.workflows.release import release_parts
 from woundgen.workflows.rollback import going_back
 from woundgen.workflows.run_folder import find_checkpoint, identity_of, open_run, write_end, write_start
@@ -103,7 +103,7 @@ def train_adapter(
     _note_cut_prompts(config, base, say)  # once the base knows what word is learned
     photos = gather_for(config, data)
     trained = as_trained_on(config, data, photos)
-    refuse_no_boxes(config, photos)
+    masks = masks_of(config, trained, data=data)
     perceptual = perceptual_network(config)
     check_names(config.features)  # what these would refuse is refused before anything is written
     reference = reference_of(photos, config)
@@ -132,7 +132,7 @@ def train_adapter(
     if dry_run:
         return None
 
-    identity = identity_of(config, photos, base)
+    identity = identity_of(config, photos, base, masks_digest(config, masks))
     ranks.agree(int(identity[:15], 16), "photographs, settings or base model")
     with ExitStack() as stack:
         stack.enter_context(told_of_the_disk(out))
@@ -144,6 +144,7 @@ def train_adapter(
                 config=config,
                 data_digest=photos.digest,
                 base_digest=base.digest,
+                masks_digest=masks_digest(config, masks),
                 resume=resume,
                 allow_changes=allow_changes,
                 say=say,
@@ -158,6 +159,7 @@ def train_adapter(
                 plan=plan,
                 photos=photos,
                 base=base,
+                masks_digest=masks_digest(config, masks),
                 trainable=method.expected,
                 command=command,
                 processes=ranks.size,
@@ -196,7 +198,7 @@ def train_adapter(
         )
         latents = replace(
             latents,
-            region=regions_of(config, trained, rows, data=data, latents=latents),
+            region=regions_of(config, masks, latents=latents),
             groups=phase_groups([photos.photos[row].phase for row in rows]) if config.balance_phases else None,
         )
         batches = None

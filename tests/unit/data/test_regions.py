@@ -11,6 +11,7 @@ from PIL import Image
 from woundgen.data.augment import mask_variations, variations
 from woundgen.data.prepare import prepare
 from woundgen.data.regions import region_weights, wound_masks
+from woundgen.errors import UserError
 from woundgen.records import Box, Photo
 
 
@@ -34,6 +35,33 @@ def test_a_mask_lies_on_the_wound(tmp_path: Path) -> None:
     assert 0.2 < mask.mean() < 0.8
     assert np.abs(red - mask).mean() < 0.05
     assert wound_masks([Photo(path=photo.path, phase="I")], resolution=32, margin=0.25, roots=[tmp_path]).min() == 1
+
+
+def test_a_mask_from_a_file_is_framed_as_the_photograph(tmp_path: Path) -> None:
+    """A red disc on grey, and its mask of 0 and 1 under the photograph's name: the prepared red is what is marked."""
+    y, x = np.mgrid[:60, :80]
+    disc = (x - 44) ** 2 + (y - 31) ** 2 < 12**2
+    (tmp_path / "I").mkdir()
+    Image.fromarray(np.where(disc[..., None], (250, 20, 20), 128).astype(np.uint8)).save(tmp_path / "I" / "a.bmp")
+    masks = tmp_path / "masks"
+    (masks / "I").mkdir(parents=True)
+    Image.fromarray(disc.astype(np.uint8)).save(masks / "I" / "a.png")
+    photo = Photo(path=str(tmp_path / "I" / "a.bmp"), phase="I", box=Box(28, 16, 60, 48))
+    red = prepare(photo, resolution=32, margin=0.25, roots=[tmp_path])[..., 0] > 190
+    (mask,) = wound_masks([photo], resolution=32, margin=0.25, roots=[tmp_path], folder=masks)
+    assert mask.mean() == pytest.approx(np.pi * 12**2 / 48**2, rel=0.05), "the disc in a square of 48, not its box"
+    assert np.abs(red - mask).mean() < 0.05
+
+
+def test_masks_that_cannot_be_used_are_named_together(tmp_path: Path) -> None:
+    (tmp_path / "masks").mkdir()
+    photos = []
+    for name in ("a", "b"):
+        Image.new("RGB", (40, 30), (90, 40, 40)).save(tmp_path / f"{name}.png")
+        photos.append(Photo(path=str(tmp_path / f"{name}.png"), phase="I"))
+    Image.new("L", (30, 30), 255).save(tmp_path / "masks" / "a.png")
+    with pytest.raises(UserError, match=r"(?s)2 problems.*30x30 pixels, its photograph 40x30.*b\.png does not exist"):
+        wound_masks(photos, resolution=16, margin=0.25, roots=[tmp_path], folder=tmp_path / "masks")
 
 
 def test_masks_move_with_their_images() -> None:
