@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -119,6 +120,23 @@ def test_photographs_that_were_not_trained_on_are_told(
     command[command.index("--real") + 1] = str(other)
     assert run(command) == 0
     assert "does not hold just the photographs" in capsys.readouterr().out
+
+
+def test_a_literal_rule_that_accepts_no_photograph_draws_nothing(
+    workshop: Workshop,
+    trained: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With the numbers and the ways out, once, exit code 2, no folder."""
+    monkeypatch.setattr(generate, "draw_block", None)
+    assert run(words(workshop, trained, tmp_path / "set", "--policy", "spec")) == 2
+    told = capsys.readouterr()
+    assert re.search(r"error: policy spec accepts 0 of \d+ held-out real photographs \(0.0%; 95 % interval", told.err)
+    assert re.search(r"real photographs reach \d.*Use policy calibrated \(accepts \d+ of the same \d+; 95 %", told.err)
+    assert "accepts" not in told.out
+    assert not (tmp_path / "set").exists()
 
 
 def test_releasing_what_is_not_looked_for(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -77,6 +77,6 @@ def _beyond(held_out: Statistics, calibration: Calibration, rule: Rule) -> str:
 def _instead(held_out: Statistics, calibration: Calibration) -> str:
     usual = acceptance_on_real(held_out, calibration, Rule(policy="calibrated"))
     return (
-        f"Use policy calibrated (accepts {usual.share:.0%} of the same photographs), policy report, "
-        "or other thresholds."
+        f"Use policy calibrated (accepts {usual.accepted} of the same {usual.n}; 95 % interval {usual.low:.1%} to "
+        f"{usual.high:.1%}), policy report, or other thresholds."
     )

@@ -194,8 +194,7 @@ def _say_acceptance(
         say("no photograph is held out: the rule's acceptance of real photographs is not known")
         return
     statistics = measure(describe(held_out), references, k=calibration.k)
-    acceptance = acceptance_on_real(statistics, calibration, rule)
-    say(acceptance.sentence())
     hopeless = why_spec_accepts_nothing(statistics, calibration, rule) if rule.policy == "spec" else None
     if hopeless:
         raise UserError(hopeless)
+    say(acceptance_on_real(statistics, calibration, rule).sentence())
