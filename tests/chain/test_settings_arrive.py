@@ -56,7 +56,7 @@ def test_every_setting_arrives(given: dict[str, Any]) -> None:
         max_grad_norm=0.4, ema_decay=0.9, ema_warmup=False, precision="bf16",
     )  # fmt: skip
     # Linear after two steps of warm-up, to zero at the end.
-    assert [given["learning_rate"](step) for step in (0, 1, 7)] == pytest.approx([1.5e-3, 3e-3, 0.0])
+    assert [given["learning_rate"](step) for step in (0, 1, 4, 7)] == pytest.approx([1.5e-3, 3e-3, 1.8e-3, 0.0])
     (group,) = given["optimizer"].param_groups
     assert group["weight_decay"] == 0.07
     assert given["dropout"].keep == 0.75
