@@ -5,7 +5,8 @@
 
 Per phase and seed: `woundgen train` with the demo preset, then base and tuned each at its best guidance of
 1, 1.5, 2, 3, 5 (chosen on other seeds than those measured), 64 pooled features, n given by the halves of the
-held-out set. Also the recall of a classifier that reads colour only. Writes results.json and a picture; a
+held-out set. Beside them, on phantoms, the untuned base with captions of the phase in place of the neutral prompt,
+and the recall of a classifier that reads colour only. Writes results.json and a picture; a
 finished part is not done again.
 """
 
@@ -23,7 +24,7 @@ import torch
 from PIL import Image
 
 from woundgen.config import SHORT_PROMPT, TrainConfig, load_train_config
-from woundgen.data.phantoms import draw_phantoms
+from woundgen.data.phantoms import captions, draw_phantoms
 from woundgen.metrics.frechet import frechet_distance
 from woundgen.metrics.gap import GapClosed, gap_closed
 from woundgen.models.adapter import fuse_lora
@@ -42,14 +43,16 @@ from woundgen.workflows.train import train_adapter
 
 GUIDANCES = (1.0, 1.5, 2.0, 3.0, 5.0)
 HELD_OUT, HELD_OUT_SEED = 450, 710_001
-CHOICE_SEED, DRAW_SEED = 21, 22
+CHOICE_SEED, DRAW_SEED, CAPTION_SEED = 21, 22, 99
 
 
-def draw(base: BaseModel, *, count: int, guidance: float, seed: int, steps: int) -> np.ndarray:
+def draw(
+    base: BaseModel, *, count: int, guidance: float, seed: int, steps: int, prompt: str | list[str] = SHORT_PROMPT
+) -> np.ndarray:
     return draw_images(
         base,
         count=count,
-        prompt=SHORT_PROMPT,
+        prompt=prompt,
         negative_prompt="",
         guidance_scale=guidance,
         steps=steps,
@@ -79,6 +82,13 @@ def held_out(options: argparse.Namespace, phase: str, run: Path) -> np.ndarray:
     if options.data is not None:
         return held_out_of(run, phase=phase).images
     return draw_phantoms(range(HELD_OUT), seed=HELD_OUT_SEED, phases=(phase,)).images
+
+
+def told_in_words(base: BaseModel, phase: str, *, count: int, steps: int) -> np.ndarray:
+    """The untuned base with the captions of other phantoms of the phase: what words alone get out of it."""
+    parameters = draw_phantoms(range(count), seed=CAPTION_SEED, phases=(phase,)).parameters
+    prompts = captions(parameters, np.random.default_rng(CAPTION_SEED))
+    return draw(base, count=count, guidance=1.0, seed=DRAW_SEED, steps=steps, prompt=prompts)
 
 
 def train_one(options: argparse.Namespace, config: TrainConfig, phase: str, seed: int) -> Path:
@@ -132,11 +142,15 @@ def measure_phase(options: argparse.Namespace, config: TrainConfig, phase: str, 
         "tuned_fd_by_guidance": tuned_table,
         "seeds": {},
     }
+    base_features = pooled_features(network, base_images)
+    if options.data is None:
+        told = told_in_words(untuned, phase, count=count, steps=options.steps)
+        result["told_in_words"] = figures_of(gap_closed(base_features, pooled_features(network, told), real_features))
     pictures = [real[:8], base_images[:8]]
     for seed, run in zip(options.seeds, runs, strict=True):
         tuned = draw(tuned_base(run), count=count, guidance=tuned_guidance, seed=DRAW_SEED, steps=options.steps)
         pictures.append(tuned[:8])
-        found = gap_closed(pooled_features(network, base_images), pooled_features(network, tuned), real_features)
+        found = gap_closed(base_features, pooled_features(network, tuned), real_features)
         row = figures_of(found)
         if reader is not None:
             for name, images in (("recall_real", real), ("recall_generated", tuned[:200])):

@@ -15,7 +15,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.stats import spearmanr
 
 from woundgen.config import SHORT_PROMPT
-from woundgen.data.phantoms import PHASES, RENDERER_VERSION, caption, draw_phantoms
+from woundgen.data.phantoms import PHASES, RENDERER_VERSION, captions, draw_phantoms
 from woundgen.errors import UserError
 from woundgen.features.embedded import FeatureNetwork, load_feature_network
 from woundgen.metrics.frechet import frechet_distance
@@ -117,7 +117,7 @@ def base_card(folder: str, network: FeatureNetwork, *, n: int, say: Say) -> dict
     base = load_base(folder, notice=say)
     drawn = draw_phantoms(range(3 * n), seed=CARD_SEED + 1)
     rng = np.random.default_rng(CARD_SEED)
-    captions = [caption({key: float(values[row]) for key, values in drawn.parameters.items()}, rng) for row in range(n)]
+    told = captions({key: values[:n] for key, values in drawn.parameters.items()}, rng)
     real = pooled_features(network, drawn.images)
     halves = real[n : 2 * n], real[2 * n :]
     against = lambda features: float(np.mean([frechet_distance(features, half) for half in halves]))  # noqa: E731
@@ -127,7 +127,7 @@ def base_card(folder: str, network: FeatureNetwork, *, n: int, say: Say) -> dict
         "fd_floor": frechet_distance(*halves),
         "fd_ceiling": against(pooled_features(network, round_trip(base.vae, drawn.images[:n]))),
     }
-    for name, prompt in (("captions", captions), ("neutral prompt", SHORT_PROMPT), ("no prompt", "")):
+    for name, prompt in (("captions", told), ("neutral prompt", SHORT_PROMPT), ("no prompt", "")):
         say(f"drawing {n} with {name}")
         images = draw_images(
             base, count=n, prompt=prompt, negative_prompt="", guidance_scale=1.0, steps=STEPS, seed=1, size=128

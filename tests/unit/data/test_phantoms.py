@@ -15,6 +15,7 @@ from woundgen.data.phantoms import (
     RENDERER_VERSION,
     Phantoms,
     caption,
+    captions,
     corrupt,
     draw_healthy_skin,
     draw_phantoms,
@@ -110,12 +111,18 @@ def test_boxes_hold_the_wound(mixed: Phantoms) -> None:
 
 def test_captions_name_what_is_seen_but_neither_phase_nor_size(mixed: Phantoms) -> None:
     rng = np.random.default_rng(0)
-    captions = [caption(row(mixed, i % 48), rng) for i in range(600)]
-    words = set(" ".join(captions).lower().replace(",", " ").split())
+    texts = [caption(row(mixed, i % 48), rng) for i in range(600)]
+    words = set(" ".join(texts).lower().replace(",", " ").split())
     assert not words & FORBIDDEN
-    assert any("showing" not in text for text in captions)
-    assert all("wound" in text or "ulcer" in text for text in captions)
+    assert any("showing" not in text for text in texts)
+    assert all("wound" in text or "ulcer" in text for text in texts)
     assert {"granulation", "slough", "redness", "scar", "epithelialization", "background"} <= words
+
+
+def test_captions_are_those_of_the_phantoms_in_order(mixed: Phantoms) -> None:
+    together = captions(mixed.parameters, np.random.default_rng(0))
+    rng = np.random.default_rng(0)
+    assert together == [caption(row(mixed, i), rng) for i in range(len(mixed.images))]
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)

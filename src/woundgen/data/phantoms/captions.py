@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .parameters import BACKDROPS, LIMB_KINDS
 
@@ -68,3 +69,9 @@ def caption(parameters: Parameters, rng: np.random.Generator) -> str:
         if rng.random() < 0.25:
             text += f", {words}"
     return text
+
+
+def captions(parameters: Mapping[str, NDArray[np.float64]], rng: np.random.Generator) -> list[str]:
+    """One for each phantom of `Phantoms.parameters`, in order."""
+    rows = range(len(next(iter(parameters.values()))))
+    return [caption({key: float(values[row]) for key, values in parameters.items()}, rng) for row in rows]
