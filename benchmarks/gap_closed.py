@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,7 @@ def train_one(options: argparse.Namespace, config: TrainConfig, phase: str, seed
         data = options.out / "photographs" / phase
         ensure_phantoms(data, phase)
     run = options.out / f"run_{phase}_{seed}"
-    train_adapter(
+    trained = train_adapter(
         config.model_copy(update={"phases": (phase,), "seed": seed}),
         data=data,
         out=run,
@@ -107,6 +108,8 @@ def train_one(options: argparse.Namespace, config: TrainConfig, phase: str, seed
         say=print,
         progress=lambda *a: None,
     )
+    if trained.exit_code:  # stopped by a signal: half a run is not measured
+        sys.exit(trained.exit_code)
     return run
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -62,10 +63,12 @@ def measure(
     common = ["phases=[I]", "prompts=short", f"max_steps={options.steps}", "sample_images=0", "metric_images=0"]
     config = load_train_config(PRESET, [*common, "save_every_n_epochs=1000", *METHODS[name]])
     run = options.out / name.replace(", ", "_").replace(" ", "_")
-    train_adapter(
+    trained = train_adapter(
         config, data=data, out=run, resume=None, dry_run=False, command=["benchmarks/methods.py"], say=print,
         progress=lambda *a: None,
     )  # fmt: skip
+    if trained.exit_code:  # stopped by a signal: half a run is no row
+        sys.exit(trained.exit_code)
     adapter = find_adapter(run, weights="auto")
     tuned = load_base(EMBEDDED, notice=print)
     apply_trained(tuned, [(adapter.file, 1.0)])
