@@ -15,7 +15,10 @@ from woundgen.commands.data import ACTIONS
 
 WOUNDGEN = Path(sys.executable).parent / "woundgen"
 LIMIT = 0.5  # seconds of user and system time: a wall clock would measure the machine's other work
-TRIES = 3
+TRIES = 6
+# Other processes, the suite's own second one too, slow every import; typer alone shows by how much. On an idle machine
+# this many times its import is less than LIMIT, which then decides.
+OF_TYPER = 4
 HEAVY = ("torch", "diffusers", "transformers", "peft", "accelerate", "scipy", "sklearn", "matplotlib")
 HELPS = {verb.__name__: verb for verb in VERBS} | {f"data {name}": action for name, action in ACTIONS.items()}
 CASES = [[], ["data"], *(name.split() for name in HELPS)]
@@ -43,12 +46,13 @@ def test_help_imports_nothing_heavy(words: list[str]) -> None:
 @pytest.mark.skipif(not hasattr(os, "wait4"), reason="needs POSIX wait4")
 @pytest.mark.parametrize("words", CASES, ids=" ".join)
 def test_help_is_quick(words: list[str]) -> None:
-    seconds = []
+    seconds, typer = [], []
     for _ in range(TRIES):
         seconds.append(processor_seconds([str(WOUNDGEN), *words, "--help"]))
         if seconds[-1] < LIMIT:
             return
-    raise AssertionError(f"{min(seconds):.2f} s of processor time")
+        typer.append(processor_seconds([sys.executable, "-c", "import typer"]))
+    assert min(seconds) < OF_TYPER * min(typer), f"{min(seconds):.2f} s of processor time, typer {min(typer):.2f} s"
 
 
 def processor_seconds(command: list[str]) -> float:
