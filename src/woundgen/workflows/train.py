@@ -104,6 +104,7 @@ def train_adapter(
     photos = gather_for(config, data)
     trained = as_trained_on(config, data, photos)
     masks = masks_of(config, trained, data=data)
+    masks_told = masks_digest(config, masks)
     perceptual = perceptual_network(config)
     check_names(config.features)  # what these would refuse is refused before anything is written
     reference = reference_of(photos, config)
@@ -132,7 +133,7 @@ def train_adapter(
     if dry_run:
         return None
 
-    identity = identity_of(config, photos, base, masks_digest(config, masks))
+    identity = identity_of(config, photos, base, masks_told)
     ranks.agree(int(identity[:15], 16), "photographs, settings or base model")
     with ExitStack() as stack:
         stack.enter_context(told_of_the_disk(out))
@@ -144,7 +145,7 @@ def train_adapter(
                 config=config,
                 data_digest=photos.digest,
                 base_digest=base.digest,
-                masks_digest=masks_digest(config, masks),
+                masks_digest=masks_told,
                 resume=resume,
                 allow_changes=allow_changes,
                 say=say,
@@ -159,7 +160,7 @@ def train_adapter(
                 plan=plan,
                 photos=photos,
                 base=base,
-                masks_digest=masks_digest(config, masks),
+                masks_digest=masks_told,
                 trainable=method.expected,
                 command=command,
                 processes=ranks.size,
