@@ -81,7 +81,7 @@ def best_guidance(base: BaseModel, real: np.ndarray, *, count: int, steps: int) 
 
 def held_out(options: argparse.Namespace, phase: str, run: Path) -> np.ndarray:
     if options.data is not None:
-        return held_out_of(run, phase=phase).images
+        return held_out_of(run, phase=phase).held_out.images
     return draw_phantoms(range(HELD_OUT), seed=HELD_OUT_SEED, phases=(phase,)).images
 
 

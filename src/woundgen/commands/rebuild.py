@@ -28,6 +28,7 @@ def rebuild(
     phantoms: Annotated[int, typer.Option(min=400, help="Training phantoms, rendered once.")] = 24_000,
     start: Annotated[Path | None, typer.Option(help="For base: begin from this base's UNet and text encoder.")] = None,
     devices: Annotated[int | None, typer.Option(min=1, help="For base: processes that share the work [1].")] = None,
+    device: Annotated[str, typer.Option(help="auto | cpu | cuda")] = "auto",
 ) -> int:
     """Train the networks that ship anew, from phantoms alone. Run it again to go on after a stop.
 
@@ -40,6 +41,8 @@ def rebuild(
     """
     if stage not in (*RECIPES, "card"):
         raise UserError(f"stage {stage!r} is unknown.", f"Use {', '.join(RECIPES)}, card.")
+    if device not in ("auto", "cpu", "cuda"):
+        raise UserError(f"--device {device} is unknown.", "Use auto, cpu or cuda.")
     if start is not None and stage != "base":
         raise UserError(f"--start means nothing for {stage}.", "Leave it out, or name the stage base.")
     if devices is not None and stage != "base":
@@ -57,7 +60,7 @@ def rebuild(
         return run_together(sys.argv[1:], count=devices)
     from woundgen.workflows.rebuild import RebuildSettings, rebuild_decoder, rebuild_encoder, rebuild_features
     from woundgen.workflows.rebuild_base import rebuild_base
-    from woundgen.workflows.setup import join_ranks
+    from woundgen.workflows.setup import choose_device, join_ranks
 
     jobs = {"features": rebuild_features, "encoder": rebuild_encoder, "decoder": rebuild_decoder}
     shipped_steps, batch, learning_rate = RECIPES[stage]
@@ -68,8 +71,9 @@ def rebuild(
         batch=batch,
         learning_rate=learning_rate,
         start=start,
+        device=choose_device(device).type,
     )
-    with terminal() as voice, join_ranks(place if stage == "base" else None, asked=devices, device="cpu") as ranks:
+    with terminal() as voice, join_ranks(place if stage == "base" else None, asked=devices, device=device) as ranks:
         target = rebuild_base(settings, voice.say, ranks) if stage == "base" else jobs[stage](settings, voice.say)
         if ranks.first:
             voice.say(f"written to {target}")

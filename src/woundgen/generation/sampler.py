@@ -208,7 +208,8 @@ def _predictor(
     """predict(latents, t, guided): what the scheduler steps by, led away from the negative prompt or the guide."""
 
     def ask(network: UNet2DConditionModel, latents: Tensor, t: Tensor, states: Tensor) -> Tensor:
-        return network(latents, t, encoder_hidden_states=states, return_dict=False)[0]
+        answer = network(latents, t, encoder_hidden_states=states, return_dict=False)[0]
+        return answer.to(latents.dtype)  # under autocast (models/half.py) it is in half precision, and latents are not
 
     pair = None if negative is None else torch.cat([negative, prompts])
 

@@ -61,7 +61,7 @@ def _dropout_forward(
     if not layer.training or not masks.active:
         return _merged_forward(layer, x)
     base, low, high = _parts(layer)
-    kept = x.to(low.weight.dtype) * masks.scaled_mask(name, x)
+    kept = masks.dropped(name, x.to(low.weight.dtype))
     update = high(low(kept)) * layer.scaling[ADAPTER]
     if ADAPTER in layer.lora_magnitude_vector:  # as peft: what DoRA adds is all of the dropped input
         stretch = _stretch(layer, _merged(layer))

@@ -43,15 +43,15 @@ def feature_step(
     step: int,
 ) -> dict[str, float]:
     """One update on a batch that depends on (seed, step) alone; random mirror images."""
-    rng = np.random.default_rng([seed, step])
+    rng, device = np.random.default_rng([seed, step]), network.heads.weight.device
     chosen = rng.integers(0, len(images), batch)
     inputs = to_unit(images[np.sort(chosen)])
     chosen = np.sort(chosen)
     mirrored = torch.from_numpy(rng.random(batch) < 0.5)
     inputs = torch.where(mirrored[:, None, None, None], inputs.flip(3), inputs)
-    pooled, outputs = network.train()(inputs.contiguous(memory_format=torch.channels_last))
-    phase = torch.from_numpy(targets.phase[chosen])
-    others = torch.from_numpy(targets.others[chosen])
+    pooled, outputs = network.train()(inputs.to(device).contiguous(memory_format=torch.channels_last))
+    phase = torch.from_numpy(targets.phase[chosen]).to(device)
+    others = torch.from_numpy(targets.others[chosen]).to(device)
     phase_loss = F.cross_entropy(outputs[:, :3], phase)
     parameter_loss = F.smooth_l1_loss(outputs[:, 3:], others)
     loss = phase_loss + 2 * parameter_loss + DECORRELATION * decorrelation(pooled)

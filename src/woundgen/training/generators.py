@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from woundgen.diffusion.randomness import byte_source, epoch_order, normal, position_seed
+from woundgen.diffusion.randomness import epoch_order, normal, position_seed, random_bytes
 
 
 def start_generators(seed: int, step: int) -> None:
@@ -51,7 +51,7 @@ def draws_digest(seed: int, step: int) -> str:
     """SHA-256 of what is drawn at `step`, of each kind. Another library may draw other numbers from one seed."""
     parts = (
         normal((64,), seed, "noise", step, [0]).numpy().tobytes(),
-        byte_source(seed, "adapter dropout", step, 0).bytes(64),
+        random_bytes(torch.tensor([position_seed(seed, "adapter dropout", step, 0)]), 64).numpy().tobytes(),
         bytes(epoch_order(seed, step, 100)),
     )
     return hashlib.sha256(b"".join(parts)).hexdigest()

@@ -23,11 +23,12 @@ from woundgen.diffusion.objective import (
     training_target,
     weighted_error,
 )
-from woundgen.diffusion.randomness import byte_source, normal, stratified_timesteps, uniform
+from woundgen.diffusion.randomness import normal, position_seed, stratified_timesteps, uniform
 from woundgen.errors import UserError
 from woundgen.models import ema
 from woundgen.models.dropout import DropoutMasks
 from woundgen.models.flat import FlatParameters
+from woundgen.models.half import HALVES
 from woundgen.models.power_ema import update_power
 from woundgen.training.batches import Batches
 from woundgen.training.latents import Latents
@@ -122,7 +123,7 @@ def train(
     batches: which rows a step sees and what each counts, where that is not every row alike.
     """
     s, device = settings, trainable.values.device
-    half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(s.precision)
+    half = HALVES.get(s.precision)
     unet.train()
     while state.step < s.steps:
         step = state.step
@@ -153,7 +154,8 @@ def train(
             noisy = add_noise(clean, noise, timesteps, alphas_cumprod).to(device)
             target = training_target(clean, noise, timesteps, alphas_cumprod, prediction).to(device)
             if dropout is not None:
-                dropout.begin([byte_source(s.seed, "adapter dropout", step, slot) for slot in slots])
+                seeds = [position_seed(s.seed, "adapter dropout", step, slot) for slot in slots]
+                dropout.begin(torch.tensor(seeds, device=device))
             with torch.autocast(device.type, half) if half else nullcontext():
                 output = unet(noisy, timesteps.to(device), contexts(mine, dropped)).sample
             # Every term's gradient is taken at the network's output, so that the network is gone through once.
@@ -170,7 +172,7 @@ def train(
                 )  # fmt: skip
             output.backward(scaler.scale(gradient).to(output.dtype))
         if dropout is not None:
-            dropout.begin([])
+            dropout.begin(None)
         ranks.add_up(trainable.gradient)  # each loss was divided by the global batch: sums, not means
         ranks.add_up(tally.sums)
 

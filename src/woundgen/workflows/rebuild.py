@@ -55,6 +55,7 @@ class RebuildSettings:
     start: Path | None = None  # a base whose UNet and text encoder the stage `base` begins from
     processes: int = 2
     seed: int = 1
+    device: str = "cpu"  # or "cuda"
 
 
 def pool_of(settings: RebuildSettings, say: Say) -> Pool:
@@ -87,7 +88,7 @@ def rebuild_features(settings: RebuildSettings, say: Say) -> Path:
     targets = feature_targets(pool)
     torch.manual_seed(settings.seed)
     network = FeatureNetwork(outputs=3 + targets.others.shape[1])
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.to(settings.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(network.parameters(), lr=0.0, weight_decay=0.02)
 
     def step(number: int) -> dict[str, float]:
@@ -114,10 +115,10 @@ def rebuild_encoder(settings: RebuildSettings, say: Say) -> Path:
     """First stage of the autoencoder; its encoder is final, and its latents are scaled per channel."""
     pool = pool_of(settings, say)
     torch.manual_seed(settings.seed)
-    model = build_autoencoder().to(memory_format=torch.channels_last).train()
+    model = build_autoencoder().to(settings.device, memory_format=torch.channels_last).train()
     with torch.no_grad():  # start with little posterior noise: log variance -6, a deviation of 0.05
         model.quant_conv.bias[LATENT_CHANNELS:] = -6
-    basis = fit_block_basis(to_unit(pool.images[:1000]), LATENT_CHANNELS)
+    basis = fit_block_basis(to_unit(pool.images[:1000]).to(settings.device), LATENT_CHANNELS)
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, betas=(0.9, 0.99), weight_decay=1e-4)
 
     def step(number: int) -> dict[str, float]:
@@ -125,7 +126,7 @@ def rebuild_encoder(settings: RebuildSettings, say: Say) -> Path:
         return autoencoder_step(model, optimizer, basis, batch_of(pool, settings, number), step=number, noise=noise)
 
     _fit(settings, "autoencoder", model, optimizer, step, say)
-    latents, _ = encode_images(model, pool.images[:1000])
+    latents = encode_images(model, pool.images[:1000])[0].to(settings.device)
     standardise_latents(model, latents.mean(dim=(0, 2, 3)), latents.std(dim=(0, 2, 3)) / latent_spread(basis))
     return _save_autoencoder(model, settings.folder / ENCODER_FOLDER)
 
@@ -133,12 +134,12 @@ def rebuild_encoder(settings: RebuildSettings, say: Say) -> Path:
 def rebuild_decoder(settings: RebuildSettings, say: Say) -> Path:
     """Second stage: the decoder of the saved autoencoder goes on alone."""
     pool = pool_of(settings, say)
-    judge = _feature_network(settings.folder)
+    judge = _feature_network(settings.folder).to(settings.device)
     source = settings.folder / ENCODER_FOLDER
     if not source.is_dir():
         raise UserError(f"{source} does not exist.", "Run `woundgen rebuild encoder` with the same --work first.")
     model = AutoencoderKL.from_pretrained(source, torch_dtype=torch.float32)
-    model.to(memory_format=torch.channels_last).train().requires_grad_(False)
+    model.to(settings.device, memory_format=torch.channels_last).train().requires_grad_(False)
     trained = [*model.decoder.parameters(), *model.post_quant_conv.parameters()]
     for parameter in trained:
         parameter.requires_grad_(True)
@@ -159,7 +160,7 @@ def batch_of(pool: Pool, settings: RebuildSettings, step: int) -> Tensor:
         batch=settings.batch // 4 if whole else settings.batch,
         size=pool.images.shape[1] if whole else 64,
         rng=np.random.default_rng([settings.seed, step]),
-    )
+    ).to(settings.device)
 
 
 def _fit(

@@ -71,12 +71,12 @@ def rebuild_base(settings: RebuildSettings, say: Say, ranks: Ranks = ALONE) -> P
         )
     with in_turn(ranks):  # the first renders and encodes, the others read
         pool = pool_of(settings, say)
-        latents = pool_latents(pool, settings.folder, say)
+        latents = pool_latents(pool, settings.folder, settings.device, say)
     tokenizer, unet, text_encoder, begun_from = beginning(
         settings.start, captions=pool.captions, seed=settings.seed, say=say
     )
-    unet.train()
-    text_encoder.train()
+    for module in (unet, text_encoder):
+        torch.nn.Module.to(module, settings.device).train()
     parameters = {f"unet.{name}": p for name, p in unet.named_parameters()}
     parameters |= {f"text_encoder.{name}": p for name, p in text_encoder.named_parameters()}
     trainable = flatten(parameters)
@@ -91,8 +91,8 @@ def rebuild_base(settings: RebuildSettings, say: Say, ranks: Ranks = ALONE) -> P
         say(f"going on from {newest}")
     ranks.agree(state.step, "checkpoint")
 
-    tokens = _tokens(tokenizer, pool.captions)
-    empty = _tokens(tokenizer, [""])[0]
+    tokens = _tokens(tokenizer, pool.captions).to(settings.device)
+    empty = _tokens(tokenizer, [""])[0].to(settings.device)
 
     def contexts(rows: Sequence[int], dropped: Sequence[bool]) -> Tensor:
         ids = torch.stack([empty if drop else tokens[row] for row, drop in zip(rows, dropped, strict=True)])
@@ -102,7 +102,7 @@ def rebuild_base(settings: RebuildSettings, say: Say, ranks: Ranks = ALONE) -> P
         unet=unet,
         trainable=trainable,
         optimizer=optimizer,
-        scaler=torch.amp.GradScaler("cpu", enabled=False),
+        scaler=torch.amp.GradScaler(settings.device, enabled=False),
         learning_rate=lambda step: settings.learning_rate * cosine(step, steps=settings.steps, warmup=300),
         latents=latents,
         contexts=contexts,
@@ -166,7 +166,7 @@ def _check_beginning(saved: Checkpoint, begun_from: str, start: Path | None) -> 
         )
 
 
-def pool_latents(pool: Pool, folder: Path, say: Say) -> Latents:
+def pool_latents(pool: Pool, folder: Path, device: str, say: Say) -> Latents:
     """Posterior means and deviations of the whole pool, encoded once and kept on disk."""
     cache = folder / "latents.safetensors"
     if not cache.exists():
@@ -174,7 +174,7 @@ def pool_latents(pool: Pool, folder: Path, say: Say) -> Latents:
         if not source.is_dir():
             raise UserError(f"{source} does not exist.", "Run `woundgen rebuild encoder` with the same --work first.")
         vae = AutoencoderKL.from_pretrained(source, torch_dtype=torch.float32).eval()
-        vae.to(memory_format=torch.channels_last)
+        vae.to(device, memory_format=torch.channels_last)
         say(f"encoding {len(pool.images)} phantoms")
         mean, deviation = encode_images(vae, pool.images)
         save_file({"mean": mean.contiguous(), "deviation": deviation.contiguous()}, cache)

@@ -16,6 +16,7 @@ from woundgen.errors import UserError
 from woundgen.features.load import check_names
 from woundgen.models.base import BaseModel, load_base
 from woundgen.models.flat import FlatParameters, flatten
+from woundgen.models.half import HALVES, run_in_half
 from woundgen.models.lora_forward import run_by_position
 from woundgen.models.power_ema import LENGTHS
 from woundgen.rundir import CHECKPOINTS, prepared_folder, told_of_the_disk
@@ -99,7 +100,7 @@ def train_adapter(
         base = with_zero_terminal_snr(base)
     if config.use_xformers:
         say("use_xformers: PyTorch's own memory-efficient attention serves")
-    method, trainable = prepare_model(base, config, device)
+    method, trainable = prepare_model(base, config, device, precision)
     _note_cut_prompts(config, base, say)  # once the base knows what word is learned
     photos = gather_for(config, data)
     trained = as_trained_on(config, data, photos)
@@ -276,13 +277,17 @@ def train_adapter(
     return TrainResult(folder=out, steps=state.step, exit_code=exit_code)
 
 
-def prepare_model(base: BaseModel, config: TrainConfig, device: torch.device) -> tuple[Method, FlatParameters]:
-    """The base on `device` with what the method adds to it; what is trained as one vector."""
+def prepare_model(
+    base: BaseModel, config: TrainConfig, device: torch.device, precision: str
+) -> tuple[Method, FlatParameters]:
+    """The base on `device`, in `precision`, with what the method adds to it; what is trained as one vector."""
     for part in base.modules:
         part.to(device)
     method = prepare_method(base, config)
     if config.gradient_checkpointing:
         base.unet.enable_gradient_checkpointing()
+    if precision in HALVES:
+        run_in_half(base.unet, HALVES[precision])
     trainable = flatten(method.parameters)
     assert trainable.values.numel() == method.expected
     return method, trainable

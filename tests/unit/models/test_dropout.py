@@ -11,7 +11,7 @@ from peft.tuners.lora.layer import Linear as LoraLinear
 from scipy import stats
 from torch import Tensor, nn
 
-from woundgen.diffusion.randomness import byte_source
+from woundgen.diffusion.randomness import position_seed, random_bytes
 from woundgen.models.adapter import LoraSettings, add_lora
 from woundgen.models.base import BaseModel
 from woundgen.models.dropout import DropoutMasks
@@ -21,12 +21,16 @@ LAYERS = ("first", "second")
 SETTINGS = LoraSettings(rank=4, alpha=8.0, dropout=0.1, targets=("to_q", "to_k", "to_v", "to_out.0"))
 
 
+def seeds_of(slots: Sequence[int], *, seed: int = 0, step: int = 0) -> Tensor:
+    return torch.tensor([position_seed(seed, "adapter dropout", step, slot) for slot in slots])
+
+
 def masks_of(
     slots: Sequence[int], *, seed: int = 0, step: int = 0, rate: float = 0.1, width: int = 50
 ) -> dict[str, Tensor]:
     masks = DropoutMasks(rate)
-    masks.begin([byte_source(seed, "adapter dropout", step, slot) for slot in slots])
-    return {layer: masks.scaled_mask(layer, torch.zeros(len(slots), 3, width)) for layer in LAYERS}
+    masks.begin(seeds_of(slots, seed=seed, step=step))
+    return {layer: masks.dropped(layer, torch.ones(len(slots), 3, width)) for layer in LAYERS}
 
 
 @pytest.mark.parametrize("other", [{"seed": 1}, {"step": 1}])
@@ -52,18 +56,18 @@ def test_equal_on_any_split_of_the_batch(cut: int) -> None:
 
 def test_a_layer_met_again_gets_its_mask() -> None:
     masks = DropoutMasks(0.1)
-    masks.begin([byte_source(0, "adapter dropout", 0, 0)])
-    x = torch.zeros(1, 3, 50)
-    first, _ = masks.scaled_mask("first", x), masks.scaled_mask("second", x)
-    assert torch.equal(masks.scaled_mask("first", x), first)
+    masks.begin(seeds_of([0]))
+    x = torch.ones(1, 3, 50)
+    first, _ = masks.dropped("first", x), masks.dropped("second", x)
+    assert torch.equal(masks.dropped("first", x), first)
 
 
 def test_each_micro_batch_begins_anew() -> None:
-    masks, x = DropoutMasks(0.1), torch.zeros(1, 3, 50)
+    masks, x = DropoutMasks(0.1), torch.ones(1, 3, 50)
     seen = []
     for step in (0, 1, 0):
-        masks.begin([byte_source(0, "adapter dropout", step, 0)])
-        seen.append(masks.scaled_mask("first", x))
+        masks.begin(seeds_of([0], step=step))
+        seen.append(masks.dropped("first", x))
     assert torch.equal(seen[0], seen[2])
     assert not torch.equal(seen[0], seen[1])
 
@@ -82,9 +86,9 @@ def test_rate_as_stated(rate: float) -> None:
 def test_no_source_no_dropout() -> None:
     masks = DropoutMasks(0.1)
     assert not masks.active
-    masks.begin([byte_source(0, "adapter dropout", 0, 0)])
+    masks.begin(seeds_of([0]))
     assert masks.active
-    masks.begin([])
+    masks.begin(None)
     assert not masks.active
 
 
@@ -100,7 +104,7 @@ def gradients(base: BaseModel, *, rate: float, checkpointing: bool = False) -> t
     masks = run_by_position(base.unet, dropout=rate)
     base.unet.train()
     if masks is not None:
-        masks.begin([byte_source(0, "adapter dropout", 0, slot) for slot in range(2)])
+        masks.begin(seeds_of(range(2)))
     noisy, text = torch.randn(2, 4, 8, 8, generator=source), torch.randn(2, 7, 16, generator=source)
     output = base.unet(noisy, torch.tensor([5, 600]), text).sample
     output.square().sum().backward()
@@ -121,7 +125,7 @@ def test_dropout_is_not_idle(make_base: Callable[[], BaseModel]) -> None:
 
 
 def test_one_layer_by_hand(fresh_base: BaseModel) -> None:
-    """W x + alpha / rank * B A (mask x / keep), for the first layer that is met (it takes the first bytes)."""
+    """W x + alpha / rank * B A (mask x / keep), for the first layer that is met."""
     name = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
     parameters = add_lora(fresh_base.unet, SETTINGS, seed=1)
     low, high = (parameters[f"{name}.lora_{which}.default.weight"] for which in "AB")
@@ -131,10 +135,10 @@ def test_one_layer_by_hand(fresh_base: BaseModel) -> None:
     with torch.no_grad():
         high.normal_(generator=source)
     x = torch.randn(2, 9, 16, generator=source)
-    masks.begin([byte_source(7, "adapter dropout", 4, slot) for slot in (0, 1)])
+    masks.begin(seeds_of([0, 1], seed=7, step=4))
     keep = (256 - 26) / 256
-    noise = [list(byte_source(7, "adapter dropout", 4, slot).bytes(9 * 16)) for slot in (0, 1)]
-    kept = x * (torch.tensor(noise).view(2, 9, 16) >= 26) / keep
+    noise = random_bytes(seeds_of([0, 1], seed=7, step=4) ^ position_seed(0, name), 9 * 16)
+    kept = x * (noise.view(2, 9, 16) >= 26) / keep
     base = layer.get_base_layer()
     expected = x @ base.weight.T + 2.0 * kept @ low.T @ high.T
     torch.testing.assert_close(layer(x), expected, rtol=1e-5, atol=1e-5)
@@ -163,9 +167,9 @@ def test_the_same_mask_gives_what_peft_gives(decomposed: bool, fresh_base: BaseM
     assert masks is not None
     layer = fresh_base.unet.get_submodule(name).train()
     x = torch.randn(2, 9, 16, generator=source)
-    masks.begin([byte_source(7, "adapter dropout", 4, slot) for slot in (0, 1)])
+    masks.begin(seeds_of([0, 1], seed=7, step=4))
     ours = layer(x)
-    layer.lora_dropout["default"] = Masked(masks.scaled_mask(name, x))  # type: ignore[operator,index]
+    layer.lora_dropout["default"] = Masked(masks.dropped(name, torch.ones_like(x)))  # type: ignore[operator,index]
     theirs = LoraLinear.forward(layer, x)  # type: ignore[arg-type]
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
     assert not torch.allclose(theirs, layer.get_base_layer()(x), rtol=1e-2)  # type: ignore[operator]

@@ -58,7 +58,7 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     latents = Latents(mean=mean, deviation=0.1 * deviation.abs(), scale=1.0)
     pool = SimpleNamespace(captions=[*CAPTIONS, *CAPTIONS[:1] * 7])
     monkeypatch.setattr(rebuild_base, "pool_of", lambda settings, say: pool)
-    monkeypatch.setattr(rebuild_base, "pool_latents", lambda pool, folder, say: latents)
+    monkeypatch.setattr(rebuild_base, "pool_latents", lambda pool, folder, device, say: latents)
     (tmp_path / "vae").mkdir()
     return tmp_path
 
