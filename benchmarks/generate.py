@@ -2,6 +2,7 @@
 
     python benchmarks/generate.py                 # embedded base, or its architecture with random weights
     python benchmarks/generate.py --base sd21-base --size 128 --rounds 3
+    python benchmarks/generate.py --base random-sd21 --device cuda --half     # Stable Diffusion's shape, random weights
 
 Three ways, one after the other in every round, medians over the rounds:
     pipeline   StableDiffusionPipeline with the adapter loaded as diffusers documents (load_lora_weights)
@@ -22,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from architectures import build
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler, StableDiffusionPipeline
 
 from woundgen.generation.sampler import SamplerSettings, draw_block, initial_noise, place
@@ -40,6 +42,7 @@ SCHEDULERS = {
     "euler": EulerDiscreteScheduler,
 }
 
+RANDOM = "random-"
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 
@@ -59,10 +62,10 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory() as temporary:
         name = base_name(options.base, Path(temporary) / "base")
-        adapter = random_adapter(load_base(name, notice=print), Path(temporary) / "adapter")
+        adapter = random_adapter(loaded(name, device), Path(temporary) / "adapter")
         ways = {
-            "pipeline": pipeline_way(load_base(name, notice=print), adapter, settings, device, dtype),
-            **our_ways(load_base(name, notice=print), adapter, settings, options.interval, device, dtype),
+            "pipeline": pipeline_way(loaded(name, device), adapter, settings, device, dtype),
+            **our_ways(loaded(name, device), adapter, settings, options.interval, device, dtype),
         }
     images = {way: draw() for way, draw in ways.items()}  # also warms up
     apart = np.abs(images["fused"].astype(int) - images["pipeline"].astype(int))
@@ -109,6 +112,13 @@ def base_name(asked: str, folder: Path) -> str:
     for part, model in parts.items():
         model.save_pretrained(folder / part)
     return str(folder)
+
+
+def loaded(name: str, device: torch.device) -> BaseModel:
+    """The same weights each time, random ones too."""
+    if name.startswith(RANDOM):
+        return build(name.removeprefix(RANDOM), str(device))
+    return load_base(name, notice=print)
 
 
 def random_adapter(base: BaseModel, folder: Path) -> Path:

@@ -169,6 +169,7 @@ class TrainConfig(BaseModel):
     early_stopping_metric: str = Field("val_loss", description="what early_stopping_patience waits for")
     optimizer: Literal["adamw", "adamw-8bit"] = Field("adamw", description="adamw-8bit needs bitsandbytes and a GPU")
     compile: bool = Field(False, description="torch.compile of the UNet for the training steps")
+    cuda_graphs: bool = Field(True, description="on a GPU, a step's kernels start as one graph; not with compile")
     probe_steps: int = Field(3, ge=0, le=20, description="steps tried for the plan's time and memory; 0: none")
 
     @field_validator("mixed_precision", mode="before")

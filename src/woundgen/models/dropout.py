@@ -8,6 +8,7 @@ CPU see the same. From the CPU they would have to be copied at every layer, 100 
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from woundgen.diffusion.randomness import position_seed, random_bytes
@@ -23,6 +24,7 @@ class DropoutMasks:
         self.threshold = round(rate * 256)
         self.keep = 1 - self.threshold / 256
         self._seeds: Tensor | None = None
+        self._places: dict[int, Tensor] = {}
 
     @property
     def active(self) -> bool:
@@ -30,10 +32,15 @@ class DropoutMasks:
 
     def begin(self, seeds: Tensor | None) -> None:
         """Start a micro-batch. seeds: int64 [N] where the model is; None switches dropout off (evaluation)."""
-        self._seeds = seeds
+        self._seeds = None
+        if seeds is not None:  # always read from one place: a CUDA graph reads where it read when it was recorded
+            self._seeds = self._places.setdefault(len(seeds), torch.empty_like(seeds)).copy_(seeds)
 
-    def dropped(self, layer: str, x: Tensor) -> Tensor:
-        """x [N, ...] with elements put to 0 and the others divided by `keep`; N is the number of seeds."""
+    def kept(self, layer: str, x: Tensor) -> Tensor:
+        """x [N, ...] with dropped elements put to 0, the others as they are; N is the number of seeds.
+
+        Whoever uses it divides by `keep`, after the products: exact in half precision, too.
+        """
         assert self._seeds is not None, "begin was called"
         noise = random_bytes(self._seeds ^ position_seed(0, layer), x[0].numel())
-        return x * noise.ge_(self.threshold).reshape(x.shape) * (1 / self.keep)
+        return x * noise.ge_(self.threshold).reshape(x.shape)

@@ -1,8 +1,9 @@
 """The forward pass of LoRA layers, our way: equal to peft's, to rounding.
 
-Two things of peft's are replaced: without dropout the merged weight W + s B A costs one GEMM a layer instead of three
-thin ones, and with dropout the mask comes from the sample's position in the run (models/dropout.py) instead of a
-global generator. DoRA (Liu et al. 2024) then gives each row of the merged weight the length that is learned for it.
+Two things of peft's are replaced: in single precision without dropout the merged weight W + s B A costs one GEMM a
+layer instead of three thin ones, and with dropout the mask comes from the sample's position in the run
+(models/dropout.py) instead of a global generator. DoRA (Liu et al. 2024) then gives each row of the merged weight the
+length that is learned for it.
 """
 
 from __future__ import annotations
@@ -25,11 +26,22 @@ def run_by_position(module: nn.Module, *, dropout: float) -> DropoutMasks | None
     masks = DropoutMasks(dropout) if dropout > 0 else None
     for name, layer in module.named_modules():
         if isinstance(layer, LoraLinear):
-            if masks is None:
-                layer.forward = partial(_merged_forward, layer)  # type: ignore[method-assign]
-            else:
-                layer.forward = partial(_dropout_forward, layer, masks, name)  # type: ignore[method-assign]
+            layer.forward = partial(_forward, layer, masks, name)  # type: ignore[method-assign]
     return masks
+
+
+def _forward(
+    layer: LoraLinear, masks: DropoutMasks | None, name: str, x: Tensor, *args: object, **unused: object
+) -> Tensor:
+    """Merged where it can be. Not in half precision: added to a rounded weight a small change is rounded away."""
+    base, low, _ = _parts(layer)
+    drops = masks is not None and masks.active and layer.training
+    if not drops and base.weight.dtype == low.weight.dtype:
+        return _merged_forward(layer, x)
+    if not drops:
+        return _apart_forward(layer, x, x, 1.0)
+    assert masks is not None
+    return _apart_forward(layer, x, masks.kept(name, x), masks.keep)
 
 
 def _merged_forward(layer: LoraLinear, x: Tensor, *args: object, **unused: object) -> Tensor:
@@ -55,19 +67,17 @@ def _stretch(layer: LoraLinear, weight: Tensor) -> Tensor | None:
     return magnitude / weight.detach().norm(dim=1)
 
 
-def _dropout_forward(
-    layer: LoraLinear, masks: DropoutMasks, name: str, x: Tensor, *args: object, **unused: object
-) -> Tensor:
-    if not layer.training or not masks.active:
-        return _merged_forward(layer, x)
+def _apart_forward(layer: LoraLinear, x: Tensor, kept: Tensor, keep: float) -> Tensor:
+    """W x + s B A kept / keep, as peft. kept: x with elements dropped; keep: the share that is not."""
     base, low, high = _parts(layer)
-    kept = masks.dropped(name, x.to(low.weight.dtype))
-    update = high(low(kept)) * layer.scaling[ADAPTER]
+    answer = base(x)
+    update = high(low(kept.to(low.weight.dtype))) * (layer.scaling[ADAPTER] / keep)
     if ADAPTER in layer.lora_magnitude_vector:  # as peft: what DoRA adds is all of the dropped input
-        stretch = _stretch(layer, _merged(layer))
+        with torch.autocast(x.device.type, enabled=False):
+            stretch = _stretch(layer, _merged(layer))
         assert stretch is not None
-        update = stretch * update + (stretch - 1) * F.linear(kept, base.weight.to(kept.dtype))
-    return base(x) + update.to(x.dtype)
+        update = stretch * update + (stretch - 1) / keep * F.linear(kept.to(base.weight.dtype), base.weight)
+    return answer + update.to(answer.dtype)
 
 
 def _parts(layer: LoraLinear) -> tuple[nn.Linear, nn.Linear, nn.Linear]:

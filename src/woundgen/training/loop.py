@@ -30,6 +30,7 @@ from woundgen.models.dropout import DropoutMasks
 from woundgen.models.flat import FlatParameters
 from woundgen.models.half import HALVES
 from woundgen.models.power_ema import update_power
+from woundgen.models.replayed import ReplayedUNet
 from woundgen.training.batches import Batches
 from woundgen.training.latents import Latents
 from woundgen.training.ranks import ALONE, Ranks
@@ -37,6 +38,9 @@ from woundgen.training.terms import Batch, ExtraTerm, Tally, add_gradients
 
 Contexts = Callable[[Sequence[int], Sequence[bool]], Tensor]
 """(photograph rows, prompt dropped?) -> text encoder states [N, 77, D]."""
+
+Network = nn.Module | ReplayedUNet
+"""(noisy [N, C, h, w], timesteps [N], states [N, 77, D]) -> .sample; `train()` before the first step."""
 
 GoBack = Callable[[], bool]
 """Put parameters, optimizer and LoopState back to the last good checkpoint; False where there is none."""
@@ -100,7 +104,7 @@ class StepReport:
 
 def train(
     *,
-    unet: nn.Module,
+    unet: Network,
     trainable: FlatParameters,
     optimizer: torch.optim.Optimizer,
     scaler: torch.amp.GradScaler,

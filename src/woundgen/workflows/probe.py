@@ -22,7 +22,7 @@ from woundgen.models.base import BaseModel
 from woundgen.models.dropout import DropoutMasks
 from woundgen.models.flat import FlatParameters
 from woundgen.training.latents import Latents
-from woundgen.training.loop import Contexts, LoopSettings, LoopState, StepReport, train
+from woundgen.training.loop import Contexts, LoopSettings, LoopState, Network, StepReport, train
 from woundgen.training.plan import Plan, disk_bytes
 from woundgen.training.terms import ExtraTerm
 
@@ -61,6 +61,7 @@ def native_pixels(base: BaseModel) -> int:
 
 def tried(
     base: BaseModel,
+    unet: Network,
     trainable: FlatParameters,
     plan: Plan,
     *,
@@ -85,6 +86,7 @@ def tried(
     latent_side = side * int(base.unet.config.sample_size) // native_pixels(base)
     probe = run_probe(
         base,
+        unet,
         trainable,
         contexts=contexts,
         dropout=dropout,
@@ -101,6 +103,7 @@ def tried(
 
 def run_probe(
     base: BaseModel,
+    unet: Network,
     trainable: FlatParameters,
     *,
     contexts: Contexts,
@@ -119,7 +122,7 @@ def run_probe(
         return False
 
     train(
-        unet=base.unet,
+        unet=unet,
         trainable=trainable,
         optimizer=torch.optim.AdamW([trainable.values], lr=0.0, fused=True),
         scaler=torch.amp.GradScaler(device.type, enabled=settings.precision == "fp16"),

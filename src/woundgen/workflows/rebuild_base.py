@@ -23,6 +23,7 @@ from woundgen.models.architecture import build_scheduler, build_text_encoder, bu
 from woundgen.models.base import load_base
 from woundgen.models.flat import flatten
 from woundgen.models.pixels import encode_images
+from woundgen.models.replayed import ReplayedUNet
 from woundgen.models.vocabulary import build_tokenizer
 from woundgen.rundir import LATEST
 from woundgen.training.checkpoint import (
@@ -99,7 +100,7 @@ def rebuild_base(settings: RebuildSettings, say: Say, ranks: Ranks = ALONE) -> P
         return text_encoder(ids)[0]
 
     train(
-        unet=unet,
+        unet=ReplayedUNet(unet, trainable) if settings.device == "cuda" else unet,
         trainable=trainable,
         optimizer=optimizer,
         scaler=torch.amp.GradScaler(settings.device, enabled=False),

@@ -7,9 +7,11 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
+from torch.utils.checkpoint import checkpoint
 
 from woundgen.config import TrainConfig, prompts_for
 from woundgen.errors import UserError
@@ -19,6 +21,7 @@ from woundgen.models.flat import FlatParameters, flatten
 from woundgen.models.half import HALVES, run_in_half
 from woundgen.models.lora_forward import run_by_position
 from woundgen.models.power_ema import LENGTHS
+from woundgen.models.replayed import ReplayedUNet
 from woundgen.rundir import CHECKPOINTS, prepared_folder, told_of_the_disk
 from woundgen.training.batches import with_class_images
 from woundgen.training.checkpoint import clear_left_overs
@@ -28,7 +31,7 @@ from woundgen.training.interrupt import StopRequest, stop_on_signals
 from woundgen.training.latents import joined
 from woundgen.training.lock import only_writer
 from woundgen.training.log import RunLog, restore_logs
-from woundgen.training.loop import train
+from woundgen.training.loop import Network, train
 from woundgen.training.plan import Plan, schedule
 from woundgen.training.ranks import ALONE, Ranks, unheard
 from woundgen.training.state import eight_bit, new_optimizer
@@ -115,8 +118,10 @@ def train_adapter(
     announce(plan, photos, method, base, ranks.size, say)
     terms = terms_of(config, base, device, perceptual=perceptual, discriminator=discriminator_of(config, base, device))
     dropout = run_by_position(base.unet, dropout=config.lora_dropout) if method.name == "lora" else None
+    unet = stepped(base, config, trainable, device)
     found = tried(
         base,
+        unet,
         trainable,
         plan,
         contexts=PromptTable(base, [prompts_for(config, config.phases[0])[0]], live=method.reads_text),
@@ -245,7 +250,7 @@ def train_adapter(
         say(f"let go: {release_parts(base, decodes=decodes):,} parameters that only caching needed")
         if not observer.stopping.exhausted:  # a run that stopped early stays stopped
             train(
-                unet=torch.compile(base.unet) if config.compile else base.unet,  # type: ignore[arg-type]
+                unet=unet,
                 trainable=trainable,
                 optimizer=optimizer,
                 scaler=scaler,
@@ -285,12 +290,23 @@ def prepare_model(
         part.to(device)
     method = prepare_method(base, config)
     if config.gradient_checkpointing:
-        base.unet.enable_gradient_checkpointing()
+        # The recomputed pass draws nothing (models/dropout.py), so no generator's state need be kept for it; reading
+        # one cannot be recorded in a CUDA graph.
+        base.unet.enable_gradient_checkpointing(partial(checkpoint, use_reentrant=False, preserve_rng_state=False))
     if precision in HALVES:
         run_in_half(base.unet, HALVES[precision])
     trainable = flatten(method.parameters)
     assert trainable.values.numel() == method.expected
     return method, trainable
+
+
+def stepped(base: BaseModel, config: TrainConfig, trainable: FlatParameters, device: torch.device) -> Network:
+    """What the loop calls in place of the UNet: compiled, or replayed on a GPU, or the UNet itself."""
+    if config.compile:
+        return torch.compile(base.unet)  # type: ignore[return-value]
+    if config.cuda_graphs and device.type == "cuda":
+        return ReplayedUNet(base.unet, trainable)
+    return base.unet
 
 
 def announce(plan: Plan, photos: PhotoSet, method: Method, base: BaseModel, processes: int, say: Say) -> None:

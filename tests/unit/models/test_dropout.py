@@ -30,7 +30,7 @@ def masks_of(
 ) -> dict[str, Tensor]:
     masks = DropoutMasks(rate)
     masks.begin(seeds_of(slots, seed=seed, step=step))
-    return {layer: masks.dropped(layer, torch.ones(len(slots), 3, width)) for layer in LAYERS}
+    return {layer: masks.kept(layer, torch.ones(len(slots), 3, width)) for layer in LAYERS}
 
 
 @pytest.mark.parametrize("other", [{"seed": 1}, {"step": 1}])
@@ -58,8 +58,8 @@ def test_a_layer_met_again_gets_its_mask() -> None:
     masks = DropoutMasks(0.1)
     masks.begin(seeds_of([0]))
     x = torch.ones(1, 3, 50)
-    first, _ = masks.dropped("first", x), masks.dropped("second", x)
-    assert torch.equal(masks.dropped("first", x), first)
+    first, _ = masks.kept("first", x), masks.kept("second", x)
+    assert torch.equal(masks.kept("first", x), first)
 
 
 def test_each_micro_batch_begins_anew() -> None:
@@ -67,20 +67,20 @@ def test_each_micro_batch_begins_anew() -> None:
     seen = []
     for step in (0, 1, 0):
         masks.begin(seeds_of([0], step=step))
-        seen.append(masks.dropped("first", x))
+        seen.append(masks.kept("first", x))
     assert torch.equal(seen[0], seen[2])
     assert not torch.equal(seen[0], seen[1])
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5])
 def test_rate_as_stated(rate: float) -> None:
-    """round(256 rate) / 256 of the values are dropped; the others are scaled so that the mean stays."""
+    """round(256 rate) / 256 of the values are dropped, the others stay as they are; `keep` is their share."""
     values = masks_of(range(4), rate=rate, width=10_000)["first"].flatten()
     stated = round(rate * 256) / 256
     dropped = int((values == 0).sum())
     assert stats.binomtest(dropped, values.numel(), stated).pvalue > 1e-3
-    kept = values[values > 0]
-    torch.testing.assert_close(kept, torch.full_like(kept, 1 / (1 - stated)))
+    assert set(values.tolist()) == {0.0, 1.0}
+    assert DropoutMasks(rate).keep == 1 - stated
 
 
 def test_no_source_no_dropout() -> None:
@@ -169,7 +169,7 @@ def test_the_same_mask_gives_what_peft_gives(decomposed: bool, fresh_base: BaseM
     x = torch.randn(2, 9, 16, generator=source)
     masks.begin(seeds_of([0, 1], seed=7, step=4))
     ours = layer(x)
-    layer.lora_dropout["default"] = Masked(masks.dropped(name, torch.ones_like(x)))  # type: ignore[operator,index]
+    layer.lora_dropout["default"] = Masked(masks.kept(name, torch.ones_like(x)) / masks.keep)  # type: ignore[operator,index]
     theirs = LoraLinear.forward(layer, x)  # type: ignore[arg-type]
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
     assert not torch.allclose(theirs, layer.get_base_layer()(x), rtol=1e-2)  # type: ignore[operator]

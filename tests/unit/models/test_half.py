@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import pytest
 import torch
 from torch import Tensor
 
@@ -17,55 +16,68 @@ SETTINGS = LoraSettings(rank=4, alpha=8.0, dropout=0.0, targets=("to_q", "to_k",
 HALF = torch.bfloat16
 
 
-def step(base: BaseModel) -> tuple[Tensor, dict[str, Tensor]]:
-    """Output and gradients of one step, with an adapter whose B is a thousandth."""
+def adapted(base: BaseModel) -> dict[str, torch.nn.Parameter]:
+    """An adapter whose B is a thousandth: beside weights in half precision next to nothing."""
     parameters = add_lora(base.unet, SETTINGS, seed=1)
-    with torch.no_grad():
-        for name, parameter in parameters.items():
-            if "lora_B" in name:
-                parameter.fill_(1e-3)
-    run_by_position(base.unet, dropout=0.0)
-    source = torch.Generator().manual_seed(2)
-    noisy, text = torch.randn(2, 4, 8, 8, generator=source), torch.randn(2, 7, 16, generator=source)
-    with torch.autocast("cpu", HALF):
-        output = base.unet(noisy, torch.tensor([5, 600]), text).sample
-    output.float().square().sum().backward()
-    return output.detach(), {name: p.grad for name, p in parameters.items() if p.grad is not None}
-
-
-@pytest.fixture
-def halved(make_base: Callable[[], BaseModel]) -> BaseModel:
-    base = make_base()
-    add_lora(base.unet, SETTINGS, seed=1)
-    run_in_half(base.unet, HALF)
-    return base
-
-
-def test_to_the_bit_what_autocast_computes(make_base: Callable[[], BaseModel]) -> None:
-    plain, halved = make_base(), make_base()
-    expected = step(plain)
-    parameters = add_lora(halved.unet, SETTINGS, seed=1)
-    run_in_half(halved.unet, HALF)
     for name, parameter in parameters.items():
         if "lora_B" in name:
             parameter.data.fill_(1e-3)
-    run_by_position(halved.unet, dropout=0.0)
+    return parameters
+
+
+def answer(base: BaseModel) -> Tensor:
     source = torch.Generator().manual_seed(2)
     noisy, text = torch.randn(2, 4, 8, 8, generator=source), torch.randn(2, 7, 16, generator=source)
-    output = halved.unet(noisy, torch.tensor([5, 600]), text).sample  # no autocast around it: it brings its own
+    output = base.unet(noisy, torch.tensor([5, 600]), text).sample
     output.float().square().sum().backward()
-    assert torch.equal(output, expected[0])
-    for name, gradient in expected[1].items():
-        assert torch.equal(parameters[name].grad, gradient), name
+    return output.detach()
 
 
-def test_what_is_kept_in_which_precision(halved: BaseModel) -> None:
-    kept = {name: parameter.dtype for name, parameter in halved.unet.named_parameters()}
+def test_to_the_bit_what_autocast_and_peft_compute(make_base: Callable[[], BaseModel]) -> None:
+    plain, halved = make_base(), make_base()
+    theirs, ours = adapted(plain), adapted(halved)
+    with torch.autocast("cpu", HALF):
+        expected = answer(plain)
+    run_by_position(halved.unet, dropout=0.0)
+    run_in_half(halved.unet, HALF)
+    assert torch.equal(answer(halved), expected)
+    for name, parameter in theirs.items():
+        assert parameter.grad is not None
+        assert ours[name].grad is not None
+        torch.testing.assert_close(ours[name].grad, parameter.grad, rtol=2e-2, atol=1e-3), name
+
+
+def test_a_small_change_is_not_rounded_away(make_base: Callable[[], BaseModel]) -> None:
+    """Merged into rounded weights it is: a thousandth of A is below half a unit of their last place."""
+    with_adapter, without = make_base(), make_base()
+    parameters = adapted(with_adapter)
+    exact, plain = make_base(), make_base()
+    adapted(exact)
+    moved = (answer_of(exact) - answer_of(plain)).norm()
+    for base in (with_adapter, without):
+        run_by_position(base.unet, dropout=0.0)
+        run_in_half(base.unet, HALF)
+    in_half = (answer_of(with_adapter).float() - answer_of(without).float()).norm()
+    assert parameters
+    assert in_half > 0.5 * moved
+
+
+@torch.no_grad()
+def answer_of(base: BaseModel) -> Tensor:
+    source = torch.Generator().manual_seed(2)
+    noisy, text = torch.randn(2, 4, 8, 8, generator=source), torch.randn(2, 7, 16, generator=source)
+    return base.unet(noisy, torch.tensor([5, 600]), text).sample
+
+
+def test_what_is_kept_in_which_precision(make_base: Callable[[], BaseModel]) -> None:
+    base = make_base()
+    adapted(base)
+    run_in_half(base.unet, HALF)
+    kept = {name: parameter.dtype for name, parameter in base.unet.named_parameters()}
     single = {name for name, dtype in kept.items() if dtype == torch.float32}
-    assert all(kept[name] == HALF for name in ("conv_out.weight", "time_embedding.linear_1.weight"))
-    named = ("lora_", ".base_layer.", "norm", "conv_in.")
-    assert single == {name for name in kept if any(part in name for part in named) and "norm_num" not in name}
-    assert halved.unet.dtype == torch.float32, "what latents are drawn in"
+    assert kept["conv_out.weight"] == HALF
+    assert single == {name for name in kept if any(part in name for part in ("lora_", "norm", "conv_in."))}
+    assert base.unet.dtype == torch.float32, "what latents are drawn in"
 
 
 def test_what_is_trained_stays_single(make_base: Callable[[], BaseModel]) -> None:

@@ -7,16 +7,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from woundgen.models.adapter import LoraSettings, add_lora
 from woundgen.models.base import BaseModel
 from woundgen.models.dropout import DropoutMasks
 from woundgen.models.flat import FlatParameters, flatten
+from woundgen.models.half import HALVES, run_in_half
 from woundgen.models.lora_forward import run_by_position
 from woundgen.training.batches import Batches
 from woundgen.training.latents import Latents
-from woundgen.training.loop import GoBack, LoopSettings, LoopState, StepReport, train
+from woundgen.training.loop import GoBack, LoopSettings, LoopState, Network, StepReport, train
 from woundgen.training.ranks import ALONE, Ranks
 from woundgen.training.state import new_optimizer
 from woundgen.training.terms import ExtraTerm
@@ -70,6 +71,8 @@ class Rig:
         trainable = flatten(add_lora(base.unet, LORA, seed=1))
         if checkpointing:
             base.unet.enable_gradient_checkpointing()
+        if settings.get("precision", "fp32") in HALVES and base.unet.device.type == "cuda":
+            run_in_half(base.unet, HALVES[settings["precision"]])
         return cls(
             base=base,
             trainable=trainable,
@@ -83,7 +86,7 @@ class Rig:
         self,
         *,
         until: int | None = None,
-        unet: nn.Module | None = None,
+        unet: Network | None = None,
         ranks: Ranks = ALONE,
         batches: Batches | None = None,
         terms: Sequence[ExtraTerm] = (),
@@ -91,14 +94,15 @@ class Rig:
         latents: Latents | None = None,
     ) -> Rig:
         """Go on to the step `until`, or to the end. unet: stands in for the base's own."""
+        device = self.values.device
         train(
             unet=unet or self.base.unet,
             trainable=self.trainable,
             optimizer=self.optimizer,
-            scaler=torch.amp.GradScaler("cpu", enabled=False),
+            scaler=torch.amp.GradScaler(device.type, enabled=self.settings.precision == "fp16"),
             learning_rate=lambda step: RATE / (1 + step),
             latents=latents or photographs(),
-            contexts=contexts,
+            contexts=lambda rows, dropped: contexts(rows, dropped).to(device),
             alphas_cumprod=self.base.alphas_cumprod,
             prediction=self.base.prediction,
             dropout=self.dropout,

@@ -246,14 +246,14 @@ def test_dropout_of_the_adapter_shows_once_it_has_moved(make_base: MakeBase) -> 
 def test_masks_are_of_the_step_and_the_sample(make_base: MakeBase, monkeypatch: pytest.MonkeyPatch) -> None:
     run = Rig.build(make_base(), steps=2, global_batch=2, micro_batch=1, dropout=0.1)
     assert run.dropout is not None
-    dropped = run.dropout.dropped
+    kept = run.dropout.kept
     seen: dict[str, list[Tensor]] = {}
 
     def note(layer: str, x: Tensor) -> Tensor:
-        seen.setdefault(layer, []).append(dropped(layer, torch.ones_like(x)))
-        return dropped(layer, x)
+        seen.setdefault(layer, []).append(kept(layer, torch.ones_like(x)))
+        return kept(layer, x)
 
-    monkeypatch.setattr(run.dropout, "dropped", note)
+    monkeypatch.setattr(run.dropout, "kept", note)
     run.run()
     masks = next(iter(seen.values()))
     assert len(masks) == 4, "two steps of two samples"

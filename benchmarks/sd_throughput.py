@@ -1,0 +1,281 @@
+"""What a step of training costs on Stable Diffusion's own architectures, and what it holds of the card.
+
+    python benchmarks/sd_throughput.py                              # SD 2.1 at 128x128, batch 16, on the GPU
+    python benchmarks/sd_throughput.py --name sd15 --ways example "lora bf16" limit
+    python benchmarks/sd_throughput.py --device cpu --batch 1 --steps 2 --ways "lora fp32"
+
+Random weights of the published shapes (architectures.py): what a step costs does not depend on what they are. Each way
+is built, run and let go before the next, so that what it holds at most is its own; a card that does nothing else is
+needed. "example" is what diffusers' text-to-image LoRA example does in bf16; "limit" the UNet's forward and backward
+alone, all of it in bf16: no adapter, optimizer or data; "limit, graphs" the same as CUDA graphs, which is what the card
+can do. The others are `woundgen train`'s own parts: one
+model prepared, photographs encoded, what is needed no longer let go, the loop. "perceptual" takes one sample of each
+step through a network of LPIPS-VGG's size; at the defaults the term is taken on fewer, and the last lines say what that
+comes to. Milliseconds are medians of steps, with the least and the most.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from architectures import UNETS, build
+from diffusers.training_utils import cast_training_params
+from peft import LoraConfig
+from terms import ALWAYS, low_noise_part, vgg
+from train_throughput import PROMPT, TARGETS, png_bytes, transformed
+
+from woundgen.config import TrainConfig
+from woundgen.diffusion.objective import add_noise, training_target
+from woundgen.models.base import BaseModel
+from woundgen.models.flat import flatten
+from woundgen.models.lora_forward import run_by_position
+from woundgen.models.replayed import ReplayedUNet
+from woundgen.training.loop import LoopSettings, LoopState, StepReport, train
+from woundgen.training.perceptual import latent_distance
+from woundgen.training.state import new_optimizer
+from woundgen.training.terms import ExtraTerm
+from woundgen.workflows.release import release_parts
+from woundgen.workflows.setup import PromptTable, encode_variations
+from woundgen.workflows.train import prepare_model, stepped
+
+GIB, SIDE, PHOTOGRAPHS = 1 << 30, 128, 32
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """settings: of a config. perceptual: one sample of each step goes through the term."""
+
+    settings: dict[str, Any] = field(default_factory=dict)
+    perceptual: bool = False
+
+
+KEPT = {"gradient_checkpointing": False}  # activations: they fit
+LORA = KEPT | {"lora_rank": 16, "lora_alpha": 32, "lora_dropout": 0.0}
+BF16 = LORA | {"mixed_precision": "bf16"}
+WAYS = {
+    "lora fp32": Way(LORA | {"mixed_precision": "no"}),
+    "lora fp16": Way(LORA | {"mixed_precision": "fp16"}),
+    "lora bf16": Way(BF16),
+    "lora bf16, no graphs": Way(BF16 | {"cuda_graphs": False}),
+    "lora bf16, dropout 0.1": Way(BF16 | {"lora_dropout": 0.1}),
+    "lora bf16, checkpointing": Way(BF16 | {"gradient_checkpointing": True}),
+    "lora bf16, compiled": Way(BF16 | {"compile": True}),
+    "lora bf16, perceptual": Way(BF16, perceptual=True),
+    "dora bf16": Way(BF16 | {"lora_dora": True}),
+    "full bf16": Way(KEPT | {"training_method": "full", "mixed_precision": "bf16"}),
+    "full bf16, adamw-8bit": Way(
+        KEPT | {"training_method": "full", "mixed_precision": "bf16", "optimizer": "adamw-8bit"}
+    ),
+}
+PRECISIONS = {"no": "fp32"}
+
+
+def ours(base: BaseModel, way: Way, photographs: np.ndarray, options: argparse.Namespace) -> list[float]:
+    """Seconds of each step of the loop."""
+    device = torch.device(options.device)
+    config = TrainConfig(base_model="sd21-base", **way.settings)
+    precision = PRECISIONS.get(config.mixed_precision, config.mixed_precision)
+    method, trainable = prepare_model(base, config, device, precision)
+    dropout = run_by_position(base.unet, dropout=config.lora_dropout) if method.name == "lora" else None
+    optimizer = new_optimizer(trainable, betas=(0.9, 0.999), weight_decay=config.weight_decay, kind=config.optimizer)
+    latents = encode_variations(base, photographs, count=1, seed=0, say=lambda line: None)
+    contexts = PromptTable(base, [PROMPT] * len(photographs), live=method.reads_text)
+    terms = []
+    if way.perceptual:
+        features = vgg()
+        features.module.to(device)
+        distance = latent_distance(base.vae, features, scale=base.latent_scale)
+        terms = [ExtraTerm("perceptual", 0.1, 1 / options.batch, ALWAYS, distance)]
+    release_parts(base, decodes=bool(terms))
+    with measured(device):
+        clock = [time.perf_counter()]
+
+        def note(report: StepReport) -> bool:
+            clock.append(time.perf_counter())  # a report has read the loss, and so waited for the card
+            return False
+
+        train(
+            unet=stepped(base, config, trainable, device),
+            trainable=trainable,
+            optimizer=optimizer,
+            scaler=torch.amp.GradScaler(device.type, enabled=precision == "fp16"),
+            learning_rate=lambda step: 1e-4,
+            latents=latents,
+            contexts=contexts,
+            alphas_cumprod=base.alphas_cumprod,
+            prediction=base.prediction,
+            dropout=dropout,
+            settings=LoopSettings(
+                seed=0,
+                steps=options.warm + options.steps,
+                global_batch=options.batch,
+                micro_batch=options.batch,
+                prompt_dropout=0.1,
+                snr_gamma=None,
+                noise_offset=0.0,
+                max_grad_norm=1.0,
+                ema_decay=0.999,
+                ema_warmup=True,
+                precision=precision,
+            ),
+            state=LoopState(step=0, average=trainable.values.detach().clone()),
+            after_step=note,
+            terms=terms,
+        )
+    return [after - before for before, after in pairwise(clock)][options.warm :]
+
+
+def example(base: BaseModel, photographs: np.ndarray, options: argparse.Namespace) -> list[float]:
+    """diffusers' text-to-image LoRA example, mixed_precision bf16: encoder, prompts and files at every step."""
+    device, dtype = torch.device(options.device), torch.bfloat16
+    for module in base.modules:
+        module.to(device, dtype=dtype)
+    base.unet.add_adapter(LoraConfig(r=16, lora_alpha=16, init_lora_weights="gaussian", target_modules=list(TARGETS)))
+    cast_training_params(base.unet, dtype=torch.float32)
+    parameters = [p for p in base.unet.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=1e-4)
+    rates = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
+    accelerator = Accelerator(mixed_precision="bf16", cpu=device.type == "cpu")
+    unet, optimizer, rates = accelerator.prepare(base.unet, optimizer, rates)
+    unet.train()
+    files = [png_bytes(image) for image in photographs]
+
+    def step() -> None:
+        chosen = torch.stack([transformed(files[row]) for row in torch.randint(len(files), (options.batch,)).tolist()])
+        tokens = base.tokenizer(
+            [PROMPT] * options.batch, padding="max_length", max_length=77, truncation=True, return_tensors="pt"
+        )
+        with torch.no_grad():
+            clean = base.vae.encode(chosen.to(device, dtype)).latent_dist.sample() * base.latent_scale
+            states = base.text_encoder(tokens.input_ids.to(device))[0]
+        noise = torch.randn_like(clean)
+        timesteps = torch.randint(0, len(base.alphas_cumprod), (options.batch,), device=device)
+        alphas = base.alphas_cumprod.to(device)
+        noisy = add_noise(clean, noise, timesteps, alphas)
+        target = training_target(clean, noise, timesteps, alphas, base.prediction)
+        output = unet(noisy.to(dtype), timesteps, states).sample
+        loss = torch.nn.functional.mse_loss(output.float(), target.float())
+        accelerator.gather(loss.repeat(options.batch)).mean().item()
+        accelerator.backward(loss)
+        accelerator.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        rates.step()
+        optimizer.zero_grad()
+        loss.detach().item()
+
+    return timed(step, options)
+
+
+def limit(base: BaseModel, options: argparse.Namespace, *, replayed: bool) -> list[float]:
+    """The gradient goes to the text states: through all of the UNet but its first convolution and block."""
+    device, dtype = torch.device(options.device), torch.bfloat16
+    for module in (base.vae, *base.text_encoders.values()):
+        torch.nn.Module.to(module, "meta")
+    unet = base.unet.to(device, dtype=dtype).train()
+    noisy = torch.randn(options.batch, 4, SIDE // 8, SIDE // 8, device=device, dtype=dtype)
+    width = unet.config.cross_attention_dim
+    states = torch.randn(options.batch, 77, width, device=device, dtype=dtype, requires_grad=True)
+    timesteps = torch.randint(0, 1000, (options.batch,), device=device)
+    nothing = flatten({"nothing": torch.nn.Parameter(torch.zeros(1, device=device))})
+    network = ReplayedUNet(unet, nothing) if replayed else unet
+
+    def step() -> None:
+        network(noisy, timesteps, states).sample.square().mean().backward()
+        states.grad = None
+
+    return timed(step, options)
+
+
+def timed(step: Callable[[], None], options: argparse.Namespace) -> list[float]:
+    seconds = []
+    with measured(torch.device(options.device)):
+        for _ in range(options.warm + options.steps):
+            started = time.perf_counter()
+            step()
+            if options.device != "cpu":
+                torch.cuda.synchronize()
+            seconds.append(time.perf_counter() - started)
+    return seconds[options.warm :]
+
+
+@contextmanager
+def measured(device: torch.device) -> Iterator[None]:
+    """What the card holds at most is counted from here on."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    yield
+
+
+def measure(name: str, photographs: np.ndarray, options: argparse.Namespace) -> float:
+    """Median milliseconds of a step; the row is printed."""
+    base = build(options.name, options.device)
+    if name in WAYS:
+        seconds = ours(base, WAYS[name], photographs, options)
+    else:
+        seconds = (
+            example(base, photographs, options)
+            if name == "example"
+            else limit(base, options, replayed="graphs" in name)
+        )
+    held = torch.cuda.max_memory_allocated() / GIB if options.device != "cpu" else float("nan")
+    median = 1000 * statistics.median(seconds)
+    print(
+        f"| {name} | {median:.1f} ({1000 * min(seconds):.1f} to {1000 * max(seconds):.1f}) | "
+        f"{1000 * options.batch / median:.0f} | {held:.1f} |",
+        flush=True,
+    )
+    return median
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    names = ["example", "limit", "limit, graphs", *WAYS]
+    parser.add_argument("--name", choices=UNETS, default="sd21")
+    parser.add_argument("--ways", nargs="+", choices=names, default=names)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--warm", type=int, default=4, help="steps that are not counted")
+    parser.add_argument("--device", default="cuda")
+    options = parser.parse_args()
+    card = torch.cuda.get_device_name() if options.device != "cpu" else "CPU"
+    print(f"{options.name} at {SIDE}x{SIDE}, batch {options.batch}, {card}, torch {torch.__version__}")
+    print("| way | ms a step, median (range) | images/s | GiB held at most |\n| --- | --- | --- | --- |")
+    photographs = np.random.default_rng(0).integers(0, 256, (PHOTOGRAPHS, SIDE, SIDE, 3)).astype(np.uint8)
+    medians: dict[str, float] = {}
+    for name in options.ways:
+        try:
+            medians[name] = measure(name, photographs, options)
+        except Exception as error:  # one way that fails is a row, and not the end of the others
+            print(f"| {name} | {type(error).__name__}: {str(error).splitlines()[0][:160]} | | |", flush=True)
+        gc.collect()
+    for first, second in (
+        ("example", "lora bf16"),
+        ("lora bf16", "limit"),
+        ("lora bf16", "limit, graphs"),
+        ("lora bf16, dropout 0.1", "limit, graphs"),
+    ):
+        if first in medians and second in medians:
+            print(f"{first} / {second}: {medians[first] / medians[second]:.2f}")
+    if {"lora bf16", "lora bf16, perceptual"} <= medians.keys():
+        config, base = TrainConfig(), build(options.name, options.device)
+        share = low_noise_part(base.alphas_cumprod, config.estimate_min_snr)
+        samples = options.batch * config.perceptual_share * share
+        added = (medians["lora bf16, perceptual"] / medians["lora bf16"] - 1) * samples
+        print(f"perceptual term as it is by default: {samples:.3f} samples a step, {1 + added:.3f} of a step without")
+
+
+if __name__ == "__main__":
+    main()
