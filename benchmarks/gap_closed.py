@@ -1,6 +1,8 @@
-"""How much of the gap between the untuned base and real images an adapter closes.
+r"""How much of the gap between the untuned base and real images an adapter closes.
 
     python benchmarks/gap_closed.py --out /tmp/gap                       # phantoms, 3 seeds, phases I and R
+    python benchmarks/gap_closed.py --out /tmp/gap_word --phases R --set training_method=textual_inversion \
+        token_vectors=4 learning_rate=5e-3 max_steps=1000                  # a learned word in place of an adapter
     python benchmarks/gap_closed.py --out /tmp/gap_real --data PHOTOGRAPHS --seeds 0 --set train_val_split=0.5
 
 Per phase and seed: `woundgen train` with the demo preset, then base and tuned each at its best guidance of
@@ -28,10 +30,9 @@ from woundgen.config import SHORT_PROMPT, TrainConfig, load_train_config
 from woundgen.data.phantoms import captions, draw_phantoms
 from woundgen.metrics.frechet import frechet_distance
 from woundgen.metrics.gap import GapClosed, gap_closed
-from woundgen.models.adapter import fuse_lora
 from woundgen.models.base import EMBEDDED, BaseModel, load_base
 from woundgen.models.pixels import round_trip
-from woundgen.workflows.adapters import find_adapter
+from woundgen.workflows.adapters import apply_trained, find_adapter
 from woundgen.workflows.colour_reader import fit_colour_reader, recall_of
 from woundgen.workflows.demo import PRESET
 from woundgen.workflows.draw import draw_images
@@ -62,18 +63,22 @@ def draw(
     )
 
 
-def tuned_base(run: Path) -> BaseModel:
+def tuned_base(run: Path) -> tuple[BaseModel, str]:
+    """The base with what the run trained, by whatever method, and the prompt that it was trained with."""
     base = load_base(EMBEDDED, notice=print)
-    fuse_lora(base.unet, [(find_adapter(run, weights="auto").file, 1.0)])
-    return base
+    adapter = find_adapter(run, weights="auto")
+    apply_trained(base, [(adapter.file, 1.0)])
+    return base, adapter.prompt
 
 
-def best_guidance(base: BaseModel, real: np.ndarray, *, count: int, steps: int) -> tuple[float, dict[str, float]]:
+def best_guidance(
+    base: BaseModel, real: np.ndarray, *, count: int, steps: int, prompt: str = SHORT_PROMPT
+) -> tuple[float, dict[str, float]]:
     """The guidance of least FD to `real` [N, 64], on images that are not measured afterwards."""
     network, _ = feature_network()
     table = {}
     for guidance in GUIDANCES:
-        images = draw(base, count=count, guidance=guidance, seed=CHOICE_SEED, steps=steps)
+        images = draw(base, count=count, guidance=guidance, seed=CHOICE_SEED, steps=steps, prompt=prompt)
         table[f"{guidance:g}"] = frechet_distance(pooled_features(network, images), real[:count])
     best = min(table, key=lambda key: table[key])
     return float(best), table
@@ -136,7 +141,8 @@ def measure_phase(options: argparse.Namespace, config: TrainConfig, phase: str, 
     base_guidance, base_table = best_guidance(untuned, real_features, count=choice, steps=options.steps)
     count = options.count or min(224, len(real))
     base_images = draw(untuned, count=count, guidance=base_guidance, seed=DRAW_SEED, steps=options.steps)
-    tuned_guidance, tuned_table = best_guidance(tuned_base(runs[0]), real_features, count=choice, steps=options.steps)
+    tuned, prompt = tuned_base(runs[0])
+    tuned_guidance, tuned_table = best_guidance(tuned, real_features, count=choice, steps=options.steps, prompt=prompt)
     ceiling = pooled_features(network, round_trip(untuned.vae, real))
     result: dict[str, Any] = {
         "base_guidance": base_guidance,
@@ -151,12 +157,13 @@ def measure_phase(options: argparse.Namespace, config: TrainConfig, phase: str, 
         result["told_in_words"] = figures_of(gap_closed(base_features, pooled_features(network, told), real_features))
     pictures = [real[:8], base_images[:8]]
     for seed, run in zip(options.seeds, runs, strict=True):
-        tuned = draw(tuned_base(run), count=count, guidance=tuned_guidance, seed=DRAW_SEED, steps=options.steps)
-        pictures.append(tuned[:8])
-        found = gap_closed(base_features, pooled_features(network, tuned), real_features)
+        tuned, prompt = tuned_base(run)
+        drawn = draw(tuned, count=count, guidance=tuned_guidance, seed=DRAW_SEED, steps=options.steps, prompt=prompt)
+        pictures.append(drawn[:8])
+        found = gap_closed(base_features, pooled_features(network, drawn), real_features)
         row = figures_of(found)
         if reader is not None:
-            for name, images in (("recall_real", real), ("recall_generated", tuned[:200])):
+            for name, images in (("recall_real", real), ("recall_generated", drawn[:200])):
                 value = recall_of(reader, images, phase, label=name)
                 row[name] = [value.value, value.low, value.high, value.n[0]]
         result["seeds"][seed] = row

@@ -99,7 +99,7 @@ def make_bench(options: argparse.Namespace) -> Bench:
     if run is None:
         trained = argparse.Namespace(data=None, out=options.work)
         run = train_one(trained, load_train_config(PRESET, []), PHASE, 0)
-    base, network = tuned_base(run), feature_network()[0]
+    (base, _), network = tuned_base(run), feature_network()[0]  # a LoRA run of the demo: its prompt is SHORT_PROMPT
     held_out = draw_phantoms(range(options.held_out), seed=HELD_OUT_SEED, phases=(PHASE,)).images
     return Bench(
         work=options.work,
