@@ -44,16 +44,22 @@ def main() -> None:
     }
     described = {name: describe(images) for name, images in sets.items()}
     shares: dict[str, list[float]] = {name: [] for name in sets}
+    promised: set[tuple[float, float]] = set()
     for draw in range(options.draws):
         rows = np.random.default_rng([options.seed, draw]).choice(POOL, options.references, replace=False)
         references = prepare_references(pool.take(rows))
         calibration = calibrate(measure_references(references))
+        promised.add((calibration.threshold.coverage_low, calibration.threshold.coverage_high))
         for name, one in described.items():
             shares[name].append(accepted(one, references, calibration, options.threads))
     print(f"{options.draws} draws of {options.references} references; share accepted by `calibrated`")
     for name, values in shares.items():
         spread = f"{min(values):.3f} to {max(values):.3f}"
         print(f"{name:<24}n = {len(sets[name]):<5} mean {np.mean(values):.3f}, over draws {spread}")
+    ((low, high),) = promised
+    outside = sum(not low <= share <= high for share in shares["held out"])
+    print(f"`calibrate` says {low:.3f} to {high:.3f} (95 % interval); {outside} of {options.draws} draws lie outside:")
+    print(" ".join(f"{share:.3f}" for share in sorted(shares["held out"])))
 
 
 def parse() -> argparse.Namespace:

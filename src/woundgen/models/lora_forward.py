@@ -33,7 +33,7 @@ def run_by_position(module: nn.Module, *, dropout: float) -> DropoutMasks | None
 def _forward(
     layer: LoraLinear, masks: DropoutMasks | None, name: str, x: Tensor, *args: object, **unused: object
 ) -> Tensor:
-    """Merged where it can be. Not in half precision: added to a rounded weight a small change is rounded away."""
+    """Merged in single precision; apart, to the bit what peft gives, on a weight that is kept in half precision."""
     base, low, _ = _parts(layer)
     drops = masks is not None and masks.active and layer.training
     if not drops and base.weight.dtype == low.weight.dtype:

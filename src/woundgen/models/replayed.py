@@ -38,7 +38,7 @@ class ReplayedUNet:
         """noisy [N, C, h, w], timesteps [N], states [N, 77, D] -> as the UNet answers, differentiable once."""
         key = (noisy.shape, states.shape, states.requires_grad)
         if key not in self._recorded:
-            self._recorded[key] = record(self.unet, self.trainable, noisy, timesteps, states)
+            self._recorded[key] = record(self.unet, noisy, timesteps, states)
         return UNet2DConditionOutput(
             sample=_Replay.apply(self._recorded[key], self.trainable.values, noisy, timesteps, states)
         )
@@ -57,11 +57,8 @@ class Recording:
     gradient: Tensor  # of the answer
 
 
-def record(
-    unet: UNet2DConditionModel, trainable: FlatParameters, noisy: Tensor, timesteps: Tensor, states: Tensor
-) -> Recording:
-    """Record both passes for inputs of these shapes. Gradients are afterwards what they were before."""
-    before = trainable.gradient.clone()
+def record(unet: UNet2DConditionModel, noisy: Tensor, timesteps: Tensor, states: Tensor) -> Recording:
+    """Record both passes for inputs of these shapes. To the gradients that are there it adds zeros."""
     noisy, timesteps = noisy.detach().clone(), timesteps.clone()
     states = states.detach().clone().requires_grad_(states.requires_grad)
     stream = torch.cuda.Stream()
@@ -79,7 +76,6 @@ def record(
     gradient = torch.zeros_like(answer)
     with torch.cuda.graph(backward, pool=forward.pool(), stream=stream):
         answer.backward(gradient)
-    trainable.gradient.copy_(before)
     return Recording(forward, backward, noisy, timesteps, states, answer.detach(), gradient)
 
 

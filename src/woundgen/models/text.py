@@ -67,8 +67,9 @@ def take_off_pooled(unet: UNet2DConditionModel, *, pooled: int, pixels: int) -> 
             return None
         sample, packed = given["sample"], given["encoder_hidden_states"]
         height, width = (side * pixels for side in sample.shape[-2:])
-        sizes = torch.tensor([height, width, 0, 0, height, width], device=packed.device, dtype=packed.dtype)
-        added = {"text_embeds": packed[:, -1, :pooled], "time_ids": sizes.expand(len(packed), -1)}
+        # Filled in where they are used: a copy from the CPU cannot be recorded in a CUDA graph.
+        sizes = [packed.new_full((len(packed), 1), side) for side in (height, width, 0, 0, height, width)]
+        added = {"text_embeds": packed[:, -1, :pooled], "time_ids": torch.cat(sizes, dim=1)}
         return (), given | {"encoder_hidden_states": packed[:, :-1], "added_cond_kwargs": added}
 
     unet.register_forward_pre_hook(split, with_kwargs=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from woundgen.config import QualityConfig, TrainConfig
 from woundgen.errors import UserError
@@ -52,12 +53,16 @@ class Screen:
 def verdicts_of(
     images: NDArray[np.uint8], references: References, calibration: Calibration, rule: Rule
 ) -> list[Verdict]:
-    """For each of uint8 [N, H, W, 3], in WORKERS threads; their number is fixed, for sums are rounded by it."""
+    """For each of uint8 [N, H, W, 3], in WORKERS threads; their number is fixed, for sums are rounded by it.
+
+    Each multiplies on its own: of BLAS's threads, as many again in each, most would only wait, and use a core for it.
+    """
 
     def of(part: NDArray[np.uint8]) -> list[Verdict]:
         return judge(measure(describe(part), references, k=calibration.k), calibration, rule)
 
-    with ThreadPoolExecutor(WORKERS, thread_name_prefix="screening") as workers:
+    alone = threadpool_limits(1, user_api="blas")
+    with alone, ThreadPoolExecutor(WORKERS, thread_name_prefix="screening") as workers:
         parts = [part for part in np.array_split(images, WORKERS) if len(part)]
         return [verdict for verdicts in workers.map(of, parts) for verdict in verdicts]
 

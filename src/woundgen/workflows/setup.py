@@ -134,12 +134,13 @@ class PromptTable:
 def known_prompts(base: BaseModel, prompts: Sequence[str]) -> Callable[[list[str]], Tensor]:
     """`encode_prompts` for these prompts, from states computed now: the text encoder may be let go afterwards.
 
-    A text encoder that is trained is asked anew each time.
+    A text encoder that is trained is asked anew each time. Each is computed alone, as drawing does: a batch of two is
+    rounded otherwise.
     """
     if any(parameter.requires_grad for encoder in base.text_encoders.values() for parameter in encoder.parameters()):
         return lambda texts: encode_prompts(base, texts)
     known = list(dict.fromkeys(prompts))
-    states = encode_prompts(base, known)
+    states = torch.cat([encode_prompts(base, [text]) for text in known])
     return lambda texts: states[[known.index(text) for text in texts]]
 
 
