@@ -55,7 +55,7 @@ OPEN_CLIP_G = {"hidden_size": 1280, "intermediate_size": 5120, "num_hidden_layer
 PUBLISHED = {"sd15": (859_520_964, 123_060_480, 4 * 797_184), "sd21": (865_910_724, 340_387_840, 3_319_808)}
 
 
-def text_config(sizes: dict[str, int], projection: int) -> CLIPTextConfig:
+def text_config(sizes: dict[str, Any], projection: int) -> CLIPTextConfig:
     return CLIPTextConfig(vocab_size=49408, max_position_embeddings=77, projection_dim=projection, **sizes)
 
 

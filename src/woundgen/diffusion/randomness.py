@@ -13,11 +13,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-# SplitMix64 (Steele, Lea & Flood 2014, Fast splittable pseudorandom number generators; constants of Vigna's public
-# domain splitmix64.c), in the two's complement that torch's int64 has.
-_STEP = 0x9E3779B97F4A7C15 - 2**64
-_ROUNDS = ((30, 0xBF58476D1CE4E5B9 - 2**64), (27, 0x94D049BB133111EB - 2**64), (31, 1))
-
 
 def position_seed(seed: int, stream: str, *position: int) -> int:
     """63-bit seed of one named position (BLAKE2b of its text)."""
@@ -37,16 +32,6 @@ def normal(shape: Sequence[int], seed: int, stream: str, step: int, slots: Seque
 def uniform(seed: int, stream: str, *position: int) -> float:
     """One number in [0, 1)."""
     return position_seed(seed, stream, *position) / 2**63
-
-
-def random_bytes(seeds: Tensor, count: int) -> Tensor:
-    """uint8 [N, count], row i the first bytes of SplitMix64 begun at seeds[i] (int64 [N])."""
-    words = torch.arange(1, -(-count // 8) + 1, device=seeds.device).mul_(_STEP) + seeds[:, None]
-    shifted = torch.empty_like(words)
-    for shift, factor in _ROUNDS:
-        torch.bitwise_right_shift(words, shift, out=shifted)
-        words.bitwise_xor_(shifted.bitwise_and_((1 << 64 - shift) - 1)).mul_(factor)  # the shift copies the sign
-    return words.view(torch.uint8)[:, :count]
 
 
 def stratified_timesteps(seed: int, step: int, slots: Sequence[int], *, batch: int, count: int, low: int = 0) -> Tensor:

@@ -8,10 +8,15 @@ CPU see the same. From the CPU they would have to be copied at every layer, 100 
 
 from __future__ import annotations
 
+import hashlib
+
 import torch
 from torch import Tensor
 
-from woundgen.diffusion.randomness import position_seed, random_bytes
+# SplitMix64 (Steele, Lea & Flood 2014, Fast splittable pseudorandom number generators; constants of Vigna's public
+# domain splitmix64.c), in the two's complement that torch's int64 has.
+_STEP = 0x9E3779B97F4A7C15 - 2**64
+_ROUNDS = ((30, 0xBF58476D1CE4E5B9 - 2**64), (27, 0x94D049BB133111EB - 2**64), (31, 1))
 
 
 class DropoutMasks:
@@ -42,5 +47,20 @@ class DropoutMasks:
         Whoever uses it divides by `keep`, after the products: exact in half precision, too.
         """
         assert self._seeds is not None, "begin was called"
-        noise = random_bytes(self._seeds ^ position_seed(0, layer), x[0].numel())
+        noise = random_bytes(self._seeds ^ seed_of(layer), x[0].numel())
         return x * noise.ge_(self.threshold).reshape(x.shape)
+
+
+def seed_of(layer: str) -> int:
+    """63-bit seed of a layer's name."""
+    return int.from_bytes(hashlib.blake2b(layer.encode(), digest_size=8).digest(), "little") >> 1
+
+
+def random_bytes(seeds: Tensor, count: int) -> Tensor:
+    """uint8 [N, count], row i the first bytes of SplitMix64 begun at seeds[i] (int64 [N])."""
+    words = torch.arange(1, -(-count // 8) + 1, device=seeds.device).mul_(_STEP) + seeds[:, None]
+    shifted = torch.empty_like(words)
+    for shift, factor in _ROUNDS:
+        torch.bitwise_right_shift(words, shift, out=shifted)
+        words.bitwise_xor_(shifted.bitwise_and_((1 << 64 - shift) - 1)).mul_(factor)  # the shift copies the sign
+    return words.view(torch.uint8)[:, :count]

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from peft.tuners.lora.layer import Linear as LoraLinear
 from scipy import stats
 from torch import Tensor, nn
 
-from woundgen.diffusion.randomness import position_seed, random_bytes
+from woundgen.diffusion.randomness import position_seed
 from woundgen.models.adapter import LoraSettings, add_lora
 from woundgen.models.base import BaseModel
-from woundgen.models.dropout import DropoutMasks
+from woundgen.models.dropout import DropoutMasks, random_bytes, seed_of
 from woundgen.models.lora_forward import run_by_position
 
 LAYERS = ("first", "second")
@@ -31,6 +32,30 @@ def masks_of(
     masks = DropoutMasks(rate)
     masks.begin(seeds_of(slots, seed=seed, step=step))
     return {layer: masks.kept(layer, torch.ones(len(slots), 3, width)) for layer in LAYERS}
+
+
+def split_mix(seed: int, words: int) -> bytes:
+    """Vigna's splitmix64.c (public domain), in whole numbers of any size."""
+    most, state, found = 2**64 - 1, seed % 2**64, b""
+    for _ in range(words):
+        state = (state + 0x9E3779B97F4A7C15) & most
+        z = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & most
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & most
+        found += (z ^ (z >> 31)).to_bytes(8, "little")
+    return found
+
+
+def test_bytes_are_those_of_splitmix64() -> None:
+    """6457827717110365317 is the first number of seed 1234567 in published test vectors (Rosetta Code, Splitmix64)."""
+    assert int.from_bytes(split_mix(1234567, 1), "little") == 6457827717110365317
+    seeds = (0, 1234567, 2**63 - 1, -(2**63), -7)
+    for seed, row in zip(seeds, random_bytes(torch.tensor(seeds), 37), strict=True):
+        assert row.numpy().tobytes() == split_mix(seed, 5)[:37]
+
+
+def test_bytes_are_uniform() -> None:
+    counts = np.bincount(random_bytes(torch.tensor([position_seed(3, "dropout", 0, 1)]), 100_000)[0].numpy())
+    assert stats.chisquare(counts).pvalue > 1e-3
 
 
 @pytest.mark.parametrize("other", [{"seed": 1}, {"step": 1}])
@@ -137,7 +162,7 @@ def test_one_layer_by_hand(fresh_base: BaseModel) -> None:
     x = torch.randn(2, 9, 16, generator=source)
     masks.begin(seeds_of([0, 1], seed=7, step=4))
     keep = (256 - 26) / 256
-    noise = random_bytes(seeds_of([0, 1], seed=7, step=4) ^ position_seed(0, name), 9 * 16)
+    noise = random_bytes(seeds_of([0, 1], seed=7, step=4) ^ seed_of(name), 9 * 16)
     kept = x * (noise.view(2, 9, 16) >= 26) / keep
     base = layer.get_base_layer()
     expected = x @ base.weight.T + 2.0 * kept @ low.T @ high.T
