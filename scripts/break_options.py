@@ -88,7 +88,7 @@ BREAKS = (
           OPTIONS, "train_resolution"),
     Break("early_stopping_metric", "workflows/observer.py", "metric = self.config.early_stopping_metric",
           'metric = "val_loss"', "tests/unit/workflows/test_observer.py"),
-    Break("compile", "workflows/train.py", "torch.compile(base.unet) if config.compile else", "", OPTIONS, "compile"),
+    Break("compile", "workflows/train.py", "if config.compile:", "if False:", OPTIONS, "compile"),
     Break("optimizer", "workflows/train.py", "kind=config.optimizer", 'kind="adamw"', OPTIONS, "eight_bit"),
     Break("weight_decay", "workflows/train.py", "weight_decay=config.weight_decay", "weight_decay=0.01", ARRIVE),
     Break("lr_scheduler", "workflows/train.py", "config.lr_scheduler, peak", '"cosine", peak', ARRIVE),
