@@ -28,7 +28,7 @@ def rebuild(
     phantoms: Annotated[int, typer.Option(min=400, help="Training phantoms, rendered once.")] = 24_000,
     start: Annotated[Path | None, typer.Option(help="For base: begin from this base's UNet and text encoder.")] = None,
     devices: Annotated[int | None, typer.Option(min=1, help="For base: processes that share the work [1].")] = None,
-    device: Annotated[str, typer.Option(help="auto | cpu | cuda")] = "auto",
+    device: Annotated[str, typer.Option(help="auto | cpu | cuda; the card is measured on the CPU")] = "auto",
 ) -> int:
     """Train the networks that ship anew, from phantoms alone. Run it again to go on after a stop.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -92,6 +93,7 @@ def train(
     folder = out or Path("runs") / f"phase_{'_'.join(settings.phases)}"
     with terminal() as voice, join_ranks(place, asked=count, device=settings.device) as ranks:
         for one, where in runs_of(settings, folder, folds=folds):
+            gc.collect()  # the fold before: layers whose forward is ours are held by it, and hold gigabytes of a card
             result = train_adapter(
                 one,
                 data=source,

@@ -1,7 +1,7 @@
 """Dropout masks as a function of (seed, step, sample, layer): equal after a resume, on any batch split and device.
 
 torch's dropout draws from a global generator, so a mask depends on everything drawn before. Here each element of a
-mask is a byte of a hash of its position: nothing is kept, a layer met again in the same step (gradient checkpointing
+mask is a byte of a hash of its position: no mask is kept, a layer met again in the same step (gradient checkpointing
 recomputes) gets the mask it had, and the bytes are made where they are used: whole numbers alone, so that a GPU and a
 CPU see the same. From the CPU they would have to be copied at every layer, 100 MB a step of Stable Diffusion.
 """
@@ -41,13 +41,13 @@ class DropoutMasks:
         if seeds is not None:  # always read from one place: a CUDA graph reads where it read when it was recorded
             self._seeds = self._places.setdefault(len(seeds), torch.empty_like(seeds)).copy_(seeds)
 
-    def kept(self, layer: str, x: Tensor) -> Tensor:
+    def kept(self, layer: int, x: Tensor) -> Tensor:
         """x [N, ...] with dropped elements put to 0, the others as they are; N is the number of seeds.
 
-        Whoever uses it divides by `keep`, after the products: exact in half precision, too.
+        layer: `seed_of` its name. Whoever uses it divides by `keep`, after the products: the mask rounds nothing.
         """
         assert self._seeds is not None, "begin was called"
-        noise = random_bytes(self._seeds ^ seed_of(layer), x[0].numel())
+        noise = random_bytes(self._seeds ^ layer, x[0].numel())
         return x * noise.ge_(self.threshold).reshape(x.shape)
 
 

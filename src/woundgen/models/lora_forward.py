@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from peft.tuners.lora.layer import Linear as LoraLinear
 from torch import Tensor, nn
 
-from woundgen.models.dropout import DropoutMasks
+from woundgen.models.dropout import DropoutMasks, seed_of
 
 ADAPTER = "default"
 
@@ -26,14 +26,14 @@ def run_by_position(module: nn.Module, *, dropout: float) -> DropoutMasks | None
     masks = DropoutMasks(dropout) if dropout > 0 else None
     for name, layer in module.named_modules():
         if isinstance(layer, LoraLinear):
-            layer.forward = partial(_forward, layer, masks, name)  # type: ignore[method-assign]
+            layer.forward = partial(_forward, layer, masks, seed_of(name))  # type: ignore[method-assign]
     return masks
 
 
 def _forward(
-    layer: LoraLinear, masks: DropoutMasks | None, name: str, x: Tensor, *args: object, **unused: object
+    layer: LoraLinear, masks: DropoutMasks | None, seed: int, x: Tensor, *args: object, **unused: object
 ) -> Tensor:
-    """Merged in single precision; apart, to the bit what peft gives, on a weight that is kept in half precision."""
+    """Merged where nothing is dropped and the weight is in single precision, else apart. seed: of the layer."""
     base, low, _ = _parts(layer)
     drops = masks is not None and masks.active and layer.training
     if not drops and base.weight.dtype == low.weight.dtype:
@@ -41,7 +41,7 @@ def _forward(
     if not drops:
         return _apart_forward(layer, x, x, 1.0)
     assert masks is not None
-    return _apart_forward(layer, x, masks.kept(name, x), masks.keep)
+    return _apart_forward(layer, x, masks.kept(seed, x), masks.keep)
 
 
 def _merged_forward(layer: LoraLinear, x: Tensor, *args: object, **unused: object) -> Tensor:

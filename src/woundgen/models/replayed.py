@@ -58,7 +58,12 @@ class Recording:
 
 
 def record(unet: UNet2DConditionModel, noisy: Tensor, timesteps: Tensor, states: Tensor) -> Recording:
-    """Record both passes for inputs of these shapes. To the gradients that are there it adds zeros."""
+    """Record both passes for inputs of these shapes. To the gradients that are there it adds zeros.
+
+    Every trained parameter has a gradient (FlatParameters), which stays where it is: else it would be overwritten at
+    each replay, and not added to.
+    """
+    assert all(parameter.grad is not None for parameter in unet.parameters() if parameter.requires_grad)
     noisy, timesteps = noisy.detach().clone(), timesteps.clone()
     states = states.detach().clone().requires_grad_(states.requires_grad)
     stream = torch.cuda.Stream()
@@ -66,7 +71,8 @@ def record(unet: UNet2DConditionModel, noisy: Tensor, timesteps: Tensor, states:
     with torch.cuda.stream(stream):
         for _ in range(WARM_UPS):
             answer = unet(noisy, timesteps, states).sample
-            answer.backward(torch.zeros_like(answer))
+            with torch.autocast("cuda", enabled=False):
+                answer.backward(torch.zeros_like(answer))
             states.grad = None
     del answer  # and with it the nodes of its graph, which belong to no recording
     torch.cuda.current_stream().wait_stream(stream)
@@ -74,7 +80,8 @@ def record(unet: UNet2DConditionModel, noisy: Tensor, timesteps: Tensor, states:
     with torch.cuda.graph(forward, stream=stream):
         answer = unet(noisy, timesteps, states).sample
     gradient = torch.zeros_like(answer)
-    with torch.cuda.graph(backward, pool=forward.pool(), stream=stream):
+    # As the loop calls it without graphs: outside of autocast.
+    with torch.cuda.graph(backward, pool=forward.pool(), stream=stream), torch.autocast("cuda", enabled=False):
         answer.backward(gradient)
     return Recording(forward, backward, noisy, timesteps, states, answer.detach(), gradient)
 

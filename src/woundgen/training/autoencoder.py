@@ -79,6 +79,9 @@ class BlockBasis:
     offset: Tensor
     deviation: Tensor
 
+    def to(self, device: str) -> BlockBasis:
+        return BlockBasis(self.weight.to(device), self.offset.to(device), self.deviation.to(device))
+
     def codes(self, images: Tensor) -> Tensor:
         """[N, 3, H, W] -> [N, C, H/8, W/8], of unit variance over the images the basis was fitted on."""
         return F.conv2d(F.pixel_unshuffle(images, 8), self.weight, self.offset)

@@ -160,6 +160,7 @@ def train(
             if dropout is not None:
                 seeds = [position_seed(s.seed, "adapter dropout", step, slot) for slot in slots]
                 dropout.begin(torch.tensor(seeds, device=device))
+            # The UNet brings its own (models/half.py); what reads the prompts does not.
             with torch.autocast(device.type, half) if half else nullcontext():
                 output = unet(noisy, timesteps.to(device), contexts(mine, dropped)).sample
             # Every term's gradient is taken at the network's output, so that the network is gone through once.

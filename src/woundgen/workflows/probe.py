@@ -113,7 +113,7 @@ def run_probe(
     latent_side: int,
     steps: int,
 ) -> Probe:
-    """One micro-batch a step. contexts: serves row 0."""
+    """One micro-batch a step. contexts: serves row 0. A step before them is not counted: it compiles, or records."""
     device, kept = trainable.values.device, trainable.values.detach().clone()
     clock = [time.perf_counter()]
 
@@ -132,13 +132,13 @@ def run_probe(
         alphas_cumprod=base.alphas_cumprod,
         prediction=base.prediction,
         dropout=dropout,
-        settings=replace(settings, steps=steps, global_batch=settings.micro_batch),
+        settings=replace(settings, steps=steps + 1, global_batch=settings.micro_batch),
         state=LoopState(step=0, average=kept.clone() if settings.ema_decay is not None else None),
         after_step=note,
         terms=[replace(term, judge=None) for term in terms],  # a discriminator would learn from what is no photograph
     )
     trainable.load(kept)
-    seconds = statistics.median(after - before for before, after in pairwise(clock))
+    seconds = statistics.median(after - before for before, after in pairwise(clock[1:]))
     return Probe(steps=steps, seconds=seconds, peak_bytes=_peak(device))
 
 

@@ -118,7 +118,8 @@ def rebuild_encoder(settings: RebuildSettings, say: Say) -> Path:
     model = build_autoencoder().to(settings.device, memory_format=torch.channels_last).train()
     with torch.no_grad():  # start with little posterior noise: log variance -6, a deviation of 0.05
         model.quant_conv.bias[LATENT_CHANNELS:] = -6
-    basis = fit_block_basis(to_unit(pool.images[:1000]).to(settings.device), LATENT_CHANNELS)
+    # On the CPU wherever the rest is: the signs of its vectors are the library's choice, and a resume needs the same.
+    basis = fit_block_basis(to_unit(pool.images[:1000]), LATENT_CHANNELS).to(settings.device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, betas=(0.9, 0.99), weight_decay=1e-4)
 
     def step(number: int) -> dict[str, float]:

@@ -34,8 +34,8 @@ Say = Callable[[str], None]
 # Settings that may differ between a run and its continuation: they do not alter the trajectory.
 FREE_TO_CHANGE = frozenset(
     {
-        "data", "device", "use_xformers", "inference_steps_production", "guidance_scale", "keep_last_n_checkpoints",
-        "negative_prompt", "save_every_minutes", "probe_steps",
+        "data", "device", "cuda_graphs", "use_xformers", "inference_steps_production", "guidance_scale",
+        "keep_last_n_checkpoints", "negative_prompt", "save_every_minutes", "probe_steps",
     }
 )  # fmt: skip
 # Settings that decide the shape of what is trained: a checkpoint of others cannot be gone on from.

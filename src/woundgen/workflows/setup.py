@@ -68,6 +68,11 @@ def join_ranks(place: Place | None, *, asked: int | None, device: str) -> Iterat
         return
     chosen = choose_device(device)
     if chosen.type == "cuda":
+        if place.local >= torch.cuda.device_count():
+            raise UserError(
+                f"{place.size} processes, and {torch.cuda.device_count()} GPU(s) here: each needs its own.",
+                "Ask for as many --devices as there are cards, or for the CPU (device: cpu).",
+            )
         torch.cuda.set_device(place.local)
     with joined(place.rank, place.size, asked=asked, device=chosen) as ranks:
         yield ranks
@@ -134,8 +139,8 @@ class PromptTable:
 def known_prompts(base: BaseModel, prompts: Sequence[str]) -> Callable[[list[str]], Tensor]:
     """`encode_prompts` for these prompts, from states computed now: the text encoder may be let go afterwards.
 
-    A text encoder that is trained is asked anew each time. Each is computed alone, as drawing does: a batch of two is
-    rounded otherwise.
+    A text encoder that is trained is asked anew each time. Each is computed alone, as drawing with one prompt
+    does: a batch of two is rounded otherwise.
     """
     if any(parameter.requires_grad for encoder in base.text_encoders.values() for parameter in encoder.parameters()):
         return lambda texts: encode_prompts(base, texts)

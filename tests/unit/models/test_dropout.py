@@ -31,7 +31,7 @@ def masks_of(
 ) -> dict[str, Tensor]:
     masks = DropoutMasks(rate)
     masks.begin(seeds_of(slots, seed=seed, step=step))
-    return {layer: masks.kept(layer, torch.ones(len(slots), 3, width)) for layer in LAYERS}
+    return {layer: masks.kept(seed_of(layer), torch.ones(len(slots), 3, width)) for layer in LAYERS}
 
 
 def split_mix(seed: int, words: int) -> bytes:
@@ -83,8 +83,8 @@ def test_a_layer_met_again_gets_its_mask() -> None:
     masks = DropoutMasks(0.1)
     masks.begin(seeds_of([0]))
     x = torch.ones(1, 3, 50)
-    first, _ = masks.kept("first", x), masks.kept("second", x)
-    assert torch.equal(masks.kept("first", x), first)
+    first, _ = masks.kept(seed_of("first"), x), masks.kept(seed_of("second"), x)
+    assert torch.equal(masks.kept(seed_of("first"), x), first)
 
 
 def test_each_micro_batch_begins_anew() -> None:
@@ -92,7 +92,7 @@ def test_each_micro_batch_begins_anew() -> None:
     seen = []
     for step in (0, 1, 0):
         masks.begin(seeds_of([0], step=step))
-        seen.append(masks.kept("first", x))
+        seen.append(masks.kept(seed_of("first"), x))
     assert torch.equal(seen[0], seen[2])
     assert not torch.equal(seen[0], seen[1])
 
@@ -194,7 +194,7 @@ def test_the_same_mask_gives_what_peft_gives(decomposed: bool, fresh_base: BaseM
     x = torch.randn(2, 9, 16, generator=source)
     masks.begin(seeds_of([0, 1], seed=7, step=4))
     ours = layer(x)
-    layer.lora_dropout["default"] = Masked(masks.kept(name, torch.ones_like(x)) / masks.keep)  # type: ignore[operator,index]
+    layer.lora_dropout["default"] = Masked(masks.kept(seed_of(name), torch.ones_like(x)) / masks.keep)  # type: ignore[operator,index]
     theirs = LoraLinear.forward(layer, x)  # type: ignore[arg-type]
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
     assert not torch.allclose(theirs, layer.get_base_layer()(x), rtol=1e-2)  # type: ignore[operator]

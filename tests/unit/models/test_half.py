@@ -44,7 +44,7 @@ def test_to_the_bit_what_autocast_and_peft_compute(make_base: Callable[[], BaseM
     for name, parameter in theirs.items():
         assert parameter.grad is not None
         assert ours[name].grad is not None
-        torch.testing.assert_close(ours[name].grad, parameter.grad, rtol=2e-2, atol=1e-3), name
+        torch.testing.assert_close(ours[name].grad, parameter.grad, rtol=2e-2, atol=1e-3, msg=name)
 
 
 def test_what_is_kept_in_which_precision(make_base: Callable[[], BaseModel]) -> None:

@@ -71,7 +71,7 @@ class Rig:
         trainable = flatten(add_lora(base.unet, LORA, seed=1))
         if checkpointing:
             base.unet.enable_gradient_checkpointing()
-        if settings.get("precision", "fp32") in HALVES and base.unet.device.type == "cuda":
+        if settings.get("precision", "fp32") in HALVES:
             run_in_half(base.unet, HALVES[settings["precision"]])
         return cls(
             base=base,

@@ -247,9 +247,9 @@ def test_masks_are_of_the_step_and_the_sample(make_base: MakeBase, monkeypatch: 
     run = Rig.build(make_base(), steps=2, global_batch=2, micro_batch=1, dropout=0.1)
     assert run.dropout is not None
     kept = run.dropout.kept
-    seen: dict[str, list[Tensor]] = {}
+    seen: dict[int, list[Tensor]] = {}
 
-    def note(layer: str, x: Tensor) -> Tensor:
+    def note(layer: int, x: Tensor) -> Tensor:
         seen.setdefault(layer, []).append(kept(layer, torch.ones_like(x)))
         return kept(layer, x)
 

@@ -9,10 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from woundgen import cli
 from woundgen.errors import UserError
 from woundgen.workflows import processes as module
+from woundgen.workflows import setup
 from woundgen.workflows.processes import Place, place_of, run_together
 
 SLEEP = "import time; time.sleep(60)"
@@ -98,3 +100,13 @@ def test_devices_of_a_rebuild(
     assert asked == [2]
     assert cli.run(["rebuild", "encoder", "--work", str(tmp_path), "--devices", "2"]) == 2
     assert "--devices means nothing for encoder." in capsys.readouterr().err
+
+
+def test_a_process_without_a_card_of_its_own_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(setup, "choose_device", lambda name: torch.device("cuda"))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with (
+        pytest.raises(UserError, match="2 processes, and 1 GPU"),
+        setup.join_ranks(Place(rank=1, local=1, size=2), asked=2, device="auto"),
+    ):
+        pass
