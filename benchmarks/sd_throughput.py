@@ -20,8 +20,7 @@ import argparse
 import gc
 import statistics
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -98,41 +97,41 @@ def ours(base: BaseModel, way: Way, photographs: np.ndarray, options: argparse.N
         distance = latent_distance(base.vae, features, scale=base.latent_scale)
         terms = [ExtraTerm("perceptual", 0.1, 1 / options.batch, ALWAYS, distance)]
     release_parts(base, decodes=bool(terms))
-    with measured(device):
-        clock = [time.perf_counter()]
+    count_from_here(device)
+    clock = [time.perf_counter()]
 
-        def note(report: StepReport) -> bool:
-            clock.append(time.perf_counter())  # a report has read the loss, and so waited for the card
-            return False
+    def note(report: StepReport) -> bool:
+        clock.append(time.perf_counter())  # a report has read the loss, and so waited for the card
+        return False
 
-        train(
-            unet=stepped(base, config, trainable, device),
-            trainable=trainable,
-            optimizer=optimizer,
-            scaler=torch.amp.GradScaler(device.type, enabled=precision == "fp16"),
-            learning_rate=lambda step: 1e-4,
-            latents=latents,
-            contexts=contexts,
-            alphas_cumprod=base.alphas_cumprod,
-            prediction=base.prediction,
-            dropout=dropout,
-            settings=LoopSettings(
-                seed=0,
-                steps=options.warm + options.steps,
-                global_batch=options.batch,
-                micro_batch=options.batch,
-                prompt_dropout=0.1,
-                snr_gamma=None,
-                noise_offset=0.0,
-                max_grad_norm=1.0,
-                ema_decay=0.999,
-                ema_warmup=True,
-                precision=precision,
-            ),
-            state=LoopState(step=0, average=trainable.values.detach().clone()),
-            after_step=note,
-            terms=terms,
-        )
+    train(
+        unet=stepped(base, config, trainable, device),
+        trainable=trainable,
+        optimizer=optimizer,
+        scaler=torch.amp.GradScaler(device.type, enabled=precision == "fp16"),
+        learning_rate=lambda step: 1e-4,
+        latents=latents,
+        contexts=contexts,
+        alphas_cumprod=base.alphas_cumprod,
+        prediction=base.prediction,
+        dropout=dropout,
+        settings=LoopSettings(
+            seed=0,
+            steps=options.warm + options.steps,
+            global_batch=options.batch,
+            micro_batch=options.batch,
+            prompt_dropout=0.1,
+            snr_gamma=None,
+            noise_offset=0.0,
+            max_grad_norm=1.0,
+            ema_decay=0.999,
+            ema_warmup=True,
+            precision=precision,
+        ),
+        state=LoopState(step=0, average=trainable.values.detach().clone()),
+        after_step=note,
+        terms=terms,
+    )
     return [after - before for before, after in pairwise(clock)][options.warm :]
 
 
@@ -199,24 +198,22 @@ def limit(base: BaseModel, options: argparse.Namespace, *, replayed: bool) -> li
 
 def timed(step: Callable[[], None], options: argparse.Namespace) -> list[float]:
     seconds = []
-    with measured(torch.device(options.device)):
-        for _ in range(options.warm + options.steps):
-            started = time.perf_counter()
-            step()
-            if options.device != "cpu":
-                torch.cuda.synchronize()
-            seconds.append(time.perf_counter() - started)
+    count_from_here(torch.device(options.device))
+    for _ in range(options.warm + options.steps):
+        started = time.perf_counter()
+        step()
+        if options.device != "cpu":
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - started)
     return seconds[options.warm :]
 
 
-@contextmanager
-def measured(device: torch.device) -> Iterator[None]:
-    """What the card holds at most is counted from here on."""
+def count_from_here(device: torch.device) -> None:
+    """What the card holds at most, that is."""
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
-    yield
 
 
 def measure(name: str, photographs: np.ndarray, options: argparse.Namespace) -> float:
