@@ -27,15 +27,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from architectures import UNETS, build
-from diffusers.training_utils import cast_training_params
-from peft import LoraConfig
 from terms import ALWAYS, low_noise_part, vgg
-from train_throughput import PROMPT, TARGETS, png_bytes, transformed
+from train_throughput import PROMPT, example_step
 
 from woundgen.config import TrainConfig
-from woundgen.diffusion.objective import add_noise, training_target
 from woundgen.models.base import BaseModel
 from woundgen.models.flat import flatten
 from woundgen.models.lora_forward import run_by_position
@@ -135,47 +131,6 @@ def ours(base: BaseModel, way: Way, photographs: np.ndarray, options: argparse.N
     return [after - before for before, after in pairwise(clock)][options.warm :]
 
 
-def example(base: BaseModel, photographs: np.ndarray, options: argparse.Namespace) -> list[float]:
-    """diffusers' text-to-image LoRA example, mixed_precision bf16: encoder, prompts and files at every step."""
-    device, dtype = torch.device(options.device), torch.bfloat16
-    for module in base.modules:
-        module.to(device, dtype=dtype)
-    base.unet.add_adapter(LoraConfig(r=16, lora_alpha=16, init_lora_weights="gaussian", target_modules=list(TARGETS)))
-    cast_training_params(base.unet, dtype=torch.float32)
-    parameters = [p for p in base.unet.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=1e-4)
-    rates = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
-    accelerator = Accelerator(mixed_precision="bf16", cpu=device.type == "cpu")
-    unet, optimizer, rates = accelerator.prepare(base.unet, optimizer, rates)
-    unet.train()
-    files = [png_bytes(image) for image in photographs]
-
-    def step() -> None:
-        chosen = torch.stack([transformed(files[row]) for row in torch.randint(len(files), (options.batch,)).tolist()])
-        tokens = base.tokenizer(
-            [PROMPT] * options.batch, padding="max_length", max_length=77, truncation=True, return_tensors="pt"
-        )
-        with torch.no_grad():
-            clean = base.vae.encode(chosen.to(device, dtype)).latent_dist.sample() * base.latent_scale
-            states = base.text_encoder(tokens.input_ids.to(device))[0]
-        noise = torch.randn_like(clean)
-        timesteps = torch.randint(0, len(base.alphas_cumprod), (options.batch,), device=device)
-        alphas = base.alphas_cumprod.to(device)
-        noisy = add_noise(clean, noise, timesteps, alphas)
-        target = training_target(clean, noise, timesteps, alphas, base.prediction)
-        output = unet(noisy.to(dtype), timesteps, states).sample
-        loss = torch.nn.functional.mse_loss(output.float(), target.float())
-        accelerator.gather(loss.repeat(options.batch)).mean().item()
-        accelerator.backward(loss)
-        accelerator.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        rates.step()
-        optimizer.zero_grad()
-        loss.detach().item()
-
-    return timed(step, options)
-
-
 def limit(base: BaseModel, options: argparse.Namespace, *, replayed: bool) -> list[float]:
     """The gradient goes to the text states: through all of the UNet but its first convolution and block."""
     device, dtype = torch.device(options.device), torch.bfloat16
@@ -221,12 +176,11 @@ def measure(name: str, photographs: np.ndarray, options: argparse.Namespace) -> 
     base = build(options.name, options.device)
     if name in WAYS:
         seconds = ours(base, WAYS[name], photographs, options)
+    elif name == "example":
+        step = example_step(base, photographs, options.batch, device=options.device, dtype=torch.bfloat16)
+        seconds = timed(step, options)
     else:
-        seconds = (
-            example(base, photographs, options)
-            if name == "example"
-            else limit(base, options, replayed="graphs" in name)
-        )
+        seconds = limit(base, options, replayed="graphs" in name)
     held = torch.cuda.max_memory_allocated() / GIB if options.device != "cpu" else float("nan")
     median = 1000 * statistics.median(seconds)
     print(

@@ -22,8 +22,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 from accelerate import Accelerator
+from diffusers.training_utils import cast_training_params
 from peft import LoraConfig
 from PIL import Image
+from torch import nn
 
 from woundgen.data.phantoms import draw_phantoms
 from woundgen.diffusion.objective import add_noise, training_target
@@ -54,16 +56,26 @@ def transformed(content: bytes) -> torch.Tensor:
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).float().div(255).sub(0.5).div(0.5)
 
 
-def example_step(images: np.ndarray, batch: int) -> Callable[[], None]:
-    """What diffusers' text-to-image LoRA example does between two optimizer steps."""
-    base = load_base(EMBEDDED, notice=print)
+def example_step(
+    base: BaseModel, images: np.ndarray, batch: int, *, device: str = "cpu", dtype: torch.dtype = torch.float32
+) -> Callable[[], None]:
+    """What diffusers' text-to-image LoRA example does between two optimizer steps.
+
+    dtype: float32, or bfloat16 for its mixed precision.
+    """
+    for module in base.modules:
+        nn.Module.to(module, device, dtype)
     base.unet.add_adapter(LoraConfig(r=16, lora_alpha=16, init_lora_weights="gaussian", target_modules=list(TARGETS)))
+    cast_training_params(base.unet, dtype=torch.float32)
     parameters = [p for p in base.unet.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=1e-4)
     rates = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
     files = [png_bytes(image) for image in images]
+    alphas = base.alphas_cumprod.to(device)
     base.unet.train()
-    accelerator = Accelerator(cpu=True, gradient_accumulation_steps=1)
+    accelerator = Accelerator(
+        cpu=device == "cpu", mixed_precision="no" if dtype == torch.float32 else "bf16", gradient_accumulation_steps=1
+    )
     unet, optimizer, rates = accelerator.prepare(base.unet, optimizer, rates)
 
     def step() -> None:
@@ -76,13 +88,13 @@ def example_step(images: np.ndarray, batch: int) -> Callable[[], None]:
             [PROMPT] * batch, padding="max_length", max_length=77, truncation=True, return_tensors="pt"
         )
         with torch.no_grad():
-            clean = base.vae.encode(chosen).latent_dist.sample() * base.latent_scale
-            states = base.text_encoder(tokens.input_ids)[0]
+            clean = base.vae.encode(chosen.to(device, dtype)).latent_dist.sample() * base.latent_scale
+            states = base.text_encoder(tokens.input_ids.to(device))[0]
         noise = torch.randn_like(clean)
-        timesteps = torch.randint(0, len(base.alphas_cumprod), (batch,))
-        noisy = add_noise(clean, noise, timesteps, base.alphas_cumprod)
-        target = training_target(clean, noise, timesteps, base.alphas_cumprod, base.prediction)
-        output = unet(noisy, timesteps, states).sample
+        timesteps = torch.randint(0, len(alphas), (batch,), device=device)
+        noisy = add_noise(clean, noise, timesteps, alphas)
+        target = training_target(clean, noise, timesteps, alphas, base.prediction)
+        output = unet(noisy.to(dtype), timesteps, states).sample
         loss = torch.nn.functional.mse_loss(output.float(), target.float())
         accelerator.gather(loss.repeat(batch)).mean().item()
         accelerator.backward(loss)
@@ -173,7 +185,7 @@ def main() -> None:
     clock = time.perf_counter if options.clock == "wall" else time.process_time
     images = draw_phantoms(range(48), seed=5).images
     ways = {
-        "example": example_step(images, options.batch),
+        "example": example_step(load_base(EMBEDDED, notice=print), images, options.batch),
         "ours": our_step(images, options.batch, dropout=0.0),
         "ours 0.1": our_step(images, options.batch, dropout=0.1),
         "limit": limit_step(options.batch),

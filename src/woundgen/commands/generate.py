@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from woundgen.commands.options import one_of
 from woundgen.commands.terminal import terminal
 from woundgen.errors import UserError
 
@@ -74,9 +75,9 @@ def generate(
     """
     from woundgen.config import load_quality_config
 
-    _one_of("--sampler", sampler, ("dpmsolver++", "ddim", "euler"))
-    _one_of("--precision", precision, ("fp32", "fp16"))
-    _one_of("--device", device, ("auto", "cpu", "cuda"))
+    one_of("--sampler", sampler, ("dpmsolver++", "ddim", "euler"))
+    one_of("--precision", precision, ("fp32", "fp16"))
+    one_of("--device", device, ("auto", "cpu", "cuda"))
     if release_copies and real is None:
         raise UserError(
             "--release-copies without --real: nothing is looked for.", "Give --real FOLDER, or leave it out."
@@ -91,7 +92,7 @@ def generate(
         raise UserError("--guide with --guidance 1: nothing is led away from.", "Give --guidance 1.5, for example.")
     quality = load_quality_config(thresholds)
     if policy is not None:
-        _one_of("--policy", policy, ("calibrated", "spec", "report"))
+        one_of("--policy", policy, ("calibrated", "spec", "report"))
         quality = quality.model_copy(update={"policy": policy})
     from woundgen.workflows.draw_request import DrawRequest
     from woundgen.workflows.weights import check_weights
@@ -150,8 +151,3 @@ def _place(text: str, option: str) -> tuple[Path, float]:
         return Path(name), float(strength)
     except ValueError:
         raise UserError(f"{option} {text}: {strength!r} is not a number.", "Write PLACE*0.5.") from None
-
-
-def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise UserError(f"{option} {value!r} is unknown.", f"Use {' | '.join(allowed)}.")

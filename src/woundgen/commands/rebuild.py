@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from woundgen.commands.options import one_of
 from woundgen.commands.terminal import terminal
 from woundgen.errors import UserError
 
@@ -41,8 +42,7 @@ def rebuild(
     """
     if stage not in (*RECIPES, "card"):
         raise UserError(f"stage {stage!r} is unknown.", f"Use {', '.join(RECIPES)}, card.")
-    if device not in ("auto", "cpu", "cuda"):
-        raise UserError(f"--device {device} is unknown.", "Use auto, cpu or cuda.")
+    one_of("--device", device, ("auto", "cpu", "cuda"))
     if start is not None and stage != "base":
         raise UserError(f"--start means nothing for {stage}.", "Leave it out, or name the stage base.")
     if devices is not None and stage != "base":

@@ -100,6 +100,8 @@ def test_devices_of_a_rebuild(
     assert asked == [2]
     assert cli.run(["rebuild", "encoder", "--work", str(tmp_path), "--devices", "2"]) == 2
     assert "--devices means nothing for encoder." in capsys.readouterr().err
+    assert cli.run(["rebuild", "base", "--work", str(tmp_path), "--device", "tpu"]) == 2
+    assert "--device 'tpu' is unknown. Use auto | cpu | cuda." in capsys.readouterr().err
 
 
 def test_a_process_without_a_card_of_its_own_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
