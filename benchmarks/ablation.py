@@ -24,16 +24,16 @@ import numpy as np
 import torch
 from gap_closed import HELD_OUT, HELD_OUT_SEED, draw, ensure_phantoms, figures_of, part, train_one
 
-from woundgen.config import load_train_config
-from woundgen.data.phantoms import draw_phantoms
+from woundgen.adapters.lora import fuse_lora
+from woundgen.adapters.post_hoc_ema import adapter_of
+from woundgen.config.load import load_train_config
+from woundgen.features.embedded import feature_network
 from woundgen.metrics.gap import gap_closed
-from woundgen.models.adapter import fuse_lora
+from woundgen.metrics.measure import pooled_features
 from woundgen.models.base import EMBEDDED, load_base
-from woundgen.rundir import sha256_json
-from woundgen.workflows.averages import adapter_of
-from woundgen.workflows.demo import PRESET
-from woundgen.workflows.measure import pooled_features
-from woundgen.workflows.setup import feature_network
+from woundgen.phantoms import draw_phantoms
+from woundgen.storage.files import sha256_json
+from woundgen.workflows.demo.job import PRESET
 
 DRAW_SEED = 22
 CONFIGS = Path(__file__).parent.parent / "configs"

@@ -16,14 +16,14 @@ import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
 
-from woundgen.data.phantoms import draw_phantoms
 from woundgen.models.base import EMBEDDED, load_base
-from woundgen.models.pixels import round_trip
-from woundgen.screening.calibrate import Calibration, calibrate
+from woundgen.models.images import round_trip
+from woundgen.phantoms import draw_phantoms
+from woundgen.screening.calibration import Calibration, calibrate
 from woundgen.screening.descriptors import Descriptors
-from woundgen.screening.measure import References, measure, measure_references, prepare_references
+from woundgen.screening.reference_statistics import References, measure, measure_references, prepare_references
 from woundgen.screening.rules import Rule, judge
-from woundgen.workflows.screen import describe
+from woundgen.workflows.screen.job import describe
 
 BLOCK = 25
 POOL = 600

@@ -14,10 +14,10 @@ import torch
 from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-from woundgen.config import TrainConfig, prompts_for
+from woundgen.config.train import TrainConfig, prompts_for
 from woundgen.models.base import BaseModel
-from woundgen.models.text import TextTower, take_off_pooled
-from woundgen.models.vocabulary import build_tokenizer
+from woundgen.models.text_encoding import TextTower, take_off_pooled
+from woundgen.shipped.tokenizer import build_tokenizer
 
 DOWN, CROSS_DOWN = "DownBlock2D", "CrossAttnDownBlock2D"
 UP, CROSS_UP = "UpBlock2D", "CrossAttnUpBlock2D"

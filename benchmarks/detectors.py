@@ -18,12 +18,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from woundgen.data.frame import find_stamp, overlap, square_for
-from woundgen.data.images import read_photograph
-from woundgen.data.padding import content_box
-from woundgen.data.phantoms import draw_phantoms
-from woundgen.data.sources import find_photos
+from woundgen.data.files.images import read_photograph
+from woundgen.data.layouts.find_photos import find_photos
+from woundgen.data.pixels.crop import find_stamp, overlap, square_for
+from woundgen.data.pixels.padding import content_box
 from woundgen.metrics.intervals import binomial_bounds
+from woundgen.phantoms import draw_phantoms
 from woundgen.records import Box
 
 SIDE, SEED = 384, 20_077

@@ -26,22 +26,24 @@ import numpy as np
 import torch
 from PIL import Image
 
-from woundgen.config import SHORT_PROMPT, TrainConfig, load_train_config
-from woundgen.data.phantoms import captions, draw_phantoms
+from woundgen.adapters.saved import apply_trained, find_adapter
+from woundgen.config.load import load_train_config
+from woundgen.config.prompts import SHORT_PROMPT
+from woundgen.config.train import TrainConfig
+from woundgen.features.embedded import feature_network
+from woundgen.generation.in_memory import draw_images
 from woundgen.metrics.frechet import frechet_distance
 from woundgen.metrics.gap import GapClosed, gap_closed
+from woundgen.metrics.measure import pooled_features
 from woundgen.models.base import EMBEDDED, BaseModel, load_base
-from woundgen.models.pixels import round_trip
-from woundgen.workflows.adapters import apply_trained, find_adapter
-from woundgen.workflows.colour_reader import fit_colour_reader, recall_of
-from woundgen.workflows.demo import PRESET
-from woundgen.workflows.draw import draw_images
-from woundgen.workflows.evaluate import held_out_of
-from woundgen.workflows.measure import pooled_features
-from woundgen.workflows.phantoms import write_phantoms
-from woundgen.workflows.setup import feature_network
-from woundgen.workflows.sheet import tile
-from woundgen.workflows.train import train_adapter
+from woundgen.models.images import round_trip
+from woundgen.phantoms import captions, draw_phantoms
+from woundgen.reporting.pictures import tile
+from woundgen.workflows.dataset.phantoms import write_phantoms
+from woundgen.workflows.demo.colour_reader import fit_colour_reader, recall_of
+from woundgen.workflows.demo.job import PRESET
+from woundgen.workflows.evaluate.sets import held_out_of
+from woundgen.workflows.train.job import train_adapter
 
 GUIDANCES = (1.0, 1.5, 2.0, 3.0, 5.0)
 HELD_OUT, HELD_OUT_SEED = 450, 710_001

@@ -26,13 +26,13 @@ import torch
 from architectures import build
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler, StableDiffusionPipeline
 
+from woundgen.adapters.lora import LoraSettings, add_lora, fuse_lora, save_lora
 from woundgen.generation.sampler import SamplerSettings, draw_block, initial_noise, place
 from woundgen.generation.spacing import spaced_timesteps
-from woundgen.models import architecture
-from woundgen.models.adapter import LoraSettings, add_lora, fuse_lora, save_lora
 from woundgen.models.base import EMBEDDED, EMBEDDED_FOLDER, BaseModel, encode_prompts, load_base
-from woundgen.models.vocabulary import END, START, build_tokenizer
-from woundgen.rundir import ADAPTER_FILE
+from woundgen.shipped import architecture
+from woundgen.shipped.tokenizer import END, START, build_tokenizer
+from woundgen.storage.names import ADAPTER_FILE
 
 PROMPT = "medical photograph of diabetic foot ulcer, redness, swelling, clinical documentation"
 NEGATIVE = "blurry, low quality, healthy skin, cartoon, artificial"

@@ -25,24 +25,26 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from woundgen.data.phantoms import draw_phantoms
+from woundgen.adapters.lora import LoraSettings, add_lora
+from woundgen.adapters.lora_forward import run_by_position
+from woundgen.generation.in_memory import draw_images
 from woundgen.metrics.intervals import binomial_bounds
-from woundgen.models.adapter import LoraSettings, add_lora
 from woundgen.models.base import EMBEDDED, BaseModel, load_base
-from woundgen.models.flat import FlatParameters, flatten
-from woundgen.models.lora_forward import run_by_position
+from woundgen.models.flat_parameters import FlatParameters, flatten
+from woundgen.models.prompts import PromptTable
+from woundgen.phantoms import draw_phantoms
 from woundgen.privacy.membership import membership_test
 from woundgen.records import Verdict
-from woundgen.screening.calibrate import calibrate
-from woundgen.screening.measure import measure, measure_references, prepare_references
+from woundgen.screening.calibration import calibrate
+from woundgen.screening.reference_statistics import measure, measure_references, prepare_references
 from woundgen.screening.rules import Rule, judge
-from woundgen.training.fit import cosine
-from woundgen.training.loop import LoopSettings, LoopState, StepReport, train
+from woundgen.shipped.fit import cosine
+from woundgen.training.loop import StepReport, train
+from woundgen.training.loop_state import LoopSettings, LoopState
 from woundgen.training.state import new_optimizer
-from woundgen.workflows.draw import draw_images
-from woundgen.workflows.membership import fixed_losses
-from woundgen.workflows.screen import describe
-from woundgen.workflows.setup import PromptTable, encode_variations
+from woundgen.workflows.audit.membership_loss import fixed_losses
+from woundgen.workflows.screen.job import describe
+from woundgen.workflows.train.dataset import encode_variations
 
 PROMPT = "photograph of a wound"
 MEMORISED, REFERENCES = 8, 85

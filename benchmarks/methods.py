@@ -20,18 +20,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from woundgen.config import SHORT_PROMPT, load_train_config
-from woundgen.data.phantoms import draw_phantoms
+from woundgen.adapters.saved import apply_trained, find_adapter
+from woundgen.config.load import load_train_config
+from woundgen.config.prompts import SHORT_PROMPT
+from woundgen.features.embedded import feature_network
+from woundgen.generation.in_memory import draw_images
 from woundgen.metrics.gap import gap_closed
+from woundgen.metrics.measure import pooled_features
 from woundgen.models.base import EMBEDDED, BaseModel, load_base
-from woundgen.rundir import read_json
-from woundgen.workflows.adapters import apply_trained, find_adapter
-from woundgen.workflows.demo import PRESET
-from woundgen.workflows.draw import draw_images
-from woundgen.workflows.measure import pooled_features
-from woundgen.workflows.phantoms import write_phantoms
-from woundgen.workflows.setup import feature_network
-from woundgen.workflows.train import train_adapter
+from woundgen.phantoms import draw_phantoms
+from woundgen.storage.files import read_json
+from woundgen.workflows.dataset.phantoms import write_phantoms
+from woundgen.workflows.demo.job import PRESET
+from woundgen.workflows.train.job import train_adapter
 
 GUIDANCE, DRAW_SEED, HELD_OUT_SEED = 1.5, 22, 710_001
 LORA = ["learning_rate=1e-3"]

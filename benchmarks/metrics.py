@@ -19,8 +19,8 @@ from torch.nn.functional import conv2d, pad
 from woundgen.features.load import load_extractor
 from woundgen.features.lpips import CHANNELS, Trunk, lpips_extractor
 from woundgen.metrics.frechet import frechet_distance
+from woundgen.metrics.measure import RealSets, measure_images, perceptual_between
 from woundgen.similarity.ssim import pairwise_ssim
-from woundgen.workflows.measure import RealSets, measure_images, perceptual_between
 
 
 def seconds(work: Callable[[], object]) -> float:

@@ -24,19 +24,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from woundgen.data.phantoms import draw_phantoms
-from woundgen.data.prepare import prepare_all
-from woundgen.data.sources import find_photos
+from woundgen.data.layouts.find_photos import find_photos
+from woundgen.data.pixels.prepare import prepare_all
 from woundgen.metrics.intervals import binomial_bounds
+from woundgen.phantoms import draw_phantoms
 from woundgen.records import Verdict
-from woundgen.rundir import read_json, sha256_json, write_json
-from woundgen.screening.calibrate import Calibration, calibrate
+from woundgen.screening.calibration import Calibration, calibrate
 from woundgen.screening.copies import Alignments
 from woundgen.screening.descriptors import distinct_rows
-from woundgen.screening.measure import References, measure, measure_references, prepare_references
 from woundgen.screening.planted import kinds, plant
+from woundgen.screening.reference_statistics import References, measure, measure_references, prepare_references
 from woundgen.screening.rules import Rule, judge
-from woundgen.workflows.screen import MARGIN, describe
+from woundgen.storage.files import read_json, sha256_json, write_json
+from woundgen.workflows.screen.job import MARGIN, describe
 
 SIZE = 128
 BLOCK = 25

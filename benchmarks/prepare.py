@@ -33,8 +33,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from woundgen.data.prepare import CHUNK, Recipe, iterate_prepared
-from woundgen.data.sources import find_photos
+from woundgen.data.layouts.find_photos import find_photos
+from woundgen.data.pixels.prepare import CHUNK, Recipe, iterate_prepared
 from woundgen.records import Box, Photo
 
 RESOLUTION, MARGIN = 128, 0.25

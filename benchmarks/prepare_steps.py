@@ -19,13 +19,13 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image
 
-from woundgen.data.frame import bands, corners, overlap, size_of_box, square_for
-from woundgen.data.images import decode_image
-from woundgen.data.padding import content_box
-from woundgen.data.pixel_cache import PixelCache
-from woundgen.data.reading import Reader
-from woundgen.data.sources import find_photos
-from woundgen.data.stamps import stamp_in
+from woundgen.data.files.images import decode_image
+from woundgen.data.files.reader import Reader
+from woundgen.data.layouts.find_photos import find_photos
+from woundgen.data.pixels.crop import bands, corners, overlap, size_of_box, square_for
+from woundgen.data.pixels.padding import content_box
+from woundgen.data.pixels.pixel_cache import PixelCache
+from woundgen.data.pixels.stamps import stamp_in
 from woundgen.records import Photo
 
 RESOLUTION, MARGIN = 128, 0.25

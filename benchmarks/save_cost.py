@@ -23,9 +23,9 @@ import torch
 from safetensors.torch import save_file
 
 from woundgen.cli import run
-from woundgen.rundir import CHECKPOINTS, STATE_TENSORS
-from woundgen.training.checkpoint import all_checkpoints, read_checkpoint, write_checkpoint
-from woundgen.workflows.observer import Observer
+from woundgen.storage.checkpoint import all_checkpoints, read_checkpoint, write_checkpoint
+from woundgen.storage.names import CHECKPOINTS, STATE_TENSORS
+from woundgen.workflows.train.observer import Observer
 
 
 def timed(function: Callable[..., Any], seconds: list[float]) -> Callable[..., Any]:

@@ -24,15 +24,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from woundgen.data.phantoms import draw_phantoms
-from woundgen.generation.draw import Judge, draw_until
+from woundgen.generation.draw_until import Judge, draw_until
+from woundgen.generation.image_set import Recipe, open_set
 from woundgen.generation.sampler import SamplerSettings, draw_block
-from woundgen.generation.writer import Recipe, open_set
 from woundgen.models.base import encode_prompts, load_base
-from woundgen.screening.calibrate import Calibration, calibrate
-from woundgen.screening.measure import References, measure_references, prepare_references
+from woundgen.phantoms import draw_phantoms
+from woundgen.screening.calibration import Calibration, calibrate
+from woundgen.screening.reference_statistics import References, measure_references, prepare_references
 from woundgen.screening.rules import Rule
-from woundgen.workflows.screen import describe, verdicts_of
+from woundgen.workflows.screen.job import describe, verdicts_of
 
 BLOCK, SIDE = 16, 32
 

@@ -31,18 +31,19 @@ from architectures import UNETS, build
 from terms import ALWAYS, low_noise_part, vgg
 from train_throughput import PROMPT, example_step
 
-from woundgen.config import TrainConfig
-from woundgen.models.base import BaseModel
-from woundgen.models.flat import flatten
-from woundgen.models.lora_forward import run_by_position
-from woundgen.models.replayed import ReplayedUNet
-from woundgen.training.loop import LoopSettings, LoopState, StepReport, train
-from woundgen.training.perceptual import latent_distance
+from woundgen.adapters.lora_forward import run_by_position
+from woundgen.config.train import TrainConfig
+from woundgen.models.base import BaseModel, release_parts
+from woundgen.models.cuda_graphs import ReplayedUNet
+from woundgen.models.flat_parameters import flatten
+from woundgen.models.prompts import PromptTable
+from woundgen.training.loop import StepReport, train
+from woundgen.training.loop_state import LoopSettings, LoopState
+from woundgen.training.perceptual_term import latent_distance
 from woundgen.training.state import new_optimizer
 from woundgen.training.terms import ExtraTerm
-from woundgen.workflows.release import release_parts
-from woundgen.workflows.setup import PromptTable, encode_variations
-from woundgen.workflows.train import prepare_model, stepped
+from woundgen.workflows.train.dataset import encode_variations
+from woundgen.workflows.train.job import prepare_model, stepped
 
 GIB, SIDE, PHOTOGRAPHS = 1 << 30, 128, 32
 

@@ -25,18 +25,18 @@ import torch
 from gap_closed import HELD_OUT_SEED, best_guidance, part, train_one, tuned_base
 from torch import Tensor
 
-from woundgen.config import SHORT_PROMPT, load_train_config
-from woundgen.data.phantoms import draw_phantoms
-from woundgen.features.embedded import FeatureNetwork
+from woundgen.adapters.saved import find_adapter
+from woundgen.config.load import load_train_config
+from woundgen.config.prompts import SHORT_PROMPT
+from woundgen.features.embedded import FeatureNetwork, feature_network
 from woundgen.generation.sampler import SamplerSettings, draw_block
 from woundgen.metrics.frechet import frechet_distance
+from woundgen.metrics.measure import pooled_features
 from woundgen.metrics.paired import paired_set_difference
 from woundgen.models.base import BaseModel, encode_prompts
-from woundgen.rundir import sha256_json
-from woundgen.workflows.adapters import find_adapter
-from woundgen.workflows.demo import PRESET
-from woundgen.workflows.measure import pooled_features
-from woundgen.workflows.setup import feature_network
+from woundgen.phantoms import draw_phantoms
+from woundgen.storage.files import sha256_json
+from woundgen.workflows.demo.job import PRESET
 
 PHASE, BLOCK, DRAW_SEED = "I", 16, 23
 STEPS = (15, 25, 50, 100)

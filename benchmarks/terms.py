@@ -21,14 +21,14 @@ import torch
 from torch import Tensor
 from train_throughput import our_step
 
-from woundgen.config import TrainConfig
-from woundgen.data.phantoms import draw_phantoms
+from woundgen.config.train import TrainConfig
 from woundgen.features.extractor import Extractor
 from woundgen.features.load import load_extractor
 from woundgen.features.lpips import CHANNELS, Trunk, lpips_extractor
 from woundgen.models.base import EMBEDDED, BaseModel, load_base
+from woundgen.phantoms import draw_phantoms
 from woundgen.training.discriminator import Discriminator
-from woundgen.training.perceptual import latent_distance
+from woundgen.training.perceptual_term import latent_distance
 from woundgen.training.terms import ExtraTerm
 
 Terms = Callable[[BaseModel], list[ExtraTerm]]

@@ -27,16 +27,18 @@ from peft import LoraConfig
 from PIL import Image
 from torch import nn
 
-from woundgen.data.phantoms import draw_phantoms
+from woundgen.adapters.lora import LoraSettings, add_lora
+from woundgen.adapters.lora_forward import run_by_position
 from woundgen.diffusion.objective import add_noise, training_target
-from woundgen.models.adapter import LoraSettings, add_lora
 from woundgen.models.base import EMBEDDED, BaseModel, load_base
-from woundgen.models.flat import flatten
-from woundgen.models.lora_forward import run_by_position
-from woundgen.training.loop import LoopSettings, LoopState, train
+from woundgen.models.flat_parameters import flatten
+from woundgen.models.prompts import PromptTable
+from woundgen.phantoms import draw_phantoms
+from woundgen.training.loop import train
+from woundgen.training.loop_state import LoopSettings, LoopState
 from woundgen.training.state import new_optimizer
 from woundgen.training.terms import ExtraTerm
-from woundgen.workflows.setup import PromptTable, encode_variations
+from woundgen.workflows.train.dataset import encode_variations
 
 PROMPT = "photograph of a wound"
 TARGETS = ("to_q", "to_k", "to_v", "to_out.0")

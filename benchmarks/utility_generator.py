@@ -23,11 +23,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from woundgen.cli import run
-from woundgen.data.phases import PHASES
-from woundgen.data.sources import find_photos
-from woundgen.data.split import with_cluster_groups
+from woundgen.data.layouts.find_photos import find_photos
+from woundgen.data.layouts.phases import PHASES
+from woundgen.data.splits.split import with_cluster_groups
 from woundgen.records import Photo
-from woundgen.workflows.demo import PRESET
+from woundgen.workflows.demo.job import PRESET
 
 TESTED, VIEWS, SEED = 300, 2, 860_001  # phantom patients of each phase that are held out, views of each
 SHORT = 3  # exit code of `generate` where fewer were accepted than asked for; `utility` says whether they suffice

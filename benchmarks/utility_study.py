@@ -23,18 +23,18 @@ from pathlib import Path
 
 import numpy as np
 
-from woundgen.data.augment import variations
-from woundgen.data.phantoms import PHASES, RENDERER_VERSION, draw_phantoms
+from woundgen.data.pixels.augment import variations
+from woundgen.features.embedded import feature_network
 from woundgen.metrics.intervals import binomial_bounds
+from woundgen.metrics.measure import pooled_features
+from woundgen.phantoms import PHASES, RENDERER_VERSION, draw_phantoms
 from woundgen.utility.arms import Material
 from woundgen.utility.assess import HeldOut
 from woundgen.utility.conclude import Conclusion, conclude
+from woundgen.utility.conclusion import HARMS, HELPS
 from woundgen.utility.run import Fold, fits, put_together
-from woundgen.utility.verdict import HARMS, HELPS
-from woundgen.workflows.measure import pooled_features
-from woundgen.workflows.setup import feature_network
-from woundgen.workflows.utility_bank import VARIATIONS
-from woundgen.workflows.utility_classifiers import train_linear
+from woundgen.workflows.utility.bank import VARIATIONS
+from woundgen.workflows.utility.classifiers import train_linear
 
 DOSES = (0.25, 0.5, 1.0, 2.0)
 PATIENTS, VIEWS, SEED = 500, 2, 840_001  # of each phase, of each patient, of the renderer

@@ -19,7 +19,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from woundgen.config import QualityConfig, TrainConfig
+from woundgen.config.quality import QualityConfig
+from woundgen.config.train import TrainConfig
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "woundgen"
@@ -32,7 +33,7 @@ CALLED: Mapping[type[BaseModel], frozenset[str]] = {
     TrainConfig: frozenset({"config", "self.config", "settings"}),
     QualityConfig: frozenset({"quality"}),
 }
-NOT_A_CONFIG = {"workflows/rebuild.py", "workflows/rebuild_base.py", "generation/sampler.py", "training/loop.py"}
+NOT_A_CONFIG = {"workflows/rebuild/stages.py", "workflows/rebuild/base.py", "generation/sampler.py", "training/loop.py"}
 """Files that call another record `settings`."""
 
 MEANING = {
@@ -90,7 +91,7 @@ MEANING = {
 
 HEAD = """# Options
 
-<!-- Made by scripts/make_options_table.py from src/woundgen/config.py; a test holds that it is current. -->
+<!-- Made by scripts/make_options_table.py from src/woundgen/config/; a test holds that it is current. -->
 
 Settings are read from a YAML file and `--set key=value` on top of it; an unknown key, or a value that is not
 allowed, is an error, and all of them are reported at once. "Read by" names the files of `src/woundgen` that
@@ -146,12 +147,12 @@ def _choices(annotation: Any) -> Iterator[str]:
 
 @cache
 def readers(model: type[BaseModel]) -> dict[str, list[str]]:
-    """key -> files that read it, straight or through a property or function of config.py."""
+    """key -> files that read it, straight or through a property or function of config/."""
     found: dict[str, set[str]] = defaultdict(set)
     through = _ways_through_config(model)
     for path in sorted(SOURCE.rglob("*.py")):
         name = path.relative_to(SOURCE).as_posix()
-        if name == "config.py":
+        if name.startswith("config/"):
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
@@ -167,9 +168,10 @@ def readers(model: type[BaseModel]) -> dict[str, list[str]]:
 
 
 def _ways_through_config(model: type[BaseModel]) -> dict[str, set[str]]:
-    """Name of a function or property of config.py -> keys that it reads (checks do not count)."""
+    """Name of a function or property of config/train.py -> keys that it reads (checks do not count)."""
     ways = {}
-    for node in ast.walk(ast.parse((SOURCE / "config.py").read_text())):
+    nodes = [node for path in (SOURCE / "config").glob("*.py") for node in ast.walk(ast.parse(path.read_text()))]
+    for node in nodes:
         if not isinstance(node, ast.FunctionDef) or any("validator" in ast.unparse(d) for d in node.decorator_list):
             continue
         read = {inner.attr for inner in ast.walk(node) if isinstance(inner, ast.Attribute)} & set(model.model_fields)

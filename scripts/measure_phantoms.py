@@ -20,7 +20,7 @@ from skimage.color import rgb2lab
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from woundgen.data.phantoms import draw_phantoms
+from woundgen.phantoms import draw_phantoms
 
 SIZE = 128
 MARGIN = 1.6

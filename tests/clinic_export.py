@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from woundgen.data.images import write_png
+from woundgen.data.files.images import write_png
 
 BOXES = "Filename,Patient#,Appt#,DFU#,DebriStat,Camera,Angle,Bounding Box Number,Xmin,Ymin,Xmax,Ymax"
 LABELS = """\

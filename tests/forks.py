@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from woundgen.training.ranks import Ranks, joined
+from woundgen.runtime.ranks import Ranks, joined
 
 
 def fork(action: Callable[[], int], *, environment: Mapping[str, str] | None = None) -> int:

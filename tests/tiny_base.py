@@ -7,7 +7,7 @@ from diffusers import AutoencoderKL, DDPMScheduler, StableDiffusionPipeline, UNe
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from woundgen.models.base import BaseModel
-from woundgen.models.vocabulary import END, START, build_tokenizer
+from woundgen.shipped.tokenizer import END, START, build_tokenizer
 
 WIDTH = 16
 WORDS = ["medical photograph of a wound , redness", "blurry , low quality , cartoon"]

@@ -18,9 +18,9 @@ from ..forks import fork
 
 # (module, function, the last of its calls that may be fatal): the parent kills, a random while after it began.
 ENTRIES = {
-    "caching": ("woundgen.workflows.setup", "encode_images", 1),
+    "caching": ("woundgen.workflows.train.dataset", "encode_images", 1),
     "step": ("woundgen.training.latents", "normal", 12),
-    "evaluation": ("woundgen.workflows.observer", "per_image_loss", 4),
+    "evaluation": ("woundgen.workflows.train.observer", "per_image_loss", 4),
 }
 WHILES = {"caching": 0.05, "step": 0.03, "evaluation": 0.02}  # seconds, at most; about what each takes
 # What a save asks of the disk. Adapters and tensors come in whole files, the rest by these.
@@ -31,7 +31,7 @@ REQUESTS = (
     ("os", "replace"),
     ("os", "unlink"),
     ("shutil", "copyfile"),
-    ("woundgen.training.checkpoint", "save_file"),
+    ("woundgen.storage.checkpoint", "save_file"),
     ("safetensors.torch", "save_file"),
 )
 
@@ -175,7 +175,7 @@ def _watch_saves(before: Callable[[Request, int, int], None]) -> None:
 
     for module, name in REQUESTS:
         _wrap(module, name, watched)
-    _wrap("woundgen.workflows.observer:Observer", "_save", counted)
+    _wrap("woundgen.workflows.train.observer:Observer", "_save", counted)
 
 
 def _wrap(owner: str, name: str, around: Callable[[Request], Any]) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from woundgen.cli import run
-from woundgen.rundir import private_folder, read_json
+from woundgen.storage.files import read_json
+from woundgen.storage.names import private_folder
 
 from .conftest import Workshop, contents
 

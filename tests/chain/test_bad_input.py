@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from woundgen.cli import run
-from woundgen.rundir import ADAPTER_FILE
+from woundgen.storage.names import ADAPTER_FILE
 
 from .conftest import Workshop, contents
 

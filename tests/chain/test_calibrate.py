@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from woundgen.cli import run
-from woundgen.rundir import read_json
-from woundgen.screening.calibrate import Calibration
+from woundgen.screening.calibration import Calibration
 from woundgen.screening.conformal import conformal_bound
+from woundgen.storage.files import read_json
 
 from .conftest import Workshop, contents
 

@@ -16,7 +16,7 @@ from PIL import ExifTags, Image, ImageCms, TiffImagePlugin
 from PIL.PngImagePlugin import PngInfo
 
 from woundgen.cli import run
-from woundgen.rundir import prepared_folder
+from woundgen.storage.names import prepared_folder
 
 from .conftest import Workshop
 

@@ -12,10 +12,11 @@ import pytest
 from PIL import Image
 
 from woundgen.cli import run
-from woundgen.config import SHORT_PROMPT
+from woundgen.config.prompts import SHORT_PROMPT
 from woundgen.models.base import BaseModel
-from woundgen.rundir import ADAPTER_FILE, read_json, read_jsonl
-from woundgen.training.checkpoint import fault, newest_sound
+from woundgen.storage.checkpoint import fault, newest_sound
+from woundgen.storage.files import read_json, read_jsonl
+from woundgen.storage.names import ADAPTER_FILE
 
 from ..tiny_base import pipeline_of
 from .conftest import Workshop, contents

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageFilter
 
 from woundgen.cli import run
-from woundgen.data.images import decode_photograph
+from woundgen.data.files.images import decode_photograph
 from woundgen.errors import UserError
 
 from ..clinic_export import LEFT_OUT, TAKEN, write_export

@@ -14,9 +14,9 @@ import pytest
 from safetensors.torch import load_file
 
 from woundgen.cli import run
-from woundgen.rundir import EVAL_LOG, STATE_JSON, STATE_TENSORS, TRAIN_LOG
-from woundgen.training.checkpoint import newest_sound
-from woundgen.workflows import observer
+from woundgen.storage.checkpoint import newest_sound
+from woundgen.storage.names import EVAL_LOG, STATE_JSON, STATE_TENSORS, TRAIN_LOG
+from woundgen.workflows.train import observer
 
 from .conftest import Workshop, contents
 

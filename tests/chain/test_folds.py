@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from woundgen.cli import run
-from woundgen.data.marks import marks_of
+from woundgen.privacy.marks import marks_of
 from woundgen.records import Photo
 
 from .conftest import Workshop, contents

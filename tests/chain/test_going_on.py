@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from woundgen.cli import run
-from woundgen.rundir import BEST, LOCK, read_json, read_jsonl
-from woundgen.training.checkpoint import newest_sound, pointer, read_checkpoint
-from woundgen.training.lock import only_writer
+from woundgen.runtime.lock import only_writer
+from woundgen.storage.checkpoint import newest_sound, pointer, read_checkpoint
+from woundgen.storage.files import read_json, read_jsonl
+from woundgen.storage.names import BEST, LOCK
 
 from .conftest import Workshop
 
@@ -86,10 +87,10 @@ def test_other_draws_are_refused(
     trained: Path, workshop: Workshop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A library that draws other numbers from the same seed would end the run's exactness without a word."""
-    from woundgen.workflows import beginning
+    from woundgen.workflows.train import resume
 
     assert newest_sound(trained / "checkpoints", warn=pytest.fail) is not None
-    monkeypatch.setattr(beginning, "draws_digest", lambda seed, step: "another")
+    monkeypatch.setattr(resume, "draws_digest", lambda seed, step: "another")
     assert run(workshop.train(trained)) == 2
     assert "draws other random numbers" in capsys.readouterr().err
     assert run(workshop.train(trained, "--allow-changes")) == 0

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from woundgen.cli import run
-from woundgen.rundir import read_json, read_jsonl
-from woundgen.training.checkpoint import newest_sound
+from woundgen.storage.checkpoint import newest_sound
+from woundgen.storage.files import read_json, read_jsonl
 
 from .conftest import Workshop
 

@@ -12,8 +12,9 @@ from typing import get_args
 
 import pytest
 
-from woundgen.config import TrainConfig
-from woundgen.rundir import EVAL_LOG, TRAIN_LOG, read_json, read_jsonl
+from woundgen.config.train import TrainConfig
+from woundgen.storage.files import read_json, read_jsonl
+from woundgen.storage.names import EVAL_LOG, TRAIN_LOG
 
 from .conftest import Workshop, contents
 from .kills import Moment, draw_moment, requests_of_a_save, start
@@ -54,7 +55,6 @@ def moments(starts: int, *, requests: int) -> list[Moment]:
 @pytest.mark.parametrize("method", [method for method in STARTS if method in BUILT])
 def test_killed_again_and_again(method: str, workshop: Workshop, tmp_path: Path) -> None:
     """All checkpoints and logs are those of a run that nobody disturbed. After a run that ends, another is begun."""
-    import woundgen.workflows.train  # noqa: F401 - once, before the forks
 
     more = [word for setting in (*SETTINGS, f"training_method={method}") for word in ("--set", setting)]
     whole = tmp_path / "whole"

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from woundgen.cli import run
-from woundgen.rundir import read_json, read_jsonl
+from woundgen.storage.files import read_json, read_jsonl
 
 from .conftest import Workshop, contents
 
@@ -113,7 +113,7 @@ def random_alex(tmp_path: Path, no_weights: None) -> None:
     from safetensors.torch import save_file
 
     from woundgen.features.lpips import CHANNELS, Trunk
-    from woundgen.rundir import sha256_file, write_json
+    from woundgen.storage.files import sha256_file, write_json
 
     folder = tmp_path / "weights" / "lpips-alex"
     folder.mkdir(parents=True)

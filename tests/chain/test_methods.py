@@ -17,15 +17,16 @@ from diffusers import UNet2DConditionModel
 from PIL import Image
 from safetensors.torch import load_file
 
+from woundgen.adapters.saved import apply_trained
 from woundgen.cli import run
 from woundgen.errors import UserError
 from woundgen.models.base import BaseModel, encode_prompts
-from woundgen.models.inversion import load_embedding
-from woundgen.rundir import ADAPTER_FILE, EMBEDDING_FILE, TRAINED_FILES, WHOLE_FILE, read_json
-from woundgen.training.checkpoint import newest_sound
+from woundgen.models.learned_tokens import load_embedding
+from woundgen.storage.checkpoint import newest_sound
+from woundgen.storage.files import read_json
+from woundgen.storage.names import ADAPTER_FILE, EMBEDDING_FILE, TRAINED_FILES, WHOLE_FILE
 from woundgen.training.loop import StepReport
-from woundgen.workflows.adapters import apply_trained
-from woundgen.workflows.observer import Observer
+from woundgen.workflows.train.observer import Observer
 
 from ..tiny_base import pipeline_of
 from .conftest import METHODS, Workshop, contents

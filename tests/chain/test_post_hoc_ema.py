@@ -8,10 +8,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from woundgen.adapters.post_hoc_ema import adapter_of
+from woundgen.adapters.power_ema import decay_at, gamma_of
 from woundgen.cli import run
-from woundgen.models.power_ema import decay_at, gamma_of
-from woundgen.rundir import ADAPTER_FILE, read_json
-from woundgen.workflows.averages import adapter_of
+from woundgen.storage.files import read_json
+from woundgen.storage.names import ADAPTER_FILE
 
 from .conftest import Workshop, contents
 

@@ -15,13 +15,15 @@ import psutil
 import pytest
 import torch
 
-from woundgen.config import TrainConfig, prompts_for
-from woundgen.models.flat import flatten
-from woundgen.models.lora_forward import run_by_position
-from woundgen.training.loop import LoopSettings, LoopState, StepReport, train
+from woundgen.adapters.lora_forward import run_by_position
+from woundgen.adapters.methods import prepare_method
+from woundgen.config.train import TrainConfig, prompts_for
+from woundgen.models.flat_parameters import flatten
+from woundgen.models.prompts import PromptTable
+from woundgen.training.loop import StepReport, train
+from woundgen.training.loop_state import LoopSettings, LoopState
 from woundgen.training.state import new_optimizer
-from woundgen.workflows.methods import prepare_method
-from woundgen.workflows.setup import PromptTable, encode_variations
+from woundgen.workflows.train.dataset import encode_variations
 
 SPEC = importlib.util.spec_from_file_location(
     "architectures", Path(__file__).parents[2] / "benchmarks" / "architectures.py"

@@ -17,10 +17,11 @@ import numpy as np
 import pytest
 
 from woundgen.cli import run
-from woundgen.rundir import private_folder, read_json, read_jsonl
-from woundgen.training.lock import only_writer
-from woundgen.workflows import generate
-from woundgen.workflows.photographs import photographs_of
+from woundgen.data.photo_set import photographs_of
+from woundgen.runtime.lock import only_writer
+from woundgen.storage.files import read_json, read_jsonl
+from woundgen.storage.names import private_folder
+from woundgen.workflows.generate import job as generate
 
 from .conftest import Workshop, contents
 from .kills import kill_at
@@ -164,9 +165,9 @@ def test_an_earlier_checkpoint_guides(workshop: Workshop, trained: Path, tmp_pat
 
 def test_every_setting_reaches_the_sampler(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the options say is what is drawn with: the adapter twice, at a half and at a quarter, in half precision."""
-    from woundgen.models.adapter import fuse_lora
+    from woundgen.adapters.lora import fuse_lora
+    from woundgen.adapters.saved import find_adapter
     from woundgen.models.base import load_base
-    from woundgen.workflows.adapters import find_adapter
 
     asked: list[tuple[Any, Any]] = []
 
@@ -260,7 +261,7 @@ def test_devices_that_did_not_come_together(trained: Path, tmp_path: Path, capsy
 def test_a_mistake_is_told_once_before_processes_are_started(
     wrong: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from woundgen.workflows import processes
+    from woundgen.runtime import processes
 
     started: list[str] = []
     monkeypatch.setattr(processes, "run_together", lambda words, count: started.append("started"))

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import torch
 
-from woundgen.config import load_train_config
-from woundgen.training.loop import LoopSettings
-from woundgen.workflows import train as workflow
+from woundgen.config.load import load_train_config
+from woundgen.training.loop_state import LoopSettings
+from woundgen.workflows.train import job as workflow
 
 from .conftest import Workshop
 

@@ -14,9 +14,10 @@ import yaml
 
 from woundgen.cli import run
 from woundgen.models.sources import PINNED, snapshot
-from woundgen.rundir import read_json
-from woundgen.workflows import machine, setup, side_by_side, train
-from woundgen.workflows.machine import Card
+from woundgen.runtime import devices, hardware, parallel_runs
+from woundgen.runtime.hardware import Card
+from woundgen.storage.files import read_json
+from woundgen.workflows.train import job as train
 
 from .conftest import SETTINGS, Workshop
 
@@ -69,9 +70,8 @@ def test_two_phases_at_once(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """A finished run of each phase, and every line says whose it is."""
-    import woundgen.workflows.train  # noqa: F401 - once, before the forks
 
-    monkeypatch.setattr(side_by_side, "_start", lambda job, card: Forked(job.words))
+    monkeypatch.setattr(parallel_runs, "_start", lambda job, card: Forked(job.words))
     configs = []
     for phase in ("I", "R"):
         path = tmp_path / f"{phase}.yaml"
@@ -99,10 +99,10 @@ def test_the_approved_configs_on_a_pair_of_cards(
     """`train --dry-run` as typed, with what the hub's cache would hold. The probe's steps are taken on the CPU."""
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     shutil.copytree(workshop.base, snapshot(*PINNED["sd21-base"][0]))
-    for module in (machine, setup):
+    for module in (hardware, devices):
         monkeypatch.setattr(module, "installed_cards", lambda: PAIR)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert setup.choose_device("auto").type == "cuda"
+    assert devices.choose_device("auto").type == "cuda"
     monkeypatch.setattr(train, "choose_device", lambda name: torch.device("cpu"))
     config = CONFIGS / f"phase_{phase}_config.yaml"
     words = ["train", "--config", str(config), "--data", str(both_phases), "--devices", "2", "--dry-run"]

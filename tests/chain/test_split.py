@@ -13,12 +13,12 @@ import pytest
 from PIL import Image
 
 from woundgen.cli import run
-from woundgen.data.manifest import read_manifest
-from woundgen.data.sources import find_photos
-from woundgen.rundir import sha256_file
-from woundgen.workflows.fold_split import without_fold
-from woundgen.workflows.photographs import photographs_of
-from woundgen.workflows.utility_bank import build_bank, read_photographs
+from woundgen.data.folds import without_fold
+from woundgen.data.layouts.find_photos import find_photos
+from woundgen.data.layouts.manifest import read_manifest
+from woundgen.data.photo_set import photographs_of
+from woundgen.storage.files import sha256_file
+from woundgen.workflows.utility.bank import build_bank, read_photographs
 
 from .conftest import Workshop
 
@@ -120,7 +120,7 @@ def test_evaluate_refuses_sealed_patients_that_the_generator_saw(
     )  # fmt: skip
     assert "sealed no photograph of phase I" in told
     from woundgen.errors import UserError
-    from woundgen.workflows.evaluate import photographs_from, refuse_seen
+    from woundgen.workflows.evaluate.sets import photographs_from, refuse_seen
 
     real = photographs_from(run=None, real=frozen, phase="I", size=32, margin=0, side="holdout")
     with pytest.raises(UserError, match="has seen 3 of the groups that are called sealed"):

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from woundgen.cli import run
-from woundgen.rundir import read_json, read_jsonl
-from woundgen.workflows.sweep import Variant, name_of, variants_of
+from woundgen.storage.files import read_json, read_jsonl
+from woundgen.workflows.evaluate.sweep import Variant, name_of, variants_of
 
 from .conftest import Workshop, contents
 

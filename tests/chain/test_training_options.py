@@ -16,12 +16,12 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from woundgen.adapters.noise_schedule import as_trained
+from woundgen.adapters.saved import find_adapter
 from woundgen.cli import run
-from woundgen.rundir import read_json, read_jsonl
+from woundgen.storage.checkpoint import newest_sound
+from woundgen.storage.files import read_json, read_jsonl
 from woundgen.training import loop
-from woundgen.training.checkpoint import newest_sound
-from woundgen.workflows.adapters import find_adapter
-from woundgen.workflows.schedule import as_trained
 
 from .conftest import Workshop
 

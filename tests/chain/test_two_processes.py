@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from woundgen.cli import run
-from woundgen.rundir import EVAL_LOG, TRAIN_LOG, read_json, read_jsonl
+from woundgen.storage.files import read_json, read_jsonl
+from woundgen.storage.names import EVAL_LOG, TRAIN_LOG
 
 from ..forks import code_of, fork, places
 from .conftest import Workshop, contents

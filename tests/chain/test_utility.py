@@ -152,7 +152,7 @@ def test_the_network_is_asked_where_it_is_named(
 
 
 def test_embedded_reads_the_feature_network(clinic: Clinic, tmp_path: Path) -> None:
-    from woundgen.workflows.setup import feature_network
+    from woundgen.features.embedded import feature_network
 
     assert run(clinic.words(tmp_path / "out", "--classifier", "embedded", "--doses", "0.5")) == 0
     record = json.loads((tmp_path / "out" / "utility.json").read_text())
@@ -231,7 +231,7 @@ def test_one_generator_that_saw_some_of_every_fold(
 
 def test_one_generator_a_fold(clinic: Clinic, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Each has seen all but one fold's patients, so each fold draws from its own set; without one it is refused."""
-    from woundgen.utility.folds import deal_folds
+    from woundgen.data.folds import deal_folds
 
     with (clinic.real / "metadata.csv").open() as handle:
         rows = list(csv.DictReader(handle))

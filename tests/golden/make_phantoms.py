@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from woundgen.data.phantoms import RENDERER_VERSION, draw_phantoms
+from woundgen.phantoms import RENDERER_VERSION, draw_phantoms
 
 COLUMNS, ROWS, SIZE, SEED = 4, 4, 128, 2026
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from woundgen.config import QualityConfig, TrainConfig
+from woundgen.config.quality import QualityConfig
+from woundgen.config.train import TrainConfig
 
 ROOT = Path(__file__).parents[2]
 KEYS = [(model, key) for model in (TrainConfig, QualityConfig) for key in model.model_fields]
@@ -31,7 +32,7 @@ def test_every_key_is_read(maker: dict[str, Any], model: type, key: str) -> None
 def test_an_ignored_key_would_be_seen(maker: dict[str, Any]) -> None:
     """The search finds what is read straight, through a property and through a function, and nothing else."""
     files = maker["readers"](TrainConfig)
-    assert files["learning_rate"] == ["workflows/planned.py", "workflows/train.py"]
-    assert "workflows/planned.py" in files["gradient_accumulation"]  # through global_batch
-    assert "workflows/train.py" in files["negative_prompt"]  # through prompts_for
+    assert files["learning_rate"] == ["workflows/train/job.py", "workflows/train/settings.py"]
+    assert "workflows/train/settings.py" in files["gradient_accumulation"]  # through global_batch
+    assert "workflows/train/job.py" in files["negative_prompt"]  # through prompts_for
     assert "notes" not in files

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from woundgen.config import QualityConfig, TrainConfig, load_quality_config, load_train_config
+from woundgen.config.load import load_quality_config, load_train_config
+from woundgen.config.quality import QualityConfig
+from woundgen.config.train import TrainConfig
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = (ROOT / "configs", ROOT / "src" / "woundgen" / "presets")

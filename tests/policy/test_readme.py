@@ -16,7 +16,7 @@ import typer
 
 from woundgen.cli import VERBS, app
 from woundgen.commands.data import ACTIONS
-from woundgen.config import load_train_config
+from woundgen.config.load import load_train_config
 
 ROOT = Path(__file__).parents[2]
 VERB_NAMES = {verb.__name__ for verb in VERBS} | {"data"}

@@ -24,10 +24,10 @@ def audit(
     \b
     woundgen audit --generated generated/phase_I --run runs/phase_I --out reports/privacy_I
     """
-    from woundgen.config import load_quality_config
+    from woundgen.config.load import load_quality_config
 
     quality = load_quality_config(thresholds)
-    from woundgen.workflows.audit import audit_set
+    from woundgen.workflows.audit.job import audit_set
 
     with terminal() as voice:
         audit_set(generated, run=run, out=out, quality=quality, say=voice.say, progress=voice.progress)

@@ -27,14 +27,15 @@ def calibrate(
     woundgen calibrate --real photographs --run runs/phase_I --out calibrated/phase_I
     woundgen calibrate --real photographs --phase I --out calibrated/phase_I
     """
-    from woundgen.config import PHASES, load_quality_config
+    from woundgen.config.load import load_quality_config
+    from woundgen.config.prompts import PHASES
 
     if (run is None) == (phase is None):
         raise UserError("Give either --run or --phase.", "--run takes its phases and its sides from that run.")
     if phase is not None and phase not in PHASES:
         raise UserError(f"--phase {phase!r} is unknown.", f"Use {', '.join(PHASES)}.")
     quality = load_quality_config(thresholds)
-    from woundgen.workflows.calibrate import calibrate_photographs
+    from woundgen.workflows.screen.calibrate import calibrate_photographs
 
     with terminal() as voice:
         calibrate_photographs(real, run=run, phase=phase, size=size, quality=quality, out=out, say=voice.say)

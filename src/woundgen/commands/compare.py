@@ -59,16 +59,16 @@ def compare(
 
     with terminal() as voice:
         if adapter:
-            from woundgen.config import PHASES
+            from woundgen.config.prompts import PHASES
 
             if phase not in PHASES:
                 raise UserError(f"--phase {phase!r} is unknown.", f"Use {', '.join(PHASES)}.")
             if (real is None) == (run is None):
                 raise UserError("Give either --real or --run.", "--run takes the photographs that run held out.")
-            from woundgen.workflows.evaluate import photographs_from
-            from woundgen.workflows.measure import load_extractors
-            from woundgen.workflows.sweep import sweep, variants_of
-            from woundgen.workflows.weights import check_weights
+            from woundgen.adapters.weight_names import check_weights
+            from woundgen.metrics.measure import load_extractors
+            from woundgen.workflows.evaluate.sets import photographs_from
+            from woundgen.workflows.evaluate.sweep import sweep, variants_of
 
             for kind in weights or []:
                 check_weights("--weights", kind)

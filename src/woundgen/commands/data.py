@@ -36,7 +36,7 @@ def import_(
     woundgen data import export --preset clinic --table export/labels.csv --out imported
     woundgen data import photographs --mapping mine.yaml --table photographs/list.csv --out imported
     """
-    from woundgen.workflows.data_import import import_photographs
+    from woundgen.workflows.dataset.importing import import_photographs
 
     with terminal() as voice:
         import_photographs(
@@ -63,8 +63,8 @@ def split(
     woundgen data split photographs --way cross-fitting --folds 5 --out folds
     woundgen data split photographs --way no-hold-out --train 0.85 --validation 0.15 --holdout 0 --out frozen
     """
-    from woundgen.data.freeze import Shares
-    from woundgen.workflows.data_split import SplitRequest, split_photographs
+    from woundgen.data.splits.fixed_split import Shares
+    from woundgen.workflows.dataset.split import SplitRequest, split_photographs
 
     shares = Shares(train=train, validation=validation, holdout=holdout)
     with terminal() as voice:
@@ -86,7 +86,7 @@ def check(
     woundgen data check imported --out checked
     woundgen data check frozen --out checked
     """
-    from woundgen.workflows.data_check import check_photographs
+    from woundgen.workflows.dataset.check import check_photographs
 
     with terminal() as voice:
         check_photographs(source, out=out, resolution=resolution, margin=margin, say=voice.say, progress=voice.progress)
@@ -102,7 +102,7 @@ def cache(
     woundgen data cache
     woundgen data cache imported --purge
     """
-    from woundgen.workflows.data_cache import show_cache
+    from woundgen.workflows.dataset.cache import show_cache
 
     with terminal() as voice:
         show_cache(source, purge=purge, say=voice.say)

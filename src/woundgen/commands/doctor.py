@@ -20,7 +20,7 @@ def doctor(
     woundgen doctor
     woundgen doctor --config configs/phase_I_config.yaml
     """
-    from woundgen.config import load_train_config
+    from woundgen.config.load import load_train_config
 
     settings = load_train_config(config, set_ or []) if config is not None or set_ else None
     from woundgen.workflows.doctor import examine, tell

@@ -54,18 +54,20 @@ def evaluate(
         raise UserError(f"--side {side!r} is unknown.", "Use validation or holdout.")
     if training is not None and run is not None:
         raise UserError("--training is given beside --run.", "Leave it out: the run knows what it was trained on.")
-    from woundgen.config import PHASES, load_quality_config
+    from woundgen.config.load import load_quality_config
+    from woundgen.config.prompts import PHASES
 
     quality = load_quality_config(thresholds)
 
     if phase not in PHASES:
         raise UserError(f"--phase {phase!r} is unknown.", f"Use {', '.join(PHASES)}.")
+    from woundgen.metrics.measure import load_extractors
     from woundgen.metrics.table import Protocol
     from woundgen.reporting.grades import grades_of
     from woundgen.reporting.metric_table import metric_table
     from woundgen.reporting.tables import as_text
-    from woundgen.workflows.evaluate import base_of_set, evaluate_set, photographs_from, read_set, refuse_seen
-    from woundgen.workflows.measure import load_extractors
+    from woundgen.workflows.evaluate.job import base_of_set, evaluate_set
+    from woundgen.workflows.evaluate.sets import photographs_from, read_set, refuse_seen
 
     networks = load_extractors(features or ["embedded"], device="auto")
     drawn = read_set(generated, phase=phase, size=None, margin=0)

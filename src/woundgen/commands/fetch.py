@@ -34,10 +34,10 @@ def fetch(
         raise UserError("Both --mirror and --from are given.", "Give one of them.")
     if config is not None and (name is not None or from_folder is not None):
         raise UserError("--config says what is fetched.", "Leave the name, and --from, out.")
-    from woundgen.config import load_train_config
+    from woundgen.config.load import load_train_config
     from woundgen.features.store import weights_home
     from woundgen.models.sources import hub_cache
-    from woundgen.workflows.fetch_all import everything, fetch_named, needed_by
+    from woundgen.workflows.fetch.job import everything, fetch_named, needed_by
 
     home = weights_home()
     with terminal() as voice:

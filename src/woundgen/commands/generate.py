@@ -73,7 +73,7 @@ def generate(
     woundgen generate --adapter runs/I --count 8 --real photographs --from photographs/7.jpg --strength 0.7 --out like_7
     woundgen generate --adapter runs/phase_I --count 200 --devices 2 --real photographs --out generated/phase_I
     """
-    from woundgen.config import load_quality_config
+    from woundgen.config.load import load_quality_config
 
     one_of("--sampler", sampler, ("dpmsolver++", "ddim", "euler"))
     one_of("--precision", precision, ("fp32", "fp16"))
@@ -94,8 +94,8 @@ def generate(
     if policy is not None:
         one_of("--policy", policy, ("calibrated", "spec", "report"))
         quality = quality.model_copy(update={"policy": policy})
-    from woundgen.workflows.draw_request import DrawRequest
-    from woundgen.workflows.weights import check_weights
+    from woundgen.adapters.weight_names import check_weights
+    from woundgen.workflows.generate.request import DrawRequest
 
     check_weights("--weights", weights)
     request = DrawRequest(
@@ -120,13 +120,13 @@ def generate(
         guide=None if guide is None else _place(guide, "--guide"),
         source=None if from_ is None or strength is None else (from_, strength),
     )
-    from woundgen.workflows.processes import place_of, run_together
+    from woundgen.runtime.processes import place_of, run_together
 
     place = place_of(os.environ)
     if place is None and devices is not None and devices > 1:
         return run_together(sys.argv[1:], count=devices)
-    from woundgen.workflows.generate import generate_set
-    from woundgen.workflows.setup import join_ranks, threads_fixed
+    from woundgen.runtime.devices import join_ranks, threads_fixed
+    from woundgen.workflows.generate.job import generate_set
 
     with terminal() as voice, threads_fixed(threads), join_ranks(place, asked=devices, device=device) as ranks:
         generate_set(

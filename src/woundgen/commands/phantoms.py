@@ -24,7 +24,7 @@ def phantoms(
     woundgen phantoms --count 300 --out phantoms
     woundgen phantoms --count 200 --phases I --views 4 --seed 7 --out phantoms_I
     """
-    from woundgen.workflows.phantoms import write_phantoms
+    from woundgen.workflows.dataset.phantoms import write_phantoms
 
     with terminal() as voice:
         write_phantoms(

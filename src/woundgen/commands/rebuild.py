@@ -48,19 +48,19 @@ def rebuild(
     if devices is not None and stage != "base":
         raise UserError(f"--devices means nothing for {stage}.", "Leave it out, or name the stage base.")
     if stage == "card":
-        from woundgen.workflows.card import write_card
+        from woundgen.workflows.rebuild.model_card import write_card
 
         with terminal() as voice:
             voice.say(f"written to {write_card(work, say=voice.say)}")
         return 0
-    from woundgen.workflows.processes import place_of, run_together
+    from woundgen.runtime.processes import place_of, run_together
 
     place = place_of(os.environ)
     if place is None and devices is not None and devices > 1:
         return run_together(sys.argv[1:], count=devices)
-    from woundgen.workflows.rebuild import RebuildSettings, rebuild_decoder, rebuild_encoder, rebuild_features
-    from woundgen.workflows.rebuild_base import rebuild_base
-    from woundgen.workflows.setup import choose_device, join_ranks
+    from woundgen.runtime.devices import choose_device, join_ranks
+    from woundgen.workflows.rebuild.base import rebuild_base
+    from woundgen.workflows.rebuild.stages import RebuildSettings, rebuild_decoder, rebuild_encoder, rebuild_features
 
     jobs = {"features": rebuild_features, "encoder": rebuild_encoder, "decoder": rebuild_decoder}
     shipped_steps, batch, learning_rate = RECIPES[stage]

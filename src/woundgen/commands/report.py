@@ -26,7 +26,7 @@ def report(
     woundgen report --run runs/phase_I --run runs/phase_R --generated generated/phase_I --private --out reports
     woundgen report --run runs/phase_I --utility utility --out reports
     """
-    from woundgen.config import load_quality_config
+    from woundgen.config.load import load_quality_config
 
     quality = load_quality_config(thresholds)
     from woundgen.workflows.report import write_report

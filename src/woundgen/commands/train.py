@@ -49,11 +49,11 @@ def train(
     woundgen train --config configs/phase_I_config.yaml --data photographs --out runs/phase_I --devices 2
     woundgen train --config configs/phase_I_config.yaml --config configs/phase_R_config.yaml --devices 0,1 --data photos
     """
-    from woundgen.config import load_train_config
-    from woundgen.workflows.machine import installed_cards
-    from woundgen.workflows.processes import place_of, run_together
-    from woundgen.workflows.resume import settings_of_run
-    from woundgen.workflows.side_by_side import cards_of
+    from woundgen.config.load import load_train_config
+    from woundgen.runtime.hardware import installed_cards
+    from woundgen.runtime.parallel_runs import cards_of
+    from woundgen.runtime.processes import place_of, run_together
+    from woundgen.workflows.train.find_run import settings_of_run
 
     if folds is not None and resume is not None:
         raise UserError(
@@ -86,9 +86,9 @@ def train(
             os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, cards))
         return run_together(sys.argv[1:], count=count)
 
-    from woundgen.workflows.run_folder import runs_of
-    from woundgen.workflows.setup import join_ranks
-    from woundgen.workflows.train import train_adapter
+    from woundgen.runtime.devices import join_ranks
+    from woundgen.workflows.train.job import train_adapter
+    from woundgen.workflows.train.run_folder import runs_of
 
     folder = out or Path("runs") / f"phase_{'_'.join(settings.phases)}"
     with terminal() as voice, join_ranks(place, asked=count, device=settings.device) as ranks:
@@ -116,8 +116,8 @@ def _a_run_each(configs: list[Path], *, out: Path | None, set_: list[str], share
 
     shared: words that all of the commands have.
     """
-    from woundgen.config import load_train_config
-    from woundgen.workflows.side_by_side import Job, run_side_by_side
+    from woundgen.config.load import load_train_config
+    from woundgen.runtime.parallel_runs import Job, run_side_by_side
 
     loaded = [(path, load_train_config(path, set_)) for path in configs]
     folders = [(out or Path("runs")) / f"phase_{'_'.join(settings.phases)}" for _, settings in loaded]

@@ -43,7 +43,7 @@ def utility(
     """
     from woundgen.reporting.tables import as_text
     from woundgen.reporting.utility_page import tables, write_utility
-    from woundgen.workflows.utility import UtilityRequest, measure_utility
+    from woundgen.workflows.utility.job import UtilityRequest, measure_utility
 
     request = UtilityRequest(
         real=real,

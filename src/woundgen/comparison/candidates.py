@@ -10,11 +10,12 @@ from typing import Any
 
 from woundgen.errors import UserError
 from woundgen.records import PairedValue
-from woundgen.reporting.collect_set import collect_set
+from woundgen.reporting.masking import masked
 from woundgen.reporting.pictures import Picture
-from woundgen.reporting.privacy import masked
-from woundgen.reporting.stored import StoredValue, read_paired, read_values, require_floors
-from woundgen.rundir import EVAL_LOG, MANIFEST_JSONL, METRICS_JSON, RUN_JSON, read_json, read_jsonl
+from woundgen.reporting.read_set import collect_set
+from woundgen.reporting.stored_metrics import StoredValue, read_paired, read_values, require_floors
+from woundgen.storage.files import read_json, read_jsonl
+from woundgen.storage.names import EVAL_LOG, MANIFEST_JSONL, METRICS_JSON, RUN_JSON
 
 SHOWN = 12  # pictures of each
 

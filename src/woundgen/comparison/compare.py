@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from woundgen.comparison.candidates import Candidate
-from woundgen.comparison.paired import (
+from woundgen.comparison.split_difference import (
     SplitDifference,
     measured_difference,
     split_difference,
@@ -15,7 +15,7 @@ from woundgen.comparison.paired import (
     why_not_paired,
 )
 from woundgen.records import METRICS, MetricValue
-from woundgen.reporting.stored import BESIDE, CEILING, FLOOR, Kind, StoredValue, beside, kind
+from woundgen.reporting.stored_metrics import BESIDE, CEILING, FLOOR, Kind, StoredValue, beside, kind
 
 
 @dataclass(frozen=True, slots=True)

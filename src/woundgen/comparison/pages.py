@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from woundgen.comparison.compare import Comparison, Line, MetricComparison
-from woundgen.comparison.paired import NO_DIFFERENCE
+from woundgen.comparison.split_difference import NO_DIFFERENCE
 from woundgen.records import METRICS
 from woundgen.reporting.charts import Chart, chart
 from woundgen.reporting.figures import Bar, Reference, intervals_figure
 from woundgen.reporting.grades import grade
 from woundgen.reporting.html import render
-from woundgen.reporting.meaning import MEANINGS
+from woundgen.reporting.metric_explanations import MEANINGS
 from woundgen.reporting.metric_table import ARROWS, bounds, n_of, number, reference_cell, title
 from woundgen.reporting.tables import Table, as_html, as_markdown, escape_markdown
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from woundgen.comparison.compare import Comparison
 from woundgen.comparison.pages import comparison_markdown, comparison_page
 from woundgen.errors import UserError
-from woundgen.rundir import QUALITY_COMPARISON, write_json, write_text
+from woundgen.storage.files import write_json, write_text
+from woundgen.storage.names import QUALITY_COMPARISON
 
 COMPARISON_JSON = "quality_comparison.json"
 COMPARISON_HTML = "quality_comparison.html"

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from woundgen.features.extractor import Images
-from woundgen.rundir import write_bytes
+from woundgen.storage.files import write_bytes
 
 Array = TypeVar("Array", bound=NDArray[Any])
 

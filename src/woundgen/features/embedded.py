@@ -13,9 +13,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from woundgen.features.extractor import Extractor, Outputs
-from woundgen.rundir import sha256_file
+from woundgen.storage.files import sha256_file
 
 NAME = "embedded"
+EMBEDDED_FEATURES = Path(__file__).parent / "embedded.safetensors"
 INPUT = "-1..1 at the size given (trained at 128 x 128)"
 POOLED = 64
 WIDTHS = (24, 48, 96, 128)
@@ -82,3 +83,8 @@ def embedded_extractor(network: FeatureNetwork, digest: str) -> Extractor:
         return Outputs(pooled=network.pool(layers[-1]), layers=tuple(layers))
 
     return Extractor(NAME, digest, INPUT, frozenset({"pooled", "layers"}), network, run, batch=64)
+
+
+def feature_network() -> tuple[FeatureNetwork, str]:
+    """The embedded feature network and its digest."""
+    return load_feature_network(EMBEDDED_FEATURES)

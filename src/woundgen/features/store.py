@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from woundgen.errors import UserError
-from woundgen.rundir import read_json, sha256_file
+from woundgen.storage.files import read_json, sha256_file
 
 SOURCE_JSON, DIGESTS_JSON, WEIGHTS_FILE, CONFIG_FILE = (
     "source.json", "digests.json", "model.safetensors", "config.json",

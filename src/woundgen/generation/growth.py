@@ -13,8 +13,10 @@ from itertools import islice
 from pathlib import Path
 
 from woundgen.errors import UserError
-from woundgen.generation.writer import SURPLUS, Recipe
-from woundgen.rundir import MANIFEST_JSONL, MARKER, SET_JSON, read_json, read_jsonl, reclaim_output
+from woundgen.generation.image_set import SURPLUS, Recipe
+from woundgen.storage.files import read_json, read_jsonl
+from woundgen.storage.names import MANIFEST_JSONL, MARKER, SET_JSON
+from woundgen.storage.ownership import reclaim_output
 
 
 def let_grow(folder: Path, recipe: Recipe) -> None:

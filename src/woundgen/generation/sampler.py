@@ -209,7 +209,7 @@ def _predictor(
 
     def ask(network: UNet2DConditionModel, latents: Tensor, t: Tensor, states: Tensor) -> Tensor:
         answer = network(latents, t, encoder_hidden_states=states, return_dict=False)[0]
-        return answer.to(latents.dtype)  # under autocast (models/half.py) it is in half precision, and latents are not
+        return answer.to(latents.dtype)  # in half precision under autocast (models/half_precision.py); latents are not
 
     pair = None if negative is None else torch.cat([negative, prompts])
 

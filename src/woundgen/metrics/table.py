@@ -19,7 +19,7 @@ from woundgen.metrics.floor import Statistic, Values, at_equal_n, equal_n, half_
 from woundgen.metrics.frechet import frechet_distance
 from woundgen.metrics.inception_score import inception_score
 from woundgen.metrics.kernel import kernel_distance, kernel_distance_interval, permutation_p_value
-from woundgen.metrics.neighbours import NeighbourScores, neighbour_scores
+from woundgen.metrics.neighbour_scores import NeighbourScores, neighbour_scores
 from woundgen.metrics.rows import CEILING, FLOOR, TRAINING, Network, row, spread_row
 from woundgen.records import MetricValue
 from woundgen.similarity.groups import Groups, group_codes

@@ -15,7 +15,7 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokeniz
 from transformers.utils.logging import disable_progress_bar
 
 from woundgen.errors import UserError
-from woundgen.models.inversion import spelled_out
+from woundgen.models.learned_tokens import spelled_out
 from woundgen.models.single_file import (
     folder_of_configs,
     kind_of,
@@ -26,9 +26,9 @@ from woundgen.models.single_file import (
     vae_of,
 )
 from woundgen.models.sources import ALIASES, EMBEDDED, EMBEDDED_FOLDER, PINNED, find_base, weight_digests
-from woundgen.models.text import FIRST, SECOND, TextTower, states_of, take_off_pooled
+from woundgen.models.text_encoding import FIRST, SECOND, TextTower, states_of, take_off_pooled
 from woundgen.records import PredictionType
-from woundgen.rundir import sha256_file, sha256_json
+from woundgen.storage.files import sha256_file, sha256_json
 
 __all__ = ["ALIASES", "EMBEDDED", "EMBEDDED_FOLDER", "PINNED", "BaseModel", "find_base", "load_base"]
 
@@ -184,3 +184,17 @@ def text_states(base: BaseModel, prompts: list[str]) -> Tensor:
 def prompt_length(base: BaseModel, prompt: str) -> int:
     """Tokens of a prompt, start and end included; more than 77 are cut off."""
     return len(base.tokenizer(spelled_out(prompt, base.tokenizer)).input_ids)
+
+
+def release_parts(base: BaseModel, *, decodes: bool) -> int:
+    """How many parameters were let go: the text encoders, unless one is trained; the VAE's encoder; all of the VAE,
+    unless something is still decoded. What is let go holds no numbers any more and cannot be run."""
+    encoders = list(base.text_encoders.values())
+    parts: list[nn.Module] = []
+    if not any(parameter.requires_grad for encoder in encoders for parameter in encoder.parameters()):
+        parts += encoders
+    parts += [base.vae.encoder] if decodes else [base.vae]
+    gone = sum(parameter.numel() for part in parts for parameter in part.parameters())
+    for part in parts:
+        nn.Module.to(part, "meta")
+    return gone

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from woundgen.errors import UserError
-from woundgen.rundir import read_json, sha256_file
+from woundgen.storage.files import read_json, sha256_file
 
 EMBEDDED = "embedded"
 EMBEDDED_FOLDER = Path(__file__).parent / "embedded"

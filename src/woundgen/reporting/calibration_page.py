@@ -12,12 +12,12 @@ from matplotlib.figure import Figure
 
 from woundgen.reporting.figures import BLUE, INK, ORANGE, STYLE
 from woundgen.reporting.tables import Table, as_markdown
-from woundgen.rundir import CALIBRATION_SVG
 from woundgen.screening.acceptance import Acceptance
-from woundgen.screening.calibrate import Calibration
+from woundgen.screening.calibration import Calibration
 from woundgen.screening.conformal import ConformalBound, conformal_bound, mutual_conformal_bound
 from woundgen.screening.rules import TITLES
 from woundgen.screening.statistics import CLOSENESS
+from woundgen.storage.names import CALIBRATION_SVG
 
 LEVELS = (0.5, 0.75, 0.9, 0.95, 0.99)
 

@@ -9,11 +9,11 @@ from matplotlib.figure import Figure
 
 from woundgen.records import METRICS, MetricValue
 from woundgen.reporting import figures
-from woundgen.reporting.content import Evaluation, ReportContent, SetFacts, TrainingLog
 from woundgen.reporting.figures import Reference, Series
 from woundgen.reporting.metric_table import number, title
 from woundgen.reporting.pictures import data_uri
-from woundgen.reporting.stored import CEILING, FLOOR, Kind, kind
+from woundgen.reporting.report_data import Evaluation, ReportContent, SetFacts, TrainingLog
+from woundgen.reporting.stored_metrics import CEILING, FLOOR, Kind, kind
 
 _SURPLUS = "passed, not needed"
 

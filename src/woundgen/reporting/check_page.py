@@ -11,13 +11,14 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from woundgen.data.doubles import Double
-from woundgen.data.inspect import BLURRED, BURNT_SHARE, DARK, SMALL_SIDE, Inspection
+from woundgen.data.pixels.inspect import BLURRED, BURNT_SHARE, DARK, SMALL_SIDE, Inspection
+from woundgen.data.splits.conflicts import Double
 from woundgen.records import LeftOut, ManifestRow
 from woundgen.reporting.html import render
 from woundgen.reporting.pictures import Picture, image_grid
 from woundgen.reporting.tables import Table, as_html, as_text
-from woundgen.rundir import CHECK_HTML, CHECK_TXT, write_text
+from woundgen.storage.files import write_text
+from woundgen.storage.names import CHECK_HTML, CHECK_TXT
 
 COLUMNS = 10
 FAULTS = ("tiny", "blurred", "underexposed", "overexposed")

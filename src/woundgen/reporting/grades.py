@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from woundgen.config import QualityConfig
+from woundgen.config.quality import QualityConfig
 from woundgen.records import MetricValue
 
 

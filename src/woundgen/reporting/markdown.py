@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 
 from woundgen.records import METRICS
-from woundgen.reporting.content import Evaluation, Facts, ReportContent, SetFacts, TrainingLog
-from woundgen.reporting.meaning import meanings
+from woundgen.reporting.metric_explanations import meanings
 from woundgen.reporting.metric_table import metric_table, number, title
+from woundgen.reporting.report_data import Evaluation, Facts, ReportContent, SetFacts, TrainingLog
 from woundgen.reporting.run_view import counts_table, heading, origin, score_table, status_sentence, summary
-from woundgen.reporting.stored import FLOOR, kind
+from woundgen.reporting.stored_metrics import FLOOR, kind
 from woundgen.reporting.tables import Table, as_markdown, escape_markdown
 
 

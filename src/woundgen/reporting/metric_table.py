@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from woundgen.records import METRICS, MetricValue
 from woundgen.reporting.grades import GRADES, Grades, grade
-from woundgen.reporting.stored import BESIDE, beside, kind, require_floors
+from woundgen.reporting.stored_metrics import BESIDE, beside, kind, require_floors
 from woundgen.reporting.tables import Table
 
 ARROWS = {"lower": "↓", "higher": "↑", "none": "≈"}

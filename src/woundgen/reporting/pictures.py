@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from woundgen.data.images import read_photograph
+from woundgen.data.files.images import read_photograph
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -69,3 +71,14 @@ def image_grid(images: Sequence[Pixels], *, columns: int, labels: Sequence[str] 
         if labels:
             draw.text((x, y + height + 1), labels[i], fill="#333333", font=font)
     return np.array(canvas)
+
+
+def tile(images: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
+    """[N, H, W, 3] -> one picture, row by row, white where images run out."""
+    rows = math.ceil(len(images) / columns)
+    height, width = images.shape[1:3]
+    sheet = np.full((rows * height, columns * width, 3), 255, np.uint8)
+    for number, image in enumerate(images):
+        y, x = divmod(number, columns)
+        sheet[y * height : (y + 1) * height, x * width : (x + 1) * width] = image
+    return sheet

@@ -8,10 +8,10 @@ from markupsafe import Markup
 
 from woundgen.records import METRICS, MetricValue
 from woundgen.reporting.charts import Chart, screening_chart, training_charts
-from woundgen.reporting.content import Facts, ReportContent, RunFacts, SetFacts
-from woundgen.reporting.meaning import meanings
+from woundgen.reporting.metric_explanations import meanings
 from woundgen.reporting.metric_table import bounds, metric_table, number, title
-from woundgen.reporting.stored import FLOOR, kind
+from woundgen.reporting.report_data import Facts, ReportContent, RunFacts, SetFacts
+from woundgen.reporting.stored_metrics import FLOOR, kind
 from woundgen.reporting.tables import Table, as_html
 
 PHASE_TITLES = {"I": "Phase I (inflammatory)", "P": "Phase P (proliferative)", "R": "Phase R (remodeling)"}

@@ -14,7 +14,8 @@ from woundgen.reporting.charts import Chart, chart
 from woundgen.reporting.html import render
 from woundgen.reporting.tables import Table, as_html, as_markdown, escape_markdown
 from woundgen.reporting.utility_figure import Level, Point, dose_figure
-from woundgen.rundir import UTILITY_HTML, UTILITY_JSON, UTILITY_MD, read_json, write_json, write_text
+from woundgen.storage.files import read_json, write_json, write_text
+from woundgen.storage.names import UTILITY_HTML, UTILITY_JSON, UTILITY_MD
 
 Record = Mapping[str, Any]
 TITLE = "Do the synthetic images help the classifier?"

@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from woundgen.errors import UserError
-from woundgen.reporting.content import ReportContent
 from woundgen.reporting.html import render
 from woundgen.reporting.markdown import training_report
-from woundgen.reporting.privacy import refuse_private
-from woundgen.reporting.private import PrivateSection, private_page
+from woundgen.reporting.masking import refuse_private
+from woundgen.reporting.private_page import PrivateSection, private_page
+from woundgen.reporting.report_data import ReportContent
 from woundgen.reporting.run_view import run_view
 from woundgen.reporting.utility_page import UtilityView
-from woundgen.rundir import PRIVATE_REPORT_HTML, REPORT_HTML, write_text
-from woundgen.rundir import training_report as training_report_name
+from woundgen.storage.files import write_text
+from woundgen.storage.names import PRIVATE_REPORT_HTML, REPORT_HTML
+from woundgen.storage.names import training_report as training_report_name
 
 
 def write_reports(

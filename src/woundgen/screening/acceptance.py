@@ -9,7 +9,7 @@ import numpy as np
 from scipy.stats import beta
 
 from woundgen.records import Verdict
-from woundgen.screening.calibrate import Calibration
+from woundgen.screening.calibration import Calibration
 from woundgen.screening.rules import SPEC_COLUMNS, TITLES, Rule, judge
 from woundgen.screening.statistics import Statistics
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import affine_transform
 
-from woundgen.screening.pairs import Pairs
+from woundgen.screening.pairwise import Pairs
 from woundgen.similarity.sharpness import LUMA
 from woundgen.similarity.ssim import pairwise_ssim
 

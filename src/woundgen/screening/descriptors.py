@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from woundgen.data.duplicates import near_duplicate_groups, thumbnail
+from woundgen.data.pixels.near_duplicates import near_duplicate_groups, thumbnail
 
 Array = npt.NDArray[np.floating]
 Rows = npt.NDArray[np.intp]

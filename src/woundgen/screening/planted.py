@@ -15,7 +15,7 @@ import numpy.typing as npt
 from PIL import Image
 from scipy.ndimage import affine_transform
 
-from woundgen.data.augment import variation
+from woundgen.data.pixels.augment import variation
 
 Images = npt.NDArray[np.uint8]
 Change = Callable[[Images, int], Images]

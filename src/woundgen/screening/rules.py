@@ -9,7 +9,7 @@ import numpy as np
 
 from woundgen.errors import UserError
 from woundgen.records import Verdict
-from woundgen.screening.calibrate import Calibration, Values
+from woundgen.screening.calibration import Calibration, Values
 from woundgen.screening.statistics import CLOSENESS, Statistics
 
 Policy = Literal["calibrated", "spec", "report"]

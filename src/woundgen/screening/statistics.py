@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from woundgen.screening.pairs import Matrix, Pairs
+from woundgen.screening.pairwise import Matrix, Pairs
 from woundgen.similarity.colour import COLOUR_STATISTICS, colour_statistics
 from woundgen.similarity.sharpness import gradient_energy, laplacian_variance
 

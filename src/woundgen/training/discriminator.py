@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from woundgen.diffusion.randomness import position_seed
-from woundgen.models.flat import FlatParameters, flatten
-from woundgen.training.fit import optimizer_tensors, restore_optimizer, under
-from woundgen.training.ranks import Ranks
+from woundgen.models.flat_parameters import FlatParameters, flatten
+from woundgen.runtime.ranks import Ranks
+from woundgen.training.optimizer_state import optimizer_tensors, restore_optimizer, under
 
 WIDTH = 32
 

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from woundgen.adapters.dropout import random_bytes
 from woundgen.diffusion.randomness import epoch_order, normal, position_seed
-from woundgen.models.dropout import random_bytes
 
 
 def start_generators(seed: int, step: int) -> None:

@@ -9,14 +9,17 @@ from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
-from woundgen.rundir import EVAL_LOG, TENSORBOARD, TRAIN_LOG, append_jsonl, read_jsonl, write_bytes, write_text
-from woundgen.training.checkpoint import Checkpoint
+from woundgen.storage.checkpoint import Checkpoint
+from woundgen.storage.files import append_jsonl, read_jsonl, write_bytes, write_text
+from woundgen.storage.names import EVAL_LOG, TENSORBOARD, TRAIN_LOG
 from woundgen.training.loop import StepReport
+
+LOGS = (TRAIN_LOG, EVAL_LOG)
 
 
 def restore_logs(folder: Path, checkpoint: Checkpoint | None) -> None:
     """The histories as the checkpoint holds them: rows after it, and what a power cut took before it, do not count."""
-    for name in (TRAIN_LOG, EVAL_LOG):
+    for name in LOGS:
         if checkpoint is not None and (checkpoint.folder / name).is_file():
             write_bytes(folder / name, (checkpoint.folder / name).read_bytes())
 
@@ -31,7 +34,7 @@ class RunLog:
 
     def cut(self, step: int) -> None:
         """Drop what was logged after `step`."""
-        for name in (TRAIN_LOG, EVAL_LOG):
+        for name in LOGS:
             _cut(self.folder / name, step)
 
     def train(self, row: dict[str, Any]) -> None:

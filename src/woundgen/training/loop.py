@@ -3,7 +3,7 @@
 What is trained is a flat vector (an adapter, or a whole network); the loop knows neither files nor configs.
 All randomness is a function of (seed, step, slot in the global batch), see diffusion/randomness.py, so a run
 that starts again at step k from the saved tensors is the run that was never stopped, and one that is shared by
-several processes (training/ranks.py) sees what one process would.
+several processes (runtime/ranks.py) sees what one process would.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from woundgen.adapters import ema
+from woundgen.adapters.dropout import DropoutMasks
+from woundgen.adapters.power_ema import update_power
 from woundgen.diffusion.objective import (
     PredictionType,
     add_noise,
@@ -25,15 +28,13 @@ from woundgen.diffusion.objective import (
 )
 from woundgen.diffusion.randomness import normal, position_seed, stratified_timesteps, uniform
 from woundgen.errors import UserError
-from woundgen.models import ema
-from woundgen.models.dropout import DropoutMasks
-from woundgen.models.flat import FlatParameters
-from woundgen.models.half import HALVES
-from woundgen.models.power_ema import update_power
-from woundgen.models.replayed import ReplayedUNet
+from woundgen.models.cuda_graphs import ReplayedUNet
+from woundgen.models.flat_parameters import FlatParameters
+from woundgen.models.half_precision import HALVES
+from woundgen.runtime.ranks import ALONE, Ranks
 from woundgen.training.batches import Batches
 from woundgen.training.latents import Latents
-from woundgen.training.ranks import ALONE, Ranks
+from woundgen.training.loop_state import RATE_AFTER_ROLLBACK, LoopSettings, LoopState
 from woundgen.training.terms import Batch, ExtraTerm, Tally, add_gradients
 
 Contexts = Callable[[Sequence[int], Sequence[bool]], Tensor]
@@ -47,42 +48,6 @@ GoBack = Callable[[], bool]
 
 NON_FINITE_LIMIT = 5
 MOST_ROLLBACKS = 1
-RATE_AFTER_ROLLBACK = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class LoopSettings:
-    seed: int
-    steps: int
-    global_batch: int
-    micro_batch: int
-    prompt_dropout: float
-    snr_gamma: float | None
-    noise_offset: float
-    max_grad_norm: float
-    ema_decay: float | None
-    ema_warmup: bool
-    precision: str  # fp32 | bf16 | fp16
-
-
-@dataclass(slots=True)
-class LoopState:
-    """What a step changes, besides the parameters and the optimizer."""
-
-    step: int
-    average: Tensor | None  # EMA, [P]
-    skipped: int = 0
-    skipped_in_a_row: int = 0
-    rollbacks: int = 0
-    powers: dict[float, Tensor] = field(default_factory=dict)  # power-function averages by length, [P] each
-
-    @property
-    def updates(self) -> int:
-        return self.step - self.skipped
-
-    @property
-    def rate_factor(self) -> float:
-        return RATE_AFTER_ROLLBACK**self.rollbacks
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +125,7 @@ def train(
             if dropout is not None:
                 seeds = [position_seed(s.seed, "adapter dropout", step, slot) for slot in slots]
                 dropout.begin(torch.tensor(seeds, device=device))
-            # The UNet brings its own (models/half.py); what reads the prompts does not.
+            # The UNet brings its own (models/half_precision.py); what reads the prompts does not.
             with torch.autocast(device.type, half) if half else nullcontext():
                 output = unet(noisy, timesteps.to(device), contexts(mine, dropped)).sample
             # Every term's gradient is taken at the network's output, so that the network is gone through once.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from woundgen.models.ema import share_of_start
+from woundgen.adapters.ema import share_of_start
 from woundgen.training.evaluation_plan import EvaluationPlan, Wishes, plan_evaluation
 
 

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from woundgen.errors import UserError
-from woundgen.models.flat import FlatParameters
-from woundgen.training.fit import optimizer_tensors, restore_optimizer, under
+from woundgen.models.flat_parameters import FlatParameters
 from woundgen.training.generators import generator_states, restore_generators
-from woundgen.training.loop import LoopState
+from woundgen.training.loop_state import LoopState
+from woundgen.training.optimizer_state import optimizer_tensors, restore_optimizer, under
 
 
 def pack(trainable: FlatParameters, optimizer: torch.optim.Optimizer, state: LoopState) -> dict[str, Tensor]:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from woundgen.diffusion.objective import PredictionType, add_noise, training_target, weighted_error
 from woundgen.diffusion.randomness import normal
 from woundgen.records import MetricValue
-from woundgen.training.ranks import ALONE, Ranks
+from woundgen.runtime.ranks import ALONE, Ranks
 
 
 @dataclass(frozen=True, slots=True)

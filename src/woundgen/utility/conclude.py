@@ -9,7 +9,7 @@ from typing import Any
 from woundgen.utility.arms import controls, with_synthetic
 from woundgen.utility.assess import RANGES, Arm, Array, Difference, HeldOut, differences, score_arm
 from woundgen.utility.choice import RULES, chosen
-from woundgen.utility.verdict import Verdict, judge_doses, verdict
+from woundgen.utility.conclusion import Verdict, judge_doses, verdict
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import torch
 
-from woundgen.config import TrainConfig
+from woundgen.config.train import TrainConfig
 from woundgen.errors import UserError
 from woundgen.features.load import NAMES, check_names
 from woundgen.models.base import EMBEDDED, PINNED, find_base
-from woundgen.workflows.machine import disk_gib, installed_cards, memory_gib
-from woundgen.workflows.setup import choose_device, versions
+from woundgen.runtime.devices import choose_device
+from woundgen.runtime.hardware import disk_gib, installed_cards, memory_gib
+from woundgen.runtime.provenance import versions
 
 
 @dataclass(frozen=True, slots=True)

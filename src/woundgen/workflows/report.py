@@ -10,19 +10,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from woundgen.config import QualityConfig
-from woundgen.data.images import read_photograph
+from woundgen.config.quality import QualityConfig
+from woundgen.data.files.images import read_photograph
+from woundgen.data.photo_set import PhotoSet, photographs_of
 from woundgen.errors import UserError
-from woundgen.reporting.collect import collect
+from woundgen.features.embedded import feature_network
+from woundgen.metrics.measure import pooled_features
 from woundgen.reporting.grades import grades_of
-from woundgen.reporting.private import NearestPair, PrivateSection
+from woundgen.reporting.private_page import NearestPair, PrivateSection
+from woundgen.reporting.read_run import collect
 from woundgen.reporting.utility_page import read_utility, utility_view
 from woundgen.reporting.write import write_reports
-from woundgen.rundir import MANIFEST_JSONL, METRICS_JSON, RUN_JSON, read_json, read_jsonl
 from woundgen.similarity.neighbours import euclidean_distances
-from woundgen.workflows.measure import pooled_features
-from woundgen.workflows.photographs import PhotoSet, photographs_of
-from woundgen.workflows.setup import feature_network
+from woundgen.storage.files import read_json, read_jsonl
+from woundgen.storage.names import MANIFEST_JSONL, METRICS_JSON, RUN_JSON
 
 Say = Callable[[str], None]
 SIDE_BY_SIDE = 24

@@ -14,7 +14,7 @@ from woundgen.comparison.compare import compare
 from woundgen.comparison.write import write_comparison
 from woundgen.errors import UserError
 from woundgen.records import MetricValue
-from woundgen.rundir import write_json
+from woundgen.storage.files import write_json
 
 LUCK = np.random.default_rng(0).normal(0, 2, 20)
 

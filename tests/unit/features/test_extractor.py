@@ -12,7 +12,7 @@ from woundgen.errors import UserError
 from woundgen.features.dinov2 import dinov2_extractor
 from woundgen.features.embedded import load_feature_network
 from woundgen.features.load import EMBEDDED_FILE, NAMES, check_names, load_extractor
-from woundgen.rundir import sha256_file
+from woundgen.storage.files import sha256_file
 
 
 def images(count: int, side: int = 48, seed: int = 0) -> np.ndarray:

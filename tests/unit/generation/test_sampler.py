@@ -16,6 +16,7 @@ from diffusers import (
 )
 from torch import Tensor
 
+from woundgen.adapters.lora import LoraSettings, add_lora, fuse_lora, save_lora
 from woundgen.errors import UserError
 from woundgen.generation.sampler import (
     Beginning,
@@ -28,7 +29,6 @@ from woundgen.generation.sampler import (
     place,
 )
 from woundgen.generation.spacing import spaced_timesteps
-from woundgen.models.adapter import LoraSettings, add_lora, fuse_lora, save_lora
 from woundgen.models.base import BaseModel, encode_prompts
 
 PROMPT, NEGATIVE = "photograph of a wound , redness", "blurry , cartoon"

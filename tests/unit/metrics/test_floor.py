@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from woundgen.metrics.floor import at_equal_n, equal_n, half_against_half, spread_of
 from woundgen.metrics.frechet import frechet_distance
-from woundgen.metrics.neighbours import neighbour_scores
+from woundgen.metrics.neighbour_scores import neighbour_scores
 from woundgen.metrics.splits import deal, disjoint_blocks, smallest_pile
 from woundgen.similarity.groups import group_codes
 

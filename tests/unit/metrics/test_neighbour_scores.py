@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from woundgen.errors import UserError
-from woundgen.metrics.neighbours import neighbour_scores
+from woundgen.metrics.neighbour_scores import neighbour_scores
 
 
 def brute_force(generated: np.ndarray, real: np.ndarray, k: int) -> tuple[float, ...]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from woundgen.errors import UserError
-from woundgen.metrics.neighbours import neighbour_scores
+from woundgen.metrics.neighbour_scores import neighbour_scores
 from woundgen.metrics.pairs import measure_pairs
 from woundgen.metrics.rows import Network
 from woundgen.metrics.table import FEATURE_METRICS, Beside, Protocol, measure_inception_score, measure_sets

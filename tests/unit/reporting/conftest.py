@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from woundgen.reporting.collect import collect
+from woundgen.reporting.read_run import collect
 from woundgen.reporting.write import write_reports
-from woundgen.rundir import write_json
+from woundgen.storage.files import write_json
 
 from .stored_results import measured, write_run, write_set
 

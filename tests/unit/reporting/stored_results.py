@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from woundgen.records import DrawnImage, MetricValue
-from woundgen.rundir import append_jsonl, write_json
+from woundgen.storage.files import append_jsonl, write_json
 
 DIGEST = "3f2a9c41d07be6f5"
 SPREAD = "5-95 % of draws of n = 100 (20 deals into 2 disjoint blocks)"

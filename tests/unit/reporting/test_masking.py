@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from woundgen.errors import UserError
-from woundgen.reporting.privacy import HIDDEN, masked, reason_category, refuse_private, shown, shown_command
+from woundgen.reporting.masking import HIDDEN, masked, reason_category, refuse_private, shown, shown_command
 
 
 @pytest.mark.parametrize(

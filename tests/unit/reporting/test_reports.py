@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 
 from woundgen.errors import UserError
-from woundgen.reporting.collect import collect
 from woundgen.reporting.markdown import training_report
 from woundgen.reporting.pictures import jpeg_bytes
-from woundgen.reporting.private import NearestPair, PrivateSection
+from woundgen.reporting.private_page import NearestPair, PrivateSection
+from woundgen.reporting.read_run import collect
 from woundgen.reporting.write import report_page, write_reports
 
 from .stored_results import eval_row, measured, write_run, write_set

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from woundgen.reporting.collect_set import collect_set
-from woundgen.rundir import append_jsonl, write_json
+from woundgen.reporting.read_set import collect_set
+from woundgen.storage.files import append_jsonl, write_json
 
 
 def a_set(folder: Path, names: list[str]) -> Path:

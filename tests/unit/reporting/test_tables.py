@@ -7,9 +7,9 @@ import pytest
 from woundgen.errors import UserError
 from woundgen.records import METRICS
 from woundgen.reporting.grades import GRADES, grade
-from woundgen.reporting.meaning import MEANINGS, reading
+from woundgen.reporting.metric_explanations import MEANINGS, reading
 from woundgen.reporting.metric_table import bounds, metric_table, number
-from woundgen.reporting.stored import read_values
+from woundgen.reporting.stored_metrics import read_values
 from woundgen.reporting.tables import Table, as_html, as_markdown, as_text
 
 from .stored_results import measured, value

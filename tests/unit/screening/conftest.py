@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from woundgen.screening.calibrate import calibrate
-from woundgen.screening.measure import measure, measure_references, prepare_references
+from woundgen.screening.calibration import calibrate
+from woundgen.screening.reference_statistics import measure, measure_references, prepare_references
 
 from .stand_in import SIZE, Bench, describe, phantoms
 

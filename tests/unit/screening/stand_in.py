@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from woundgen.data.phantoms import draw_phantoms
-from woundgen.screening.calibrate import Calibration
+from woundgen.phantoms import draw_phantoms
+from woundgen.screening.calibration import Calibration
 from woundgen.screening.descriptors import Descriptors
-from woundgen.screening.measure import References
+from woundgen.screening.reference_statistics import References
 from woundgen.screening.statistics import Statistics
 from woundgen.similarity.perceptual import embed
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from woundgen.screening.calibrate import calibrate
+from woundgen.screening.calibration import calibrate
 from woundgen.screening.copies import Alignments, best_aligned, prepare_templates, warp
-from woundgen.screening.measure import measure, measure_references, prepare_references
 from woundgen.screening.planted import kinds
+from woundgen.screening.reference_statistics import measure, measure_references, prepare_references
 from woundgen.screening.rules import Rule, judge
 from woundgen.similarity.ssim import pairwise_ssim
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from woundgen.errors import UserError
-from woundgen.screening.calibrate import Calibration, Usual
+from woundgen.screening.calibration import Calibration, Usual
 from woundgen.screening.conformal import conformal_bound
-from woundgen.screening.measure import measure
+from woundgen.screening.reference_statistics import measure
 from woundgen.screening.rules import Rule, judge
 from woundgen.screening.statistics import Statistics
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from woundgen.errors import UserError
-from woundgen.screening.measure import measure, measure_references, prepare_references
+from woundgen.screening.reference_statistics import measure, measure_references, prepare_references
 from woundgen.screening.statistics import realism, sphere_radii
 from woundgen.similarity.neighbours import euclidean_distances, kth_neighbour_radius
 from woundgen.similarity.ssim import pairwise_ssim

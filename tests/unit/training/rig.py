@@ -9,16 +9,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from woundgen.models.adapter import LoraSettings, add_lora
+from woundgen.adapters.dropout import DropoutMasks
+from woundgen.adapters.lora import LoraSettings, add_lora
+from woundgen.adapters.lora_forward import run_by_position
 from woundgen.models.base import BaseModel
-from woundgen.models.dropout import DropoutMasks
-from woundgen.models.flat import FlatParameters, flatten
-from woundgen.models.half import HALVES, run_in_half
-from woundgen.models.lora_forward import run_by_position
+from woundgen.models.flat_parameters import FlatParameters, flatten
+from woundgen.models.half_precision import HALVES, run_in_half
+from woundgen.runtime.ranks import ALONE, Ranks
 from woundgen.training.batches import Batches
 from woundgen.training.latents import Latents
-from woundgen.training.loop import GoBack, LoopSettings, LoopState, Network, StepReport, train
-from woundgen.training.ranks import ALONE, Ranks
+from woundgen.training.loop import GoBack, Network, StepReport, train
+from woundgen.training.loop_state import LoopSettings, LoopState
 from woundgen.training.state import new_optimizer
 from woundgen.training.terms import ExtraTerm
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from woundgen.rundir import EVAL_LOG, TRAIN_LOG, append_jsonl, read_jsonl
-from woundgen.training.interrupt import SIGNALS, stop_on_signals
+from woundgen.runtime.signals import SIGNALS, stop_on_signals
+from woundgen.storage.files import append_jsonl, read_jsonl
+from woundgen.storage.names import EVAL_LOG, TRAIN_LOG
 from woundgen.training.log import RunLog
 
 

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from woundgen.diffusion.randomness import batch_rows, normal, stratified_timesteps, uniform
 from woundgen.errors import UserError
 from woundgen.models.base import BaseModel
-from woundgen.training.checkpoint import read_checkpoint, write_checkpoint
-from woundgen.training.loop import NON_FINITE_LIMIT, LoopState
+from woundgen.storage.checkpoint import read_checkpoint, write_checkpoint
+from woundgen.training.loop import NON_FINITE_LIMIT
+from woundgen.training.loop_state import LoopState
 from woundgen.training.state import counters, pack, unpack
 
 from .rig import IMAGES, RATE, VARIATIONS, Rig, contexts, photographs

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from woundgen.config import TrainConfig
-from woundgen.models.ema import share_of_start
+from woundgen.adapters.ema import share_of_start
+from woundgen.config.train import TrainConfig
 from woundgen.training.evaluation_plan import Wishes
 from woundgen.training.plan import Plan, disk_bytes, make_plan, schedule
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from woundgen.models.flat import FlatParameters, flatten
-from woundgen.training.checkpoint import read_checkpoint, write_checkpoint
-from woundgen.training.loop import LoopState
+from woundgen.models.flat_parameters import FlatParameters, flatten
+from woundgen.storage.checkpoint import read_checkpoint, write_checkpoint
+from woundgen.training.loop_state import LoopState
 from woundgen.training.state import counters, new_optimizer, pack, unpack
 
 GROWTH = 4  # steps without overflow after which the scale doubles; an overflow halves it

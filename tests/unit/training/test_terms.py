@@ -13,11 +13,11 @@ from torch import Tensor
 from woundgen.diffusion.objective import PredictionType, add_noise, training_target
 from woundgen.features.load import load_extractor
 from woundgen.models.base import BaseModel
-from woundgen.training.checkpoint import read_checkpoint, write_checkpoint
+from woundgen.runtime.ranks import ALONE
+from woundgen.storage.checkpoint import read_checkpoint, write_checkpoint
 from woundgen.training.discriminator import Discriminator
-from woundgen.training.fit import under
-from woundgen.training.perceptual import latent_distance
-from woundgen.training.ranks import ALONE
+from woundgen.training.optimizer_state import under
+from woundgen.training.perceptual_term import latent_distance
 from woundgen.training.state import counters, pack, unpack
 from woundgen.training.terms import Batch, ExtraTerm, Tally, add_gradients
 

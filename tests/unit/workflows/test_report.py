@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from woundgen.data.phantoms import draw_phantoms
+from woundgen.data.photo_set import PhotoSet
+from woundgen.phantoms import draw_phantoms
 from woundgen.records import Photo
 from woundgen.workflows import report
-from woundgen.workflows.photographs import PhotoSet
 
 
 def test_nearest_training_photograph(monkeypatch: pytest.MonkeyPatch) -> None:

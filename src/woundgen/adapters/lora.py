@@ -1,0 +1,218 @@
+"""LoRA adapters: added through peft, saved so that diffusers opens them as they are, fused into the base to draw.
+
+peft owns the layers, their names and their initialisation; how they run is adapters/lora_forward.py.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from diffusers import StableDiffusionXLPipeline, UNet2DConditionModel
+from peft import LoraConfig, get_peft_model_state_dict
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from woundgen.adapters.lora_forward import ADAPTER
+from woundgen.errors import UserError
+from woundgen.storage.names import ADAPTER_FILE, ADAPTER_NOTES
+
+NO_ENCODERS: Mapping[str, nn.Module] = MappingProxyType({})
+TEXT_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj")  # of CLIP's attention, as diffusers' examples choose them
+
+
+@dataclass(frozen=True, slots=True)
+class LoraSettings:
+    """stabilised: scale alpha / sqrt(rank) instead of alpha / rank (rsLoRA, Kalajdzievski 2023).
+
+    decomposed: direction and length of each row are learned apart (DoRA, Liu et al. 2024).
+    """
+
+    rank: int
+    alpha: float
+    dropout: float
+    targets: tuple[str, ...]
+    stabilised: bool = False
+    decomposed: bool = False
+
+    @property
+    def scale(self) -> float:
+        return self.alpha / (self.rank**0.5 if self.stabilised else self.rank)
+
+
+def add_lora(module: UNet2DConditionModel, settings: LoraSettings, *, seed: int) -> dict[str, nn.Parameter]:
+    """Inject LoRA layers (a UNet or a CLIP text encoder) and return their parameters by name; the rest is frozen.
+
+    A is initialised from `seed` (Kaiming uniform as peft does), B is zero, so the model starts unchanged.
+    Raises UserError where a target matches no layer, or the rank is larger than a layer.
+    """
+    module.requires_grad_(False)
+    check_targets(module, settings)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        module.add_adapter(_peft_config(settings), adapter_name=ADAPTER)
+    return {name: p for name, p in module.named_parameters() if p.requires_grad}
+
+
+def check_targets(module: nn.Module, settings: LoraSettings) -> None:
+    """UserError where a target names no layer that can be adapted, or the rank exceeds what a layer can have."""
+    layers = [(name, layer) for name, layer in module.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
+    for target in settings.targets:
+        matching = [(name, layer) for name, layer in layers if name.endswith(f".{target}")]
+        if not matching:
+            raise UserError(
+                f"lora_target_modules: {target} matches no layer of this base model.",
+                "Use names such as to_q, to_k, to_v, to_out.0.",
+            )
+        for name, layer in matching:
+            full = min(len(layer.weight), layer.weight[0].numel())
+            if settings.rank > full:
+                raise UserError(
+                    f"lora_rank = {settings.rank} is larger than layer {name}, whose full rank is {full}.",
+                    f"Use {full} or less, or leave {target} out of lora_target_modules.",
+                )
+
+
+def _peft_config(settings: LoraSettings) -> LoraConfig:
+    return LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.alpha,  # type: ignore[arg-type]
+        lora_dropout=0.0,  # ours, by position
+        init_lora_weights=True,
+        target_modules=list(settings.targets),
+        use_rslora=settings.stabilised,
+        use_dora=settings.decomposed,
+    )
+
+
+def lora_count(module: nn.Module, settings: LoraSettings) -> int:
+    """How many parameters `add_lora` has to make: rank x (inputs + outputs) of every target layer; a length a row."""
+    total = 0
+    for name, layer in module.named_modules():
+        if name.endswith(tuple(f".{target}" for target in settings.targets)):
+            weight = layer.weight
+            assert isinstance(weight, Tensor)
+            total += settings.rank * (weight[0].numel() + len(weight)) + settings.decomposed * len(weight)
+    return total
+
+
+def save_lora(
+    folder: Path,
+    unet: nn.Module,
+    tensors: Mapping[str, Tensor],
+    settings: LoraSettings,
+    notes: Mapping[str, object],
+    *,
+    text_encoders: Mapping[str, nn.Module] = NO_ENCODERS,
+) -> None:
+    """pytorch_lora_weights.safetensors with alpha in its metadata (diffusers reads lora_adapter_metadata).
+
+    tensors: values by parameter name (raw or EMA); those of a text encoder begin with its name and a dot.
+    text_encoders: those with an adapter, by name. notes: what the file should say of itself (base, run).
+    """
+    text = replace(settings, targets=TEXT_TARGETS)
+    arguments: dict[str, Any] = {}
+    for part, module in text_encoders.items():
+        own = {key.removeprefix(f"{part}."): tensors[key] for key in tensors if key.startswith(f"{part}.")}
+        arguments[f"{part}_lora_layers"] = _layers(module, own)
+        arguments[f"{part}_lora_adapter_metadata"] = _plain(_peft_config(text).to_dict())
+    own = {key: value for key, value in tensors.items() if key.split(".")[0] not in text_encoders}
+    StableDiffusionXLPipeline.save_lora_weights(
+        save_directory=folder,
+        unet_lora_layers=_layers(unet, own),
+        unet_lora_adapter_metadata=_plain(_peft_config(settings).to_dict()),
+        **arguments,
+    )
+    _sort_metadata(folder / ADAPTER_FILE)
+    (folder / ADAPTER_NOTES).write_text(json.dumps({"lora": asdict(settings), **notes}, indent=1))
+
+
+def _layers(module: nn.Module, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    layers = get_peft_model_state_dict(module, state_dict=tensors, adapter_name=ADAPTER)
+    return {key: value.detach().contiguous() for key, value in layers.items()}
+
+
+def _sort_metadata(path: Path) -> None:
+    """safetensors writes metadata in the order of a hash table; sorted, equal weights are equal files."""
+    content = path.read_bytes()
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    path.write_bytes(len(text).to_bytes(8, "little") + text + content[end:])
+
+
+def _plain(config: dict[str, object]) -> dict[str, object]:
+    """peft's settings as JSON holds them."""
+    return json.loads(json.dumps(config, default=lambda value: sorted(value) if isinstance(value, set) else str(value)))
+
+
+def adapter_notes(path: Path) -> dict[str, object]:
+    """What the file says of itself."""
+    try:
+        with safe_open(path, "pt") as file:
+            return json.loads((file.metadata() or {}).get("lora_adapter_metadata", "{}"))
+    except (OSError, ValueError, SafetensorError) as error:
+        raise UserError(f"{path} is not a safetensors adapter ({error}).", "Give the file a run saved.") from None
+
+
+@torch.no_grad()
+def fuse_lora(module: nn.Module, files: Sequence[tuple[Path, float]], *, part: str = "unet") -> None:
+    """Add strength * (adapted weight - base weight) of each adapter file, in fp32, then back to the base's dtype.
+
+    part: which of the files' adapters, "unet" or "text_encoder". Drawing then costs what the base costs.
+    Raises UserError where a layer is unknown to this base.
+    """
+    modules = dict(module.named_modules())
+    before: dict[str, Tensor] = {}  # of the layers that were changed: every adapter is a difference to the base
+    for path, strength in files:
+        meta = adapter_notes(path)
+        tensors = load_file(path)
+        for key, low in tensors.items():
+            if not (key.startswith(f"{part}.") and key.endswith(".lora_A.weight")):
+                continue
+            name = key.removeprefix(f"{part}.").removesuffix(".lora_A.weight")
+            layer = modules.get(name)
+            scale = _scale(path, meta, part)
+            high = tensors[key.replace("lora_A", "lora_B")]
+            if (
+                not isinstance(layer, nn.Linear | nn.Conv2d)
+                or len(layer.weight) != len(high)
+                or layer.weight[0].shape != low[0].shape
+            ):
+                raise UserError(
+                    f"{path}: layer {name} does not fit this base model.", "Use the base it was trained on."
+                )
+            base = before[name] if name in before else layer.weight.float().clone()
+            if len(files) > 1:
+                before[name] = base
+            # A convolution's A has its kernel and B is 1x1, so the product of the flattened ones serves both.
+            update = scale * (high.float().flatten(1) @ low.float().flatten(1)).to(base.device)
+            magnitude = tensors.get(key.replace("lora_A.weight", "lora_magnitude_vector"))
+            change = _change(base, update.view_as(base), None if magnitude is None else magnitude.to(base.device))
+            layer.weight.copy_((layer.weight.float() + strength * change).to(layer.weight.dtype))
+
+
+def _change(base: Tensor, update: Tensor, magnitude: Tensor | None) -> Tensor:
+    """What an adapter adds to a weight [out, ...]; under DoRA the rows of the sum take the learned lengths [out]."""
+    if magnitude is None:
+        return update
+    moved = base + update
+    lengths = moved.flatten(1).norm(dim=1)
+    stretch = (magnitude.float().flatten() / lengths).view(-1, *(1,) * (moved.ndim - 1))
+    return moved * stretch - base
+
+
+def _scale(path: Path, meta: Mapping[str, object], part: str) -> float:
+    """alpha / r, or alpha / sqrt(r) under rsLoRA, as the file's metadata says."""
+    alpha, rank = (float(meta.get(f"{part}.{key}", 0) or 0) for key in ("lora_alpha", "r"))  # type: ignore[arg-type]
+    if not (alpha and rank):
+        raise UserError(f"{path} does not say its alpha.", "Save it with lora_adapter_metadata.")
+    return alpha / (rank**0.5 if meta.get(f"{part}.use_rslora") else rank)

@@ -1,0 +1,43 @@
+"""Settings of the quality filter and of the grades printed beside metrics."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, Field, model_validator
+
+from woundgen.config.strict import STRICT
+
+
+class QualityConfig(BaseModel):
+    """The quality filter and the grades printed beside metrics (configs/quality_thresholds.yaml)."""
+
+    model_config = STRICT
+
+    policy: Literal["calibrated", "spec", "report"] = "calibrated"
+    ssim_minimum: float = Field(0.70, ge=-1, le=1)
+    lpips_maximum: float = Field(0.30, ge=0)
+    ssim_excellent: float = Field(0.80, ge=-1, le=1)
+    lpips_excellent: float = Field(0.20, ge=0)
+    fid_good: float = Field(50.0, gt=0)
+    fid_excellent: float = Field(30.0, gt=0)
+    is_good: float = Field(2.0, gt=0)
+    is_excellent: float = Field(3.0, gt=0)
+    aggregation: Literal["max", "topk", "mean"] = "topk"
+    topk: int = Field(5, ge=1)
+    acceptance: float = Field(0.95, gt=0.5, lt=1, description="share of real photographs the calibrated rule accepts")
+    copy_quantile: float = Field(
+        0.99, gt=0.5, lt=1, description="closeness of different patients that counts as a copy"
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> QualityConfig:
+        if self.ssim_excellent < self.ssim_minimum:
+            raise ValueError("ssim_excellent is below ssim_minimum")
+        if self.lpips_excellent > self.lpips_maximum:
+            raise ValueError("lpips_excellent is above lpips_maximum")
+        if self.fid_excellent > self.fid_good:
+            raise ValueError("fid_excellent is above fid_good")
+        if self.is_excellent < self.is_good:
+            raise ValueError("is_excellent is below is_good")
+        return self

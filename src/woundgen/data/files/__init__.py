@@ -1,0 +1,1 @@
+"""Image files: found below a root, read and decoded safely, written."""

@@ -1,0 +1,1 @@
+"""Where a folder of photographs keeps its files, labels, boxes and patients."""

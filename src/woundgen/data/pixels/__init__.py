@@ -1,0 +1,1 @@
+"""From decoded photographs to prepared pixels: crops, masks, augmentation, near duplicates."""

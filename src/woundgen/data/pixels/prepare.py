@@ -1,0 +1,163 @@
+"""From a photograph to a square of the model's resolution: the same function for training, references and
+evaluation. What `data/pixels/crop.py` frames is resized; prepared pixels may be kept in a cache."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import PIL
+from PIL import Image
+
+from woundgen.data.files.images import decode_image, read_file
+from woundgen.data.files.reader import Reader
+from woundgen.data.layouts.row_errors import raise_together
+from woundgen.data.pixels.crop import corners, square_for
+from woundgen.data.pixels.pixel_cache import PixelCache
+from woundgen.errors import UserError
+from woundgen.records import Box, Photo
+
+PREPARATION_VERSION = 2  # part of every cache key: raise it when pixels change
+CHUNK = 16  # photographs that a process takes at a time
+_AHEAD = 4  # chunks in flight for each process: memory does not grow with the number of photographs
+_WORTH_A_PROCESS = 100  # photographs; starting one costs as much as preparing about as many
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How photographs are prepared: side in pixels, margin around the box, allowed folders, the cache or None."""
+
+    resolution: int
+    margin: float
+    roots: tuple[Path, ...]
+    cache_dir: Path | None
+
+
+def prepare(photo: Photo, *, resolution: int, margin: float, roots: Sequence[Path]) -> np.ndarray:
+    """One photograph as uint8 [R, R, 3] sRGB, resized with antialiasing (Lanczos). Raises UserError."""
+    content = read_file(Path(photo.path), roots=roots)
+    return _prepare_bytes(content, photo, resolution=resolution, margin=margin)
+
+
+def _prepare_bytes(content: bytes, photo: Photo, *, resolution: int, margin: float) -> np.ndarray:
+    assert margin >= 0
+    image = decode_image(content, name=photo.path)
+    if photo.box is not None:
+        _refuse_outside(photo.box, size=image.size, name=photo.path)
+    square = square_for(image, photo.box, margin=margin)
+    small = image.crop(corners(square))
+    return np.asarray(small.resize((resolution, resolution), Image.Resampling.LANCZOS))
+
+
+def _refuse_outside(box: Box, *, size: tuple[int, int], name: str) -> None:
+    width, height = size
+    if not (0 <= box.x_min < box.x_max <= width and 0 <= box.y_min < box.y_max <= height):
+        raise UserError(
+            f"{name}: the box ({box.x_min}, {box.y_min}, {box.x_max}, {box.y_max}) is empty or outside the "
+            f"{width}x{height} photograph.",
+            "Correct the box; the maximum is exclusive.",
+        )
+
+
+def prepare_all(
+    photos: Sequence[Photo],
+    *,
+    resolution: int,
+    margin: float,
+    roots: Sequence[Path],
+    cache_dir: Path | None,
+    progress: Callable[[int, int], None] | None,
+    processes: int | None = None,
+) -> np.ndarray:
+    """`prepare` for all photographs: uint8 [N, R, R, 3], rows in the order of `photos`.
+
+    cache_dir: kept private (mode 0700), since it holds patients' pixels; None for no cache.
+    progress: called with (done, all) now and then. The unusable files are reported together in one UserError.
+    processes: that share the work; None: as many as there are processors, where there are photographs enough.
+    """
+    recipe = Recipe(resolution, margin, tuple(roots), cache_dir)
+    result = np.empty((len(photos), resolution, resolution, 3), np.uint8)
+    problems: list[str] = []
+    done = 0
+    for pixels, found in iterate_prepared(photos, recipe=recipe, processes=processes):
+        result[done : done + len(pixels)] = pixels
+        done += len(pixels)
+        problems += found
+        if progress is not None:
+            progress(done, len(photos))
+    fix = "Mend or remove these files, then start again." if len(problems) > 1 else ""
+    raise_together(problems, heading=f"{len(photos)} photographs", fix=fix)
+    return result
+
+
+def iterate_prepared(
+    photos: Sequence[Photo], *, recipe: Recipe, processes: int | None
+) -> Iterator[tuple[np.ndarray, list[str]]]:
+    """(uint8 [n, R, R, 3], problems) of a few photographs at a time, in order; memory does not depend on their number.
+
+    A photograph with a problem is left undefined among the pixels.
+    """
+    if recipe.cache_dir is not None:
+        PixelCache.open(recipe.cache_dir)
+    count = _processes(len(photos)) if processes is None else processes
+    size = CHUNK if count > 1 else 1
+    chunks = [photos[first : first + size] for first in range(0, len(photos), size)]
+    if count <= 1:
+        yield from (_prepare_chunk(chunk, recipe) for chunk in chunks)
+        return
+    waiting: deque[Future[tuple[np.ndarray, list[str]]]] = deque()
+    # Spawned, not forked: the parent may hold torch's threads.
+    with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
+        try:
+            for chunk in chunks:
+                waiting.append(pool.submit(_prepare_chunk, chunk, recipe))
+                if len(waiting) >= _AHEAD * count:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        except BrokenProcessPool:
+            raise UserError("A process that prepared photographs died.", "Is there memory enough?") from None
+
+
+def _processes(photographs: int) -> int:
+    return max(1, min(len(os.sched_getaffinity(0)), photographs // _WORTH_A_PROCESS))
+
+
+def _prepare_chunk(photos: Sequence[Photo], recipe: Recipe) -> tuple[np.ndarray, list[str]]:
+    cache = PixelCache(recipe.cache_dir) if recipe.cache_dir is not None else None
+    pixels = np.empty((len(photos), recipe.resolution, recipe.resolution, 3), np.uint8)
+    problems = []
+    with Reader(recipe.roots) as reader:
+        for row, photo in enumerate(photos):
+            try:
+                pixels[row] = _cached(reader.read(photo.path), photo, recipe, cache)
+            except UserError as error:
+                problems.append(str(error))
+    return pixels, problems
+
+
+def _cached(content: bytes, photo: Photo, recipe: Recipe, cache: PixelCache | None) -> np.ndarray:
+    if cache is None:
+        return _prepare_bytes(content, photo, resolution=recipe.resolution, margin=recipe.margin)
+    digest, settings = hashlib.sha256(content).hexdigest(), _settings_digest(photo, recipe)
+    pixels = cache.get(digest, settings, shape=(recipe.resolution, recipe.resolution, 3))
+    if pixels is None:
+        pixels = _prepare_bytes(content, photo, resolution=recipe.resolution, margin=recipe.margin)
+        with contextlib.suppress(OSError):  # a full disk makes the next run slower, not this one fail
+            cache.put(digest, settings, pixels)
+    return pixels
+
+
+def _settings_digest(photo: Photo, recipe: Recipe) -> str:
+    """Of everything beside the file that decides the pixels; the decoder's version is part of it."""
+    settings = (photo.box and corners(photo.box), recipe.resolution, recipe.margin)
+    return hashlib.sha256(repr((*settings, PREPARATION_VERSION, PIL.__version__)).encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""Sides of a split and folds: whole groups, near to the wanted shares."""

@@ -1,0 +1,94 @@
+"""What the numbers mean, in two or three plain sentences each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from woundgen.records import METRICS, MetricValue
+from woundgen.reporting.metric_table import bounds, number, title
+from woundgen.reporting.stored_metrics import CEILING, FLOOR, beside, kind
+
+_FRECHET = (
+    "How far the generated images as a whole lie from the real ones in the features of a neural network: "
+    "mean and covariance of both sets are compared. It is above 0 even for perfect images, the more so the "
+    "fewer images there are, so it is read against its floor and never compared between different n."
+)
+_NEIGHBOUR = "Counts neighbours in feature space; its value for perfect images is the floor, not 100 %."
+_TO_REAL = (
+    "Nearest to the floor is best, not highest or lowest: a grey square or a blurred image scores well on it, "
+    "and so does a copy of a photograph."
+)
+
+MEANINGS = {
+    "val_loss": "How well the model predicts the noise in validation photographs, always the same ones with the "
+    "same noise. It moves little while images improve a lot.",
+    "fd": _FRECHET,
+    "fid": _FRECHET,
+    "kid": "The same question as the Fréchet distance with an estimate that has no bias: 0 is what perfect images "
+    "give on average, and single sets fall on both sides of it.",
+    "ssim": "Mean structural similarity of each generated image to each real one. " + _TO_REAL,
+    "perceptual": "Mean distance of each generated image to each real one as the feature network sees them. "
+    + _TO_REAL,
+    "lpips": "Mean learned perceptual distance of each generated image to each real one. " + _TO_REAL,
+    "inception_score": "How sure and how varied a network trained on everyday objects is about the images. It "
+    "knows nothing of wounds, and does not look at the real set.",
+    "precision": "Share of generated images that lie among the real ones. " + _NEIGHBOUR,
+    "recall": "Share of real images that lie among the generated ones: variety. " + _NEIGHBOUR,
+    "density": "How many real neighbourhoods a generated image falls into on average. " + _NEIGHBOUR,
+    "coverage": "Share of real images with a generated one nearby: variety. " + _NEIGHBOUR,
+    "authenticity": "Share of generated images that are not nearer to a photograph than its own nearest other "
+    "photograph is; low values point to copies. " + _NEIGHBOUR,
+    "gap_closed": "How much of the distance between the untuned base model and perfect images the training has "
+    "closed: 0 is no gain, 1 is as near to real photographs as two halves of them are to one another.",
+    "colour_recall": "How often a simple classifier of colours recognises the phase in generated images. It should "
+    "be as often as on real photographs: less is a phase not learned, more is a caricature of it.",
+}
+
+
+def meanings(values: Sequence[MetricValue]) -> tuple[tuple[str, str], ...]:
+    """(title, what it means and how it came out) for each metric, in their order; by each network that took it."""
+    floors, ceilings = beside(values, FLOOR), beside(values, CEILING)
+    taken: dict[str, dict[str | None, MetricValue]] = {}
+    for value in values:
+        if not value.label:
+            taken.setdefault(value.metric, {}).setdefault(value.network, value)
+    told = []
+    for metric, by_network in taken.items():
+        first, several = next(iter(by_network.values())), len(by_network) > 1
+        found = []
+        for network, value in by_network.items():
+            read = reading(value, floors.get(kind(value)), ceilings.get(kind(value)))
+            found.append(f"{network}: {read}" if several else read)
+        name = METRICS[metric].title if several else title(first)
+        name = name[0].upper() + name[1:]
+        told.append((name, " ".join([MEANINGS[metric], *found]).strip()))
+    return tuple(told)
+
+
+def reading(value: MetricValue, floor: MetricValue | None, ceiling: MetricValue | None) -> str:
+    """How a number came out against its floor and ceiling; "" where there is nothing to hold it against."""
+    if floor is None:
+        return ""
+    here = f"Here it is {number(value.value)} against a floor of {number(floor.value)}"
+    if value.metric == "kid" and value.low is not None:
+        # Unbiased at any n: its own interval over all images says more than the floor's spread at half of them.
+        apart = "above 0, so" if value.low > 0 else "not shown to be above 0, so not"
+        told = f"{number(value.value)} ({bounds(value)}) is {apart} told apart from real photographs"
+        return f"Here {told}; {number(floor.value)} is what two halves of them give.{_against_ceiling(value, ceiling)}"
+    if floor.n != value.n and value.metric in ("fd", "fid"):
+        return f"{here}, taken at another n: the two cannot be compared."
+    return f"{here}: {_against_floor(value, floor)}.{_against_ceiling(value, ceiling)}"
+
+
+def _against_floor(value: MetricValue, floor: MetricValue) -> str:
+    if value.low is None or value.high is None or floor.low is None or floor.high is None:
+        return "no interval is stored, so whether they differ is open"
+    if value.low > floor.high or value.high < floor.low:
+        return "it can be told apart from real photographs"
+    return "their intervals overlap, so it is not told apart from real photographs at this n"
+
+
+def _against_ceiling(value: MetricValue, ceiling: MetricValue | None) -> str:
+    if ceiling is None or METRICS[value.metric].better != "lower":
+        return ""
+    return f" Real photographs that only went through the autoencoder have {number(ceiling.value)}."

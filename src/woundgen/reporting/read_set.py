@@ -1,0 +1,115 @@
+"""A generated set's folder as facts, pictures and counts for a report."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from woundgen.errors import UserError
+from woundgen.records import METRICS
+from woundgen.reporting.masking import base_name, masked, reason_category
+from woundgen.reporting.metric_table import number
+from woundgen.reporting.pictures import Picture, read_picture
+from woundgen.reporting.report_data import Facts, ScoreMeans, SetFacts, Strip
+from woundgen.storage.files import read_json, read_jsonl
+from woundgen.storage.names import MANIFEST_JSONL, SET_JSON
+
+SHOWN, STRIP = 48, 6  # pictures of a set, and of a strip of lowest or highest
+# Of the many statistics of screening, those that strips are shown of; all where none of these was taken.
+STRIP_SCORES = ("ssim_topk", "perceptual_topk", "embedding_nearest", "sharpness")
+SCORE_TITLES = {
+    "ssim_topk": "SSIM to the nearest photographs",
+    "perceptual_topk": "perceptual distance to the nearest photographs",
+    "embedding_nearest": "distance to the nearest photograph in features",
+    "sharpness": "sharpness",
+}
+SURPLUS = "surplus"  # the manifest's word for images that passed after the set was full
+
+Row = Mapping[str, Any]
+
+
+def collect_set(folder: Path) -> SetFacts:
+    """Raises UserError where the folder is no generated set or an image of it is missing or damaged."""
+    rows = list(read_jsonl(folder / MANIFEST_JSONL))
+    if not rows:
+        raise UserError(f"{folder} holds no rows in {MANIFEST_JSONL}.", "Give the folder of a generated set.")
+    recipe = read_json(folder / SET_JSON)
+    kept = [row for row in rows if row["accepted"] and row["file_name"]]
+    rejected = [row for row in rows if not row["accepted"] and row["reason"] != SURPLUS]
+    reasons = Counter(reason_category(row["reason"]) for row in rejected)
+    accepted = sum(bool(row["accepted"]) for row in rows)
+    return SetFacts(
+        name=masked(folder.name),
+        drawn=len(rows),
+        accepted=accepted,
+        surplus=len(rows) - accepted - len(rejected),
+        screened=bool(recipe.get("screening")) or bool(rejected),
+        reasons=tuple(reasons.most_common()),
+        settings=_settings(rows[0]),
+        scores=_score_means(rows),
+        pictures=tuple(_picture(folder, row, f"image {row['index']}") for row in kept[:SHOWN]),
+        strips=_strips(folder, kept),
+    )
+
+
+def _settings(row: Row) -> Facts:
+    digest = str(row.get("base") or "")
+    adapter = str(row.get("adapter") or "")
+    return (
+        ("phase", masked(str(row["label"]))),
+        ("prompt", masked(row["prompt"]) or "none"),
+        ("negative prompt", masked(row["negative_prompt"]) or "none"),
+        ("guidance scale", f"{row['guidance_scale']:g}"),
+        ("sampler", f"{masked(str(row['sampler']))}, {row['steps']} steps"),
+        ("base model", base_name(digest)[:16] or "none"),
+        ("adapter", masked(adapter)[:16] or "none: the base model alone"),
+    )
+
+
+def _score_names(rows: Sequence[Row]) -> list[str]:
+    return list(dict.fromkeys(name for row in rows for name in row.get("scores") or {}))
+
+
+def _score_means(rows: Sequence[Row]) -> tuple[ScoreMeans, ...]:
+    def mean(name: str, among: Sequence[Row]) -> float | None:
+        found = [row["scores"][name] for row in among if name in (row.get("scores") or {})]
+        return sum(found) / len(found) if found else None
+
+    accepted = [row for row in rows if row["accepted"]]
+    means = ((name, mean(name, rows), mean(name, accepted)) for name in _score_names(rows))
+    return tuple(ScoreMeans(masked(name), drawn, kept) for name, drawn, kept in means if drawn is not None)
+
+
+def _strips(folder: Path, kept: Sequence[Row]) -> tuple[Strip, ...]:
+    """Accepted images with the lowest and the highest of each score, where there are enough to choose from."""
+    strips = []
+    names = _score_names(kept)
+    for name in [name for name in STRIP_SCORES if name in names] or names:
+        ranked = sorted((r for r in kept if name in r["scores"]), key=lambda r: (r["scores"][name], r["index"]))
+        if len(ranked) < 2 * STRIP:
+            continue
+        low, high = _ends(name)
+        strips.append(Strip(f"{low} {_score_title(name)}", _scored(folder, ranked[:STRIP], name)))
+        strips.append(Strip(f"{high} {_score_title(name)}", _scored(folder, ranked[::-1][:STRIP], name)))
+    return tuple(strips)
+
+
+def _score_title(name: str) -> str:
+    return METRICS[name].title if name in METRICS else SCORE_TITLES.get(name, masked(name))
+
+
+def _ends(name: str) -> tuple[str, str]:
+    better = METRICS[name].better if name in METRICS else "none"
+    return {"lower": ("Best (lowest)", "Worst (highest)"), "higher": ("Worst (lowest)", "Best (highest)")}.get(
+        better, ("Lowest", "Highest")
+    )
+
+
+def _scored(folder: Path, rows: Sequence[Row], name: str) -> tuple[Picture, ...]:
+    return tuple(_picture(folder, row, number(row["scores"][name])) for row in rows)
+
+
+def _picture(folder: Path, row: Row, caption: str) -> Picture:
+    return read_picture(folder / row["file_name"], root=folder, caption=caption)

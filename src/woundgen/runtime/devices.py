@@ -1,0 +1,72 @@
+"""Where a job computes: the device, its threads, its precision, and the processes that share it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from woundgen.errors import UserError
+from woundgen.runtime.console import Say
+from woundgen.runtime.hardware import installed_cards, unusable_cards
+from woundgen.runtime.processes import Place
+from woundgen.runtime.ranks import ALONE, Ranks, joined
+
+
+def choose_device(name: str) -> torch.device:
+    """auto takes the GPU where there is one; a card that torch cannot use is an error, never a silent CPU run."""
+    if name != "cpu":
+        error = unusable_cards(
+            installed_cards(),
+            torch_version=torch.__version__,
+            torch_cuda=torch.version.cuda,
+            usable=torch.cuda.is_available(),
+        )
+        if error is not None:
+            raise error
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("device: cuda, but torch sees no usable GPU.", "Use device: auto or cpu.")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+@contextmanager
+def threads_fixed(count: int | None) -> Iterator[None]:
+    """torch with `count` CPU threads; None leaves it as it is. Sums are rounded by the number of threads, too."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def join_ranks(place: Place | None, *, asked: int | None, device: str) -> Iterator[Ranks]:
+    """The processes that a launcher has started, as one group; without a launcher, this process alone.
+
+    asked: how many the user wants, if said. UserError where others have come.
+    """
+    if place is None:
+        yield ALONE
+        return
+    chosen = choose_device(device)
+    if chosen.type == "cuda":
+        if place.local >= torch.cuda.device_count():
+            raise UserError(
+                f"{place.size} processes, and {torch.cuda.device_count()} GPU(s) here: each needs its own.",
+                "Ask for as many --devices as there are cards, or for the CPU (device: cpu).",
+            )
+        torch.cuda.set_device(place.local)
+    with joined(place.rank, place.size, asked=asked, device=chosen) as ranks:
+        yield ranks
+
+
+def choose_precision(mixed: str, device: torch.device, notice: Say) -> str:
+    """fp32 | bf16 | fp16 for what the config asks and the machine has."""
+    if mixed == "no":
+        return "fp32"
+    if device.type == "cpu" and mixed == "fp16":
+        notice(f"mixed_precision {mixed}: no GPU here, fp32 is used")
+        return "fp32"
+    return mixed

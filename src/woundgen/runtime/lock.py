@@ -1,0 +1,55 @@
+"""One writer at a time in a run folder.
+
+The lock is the kernel's (flock): it goes with the process that holds it, however that ends. So the file that a
+killed run leaves behind is stale by itself and is taken over; what it says of its owner is for the error only.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from woundgen.errors import UserError
+from woundgen.storage.names import LOCK
+
+
+@contextmanager
+def only_writer(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock, or UserError that names who holds it."""
+    with (folder / LOCK).open("a+") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UserError(
+                f"{folder} is being written by {_owner(folder / LOCK)}.",
+                "Wait for it, stop it, or choose another --out.",
+            ) from None
+        handle.truncate(0)
+        handle.write(
+            json.dumps(
+                {
+                    "pid": os.getpid(),
+                    "host": platform.node(),
+                    "since": datetime.now(UTC).isoformat(timespec="seconds"),
+                }
+            )
+        )
+        handle.flush()
+        try:
+            yield
+        finally:
+            handle.truncate(0)  # closing gives the lock back; the file stays, so that no two hold different ones
+
+
+def _owner(path: Path) -> str:
+    try:
+        owner = json.loads(path.read_text())
+        return f"process {owner['pid']} on {owner['host']} since {owner['since']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"

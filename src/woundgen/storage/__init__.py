@@ -1,0 +1,1 @@
+"""Names of artefacts, files that survive a crash, ownership of folders, checkpoints."""

@@ -1,0 +1,62 @@
+"""Names of the files and folders of runs, sets and reports: the only place that knows them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+RUN_JSON = "run.json"
+TRAIN_LOG = "train.jsonl"
+EVAL_LOG = "eval.jsonl"
+CHECKPOINTS = "checkpoints"
+SAMPLES = "samples"
+CACHE = "cache"
+TENSORBOARD = "tensorboard"
+REPORT_HTML = "report.html"
+PRIVATE_REPORT_HTML = "report_private.html"
+QUALITY_COMPARISON = "QUALITY_COMPARISON.md"
+LATEST, BEST = "latest", "best"
+STATE_JSON, STATE_TENSORS, MANIFEST = "state.json", "state.safetensors", "manifest.json"
+ADAPTER_FILE = "pytorch_lora_weights.safetensors"  # the name diffusers looks for
+WHOLE_FILE = "diffusion_pytorch_model.safetensors"  # likewise, of a whole UNet
+EMBEDDING_FILE = "learned_embeds.safetensors"  # likewise, of a textual inversion
+TRAINED_FILES = (ADAPTER_FILE, WHOLE_FILE, EMBEDDING_FILE)  # what a run can leave: one of them
+ADAPTER_NOTES = "woundgen_adapter.json"
+IMAGES = "images"
+METADATA_CSV, MANIFEST_JSONL = "metadata.csv", "manifest.jsonl"
+IMPORT_CSV, IMPORT_JSON, LEFT_OUT_CSV = "manifest.csv", "import.json", "left_out.csv"
+CHECK_HTML, CHECK_TXT = "check.html", "check.txt"
+SET_JSON = "set.json"
+QUARANTINE = "quarantine"
+CALIBRATION_JSON, CALIBRATION_MD, CALIBRATION_SVG = "calibration.json", "CALIBRATION.md", "calibration.svg"
+AUDIT_JSON, AUDIT_MD, NEAREST_PAIRS = "privacy.json", "PRIVACY.md", "nearest_pairs.png"
+DATASET_CARD = "README.md"  # where people and dataset hubs look for it
+LOCK = ".woundgen.lock"
+MARKER = ".woundgen.json"  # whose folder it is
+METRICS_JSON = "metrics.json"
+SUMMARY_JSON = "summary.json"
+TRAINING_GROUPS = "training_groups.json"
+UTILITY_JSON, UTILITY_HTML, UTILITY_MD = "utility.json", "utility.html", "UTILITY.md"
+
+
+def prepared_folder() -> Path:
+    """Where prepared photographs are kept, private: $WOUNDGEN_PREPARED, else ~/.cache/woundgen/prepared."""
+    return Path(os.environ.get("WOUNDGEN_PREPARED", "~/.cache/woundgen/prepared")).expanduser()
+
+
+def private_folder(out: Path) -> Path:
+    """Beside what may be shared, so that the folder to share can be passed on whole."""
+    return out.with_name(f"{out.name}.private")
+
+
+def fold_folder(out: Path, fold: int) -> Path:
+    """The run of one fold, beside what --out names, where `utility --runs` looks for it."""
+    return out.with_name(f"{out.name}_fold_{fold}")
+
+
+def training_report(phase: str) -> str:
+    return f"TRAINING_REPORT_phase_{phase}.md"
+
+
+def checkpoint_name(epoch: int, step: int) -> str:
+    return f"epoch_{epoch:04d}_step_{step:06d}"

@@ -1,0 +1,55 @@
+"""Claim an output folder for one job, and make private folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from woundgen.errors import UserError
+from woundgen.storage.files import (
+    read_json,
+    write_json,
+)
+from woundgen.storage.names import (
+    MARKER,
+    RUN_JSON,
+)
+
+
+def make_private(folder: Path) -> None:
+    """Made if need be, and readable by its owner alone: it holds patients."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
+
+
+def claim_output(folder: Path, *, identity: str, what: str) -> bool:
+    """Make `folder` ours, or refuse. Returns True where it already holds this very job (go on with it).
+
+    `identity` is the digest of what decides the result; a folder that holds another job is never touched.
+    """
+    marker = folder / MARKER
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} exists and is not a folder.", "Choose another --out.")
+    # A kill between making the folder and naming it ours leaves a hidden temporary file: still ours to take.
+    if folder.is_dir() and any(not path.name.endswith(".tmp") for path in folder.iterdir()):
+        if marker.exists() and read_json(marker).get("identity") == identity:
+            return True
+        raise UserError(
+            f"{folder} exists and holds {'another ' + what if marker.exists() else 'other files'}.",
+            "Choose another --out, or move that folder away; nothing was written.",
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder} cannot be made ({error.strerror}).", "Choose another --out.") from None
+    write_json(marker, {"identity": identity, "what": what})
+    return False
+
+
+def reclaim_output(folder: Path, *, identity: str, what: str) -> None:
+    """Change what a folder that is already ours stands for (train --allow-changes)."""
+    write_json(folder / MARKER, {"identity": identity, "what": what})
+
+
+def run_of(file: Path) -> Path | None:
+    """The run folder that an adapter's file lies in; None for a file that was passed on alone."""
+    return next((folder for folder in file.resolve().parents if (folder / RUN_JSON).exists()), None)

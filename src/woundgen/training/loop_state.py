@@ -1,0 +1,44 @@
+"""Settings of the training loop, and the state that its steps change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+RATE_AFTER_ROLLBACK = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class LoopSettings:
+    seed: int
+    steps: int
+    global_batch: int
+    micro_batch: int
+    prompt_dropout: float
+    snr_gamma: float | None
+    noise_offset: float
+    max_grad_norm: float
+    ema_decay: float | None
+    ema_warmup: bool
+    precision: str  # fp32 | bf16 | fp16
+
+
+@dataclass(slots=True)
+class LoopState:
+    """What a step changes, besides the parameters and the optimizer."""
+
+    step: int
+    average: Tensor | None  # EMA, [P]
+    skipped: int = 0
+    skipped_in_a_row: int = 0
+    rollbacks: int = 0
+    powers: dict[float, Tensor] = field(default_factory=dict)  # power-function averages by length, [P] each
+
+    @property
+    def updates(self) -> int:
+        return self.step - self.skipped
+
+    @property
+    def rate_factor(self) -> float:
+        return RATE_AFTER_ROLLBACK**self.rollbacks

@@ -1,0 +1,189 @@
+"""The job of `woundgen audit`: what a generated set gives away of the photographs it was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from woundgen.adapters.noise_schedule import as_trained
+from woundgen.config.quality import QualityConfig
+from woundgen.config.train import TrainConfig, prompts_for
+from woundgen.data.files.images import write_png
+from woundgen.data.photo_set import PhotoSet, photographs_of
+from woundgen.errors import UserError
+from woundgen.metrics.neighbour_scores import authenticity
+from woundgen.models.base import load_base
+from woundgen.privacy.counts import upper_bound
+from woundgen.privacy.membership import Membership, membership_test
+from woundgen.privacy.nearness import Nearness, nearness_test
+from woundgen.privacy.statement import NOT_COVERED, verdict
+from woundgen.records import Verdict
+from woundgen.reporting.audit_page import audit_page
+from woundgen.reporting.pictures import image_grid
+from woundgen.screening.descriptors import Descriptors
+from woundgen.screening.reference_statistics import measure
+from woundgen.screening.rules import COPY, Rule, judge
+from woundgen.similarity.neighbours import euclidean_distances, leave_group_out_nearest
+from woundgen.storage.files import read_json, read_jsonl, sha256_file, sha256_json, write_json, write_text
+from woundgen.storage.names import (
+    AUDIT_JSON,
+    AUDIT_MD,
+    CHECKPOINTS,
+    MANIFEST_JSONL,
+    NEAREST_PAIRS,
+    RUN_JSON,
+    SET_JSON,
+    TRAINED_FILES,
+    private_folder,
+)
+from woundgen.storage.ownership import claim_output, make_private
+from woundgen.workflows.audit.membership_loss import loss_difference
+from woundgen.workflows.evaluate.sets import read_set
+from woundgen.workflows.screen.job import calibrated_on, describe
+
+Say = Callable[[str], None]
+Progress = Callable[[int, int, str], None]
+T = TypeVar("T")
+BLOCK = 32
+PAIRS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """trained, others [M] rows of the photographs; sealed: those of `others` that no choice has looked at."""
+
+    trained: list[int]
+    others: list[int]
+    sealed: list[int]
+
+
+def audit_set(
+    generated: Path, *, run: Path, out: Path, quality: QualityConfig, say: Say, progress: Progress
+) -> dict[str, Any]:
+    """privacy.json and PRIVACY.md in `out`, safe to share; the sheet of nearest pairs beside it, private."""
+    recipe, record = read_json(generated / SET_JSON), read_json(run / RUN_JSON)
+    drawn, held_back = _drawn(generated)
+    photos = photographs_of(run)
+    adapters = [(_file_of(run, digest), strength) for digest, strength in recipe["adapters"]]
+    images = read_set(generated, phase=recipe["label"], size=photos.images.shape[1], margin=0).images
+    claim_output(out, identity=sha256_json([recipe, photos.digest, quality.model_dump(mode="json")]), what="audit")
+    sides = Sides(photos.rows("train"), photos.rows("validation") + photos.rows("holdout"), photos.rows("holdout"))
+
+    described, photographs = describe(images), describe(photos.images)
+    verdicts = _verdicts(described, photos, sides, quality, progress)
+    distances = _either_way(described, photographs)
+    copies = sum(one.copy for one in verdicts)
+    nearness, no_nearness = _tried(lambda: _nearness(distances, photos, sides))
+    membership, no_membership = _tried(lambda: _membership(photos, sides, record, adapters))
+    bound = upper_bound(copies, len(images))
+    result: dict[str, Any] = {
+        "n": len(images),
+        "copies": {"count": copies, "upper_bound": bound},
+        "drawn": {"count": drawn, "held_back": held_back},
+        "nearness": asdict(nearness) if nearness else {"not_made": no_nearness},
+        "authenticity": _authenticity(described, photographs, photos, sides),
+        "membership": asdict(membership) if membership else {"not_made": no_membership},
+        "verdict": verdict(
+            copies=copies, n=len(images), bound=bound, nearness=nearness, membership=membership, held_back=held_back
+        ),
+        "not_covered": NOT_COVERED,
+    }
+    write_json(out / AUDIT_JSON, result)
+    write_text(out / AUDIT_MD, audit_page(result))
+    _write_pairs(private_folder(out), images, photos.images[sides.trained], distances[:, sides.trained])
+    say(result["verdict"])
+    return result
+
+
+def _drawn(generated: Path) -> tuple[int, int]:
+    """Images ever drawn for the set, and those held back as copies; UserError for a set that kept none."""
+    rows = list(read_jsonl(generated / MANIFEST_JSONL))
+    held_back = sum(row["reason"].startswith(COPY) for row in rows)
+    if not any(row["accepted"] for row in rows):
+        raise UserError(
+            f"{generated} holds no image: {len(rows)} were drawn, {held_back} of them held back as copies.",
+            "Nothing can be said of an empty set; draw more, or with --policy report.",
+        )
+    return len(rows), held_back
+
+
+def _file_of(run: Path, digest: str) -> Path:
+    """The adapter file with that digest among the run's checkpoints."""
+    for name in TRAINED_FILES:
+        for file in sorted((run / CHECKPOINTS).glob(f"*/*/{name}")):
+            if sha256_file(file) == digest:
+                return file
+    raise UserError(f"{run} holds no adapter with digest {digest[:12]}.", "Give the run that the set was drawn with.")
+
+
+def _verdicts(
+    described: Descriptors, photos: PhotoSet, sides: Sides, quality: QualityConfig, progress: Progress
+) -> list[Verdict]:
+    references, calibration = calibrated_on(photos.images[sides.trained], photos.groups(sides.trained), quality)
+    verdicts: list[Verdict] = []
+    for first in range(0, len(described), BLOCK):
+        some = described.take(slice(first, first + BLOCK))
+        verdicts += judge(measure(some, references, k=quality.topk), calibration, Rule(policy="report"))
+        progress(len(verdicts), len(described), "looking for copies")
+    return verdicts
+
+
+def _either_way(images: Descriptors, photographs: Descriptors) -> NDArray[np.float64]:
+    """[N, M] feature distances of the image or its mirror image, whichever is nearer."""
+    straight = euclidean_distances(images.pooled, photographs.pooled)
+    return np.minimum(straight, euclidean_distances(images.pooled_mirrored, photographs.pooled))
+
+
+def _nearness(distances: NDArray[np.float64], photos: PhotoSet, sides: Sides) -> Nearness:
+    rows = sides.trained + sides.others
+    return nearness_test(distances[:, rows], np.isin(rows, sides.trained), photos.groups(rows))
+
+
+def _membership(
+    photos: PhotoSet, sides: Sides, record: dict[str, Any], adapters: list[tuple[Path, float]]
+) -> Membership:
+    if not sides.sealed:
+        raise UserError("No photograph was sealed before training (`split` = holdout).")
+    config = TrainConfig.model_validate(record["config"])
+    rows = sides.trained + sides.sealed
+    prompts = [prompts_for(config, photos.photos[row].phase)[0] for row in rows]
+    base = as_trained(load_base(config.base_model, notice=lambda text: None), [file for file, _ in adapters])
+    difference = loss_difference(base, adapters, photos.images[rows], prompts)
+    return membership_test(difference, np.isin(rows, sides.trained), photos.groups(rows))
+
+
+def _authenticity(images: Descriptors, photographs: Descriptors, photos: PhotoSet, sides: Sides) -> dict[str, Any]:
+    """Of the images, and of photographs held out as if they had been drawn: what no copying gives."""
+    own = photographs.take(np.array(sides.trained))
+    spacing = leave_group_out_nearest(_either_way(own, own), photos.groups(sides.trained))[1]
+
+    def of(some: Descriptors) -> float:
+        return authenticity(_either_way(some, own).T, spacing)
+
+    usual = of(photographs.take(np.array(sides.others))) if sides.others else None
+    return {"value": of(images), "held_out": usual, "n": [len(images), len(sides.others)]}
+
+
+def _tried(test: Callable[[], T]) -> tuple[T | None, str]:
+    """The test's result, or why it cannot be made."""
+    try:
+        return test(), ""
+    except UserError as error:
+        return None, str(error)
+
+
+def _write_pairs(
+    folder: Path, images: NDArray[np.uint8], photographs: NDArray[np.uint8], distances: NDArray[np.float64]
+) -> None:
+    """The PAIRS nearest: image, then photograph. Private, mode 0700."""
+    nearest = distances.argmin(axis=1)
+    order = np.argsort(distances.min(axis=1), kind="stable")[:PAIRS]
+    make_private(folder)
+    pictures = [picture for row in order for picture in (images[row], photographs[nearest[row]])]
+    labels = [text for row in order for text in (f"drawn, {distances[row].min():.2f}", "photograph")]
+    write_png(folder / NEAREST_PAIRS, image_grid(pictures, columns=8, labels=labels), text={})

@@ -1,0 +1,156 @@
+"""The job of `woundgen data check`: everything that can be said of photographs before anyone trains on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from woundgen.data.files.images import decode_photograph, read_file
+from woundgen.data.files.paths import relative_name
+from woundgen.data.layouts.manifest import is_manifest, photograph_root, read_left_out, read_manifest
+from woundgen.data.layouts.row_errors import Dropped, counted_as
+from woundgen.data.pixels.crop import corners, overlap, size_of_box, square_for
+from woundgen.data.pixels.inspect import Inspection, inspect
+from woundgen.data.pixels.padding import content_box
+from woundgen.data.splits.conflicts import find_doubles
+from woundgen.errors import Shortfall, UserError
+from woundgen.records import Box, LeftOut, ManifestRow
+from woundgen.reporting.check_page import CheckResult, Crop, write_check
+from woundgen.storage.files import sha256_json
+from woundgen.storage.ownership import claim_output, make_private
+from woundgen.workflows.dataset.importing import Source, read_source
+
+Say = Callable[[str], None]
+Progress = Callable[[int, int, str], None]
+SHOWN = 40  # crops of a phase on the contact sheet
+
+# Words of the reader's errors → why a photograph cannot be used, for counting.
+_REASONS = (
+    ("does not exist", "missing file"),
+    ("not an image", "unreadable file"),
+    ("damaged or truncated", "damaged or truncated"),
+    ("pixels or more a side", "tiny"),
+    ("more than", "too large"),
+    ("pictures (animated", "animated or paged"),
+    ("colour profile", "unusable colour profile"),
+)
+
+
+@dataclass(slots=True)
+class _Found:
+    """What has been seen so far; one photograph's pixels at a time."""
+
+    inspections: dict[str, Inspection] = field(default_factory=dict)
+    rows: list[ManifestRow] = field(default_factory=list)
+    dropped: list[LeftOut] = field(default_factory=list)
+    crops: list[Crop] = field(default_factory=list)
+
+
+def check_photographs(
+    source: Path, *, out: Path, resolution: int, margin: float, say: Say, progress: Progress
+) -> CheckResult:
+    """Write check.html (private) and check.txt to `out`. Raises Shortfall, after writing, where there are errors."""
+    found = _source(source)
+    if out.resolve().is_relative_to(found.root):
+        raise UserError(f"--out {out} lies among the photographs, which are only read.", "Choose another --out.")
+    shown = _shown(found.rows)
+    seen = _Found(dropped=list(found.left_out))
+    by_file: dict[str, list[ManifestRow]] = {}
+    for row in found.rows:
+        by_file.setdefault(row.photograph, []).append(row)
+    for number, (name, rows) in enumerate(by_file.items(), start=1):
+        _look_at(name, rows, root=found.root, resolution=resolution, margin=margin, shown=shown, seen=seen)
+        progress(number, len(by_file), "looking at photographs")
+    result = CheckResult(
+        source=source.name,
+        resolution=resolution,
+        rows=tuple(seen.rows),
+        dropped=tuple(seen.dropped),
+        total=len(found.rows) + len(found.left_out),
+        inspections=seen.inspections,
+        doubles=tuple(find_doubles(seen.inspections, seen.rows)),
+        crops=tuple(seen.crops),
+    )
+    claim_output(out, identity=sha256_json([str(found.root), str(source.resolve()), "check"]), what="check")
+    make_private(out)
+    for path in write_check(result, out=out):
+        say(f"written: {path}")
+    for line in result.summary():
+        say(line)
+    if errors := result.errors():
+        raise Shortfall(f"{len(errors)} pairs of photographs contradict one another: {errors[0].told()}; see {out}.")
+    return result
+
+
+def _source(folder: Path) -> Source:
+    """As `read_source`, but a photograph that is gone or has changed is for the page to list."""
+    if not is_manifest(folder):
+        return read_source(folder)
+    return Source(photograph_root(folder).resolve(), tuple(read_manifest(folder)), tuple(read_left_out(folder)))
+
+
+def _look_at(
+    name: str,
+    rows: Sequence[ManifestRow],
+    *,
+    root: Path,
+    resolution: int,
+    margin: float,
+    shown: frozenset[tuple[str, Box | None]],
+    seen: _Found,
+) -> None:
+    """One photograph into `seen`, with all its wounds; or its rows dropped, each with the reason."""
+    try:
+        content, pixels = _read(name, root=root)
+    except Dropped as dropped:
+        seen.dropped += [LeftOut(f"{row.source_row} {name}", dropped.reason, dropped.detail) for row in rows]
+        return
+    inspection = inspect(pixels, content=content)
+    if inspection.bytes_digest != rows[0].sha256:
+        detail = f"{name} is not the file that was imported (its digest differs)."
+        seen.dropped += [LeftOut(f"{row.source_row} {name}", "changed since the import", detail) for row in rows]
+        return
+    seen.inspections[name] = inspection
+    image = Image.fromarray(pixels)
+    for row in rows:
+        seen.rows.append(row)
+        square = square_for(image, row.box, margin=margin)
+        crop = image.crop(corners(square))
+        picture = None
+        if (name, row.box) in shown:
+            picture = np.array(crop.resize((resolution, resolution), Image.Resampling.LANCZOS))
+        seen.crops.append(
+            Crop(
+                row=row,
+                bordered=content_box(crop) != Box(0, 0, *size_of_box(square)),
+                stamped=inspection.stamp is not None and overlap(square, inspection.stamp),
+                pixels=picture,
+            )
+        )
+
+
+def _read(name: str, *, root: Path) -> tuple[bytes, NDArray[np.uint8]]:
+    with counted_as("file name that leaves the folder"):
+        path = root / relative_name(name)
+    try:
+        content = read_file(path, roots=[root])
+        return content, decode_photograph(content, name=name)
+    except UserError as error:
+        reason = next((reason for words, reason in _REASONS if words in error.what), "cannot be read")
+        raise Dropped(reason, error.what) from None
+
+
+def _shown(rows: Sequence[ManifestRow]) -> frozenset[tuple[str, Box | None]]:
+    """Evenly from each phase, as many as the sheet holds."""
+
+    def of(phase: str) -> Iterator[tuple[str, Box | None]]:
+        own = [row for row in rows if row.label == phase]
+        for place in np.linspace(0, len(own) - 1, min(SHOWN, len(own))).round().astype(int):
+            yield own[place].photograph, own[place].box
+
+    return frozenset(one for phase in {row.label for row in rows} for one in of(phase))

@@ -1,0 +1,64 @@
+"""The job of `woundgen phantoms`: an ImageFolder of rendered wounds with all their parameters."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+from woundgen.data.files.images import write_png
+from woundgen.errors import UserError
+from woundgen.phantoms import PHASES, RENDERER_VERSION, draw_phantoms
+from woundgen.privacy.exposure import write_set_record
+from woundgen.storage.files import sha256_json, write_text
+from woundgen.storage.names import IMAGES, METADATA_CSV
+from woundgen.storage.ownership import claim_output
+
+Say = Callable[[str], None]
+CHUNK = 64
+
+
+def write_phantoms(
+    out: Path,
+    *,
+    count: int,
+    phases: str,
+    seed: int,
+    size: int,
+    views: int,
+    say: Say,
+    progress: Callable[[int, int, str], None],
+) -> Path:
+    """images/000000.png ... and metadata.csv (file_name, phase, group_id, box, every parameter)."""
+    unknown = sorted(set(phases) - set(PHASES))
+    if unknown or not phases:
+        raise UserError(
+            f"--phases {phases!r}: {', '.join(unknown) or 'empty'}.", f"Use letters among {''.join(PHASES)}."
+        )
+    identity = sha256_json([RENDERER_VERSION, count, phases, seed, size, views])
+    claim_output(out, identity=identity, what="set of phantoms")
+    (out / IMAGES).mkdir(exist_ok=True)
+    rows: list[dict[str, object]] = []
+    for first in range(0, count, CHUNK):
+        indices = range(first, min(first + CHUNK, count))
+        drawn = draw_phantoms(indices, seed=seed, phases=tuple(phases), size=size, views_per_patient=views)
+        for row, index in enumerate(indices):
+            name = f"{IMAGES}/{index:06d}.png"
+            write_png(out / name, drawn.images[row], text={"Description": "Rendered phantom, no photograph"})
+            box = dict(zip(("x_min", "y_min", "x_max", "y_max"), drawn.boxes[row].tolist(), strict=True))
+            values = {key: round(float(column[row]), 6) for key, column in drawn.parameters.items()}
+            rows.append(
+                {"file_name": name, "phase": drawn.phases[row], "group_id": f"phantom-{drawn.patients[row]:05d}"}
+                | box
+                | values
+            )
+        progress(len(rows), count, "rendering phantoms")
+    table = io.StringIO()
+    writer = csv.DictWriter(table, fieldnames=list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(out / METADATA_CSV, table.getvalue())
+    write_set_record(out, {"trained_on": []})  # a renderer has seen nobody
+    say(f"{count} phantoms in {out}")
+    return out

@@ -1,0 +1,159 @@
+"""The job of `woundgen data split`: sides dealt once, kept in a file with its digest, read by every other job."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from woundgen.data.folds import folds_of
+from woundgen.data.layouts.manifest import photo_of, write_manifest
+from woundgen.data.photo_set import grouping_of
+from woundgen.data.splits.allocate import TOLERANCE
+from woundgen.data.splits.fixed_split import SIDES, Division, Shares, divide, one_group_each
+from woundgen.errors import UserError
+from woundgen.records import LeftOut, ManifestRow, Photo
+from woundgen.storage.files import sha256_json
+from woundgen.storage.ownership import claim_output
+from woundgen.workflows.dataset.importing import Source, read_source
+
+Say = Callable[[str], None]
+GROUPED, CROSS_FITTING, NO_HOLD_OUT = "grouped", "cross-fitting", "no-hold-out"
+WAYS = (GROUPED, CROSS_FITTING, NO_HOLD_OUT)
+FEWEST_SEALED = 5  # groups of a phase: below, utility can hardly say anything
+NO_CLAIM = "no hold-out, no claim: what is drawn with this split cannot be said to help a classifier"
+
+
+@dataclass(frozen=True, slots=True)
+class SplitRequest:
+    """way: one of WAYS. folds: of cross-fitting; each phase needs as many groups."""
+
+    shares: Shares
+    way: str
+    folds: int
+    seed: int
+
+
+def split_photographs(source: Path, *, out: Path, request: SplitRequest, say: Say) -> Path:
+    """Write `out`, a manifest whose rows have sides. The source is only read.
+
+    Raises UserError, with nothing written, where whole groups cannot be divided so; it names the other ways.
+    """
+    _check(request)
+    found = read_source(source)
+    if out.resolve().is_relative_to(found.root):
+        raise UserError(f"--out {out} lies among the photographs, which are only read.", "Choose another --out.")
+    photos = [photo_of(row, root=found.root) for row in found.rows]
+    grouped = one_group_each(photos, roots=[found.root])
+    _say_groups(photos, grouped, say)
+    divisions = _divisions(grouped, request)
+    identity = sha256_json([[asdict(row) for row in found.rows], asdict(request)])
+    if claim_output(out, identity=identity, what="split"):
+        raise UserError(f"{out} already holds this split.", "Use it, or choose another --out.")
+    for folder, division in divisions.items():
+        _say_counts(division, folder, say)
+        (out / folder).mkdir(exist_ok=True)
+        facts = {"split": {**asdict(request), "fold": folder or None, "within_tolerance": division.within}}
+        _write(out / folder, found, division.photos, facts | {"grouping": grouping_of(division.photos)})
+    if request.way == CROSS_FITTING:
+        _write(out, found, grouped, {"folds": list(divisions), "grouping": grouping_of(grouped)})
+        say(f"one generator a fold: --data {out}/fold_1 and so on; then `woundgen utility --real {out}` with each set,")
+        say(f"--folds {request.folds} --seed {request.seed}")
+    if request.way == NO_HOLD_OUT:
+        say(NO_CLAIM)
+    say(f"{out}: frozen; give it to --data and --real")
+    return out
+
+
+def _check(request: SplitRequest) -> None:
+    shares = request.shares
+    if request.way not in WAYS:
+        raise UserError(f"--way {request.way!r} is unknown.", f"Choose among {', '.join(WAYS)}.")
+    if min(shares.train, shares.validation) <= 0 or shares.holdout < 0:
+        raise UserError("--train, --validation and --holdout are shares above 0.", "Such as 0.7, 0.15 and 0.15.")
+    if abs(sum(asdict(shares).values()) - 1) > 1e-6:
+        raise UserError(f"The shares sum to {sum(asdict(shares).values()):g}, not to 1.", "Such as 0.7, 0.15 and 0.15.")
+    if request.way == GROUPED and shares.holdout == 0:
+        raise UserError("--holdout 0 seals nothing.", f"Say so by name: --way {NO_HOLD_OUT}.")
+
+
+def _divisions(photos: Sequence[Photo], request: SplitRequest) -> dict[str, Division]:
+    """Folder below --out → its sides; "" is --out itself."""
+    without = _without_holdout(request.shares)
+    if request.way == CROSS_FITTING:
+        if any(photo.split is not None for photo in photos):
+            raise UserError("Some photographs have a side already; folds need all of them.", "Clear the column split.")
+        return {f"fold_{k}": one for k, one in enumerate(_folds(photos, without, request), start=1)}
+    if request.way == NO_HOLD_OUT:
+        return {"": divide(photos, shares=without, seed=request.seed)}
+    try:
+        division = divide(photos, shares=request.shares, seed=request.seed)
+    except UserError as error:
+        raise UserError(error.what, _ways_out()) from None
+    if not division.within:
+        what = f"Whole groups come no nearer than this: {division.worst} ({_largest(photos)})."
+        raise UserError(what, _ways_out())
+    return {"": division}
+
+
+def _folds(photos: Sequence[Photo], shares: Shares, request: SplitRequest) -> list[Division]:
+    """Each fold sealed in its turn, the rest divided."""
+    made = []
+    names = [str(photo.group) for photo in photos]
+    for test in folds_of(photos, names, folds=request.folds, seed=request.seed):
+        sealed = set(test.tolist())
+        rest = [photo for row, photo in enumerate(photos) if row not in sealed]
+        division = divide(rest, shares=shares, seed=request.seed)
+        sides = iter(division.photos)
+        every = [replace(photo, split="holdout") if row in sealed else next(sides) for row, photo in enumerate(photos)]
+        made.append(Division(tuple(every), division.within, division.worst))
+    return made
+
+
+def _without_holdout(shares: Shares) -> Shares:
+    both = shares.train + shares.validation
+    return Shares(train=shares.train / both, validation=shares.validation / both, holdout=0.0)
+
+
+def _ways_out() -> str:
+    return (
+        f"Other shares may fit. Or --way {CROSS_FITTING}: one generator a fold, every group tested once. "
+        f'Or --way {NO_HOLD_OUT}: "no hold-out, no claim". Nothing was written.'
+    )
+
+
+def _largest(photos: Sequence[Photo]) -> str:
+    group, count = Counter(str(photo.group) for photo in photos).most_common(1)[0]
+    number = len({photo.group for photo in photos})
+    return f"{number} groups; the largest, {group}, has {count} of {len(photos)} photographs"
+
+
+def _say_groups(before: Sequence[Photo], after: Sequence[Photo], say: Say) -> None:
+    say(f"groups are {grouping_of(after)}: {len({photo.group for photo in after})}")
+    joined = sorted({str(b.group) for a, b in zip(before, after, strict=True) if a.group and a.group != b.group})
+    for name in joined:
+        say(f"warning: {name} share a photograph, or nearly equal ones, and are kept together")
+
+
+def _say_counts(division: Division, folder: str, say: Say) -> None:
+    photos = division.photos
+    for phase in sorted({photo.phase for photo in photos}):
+        told = []
+        for side in SIDES:
+            own = [photo for photo in photos if photo.phase == phase and photo.split == side]
+            groups = {photo.group for photo in own}
+            told += [f"{side} {len(own)} ({len(groups)} groups)"] if own else []
+            if own and side == "holdout" and len(groups) < FEWEST_SEALED:
+                say(f"warning: phase {phase} seals {len(groups)} groups; `utility` needs {FEWEST_SEALED} to say much")
+        say(f"{folder + '  ' if folder else ''}phase {phase}: {', '.join(told)}")
+    if not division.within:
+        say(f"warning: not within {TOLERANCE:.0%}: {division.worst}")
+
+
+def _write(folder: Path, found: Source, photos: Sequence[Photo], facts: dict[str, object]) -> None:
+    rows: list[ManifestRow] = [
+        replace(row, group=photo.group, split=photo.split) for row, photo in zip(found.rows, photos, strict=True)
+    ]
+    left_out: list[LeftOut] = list(found.left_out)
+    write_manifest(folder, rows, left_out=left_out, root=found.root, facts=facts)

@@ -1,0 +1,224 @@
+"""The job of `woundgen demo`: everything once, on phantoms, for phases I and R."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from woundgen.adapters.lora import fuse_lora
+from woundgen.adapters.saved import find_adapter
+from woundgen.config.load import load_train_config
+from woundgen.config.prompts import SHORT_PROMPT
+from woundgen.config.quality import QualityConfig
+from woundgen.config.train import TrainConfig
+from woundgen.features.embedded import feature_network
+from woundgen.generation.in_memory import draw_images
+from woundgen.metrics.gap import gap_closed
+from woundgen.metrics.measure import RealSets, load_extractors, measure_images, pooled_features
+from woundgen.models.base import EMBEDDED, load_base
+from woundgen.models.images import round_trip
+from woundgen.phantoms import draw_phantoms
+from woundgen.storage.files import sha256_json, write_json
+from woundgen.storage.names import METRICS_JSON, SUMMARY_JSON
+from woundgen.storage.ownership import claim_output
+from woundgen.workflows.dataset.phantoms import write_phantoms
+from woundgen.workflows.demo.colour_reader import fit_colour_reader, recall_of
+from woundgen.workflows.evaluate.job import metrics_record
+from woundgen.workflows.generate.job import DrawRequest, generate_set
+from woundgen.workflows.report import write_report
+from woundgen.workflows.train.job import train_adapter
+
+Say = Callable[[str], None]
+Progress = Callable[[int, int, str], None]
+Images = NDArray[np.uint8]
+
+PRESET = Path(__file__).parents[2] / "presets" / "demo.yaml"
+PHASES = ("I", "R")
+PHOTOGRAPHS = 118  # a phase: 100 to train, 18 held out by the split
+HELD_OUT = 160  # phantoms a phase that nothing trained on; halves of them give the floor
+DRAWN = 80  # images a phase that are measured
+KEPT = 24  # screened images a phase in the report
+STEPS = 15
+HELD_OUT_SEED, PHOTOGRAPH_SEED, DRAW_SEED = 700_001, 3, 11
+
+
+@dataclass(slots=True)
+class Clock:
+    """Seconds by part of the demo."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def part(self, name: str) -> Any:
+        started = time.monotonic()
+        yield
+        self.seconds[name] = round(self.seconds.get(name, 0.0) + time.monotonic() - started, 1)
+
+
+def run_demo(out: Path, *, say: Say, progress: Progress) -> dict[str, Any]:
+    """Phantoms, an adapter a phase, pictures, screening, measures, report. Returns what summary.json holds."""
+    config = load_train_config(PRESET)
+    identity = sha256_json(config.model_dump(mode="json") | {"drawn": DRAWN, "held_out": HELD_OUT})
+    claim_output(out, identity=identity, what="demo")
+    clock = Clock()
+    started = time.monotonic()
+
+    say(f"1. {PHOTOGRAPHS} phantoms of each phase stand for a clinic's photographs")
+    with clock.part("phantoms"):
+        for phase in PHASES:
+            write_phantoms(
+                out / "photographs" / phase,
+                count=PHOTOGRAPHS,
+                phases=phase,
+                seed=PHOTOGRAPH_SEED,
+                size=128,
+                views=1,
+                say=say,
+                progress=progress,
+            )
+        held_out = {phase: _held_out(phase) for phase in PHASES}
+        reader = fit_colour_reader(per_phase=250)
+
+    say("2. what the base model draws, untuned")
+    with clock.part("drawing"):
+        untuned = _draw(load_base(EMBEDDED, notice=say), config, progress)
+    summary: dict[str, Any] = {"phases": {}, "seconds": clock.seconds}
+    for phase in PHASES:
+        say(f"3. an adapter for phase {phase}")
+        with clock.part("training"):
+            _train(config, phase, out, say, progress)
+        say(f"4. pictures of phase {phase}, measured against phantoms that no model has seen")
+        with clock.part("drawing"):
+            tuned_base = load_base(EMBEDDED, notice=say)
+            fuse_lora(tuned_base.unet, [(find_adapter(out / "runs" / f"phase_{phase}", weights="auto").file, 1.0)])
+            tuned = _draw(tuned_base, config, progress)
+        with clock.part("measuring"):
+            summary["phases"][phase] = _measure(phase, untuned, tuned, held_out[phase], reader)
+        say(_sentence(phase, summary["phases"][phase]))
+        say(f"5. a screened set of phase {phase}")
+        with clock.part("screened set"):
+            one = out / "generated" / f"phase_{phase}"
+            generate_set(
+                _request(out, phase, config), out=one, real=out / "photographs" / phase, quality=QualityConfig(),
+                say=say, progress=progress,
+            )  # fmt: skip
+        with clock.part("measuring"):
+            _write_metrics(one, tuned, held_out[phase], load_base(EMBEDDED, notice=say).vae)
+    say("6. the report")
+    with clock.part("report"):
+        write_report(
+            [out / "runs" / f"phase_{phase}" for phase in PHASES],
+            [out / "generated" / f"phase_{phase}" for phase in PHASES],
+            out=out,
+            private=True,
+            title="woundgen demo",
+            quality=QualityConfig(),
+            say=say,
+        )
+    clock.seconds["all"] = round(time.monotonic() - started, 1)
+    write_json(out / SUMMARY_JSON, summary)
+    say(f"done in {clock.seconds['all']:.0f} s; open {out / 'report.html'}")
+    return summary
+
+
+def _held_out(phase: str) -> Images:
+    return draw_phantoms(range(HELD_OUT), seed=HELD_OUT_SEED, phases=(phase,)).images
+
+
+def _draw(base: Any, config: TrainConfig, progress: Progress) -> Images:
+    """The same seeds for base and tuned, at the neutral prompt."""
+    return draw_images(
+        base,
+        count=DRAWN,
+        prompt=SHORT_PROMPT,
+        negative_prompt="",
+        guidance_scale=config.guidance_scale,
+        steps=STEPS,
+        seed=DRAW_SEED,
+        size=config.resolution,
+        progress=lambda done, total: progress(done, total, "drawing"),
+    )
+
+
+def _train(config: TrainConfig, phase: str, out: Path, say: Say, progress: Progress) -> None:
+    result = train_adapter(
+        config.model_copy(update={"phases": (phase,)}),
+        data=out / "photographs" / phase,
+        out=out / "runs" / f"phase_{phase}",
+        resume=None,
+        dry_run=False,
+        command=["woundgen", "demo"],
+        say=say,
+        progress=progress,
+    )
+    if result is not None and result.exit_code:
+        raise SystemExit(result.exit_code)
+
+
+def _measure(phase: str, untuned: Images, tuned: Images, real: Images, reader: Any) -> dict[str, Any]:
+    network, _ = feature_network()
+    found = gap_closed(*(pooled_features(network, images) for images in (untuned, tuned, real)))
+    recall_real = recall_of(reader, real, phase, label="held-out phantoms")
+    recall_generated = recall_of(reader, tuned, phase, label="generated")
+    return {
+        "fd_base": found.base,
+        "fd_tuned": found.tuned,
+        "fd_floor": found.floor,
+        "gap_closed": found.share.value,
+        "gap_closed_95": [found.share.low, found.share.high],
+        "n": found.n,
+        "recall_real": recall_real.value,
+        "recall_real_95": [recall_real.low, recall_real.high],
+        "recall_generated": recall_generated.value,
+        "recall_generated_95": [recall_generated.low, recall_generated.high],
+        "recall_n": {"real": len(real), "generated": len(tuned)},
+    }
+
+
+def _sentence(phase: str, row: dict[str, Any]) -> str:
+    low, high = row["gap_closed_95"]
+    return (
+        f"phase {phase}: FD base {row['fd_base']:.2f}, tuned {row['fd_tuned']:.2f}, floor {row['fd_floor']:.2f}; "
+        f"gap closed {row['gap_closed']:.2f} (95 % {low:.2f} to {high:.2f}, n = {row['n']}); "
+        f"read as {phase} by colour: {row['recall_generated']:.0%} of generated, {row['recall_real']:.0%} of real"
+    )
+
+
+def _request(out: Path, phase: str, config: TrainConfig) -> DrawRequest:
+    return DrawRequest(
+        adapters=((out / "runs" / f"phase_{phase}", 1.0),),
+        base=None,
+        weights="auto",
+        label=phase,
+        prompt=None,
+        negative_prompt=None,
+        count=KEPT,
+        budget=None,
+        seed=DRAW_SEED + 1,
+        sampler="dpmsolver++",
+        steps=STEPS,
+        guidance_scale=config.guidance_scale,
+        guidance_interval=(0.0, 1.0),
+        size=config.resolution,
+        block=16,
+        device="auto",
+        precision="fp32",
+    )
+
+
+def _write_metrics(one: Path, tuned: Images, real: Images, vae: torch.nn.Module) -> None:
+    """Of all that was drawn, before screening: numbers of a filtered set alone would flatter."""
+    networks = load_extractors(["embedded"])
+    rows = measure_images(networks, generated=tuned, real=RealSets(images=real, through=round_trip(vae, real)))
+    record = metrics_record(
+        rows, generated="drawn, not screened", real="held-out phantoms", label=f"{one.name}", networks=networks
+    )
+    write_json(one / METRICS_JSON, record)

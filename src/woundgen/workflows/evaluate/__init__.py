@@ -1,0 +1,1 @@
+"""The jobs of `woundgen evaluate`, and of `woundgen compare --guidance`."""

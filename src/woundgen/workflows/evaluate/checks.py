@@ -1,0 +1,66 @@
+"""Refuse sets that cannot be compared, and warn of what changes the meaning of the numbers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from woundgen.errors import UserError
+from woundgen.runtime.console import Say
+from woundgen.workflows.evaluate.sets import (
+    ImageSet,
+)
+
+FEWEST = 8
+DARK = 0.03  # mean brightness below which an image is taken for a wrong value range
+
+
+def check_sets(generated: ImageSet, real: ImageSet) -> None:
+    """UserError for sets that cannot be compared, or whose comparison would mean nothing."""
+    sizes = [f"{one.images.shape[2]}x{one.images.shape[1]}" for one in (generated, real)]
+    if sizes[0] != sizes[1]:
+        raise UserError(
+            f"The generated images are {sizes[0]} pixels and the photographs were prepared as {sizes[1]}.",
+            "Draw at that size, or give --real FOLDER, which is prepared to fit.",
+        )
+    for side, one in (("generated", generated), ("real", real)):
+        if len(one.images) < FEWEST:
+            raise UserError(
+                f"The {side} set has {len(one.images)} images; at least {FEWEST} are needed.", "Add images."
+            )
+        dark = int((one.images.mean(axis=(1, 2, 3)) < 255 * DARK).sum())
+        if dark > len(one.images) / 2:
+            raise UserError(
+                f"{dark} of {len(one.images)} {side} images are nearly black "
+                f"(mean brightness of all {one.images.mean():.1f} of 255).",
+                "Were values of 0..1 written as 0..255? Write uint8 PNG over the whole range.",
+            )
+    shared = same_images(generated.images, real.images)
+    if shared == len(generated.images):
+        raise UserError(
+            f"All {shared} generated images are among the photographs, pixel by pixel: the same folder twice?",
+            "Give the generated set as --generated.",
+        )
+
+
+def warn_of(generated: ImageSet, real: ImageSet, say: Say) -> None:
+    """What makes numbers mean something else than they seem to, but may be meant."""
+    shared = same_images(generated.images, real.images)
+    if shared:
+        say(f"warning: {shared} of {len(generated.images)} generated images are photographs, pixel by pixel")
+    shares = [one.lossy / len(one.images) for one in (generated, real)]
+    if abs(shares[0] - shares[1]) > 0.5:
+        kinds = [("JPEG" if share > 0.5 else "PNG or another lossless format") for share in shares]
+        say(
+            f"warning: the generated images are {kinds[0]}, the photographs {kinds[1]}: traces of compression "
+            "count as a difference (the floor does not have them)"
+        )
+
+
+def same_images(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> int:
+    """How many of the first are, pixel by pixel, among the second."""
+    digests = Counter(hashlib.sha256(image.tobytes()).digest() for image in right)
+    return sum(hashlib.sha256(image.tobytes()).digest() in digests for image in left)

@@ -1,0 +1,89 @@
+"""The job of `woundgen evaluate`: a generated set against real photographs, each number with its floor."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from woundgen.features.cache import Cache, content_digest
+from woundgen.features.extractor import Extractor
+from woundgen.metrics.measure import RealSets, enough_for_neighbours, measure_images
+from woundgen.metrics.table import DEFAULT_PROTOCOL, Protocol
+from woundgen.models.base import EMBEDDED, EMBEDDED_FOLDER, base_digest, load_base
+from woundgen.models.images import round_trip
+from woundgen.records import MetricValue
+from woundgen.runtime.console import Say
+from woundgen.storage.files import read_json, write_json
+from woundgen.storage.names import SET_JSON
+from woundgen.workflows.evaluate.checks import check_sets, warn_of
+from woundgen.workflows.evaluate.sets import (
+    ImageSet,
+    Photographs,
+)
+
+
+def base_of_set(folder: Path, *, say: Say) -> str | None:
+    """The base a generated set was drawn with, where it is the embedded one; others have to be named."""
+    path = folder / SET_JSON
+    if path.exists() and read_json(path).get("base") == base_digest(EMBEDDED_FOLDER):
+        return EMBEDDED
+    say("no --base is named: the ceiling (real -> autoencoder -> real) is left out")
+    return None
+
+
+def evaluate_set(
+    generated: ImageSet,
+    real: Photographs,
+    *,
+    networks: Sequence[Extractor],
+    base: str | None,
+    out: Path,
+    label: str,
+    say: Say,
+    protocol: Protocol = DEFAULT_PROTOCOL,
+    cache: Cache | None = None,
+) -> list[MetricValue]:
+    """Measure, and write metrics.json to `out`. base: its autoencoder gives the ceiling."""
+    held_out = real.held_out
+    check_sets(generated, held_out)
+    warn_of(generated, held_out, say)
+    neighbours = enough_for_neighbours(len(generated.images), len(held_out.images), held_out.groups, protocol)
+    if not neighbours:
+        say(f"precision, recall and their like are left out: too few images for k = {protocol.k} in two halves")
+    kept = cache or Cache(real.cache)
+    through = None
+    if base is not None:
+        model = load_base(base, notice=say)
+        through = kept.array(
+            "round trip", model.digest, [held_out.images], lambda: round_trip(model.vae, held_out.images)
+        )
+    sets = RealSets(
+        images=held_out.images,
+        groups=held_out.groups,
+        through=through,
+        training=None if real.training is None else real.training.images,
+        training_groups=None if real.training is None else real.training.groups,
+    )
+    rows = measure_images(
+        networks, generated=generated.images, real=sets, neighbours=neighbours, protocol=protocol, cache=kept
+    )
+    digest = hashlib.sha256(held_out.images.tobytes()).hexdigest()[:12]
+    shown = f"{held_out.name} {digest}"  # equal for the same photographs
+    record = metrics_record(rows, generated=generated.name, real=shown, label=label, networks=networks)
+    write_json(out, record | {"digest": content_digest(generated.images)})
+    return rows
+
+
+def metrics_record(
+    rows: list[MetricValue], *, generated: str, real: str, label: str, networks: Sequence[Extractor]
+) -> dict[str, Any]:
+    """What metrics.json holds."""
+    return {
+        "generated": generated,
+        "real": real,
+        "label": label,
+        "networks": [{"name": one.name, "digest": one.digest, "input": one.input} for one in networks],
+        "rows": [row.to_json() for row in rows],
+    }

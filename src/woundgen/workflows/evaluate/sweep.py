@@ -1,0 +1,201 @@
+"""The job of `woundgen compare --adapter …`: what a comparison lacks is drawn and measured, on the same seeds.
+
+Runs, checkpoints, kinds of weights, guidance scales and sampler steps are multiplied out; the first is the
+reference. Sets lie in OUT/sets and go on where they were; photographs' features are taken once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from woundgen.config.quality import QualityConfig
+from woundgen.errors import UserError
+from woundgen.features.cache import Cache, content_digest
+from woundgen.features.extractor import Extractor
+from woundgen.metrics.measure import PERCEPTUAL, Pairwise, perceptual_between, ssim_between_sets
+from woundgen.metrics.paired_rows import pair_scores, pair_sets
+from woundgen.metrics.rows import Network
+from woundgen.records import PairedValue
+from woundgen.storage.files import read_json, write_json
+from woundgen.storage.names import CHECKPOINTS, METRICS_JSON
+from woundgen.workflows.evaluate.job import base_of_set, evaluate_set
+from woundgen.workflows.evaluate.sets import ImageSet, Photographs, read_set
+from woundgen.workflows.generate.job import DrawRequest, generate_set
+
+Say = Callable[[str], None]
+Progress = Callable[[int, int, str], None]
+SETS = "sets"
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One candidate. guidance, steps: None takes what the adapter's run recorded."""
+
+    adapter: Path
+    weights: str
+    guidance: float | None
+    steps: int | None
+
+
+def variants_of(
+    adapters: Sequence[Path],
+    weights: Sequence[str],
+    guidances: Sequence[float],
+    steps: Sequence[int],
+    *,
+    every_checkpoint: bool = False,
+) -> list[Variant]:
+    """Every combination, in the order given. every_checkpoint: of each run, instead of its best."""
+    places = [place for one in adapters for place in (_checkpoints(one) if every_checkpoint else [one])]
+    scales: list[float | None] = [*guidances] or [None]
+    lengths: list[int | None] = [*steps] or [None]
+    found = [Variant(*one) for one in product(places, weights or ["auto"], scales, lengths)]
+    found = list(dict.fromkeys(found))
+    if len(found) < 2:
+        raise UserError(
+            "A comparison needs two or more candidates.", "Repeat --adapter, --weights, --guidance or --steps."
+        )
+    return found
+
+
+def _checkpoints(run: Path) -> list[Path]:
+    found = sorted(path for path in (run / CHECKPOINTS).glob("epoch_*") if path.is_dir())
+    if not found:
+        raise UserError(f"{run} holds no checkpoints.", "Give a run folder with --every-checkpoint.")
+    return found
+
+
+def name_of(one: Variant, among: Sequence[Variant]) -> str:
+    """What tells it from the others, in words."""
+    parts = []
+    if len({other.adapter for other in among}) > 1:
+        runs = {_run_of(other.adapter) for other in among}
+        parts += [one.adapter.name] if _is_checkpoint(one.adapter) else []
+        parts = [_run_of(one.adapter), *parts] if len(runs) > 1 or not parts else parts
+    for key, text in (("weights", "{}"), ("guidance", "guidance {:g}"), ("steps", "{} steps")):
+        if len({getattr(other, key) for other in among}) > 1:
+            parts.append(text.format(getattr(one, key)))
+    return ", ".join(parts)
+
+
+def _is_checkpoint(place: Path) -> bool:
+    return place.parent.name == CHECKPOINTS
+
+
+def _run_of(place: Path) -> str:
+    return place.resolve().parents[1].name if _is_checkpoint(place) else place.resolve().name
+
+
+def sweep(
+    variants: Sequence[Variant],
+    *,
+    real: Callable[[int], Photographs],
+    networks: Sequence[Extractor],
+    phase: str,
+    count: int,
+    seed: int,
+    size: int,
+    base: str | None,
+    out: Path,
+    say: Say,
+    progress: Progress,
+) -> list[Path]:
+    """Folders of the sets, each with metrics.json; all but the first with paired differences to the first.
+
+    real: photographs prepared at a size. Nothing is screened: screening would choose other seeds for each.
+    """
+    photographs, cache = real(size), Cache()
+    folders: list[Path] = []
+    drawn: list[ImageSet] = []
+    for one in variants:
+        name = name_of(one, variants)
+        folder = out / SETS / _slug(name)
+        say(f"{name}:")
+        generate_set(
+            _request(one, phase=phase, count=count, seed=seed, size=size), out=folder, real=None,
+            quality=QualityConfig(), say=lambda text: None, progress=progress,
+        )  # fmt: skip
+        images = read_set(folder, phase=phase, size=None, margin=0)
+        quiet = say if not folders else (lambda text: None)  # warnings of the photographs are said once
+        evaluate_set(
+            images, photographs, networks=networks, base=base or base_of_set(folder, say=quiet),
+            out=folder / METRICS_JSON, label=name, say=quiet, cache=cache,
+        )  # fmt: skip
+        folders.append(folder)
+        drawn.append(images)
+        if len(drawn) > 1:
+            _add_paired(folder / METRICS_JSON, drawn[-1], drawn[0], photographs, networks, cache)
+    return folders
+
+
+def _request(one: Variant, *, phase: str, count: int, seed: int, size: int) -> DrawRequest:
+    return DrawRequest(
+        adapters=((one.adapter, 1.0),),
+        base=None,
+        weights=one.weights,
+        label=phase,
+        prompt=None,
+        negative_prompt=None,
+        count=count,
+        budget=count,
+        seed=seed,
+        sampler="dpmsolver++",
+        steps=one.steps,
+        guidance_scale=one.guidance,
+        guidance_interval=(0.0, 1.0),
+        size=size,
+        block=min(16, count),
+        device="auto",
+        precision="fp32",
+    )
+
+
+def _add_paired(
+    path: Path, candidate: ImageSet, reference: ImageSet, real: Photographs, networks: Sequence[Extractor], cache: Cache
+) -> None:
+    rows = paired_rows(candidate.images, reference.images, real, networks, cache)
+    paired = {"reference": content_digest(reference.images), "rows": [row.to_json() for row in rows]}
+    write_json(path, read_json(path) | {"paired": paired})
+
+
+def paired_rows(
+    candidate: NDArray[np.uint8],
+    reference: NDArray[np.uint8],
+    real: Photographs,
+    networks: Sequence[Extractor],
+    cache: Cache,
+) -> list[PairedValue]:
+    """Candidate less reference, in every metric that can be paired."""
+    photographs = real.held_out
+    rows: list[PairedValue] = []
+    pairwise: list[tuple[str, Extractor | None, Pairwise]] = [("ssim", None, ssim_between_sets)]
+    for one in networks:
+        if "pooled" in one.gives:
+            sets = [
+                cache.array("pooled", one.digest, [images], lambda one=one, images=images: one.pooled(images))  # type: ignore[misc]
+                for images in (candidate, reference, photographs.images)
+            ]
+            rows += pair_sets(*sets, network=Network(one.name, one.digest), real_groups=photographs.groups)
+        if one.name in PERCEPTUAL:
+            pairwise.append((PERCEPTUAL[one.name], one, perceptual_between(one)))
+    for metric, network, between in pairwise:
+        scores = [
+            cache.array(
+                metric, network.digest if network else "", [images, photographs.images],
+                lambda between=between, images=images: between(images, photographs.images),  # type: ignore[misc]
+            )
+            for images in (candidate, reference)
+        ]  # fmt: skip
+        named = Network(network.name, network.digest) if network else None
+        rows.append(pair_scores(metric, *scores, network=named, real_groups=photographs.groups))
+    return rows
+
+
+def _slug(name: str) -> str:
+    return "".join(c if c.isalnum() or c in ".-" else "_" for c in name).replace("__", "_")

@@ -1,0 +1,37 @@
+"""`woundgen fetch` by name or by config: which of the two kinds a name is, and all that a config needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from woundgen.config.train import TrainConfig
+from woundgen.errors import UserError
+from woundgen.features.store import SOURCES
+from woundgen.models.sources import ALIASES, PINNED
+from woundgen.workflows.fetch.bases import base_overview, fetch_base
+from woundgen.workflows.fetch.download import Progress
+from woundgen.workflows.fetch.networks import fetch_weights, overview
+
+Say = Callable[[str], None]
+
+
+def needed_by(config: TrainConfig) -> list[str]:
+    """Names of what a config's run reads and does not ship; what is local already has no name here."""
+    base = ALIASES.get(config.base_model, config.base_model)
+    return [name for name in (base, *config.features) if name in PINNED or name in SOURCES]
+
+
+def fetch_named(
+    name: str, *, home: Path, mirror: str | None, folder: Path | None, say: Say, progress: Progress
+) -> Path:
+    if ALIASES.get(name, name) in PINNED:
+        return fetch_base(name, home=home, mirror=mirror, folder=folder, say=say, progress=progress)
+    if name not in SOURCES:
+        raise UserError(f"{name!r} is nothing that can be fetched.", f"Use one of {', '.join((*PINNED, *SOURCES))}.")
+    return fetch_weights(name, home=home, mirror=mirror, folder=folder, say=say, progress=progress)
+
+
+def everything(home: Path) -> list[str]:
+    """A line for each thing that can be fetched: base models, then feature networks."""
+    return [*base_overview(), *overview(home)]

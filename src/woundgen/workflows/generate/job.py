@@ -1,0 +1,202 @@
+"""The job of `woundgen generate`: a screened set of images from an adapter, resumable, safe to share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from woundgen.config.quality import QualityConfig
+from woundgen.data.layouts.manifest import photograph_root
+from woundgen.errors import Shortfall
+from woundgen.generation.dataset_card import CardFacts, dataset_card
+from woundgen.generation.distributed import SharedDraw
+from woundgen.generation.draw_until import Draw, Judge, draw_until
+from woundgen.generation.growth import is_smaller, let_grow
+from woundgen.generation.image_set import GeneratedSet, Recipe, Tally, open_set
+from woundgen.generation.quarantine import Quarantine
+from woundgen.generation.resize import reduced
+from woundgen.generation.sampler import Beginning, draw_block
+from woundgen.privacy.exposure import record_of_set, write_set_record
+from woundgen.records import Verdict
+from woundgen.runtime.lock import only_writer
+from woundgen.runtime.ranks import ALONE, Ranks, unheard
+from woundgen.storage.files import write_text
+from woundgen.storage.names import DATASET_CARD
+from woundgen.storage.ownership import claim_output
+from woundgen.workflows.generate.init_image import Source, begin_from, find_source
+from woundgen.workflows.generate.model import DrawModel, load_model
+from woundgen.workflows.generate.request import DrawRequest
+from woundgen.workflows.screen.job import Screen, build_screen
+
+Say = Callable[[str], None]
+Progress = Callable[[int, int, str], None]
+BUDGET_PER_IMAGE = 5
+
+
+def generate_set(
+    request: DrawRequest,
+    *,
+    out: Path,
+    real: Path | None,
+    quality: QualityConfig,
+    say: Say,
+    progress: Progress,
+    calibration: Path | None = None,
+    ranks: Ranks = ALONE,
+) -> Tally | None:
+    """Draw until `count` images are accepted. Raises Shortfall (what was accepted is kept) or UserError.
+
+    real: photographs the images are screened against; without them nothing is screened, and that is said.
+    calibration: a file of `woundgen calibrate` of these photographs; without it they are calibrated on anew.
+    ranks: the processes that share the drawing. The first screens, writes and speaks; the others return None.
+    """
+    say = say if ranks.first else unheard
+    model = load_model(request, say)
+    screen = _screen(request, model, real, quality, calibration, ranks, say)
+    source = _source(request, model, screen, real)
+    beginning = _beginning(request, model, source, ranks, say)
+    budget = request.budget or BUDGET_PER_IMAGE * request.count
+    shared = SharedDraw(
+        _drawing(request, model, beginning, say),
+        ranks, block=request.block, size=request.size, end=budget, device=model.device,
+    )  # fmt: skip
+    if not ranks.first:
+        shared.serve()
+        return None
+    recipe = _whole_recipe(request, model, screen, quality, source)
+    with _held(out, recipe) as writer:
+        _record_what_was_seen(out, model, screen=screen, real=real, say=say)
+        with shared.finished():
+            tally = _draw_all(
+                request, shared, writer, None if screen is None else _judge(screen, out), budget, progress
+            )
+        write_text(out / DATASET_CARD, dataset_card(CardFacts(base=model.name, recipe=recipe, tally=tally)))
+    _conclude(tally, request.count, out, say)
+    return tally
+
+
+def _screen(
+    request: DrawRequest,
+    model: DrawModel,
+    real: Path | None,
+    quality: QualityConfig,
+    calibration: Path | None,
+    ranks: Ranks,
+    say: Say,
+) -> Screen | None:
+    """None where nothing is screened, and on the processes that do not screen."""
+    if real is None:
+        say("no --real folder: every image is kept and none is screened")
+    if real is None or not ranks.first:
+        return None
+    return build_screen(
+        real, label=model.recipe.label, size=request.size, run=model.run, quality=quality,
+        release_copies=request.release_copies, say=say, calibration=calibration,
+    )  # fmt: skip
+
+
+def _source(request: DrawRequest, model: DrawModel, screen: Screen | None, real: Path | None) -> Source | None:
+    """The photograph that images begin from, on the process that screens."""
+    if request.source is None or screen is None or real is None:
+        return None
+    return find_source(request.source[0], screen, real=real, run=model.run)
+
+
+def _beginning(
+    request: DrawRequest, model: DrawModel, source: Source | None, ranks: Ranks, say: Say
+) -> Beginning | None:
+    if request.source is None:
+        return None
+    return begin_from(model.base, source, strength=request.source[1], size=request.size, ranks=ranks, say=say)
+
+
+def _drawing(request: DrawRequest, model: DrawModel, beginning: Beginning | None, say: Say) -> Draw:
+    def draw(indices: Sequence[int]) -> NDArray[np.uint8]:
+        images = draw_block(
+            model.base, model.recipe.sampler, indices, prompt_states=model.prompt, negative_states=model.negative,
+            notice=say, guide=model.guide, beginning=beginning,
+        )  # fmt: skip
+        return reduced(images, request.size)
+
+    return draw
+
+
+def _whole_recipe(
+    request: DrawRequest, model: DrawModel, screen: Screen | None, quality: QualityConfig, source: Source | None
+) -> Recipe:
+    """With what images are held against, and the photograph they begin from."""
+    recipe = model.recipe
+    if screen is not None:
+        released = {"release_copies": True} if request.release_copies else {}
+        rule = quality.model_dump(mode="json") | {"references": screen.digest} | released
+        recipe = replace(recipe, screening=rule)
+    if source is not None and request.source is not None:
+        recipe = replace(recipe, source=(source.mark, request.source[1]))
+    return recipe
+
+
+@contextmanager
+def _held(out: Path, recipe: Recipe) -> Iterator[GeneratedSet]:
+    """The set in `out`, begun or gone on with, by no other command at the same time."""
+    if not is_smaller(out, recipe):
+        claim_output(out, identity=recipe.identity(), what="generated set")
+    with only_writer(out):
+        let_grow(out, recipe)
+        yield open_set(out, recipe)
+
+
+def _draw_all(
+    request: DrawRequest, draw: Draw, writer: GeneratedSet, judge: Judge | None, budget: int, progress: Progress
+) -> Tally:
+    return draw_until(
+        request.count,
+        budget=budget,
+        block=request.block,
+        draw=draw,
+        judge=judge,
+        writer=writer,
+        progress=lambda drawn, accepted, rejected: progress(
+            accepted, request.count, f"{drawn} drawn, {accepted} kept, {rejected} rejected"
+        ),
+    )
+
+
+def _judge(screen: Screen, out: Path) -> Judge:
+    """The screen's verdicts; what it calls copies is put in quarantine with the photograph each copies."""
+    quarantine = Quarantine.beside(out, screen.photographs)
+
+    def judge(images: NDArray[np.uint8], indices: Sequence[int]) -> list[Verdict]:
+        verdicts = screen.judge(images, indices)
+        quarantine.take(images, indices, verdicts)
+        return verdicts
+
+    return judge
+
+
+def _record_what_was_seen(out: Path, model: DrawModel, *, screen: Screen | None, real: Path | None, say: Say) -> None:
+    """So that `woundgen utility` can refuse test patients that made or chose the images."""
+    record = record_of_set(
+        model.files,
+        screened=screen.photographs if screen is not None else (),
+        roots=[photograph_root(real)] if real is not None else [],
+    )
+    if record is None:
+        say("the adapter lies in no run that says which patients it saw: `woundgen utility` will refuse this set")
+    write_set_record(out, record)
+
+
+def _conclude(tally: Tally, count: int, out: Path, say: Say) -> None:
+    """Say what was kept and why the rest was not. Raises Shortfall where images are missing."""
+    for kind, number in tally.kinds().most_common():
+        say(f"{number} not kept: {kind}")
+    say(f"{tally.accepted} images in {out}")
+    if tally.short_of(count):
+        raise Shortfall(
+            f"{tally.accepted} of {count} images accepted after {tally.drawn} drawn; what was accepted is "
+            f"in {out}. Raise --budget and run the same command to go on."
+        )

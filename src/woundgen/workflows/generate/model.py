@@ -1,0 +1,185 @@
+"""What draws a set: the base with its adapters, the guide, the prompts' states, and the recipe that names them all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from diffusers import UNet2DConditionModel
+from torch import Tensor
+
+from woundgen.adapters.noise_schedule import as_trained
+from woundgen.adapters.post_hoc_ema import adapter_of
+from woundgen.adapters.saved import Adapter, DrawingNotes, apply_trained, drawing_notes
+from woundgen.errors import UserError
+from woundgen.generation.image_set import Recipe
+from woundgen.generation.sampler import SamplerSettings, check_fit, check_strength, place
+from woundgen.models.base import ALIASES, EMBEDDED, PINNED, BaseModel, encode_prompts, load_base
+from woundgen.models.prompts import note_cut_prompts
+from woundgen.runtime.devices import choose_device
+from woundgen.storage.names import EMBEDDING_FILE
+from woundgen.storage.ownership import run_of
+from woundgen.workflows.generate.request import DrawRequest
+
+Say = Callable[[str], None]
+BASE_STEPS, BASE_GUIDANCE = 25, 1.5  # of a base model alone, which no run has set
+PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16}
+
+
+@dataclass(frozen=True, slots=True)
+class DrawModel:
+    """Placed where images are drawn. base: adapters fused. recipe: before screening has its say.
+
+    guide: UNet to lead away from, and its adapter's file. prompt, negative: states [1, 77, D].
+    run: that the first adapter lies in.
+    """
+
+    base: BaseModel
+    recipe: Recipe
+    files: tuple[Path, ...]
+    guide: UNet2DConditionModel | None
+    prompt: Tensor
+    negative: Tensor
+    run: Path | None
+    device: torch.device
+
+    @property
+    def name(self) -> str:
+        """A folder's path may tell whose machine it was: a base that is not known by name is called by its digest."""
+        known = ALIASES.get(self.base.name, self.base.name)
+        return known if known in (EMBEDDED, *PINNED) else f"a base model of the user's, {self.base.digest[:16]}"
+
+
+def load_model(request: DrawRequest, say: Say) -> DrawModel:
+    """Raises UserError where base, adapters, guide and settings do not go together, before anything is drawn."""
+    device = choose_device(request.device)
+    adapters = [(adapter_of(where, weights=request.weights), strength) for where, strength in request.adapters]
+    guide = None if request.guide is None else (adapter_of(request.guide[0], weights="auto"), request.guide[1])
+    base = _base_for(request, adapters, guide, say)
+    recipe = _recipe(request, adapters, base, guide, device)
+    _check(request, base, recipe, say)
+    apply_trained(base, [(adapter.file, strength) for adapter, strength in adapters])
+    note_cut_prompts(base, {"prompt": recipe.prompt, "negative prompt": recipe.negative_prompt}, say)
+    dtype = PRECISIONS[request.precision]
+    place(base, device=device, dtype=dtype)
+    return DrawModel(
+        base=base,
+        recipe=recipe,
+        files=tuple(one.file for one, _ in [*adapters, *([guide] if guide else [])]),
+        guide=None if guide is None else _guide_of(base, guide, device=device, dtype=dtype),
+        prompt=encode_prompts(base, [recipe.prompt]),
+        negative=encode_prompts(base, [recipe.negative_prompt]),
+        run=run_of(adapters[0][0].file) if adapters else None,
+        device=device,
+    )
+
+
+def _base_for(
+    request: DrawRequest,
+    adapters: Sequence[tuple[Adapter, float]],
+    guide: tuple[Adapter, float] | None,
+    say: Say,
+) -> BaseModel:
+    """On the noise schedule that the adapters were trained with."""
+    base = load_base(_base_name(request, adapters), notice=say)
+    _refuse_other_base(base, [adapter for adapter, _ in adapters])
+    _refuse_other_base(base, [] if guide is None else [guide[0]])
+    if guide is not None and guide[0].file.name == EMBEDDING_FILE:
+        raise UserError(f"{guide[0].file} is a learned word and no model to lead away from.", "Leave --guide out.")
+    return as_trained(base, [*(one.file for one, _ in adapters), *([] if guide is None else [guide[0].file])])
+
+
+def _base_name(request: DrawRequest, adapters: Sequence[tuple[Adapter, float]]) -> str:
+    if request.base is not None:
+        return request.base
+    if not adapters:
+        raise UserError("Neither an adapter nor a base model is named.", "Give --adapter RUN or --base NAME.")
+    return adapters[0][0].base
+
+
+def _refuse_other_base(base: BaseModel, adapters: Sequence[Adapter]) -> None:
+    """An adapter fits the weights it was trained on and no others."""
+    for adapter in adapters:
+        if adapter.base_digest != base.digest:
+            raise UserError(
+                f"{adapter.file} belongs to base {adapter.base} ({adapter.base_digest[:12]}), "
+                f"not to {base.name} ({base.digest[:12]}).",
+                "Draw with the base it was trained on.",
+            )
+
+
+def _check(request: DrawRequest, base: BaseModel, recipe: Recipe, say: Say) -> None:
+    side = recipe.sampler.height
+    check_fit(base, recipe.sampler)
+    if request.source is not None:
+        check_strength(request.source[1], steps=recipe.sampler.steps)
+        if side != request.size:
+            raise UserError(
+                f"--from: the adapter draws at {side} pixels, the photograph is prepared at {request.size}.",
+                f"Draw with --size {side}, or without --from.",
+            )
+    if side > request.size:
+        say(f"drawn at {side} pixels, as the adapter was trained, and reduced to {request.size}")
+
+
+def _guide_of(
+    base: BaseModel, guide: tuple[Adapter, float], *, device: torch.device, dtype: torch.dtype
+) -> UNet2DConditionModel:
+    """The same base with the guide's adapter, where images are drawn."""
+    worse = load_base(str(base.folder), notice=lambda text: None)
+    apply_trained(worse, [(guide[0].file, guide[1])])
+    place(worse, device=device, dtype=dtype)
+    return worse.unet
+
+
+def _recipe(
+    request: DrawRequest,
+    adapters: Sequence[tuple[Adapter, float]],
+    base: BaseModel,
+    guide: tuple[Adapter, float] | None,
+    device: torch.device,
+) -> Recipe:
+    first = adapters[0][0] if adapters else None
+    notes = DrawingNotes(side=None) if first is None else drawing_notes(first.file)
+    prompt = request.prompt if request.prompt is not None else _prompt_of(request.label, first, notes)
+    side = max(request.size, notes.side or 0)
+    negative = first.negative_prompt if first else ""
+    return Recipe(
+        label=request.label or (first.phase if first else "base"),
+        prompt=prompt,
+        negative_prompt=request.negative_prompt if request.negative_prompt is not None else negative,
+        base=base.digest,
+        adapters=tuple((adapter.digest, strength) for adapter, strength in adapters),
+        precision=request.precision,
+        sampler=SamplerSettings(
+            sampler=request.sampler,  # type: ignore[arg-type]
+            steps=request.steps or (first.steps if first else BASE_STEPS),
+            guidance_scale=request.guidance_scale or (first.guidance_scale if first else BASE_GUIDANCE),
+            guidance_interval=request.guidance_interval,
+            seed=request.seed,
+            block=request.block,
+            height=side,
+            width=side,
+        ),
+        size=None if side == request.size else request.size,
+        count=request.count,
+        screening={},
+        guide=None if guide is None else (guide[0].digest, guide[1]),
+        threads=torch.get_num_threads() if device.type == "cpu" else None,
+    )
+
+
+def _prompt_of(label: str | None, adapter: Adapter | None, notes: DrawingNotes) -> str:
+    """The adapter's own; of one that was trained on several phases, that of the phase asked for."""
+    if adapter is None:
+        return ""
+    if not notes.prompts:
+        return adapter.prompt
+    if label not in notes.prompts:
+        raise UserError(
+            f"{adapter.file} was trained on the phases {adapter.phase}, told apart by prompt.",
+            f"Say which to draw: --label {' | '.join(notes.prompts)} (or give --label and --prompt).",
+        )
+    return notes.prompts[label]

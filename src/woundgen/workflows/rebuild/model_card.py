@@ -1,0 +1,156 @@
+"""What the shipped networks reached, measured on phantoms never trained on: the card beside the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+from scipy.stats import spearmanr
+
+from woundgen.config.prompts import SHORT_PROMPT
+from woundgen.errors import UserError
+from woundgen.features.embedded import FeatureNetwork, load_feature_network
+from woundgen.generation.in_memory import draw_images
+from woundgen.metrics.frechet import frechet_distance
+from woundgen.metrics.intervals import binomial_bounds, mean_interval
+from woundgen.metrics.measure import pooled_features
+from woundgen.models.base import load_base
+from woundgen.models.images import encode_images, round_trip
+from woundgen.phantoms import PHASES, RENDERER_VERSION, captions, draw_phantoms
+from woundgen.similarity.colour import srgb_to_lab
+from woundgen.similarity.sharpness import laplacian_variance
+from woundgen.storage.files import write_json
+from woundgen.workflows.rebuild.base import BASE_FOLDER
+from woundgen.workflows.rebuild.stages import FEATURES_FILE
+
+Images = NDArray[np.uint8]
+Say = Callable[[str], None]
+CARD_SEED = 800_001
+STEPS = 15
+
+
+def autoencoder_card(vae: AutoencoderKL, images: Images) -> dict[str, Any]:
+    """PSNR, latent conditioning, colour and sharpness of the round trip."""
+    through = round_trip(vae, images)
+    mse = ((through.astype(np.float64) - images) ** 2).mean(axis=(1, 2, 3)) / 255**2
+    psnr = mean_interval(-10 * np.log10(mse))
+    latents = encode_images(vae, images)[0].permute(1, 0, 2, 3).flatten(1)
+    smallest = torch.linalg.eigvalsh(torch.corrcoef(latents))[0].item()
+    lab = np.abs(_pooled_lab(through) - _pooled_lab(images)).mean(axis=(0, 1, 2))
+    sharp = np.median(laplacian_variance(through / 255.0)) / np.median(laplacian_variance(images / 255.0))
+    return {
+        "n": len(images),
+        "psnr_db": psnr.value,
+        "psnr_db_95": [psnr.low, psnr.high],
+        "smallest_latent_eigenvalue": smallest,
+        "pooled_error_L_a_b": lab.tolist(),
+        "laplacian_variance_ratio": float(sharp),
+    }
+
+
+def _pooled_lab(images: Images, size: int = 16) -> NDArray[np.float64]:
+    """CIELAB averaged over size x size cells."""
+    lab = srgb_to_lab(images / 255.0)
+    n, height, width, _ = lab.shape
+    return lab.reshape(n, height // size, size, width // size, size, 3).mean(axis=(2, 4))
+
+
+def feature_card(network: FeatureNetwork) -> dict[str, Any]:
+    """Phase accuracy, and whether graded spoiling moves a set away in order."""
+    drawn = draw_phantoms(range(1500), seed=CARD_SEED)
+    features = pooled_features(network, drawn.images)
+    with torch.no_grad():
+        scores = network.heads(torch.from_numpy(features).float())[:, : len(PHASES)]
+    hits = int((scores.argmax(1).numpy() == np.array([PHASES.index(p) for p in drawn.phases])).sum())
+    clean, probes = features[:750], drawn.images[750:1150]
+    orders = {}
+    for name, spoil in SPOILINGS.items():
+        levels = [0, 1, 2, 3, 4, 5]
+        distances = [frechet_distance(pooled_features(network, spoil(probes, level)), clean) for level in levels]
+        orders[name] = {"spearman": float(spearmanr(levels, distances).statistic), "fd": distances}
+    phases = [np.flatnonzero(np.array(drawn.phases) == phase) for phase in ("I", "R")]
+    reference, own, other = features[phases[0][:250]], features[phases[0][250:450]], features[phases[1][:200]]
+    shares = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
+    distances = [
+        frechet_distance(np.concatenate([other[: int(200 * share)], own[int(200 * share) :]]), reference)
+        for share in shares
+    ]
+    orders["wrong phase"] = {"spearman": float(spearmanr(shares, distances).statistic), "fd": distances}
+    return {
+        "phase_accuracy": hits / len(features),
+        "phase_accuracy_95": list(binomial_bounds(hits, len(features))),
+        "n": len(features),
+        "corruptions": orders,
+    }
+
+
+def _blur(images: Images, level: int) -> Images:
+    return images if level == 0 else gaussian_filter(images, sigma=(0, 0.4 * level, 0.4 * level, 0))
+
+
+def _noise(images: Images, level: int) -> Images:
+    noise = np.random.default_rng(0).normal(0, 4.0 * level, images.shape)
+    return np.clip(images + noise, 0, 255).astype(np.uint8)
+
+
+def _hue(images: Images, level: int) -> Images:
+    turned = []
+    for image in images:
+        hsv = np.asarray(Image.fromarray(image).convert("HSV")).copy()
+        hsv[..., 0] += np.uint8(5 * level)
+        turned.append(np.asarray(Image.fromarray(hsv, "HSV").convert("RGB")))
+    return np.stack(turned) if level else images
+
+
+SPOILINGS: dict[str, Callable[[Images, int], Images]] = {"blur": _blur, "noise": _noise, "hue shift": _hue}
+
+
+def base_card(folder: str, network: FeatureNetwork, *, n: int, say: Say) -> dict[str, Any]:
+    """FD of the base to mixed phantoms at n, with the floor and the autoencoder's ceiling at the same n."""
+    base = load_base(folder, notice=say)
+    drawn = draw_phantoms(range(3 * n), seed=CARD_SEED + 1)
+    rng = np.random.default_rng(CARD_SEED)
+    told = captions({key: values[:n] for key, values in drawn.parameters.items()}, rng)
+    real = pooled_features(network, drawn.images)
+    halves = real[n : 2 * n], real[2 * n :]
+    against = lambda features: float(np.mean([frechet_distance(features, half) for half in halves]))  # noqa: E731
+    result: dict[str, Any] = {
+        "n": n,
+        "steps": STEPS,
+        "fd_floor": frechet_distance(*halves),
+        "fd_ceiling": against(pooled_features(network, round_trip(base.vae, drawn.images[:n]))),
+    }
+    for name, prompt in (("captions", told), ("neutral prompt", SHORT_PROMPT), ("no prompt", "")):
+        say(f"drawing {n} with {name}")
+        images = draw_images(
+            base, count=n, prompt=prompt, negative_prompt="", guidance_scale=1.0, steps=STEPS, seed=1, size=128
+        )
+        result[f"fd_{name.replace(' ', '_')}"] = against(pooled_features(network, images))
+    return result
+
+
+def write_card(work: Path, *, say: Say, n: int = 500) -> Path:
+    """Measure what `woundgen rebuild` left in `work` and write base/card.json beside the weights."""
+    folder, features = work / BASE_FOLDER, work / FEATURES_FILE
+    for path in (folder, features):
+        if not path.exists():
+            raise UserError(f"{path} does not exist.", "Run the other stages of `woundgen rebuild` first.")
+    network, digest = load_feature_network(features)
+    vae = AutoencoderKL.from_pretrained(folder / "vae", torch_dtype=torch.float32).eval()
+    held_out = draw_phantoms(range(256), seed=CARD_SEED + 2).images
+    card = {
+        "renderer_version": RENDERER_VERSION,
+        "feature_network": digest,
+        "autoencoder": autoencoder_card(vae, held_out),
+        "features": feature_card(network),
+        "base": base_card(str(folder), network, n=n, say=say),
+    }
+    write_json(folder / "card.json", card)
+    return folder / "card.json"

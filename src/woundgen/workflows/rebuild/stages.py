@@ -1,0 +1,207 @@
+"""How the networks that ship were made: `woundgen rebuild features | autoencoder | base`.
+
+Each stage is resumable (run the same command again) and reads what the one before it left in the work folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from woundgen.errors import UserError
+from woundgen.features.embedded import FeatureNetwork
+from woundgen.models.images import encode_images, to_unit
+from woundgen.shipped.architecture import LATENT_CHANNELS, build_autoencoder
+from woundgen.shipped.autoencoder import (
+    autoencoder_step,
+    crops,
+    decoder_step,
+    fit_block_basis,
+    latent_spread,
+    standardise_latents,
+)
+from woundgen.shipped.feature_network import Targets, feature_step
+from woundgen.shipped.fit import cosine, fit
+from woundgen.workflows.rebuild.phantom_pool import SPOILED_SHARE, TRAINING_SEED, Pool, render_pool
+
+Say = Callable[[str], None]
+
+FEATURES_FILE, ENCODER_FOLDER, AUTOENCODER_FOLDER = "features.safetensors", "vae_first_stage", "vae"
+
+# What a viewer could read off the picture; the rest (noise seeds, texture offsets) cannot be regressed.
+READABLE = (
+    "healing", "skin_tone", "skin_warmth", "skin_flush", "mottling", "skin_relief", "skin_gloss", "callus",
+    "redness", "halo_width", "swelling", "slough", "necrosis", "bed_paleness", "bed_darkness", "granularity",
+    "gloss", "depth", "epithelium", "scar", "contraction", "maceration", "dryness", "crust", "wound_radius",
+    "elongation", "jaggedness", "limb_width", "zoom", "exposure", "red_gain", "blue_gain", "vignette", "defocus",
+    "noise",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class RebuildSettings:
+    folder: Path
+    phantoms: int
+    steps: int
+    batch: int
+    learning_rate: float
+    start: Path | None = None  # a base whose UNet and text encoder the stage `base` begins from
+    processes: int = 2
+    seed: int = 1
+    device: str = "cpu"  # or "cuda"
+
+
+def pool_of(settings: RebuildSettings, say: Say) -> Pool:
+    return render_pool(
+        settings.folder / "pool",
+        count=settings.phantoms,
+        seed=TRAINING_SEED,
+        spoiled_share=SPOILED_SHARE,
+        processes=settings.processes,
+        say=say,
+    )
+
+
+def feature_targets(pool: Pool) -> Targets:
+    """Phase, readable parameters (standardised), one-hot scene, image faults."""
+    columns = {name: pool.parameters[:, i] for i, name in enumerate(pool.names)}
+    readable = np.stack([columns[name] for name in READABLE], axis=1)
+    readable = (readable - readable.mean(0)) / readable.std(0).clip(1e-6)
+    scene = [
+        (columns[name][:, None] == np.unique(columns[name])[None]).astype(np.float32)
+        for name in ("limb_kind", "backdrop")
+    ]
+    return Targets(
+        phase=pool.phases, others=np.concatenate([readable, *scene, 2 * pool.faults], axis=1).astype(np.float32)
+    )
+
+
+def rebuild_features(settings: RebuildSettings, say: Say) -> Path:
+    pool = pool_of(settings, say)
+    targets = feature_targets(pool)
+    torch.manual_seed(settings.seed)
+    network = FeatureNetwork(outputs=3 + targets.others.shape[1])
+    network.to(settings.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = torch.optim.AdamW(network.parameters(), lr=0.0, weight_decay=0.02)
+
+    def step(number: int) -> dict[str, float]:
+        return feature_step(
+            network, optimizer, pool.images, targets, batch=settings.batch, seed=settings.seed, step=number
+        )
+
+    fit(
+        modules={"network": network},
+        optimizers={"network": optimizer},
+        step=step,
+        steps=settings.steps,
+        learning_rate=_rate(settings),
+        folder=settings.folder / "features",
+        save_every=500,
+        say=say,
+    )
+    target = settings.folder / FEATURES_FILE
+    save_file({key: _half(value) for key, value in network.state_dict().items()}, target)
+    return target
+
+
+def rebuild_encoder(settings: RebuildSettings, say: Say) -> Path:
+    """First stage of the autoencoder; its encoder is final, and its latents are scaled per channel."""
+    pool = pool_of(settings, say)
+    torch.manual_seed(settings.seed)
+    model = build_autoencoder().to(settings.device, memory_format=torch.channels_last).train()
+    with torch.no_grad():  # start with little posterior noise: log variance -6, a deviation of 0.05
+        model.quant_conv.bias[LATENT_CHANNELS:] = -6
+    # On the CPU wherever the rest is: the signs of its vectors are the library's choice, and a resume needs the same.
+    basis = fit_block_basis(to_unit(pool.images[:1000]), LATENT_CHANNELS).to(settings.device)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, betas=(0.9, 0.99), weight_decay=1e-4)
+
+    def step(number: int) -> dict[str, float]:
+        noise = torch.Generator().manual_seed(settings.seed * 1_000_003 + number)
+        return autoencoder_step(model, optimizer, basis, batch_of(pool, settings, number), step=number, noise=noise)
+
+    _fit(settings, "autoencoder", model, optimizer, step, say)
+    latents = encode_images(model, pool.images[:1000])[0].to(settings.device)
+    standardise_latents(model, latents.mean(dim=(0, 2, 3)), latents.std(dim=(0, 2, 3)) / latent_spread(basis))
+    return _save_autoencoder(model, settings.folder / ENCODER_FOLDER)
+
+
+def rebuild_decoder(settings: RebuildSettings, say: Say) -> Path:
+    """Second stage: the decoder of the saved autoencoder goes on alone."""
+    pool = pool_of(settings, say)
+    judge = _feature_network(settings.folder).to(settings.device)
+    source = settings.folder / ENCODER_FOLDER
+    if not source.is_dir():
+        raise UserError(f"{source} does not exist.", "Run `woundgen rebuild encoder` with the same --work first.")
+    model = AutoencoderKL.from_pretrained(source, torch_dtype=torch.float32)
+    model.to(settings.device, memory_format=torch.channels_last).train().requires_grad_(False)
+    trained = [*model.decoder.parameters(), *model.post_quant_conv.parameters()]
+    for parameter in trained:
+        parameter.requires_grad_(True)
+    optimizer = torch.optim.AdamW(trained, lr=0.0, betas=(0.9, 0.99), weight_decay=1e-4)
+
+    def step(number: int) -> dict[str, float]:
+        return decoder_step(model, optimizer, judge, batch_of(pool, settings, number))
+
+    _fit(settings, "decoder", model, optimizer, step, say)
+    return _save_autoencoder(model, settings.folder / AUTOENCODER_FOLDER)
+
+
+def batch_of(pool: Pool, settings: RebuildSettings, step: int) -> Tensor:
+    """Crops for a step, whole images in the last fifth of the run: a function of (seed, step)."""
+    whole = step >= 0.8 * settings.steps
+    return crops(
+        pool.images,
+        batch=settings.batch // 4 if whole else settings.batch,
+        size=pool.images.shape[1] if whole else 64,
+        rng=np.random.default_rng([settings.seed, step]),
+    ).to(settings.device)
+
+
+def _fit(
+    settings: RebuildSettings,
+    name: str,
+    model: AutoencoderKL,
+    optimizer: torch.optim.Optimizer,
+    step: Callable[[int], dict[str, float]],
+    say: Say,
+) -> None:
+    fit(
+        modules={"vae": model},
+        optimizers={"vae": optimizer},
+        step=step,
+        steps=settings.steps,
+        learning_rate=_rate(settings),
+        folder=settings.folder / name,
+        save_every=500,
+        say=say,
+    )
+
+
+def _save_autoencoder(model: AutoencoderKL, target: Path) -> Path:
+    model.half().save_pretrained(target, safe_serialization=True)
+    return target
+
+
+def _rate(settings: RebuildSettings) -> Callable[[int], float]:
+    return lambda step: settings.learning_rate * cosine(step, steps=settings.steps, warmup=100)
+
+
+def _half(tensor: Tensor) -> Tensor:
+    return tensor.half().contiguous() if tensor.is_floating_point() else tensor
+
+
+def _feature_network(folder: Path) -> FeatureNetwork:
+    path = folder / FEATURES_FILE
+    if not path.exists():
+        raise UserError(f"{path} does not exist.", "Run `woundgen rebuild features` with the same --work first.")
+    tensors = load_file(path)
+    network = FeatureNetwork(outputs=len(tensors["heads.bias"]))
+    network.load_state_dict({key: value.float() for key, value in tensors.items()})
+    return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]

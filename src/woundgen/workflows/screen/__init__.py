@@ -1,0 +1,1 @@
+"""Screening of drawn images, and the job of `woundgen calibrate`."""

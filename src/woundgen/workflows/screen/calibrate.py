@@ -1,0 +1,80 @@
+"""The job of `woundgen calibrate`: what is usual among real photographs, on paper before anything is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from woundgen.config.quality import QualityConfig
+from woundgen.features.embedded import feature_network
+from woundgen.reporting.calibration_page import Scores, calibration_figure, calibration_page
+from woundgen.reporting.figures import svg_bytes
+from woundgen.screening.acceptance import Acceptance, acceptance_on_real
+from woundgen.screening.calibration import Calibration, left_out_scores
+from woundgen.screening.reference_statistics import References, measure, measure_references, prepare_references
+from woundgen.screening.rules import judge
+from woundgen.storage.files import read_json, sha256_json, write_bytes, write_json, write_text
+from woundgen.storage.names import CALIBRATION_JSON, CALIBRATION_MD, CALIBRATION_SVG, RUN_JSON
+from woundgen.storage.ownership import claim_output
+from woundgen.workflows.screen.job import calibration_of, describe, photographs_to_screen, rule_of
+
+Say = Callable[[str], None]
+SIZE = 128
+
+
+def calibrate_photographs(
+    real: Path, *, run: Path | None, phase: str | None, size: int | None, quality: QualityConfig, out: Path, say: Say
+) -> Calibration:
+    """calibration.json, CALIBRATION.md and calibration.svg in `out`; they name no photograph.
+
+    run: divides the photographs as it did; else they are divided anew, and `phase` says which are meant.
+    size: None takes the run's, or SIZE. Raises UserError for fewer than 10 references, before anything is written.
+    """
+    side = size or (int(read_json(run / RUN_JSON)["config"]["resolution"]) if run is not None else SIZE)
+    photos = photographs_to_screen(real, label=phase or "", size=side, run=run, say=say)
+    rows = photos.rows("train")
+    groups = photos.groups(rows)
+    references = prepare_references(describe(photos.images[rows]), groups)
+    among = measure_references(references, k=quality.topk)
+    calibration = calibration_of(references, among, groups, quality)
+    held_out, accepted = _held_out(photos.images[photos.rows("validation")], references, calibration, quality)
+
+    settings = {name: getattr(quality, name) for name in type(quality).model_fields}
+    claim_output(out, identity=sha256_json([photos.digest, side, settings]), what="calibration")
+    write_json(
+        out / CALIBRATION_JSON,
+        {
+            "photographs": photos.digest,
+            "size": side,
+            "network": feature_network()[1],
+            "calibration": calibration.to_json(),
+            "held_out": [asdict(one) for one in accepted],
+        },
+    )
+    left_out = left_out_scores(among, [groups[row] for row in references.rows])
+    drawn = Scores(*left_out), held_out
+    write_bytes(out / CALIBRATION_SVG, svg_bytes(calibration_figure(calibration, *drawn)))
+    write_text(out / CALIBRATION_MD, calibration_page(calibration, drawn[0], accepted))
+    for line in [*calibration.statements(), *(one.sentence() for one in accepted), f"written: {out / CALIBRATION_MD}"]:
+        say(line)
+    return calibration
+
+
+def _held_out(
+    images: NDArray[np.uint8], references: References, calibration: Calibration, quality: QualityConfig
+) -> tuple[Scores | None, list[Acceptance]]:
+    """Scores of photographs that are no references, and what each policy makes of them."""
+    if len(images) == 0:
+        return None, []
+    statistics = measure(describe(images), references, k=calibration.k)
+    rule = rule_of(quality, release_copies=False)
+    policies = [replace(rule, policy=policy) for policy in ("calibrated", "spec")]
+    scored = judge(statistics, calibration, rule)
+    return (
+        Scores(*(np.array([one.scores[name] for one in scored]) for name in ("deviation", "nearness"))),
+        [acceptance_on_real(statistics, calibration, one) for one in policies],
+    )

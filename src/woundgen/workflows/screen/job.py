@@ -1,0 +1,207 @@
+"""Screening as `generate` uses it: references described once, a rule calibrated, tried on real photographs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from woundgen.config.quality import QualityConfig
+from woundgen.config.train import TrainConfig
+from woundgen.data.photo_set import PhotoSet, gather, gather_for
+from woundgen.errors import UserError
+from woundgen.features.embedded import feature_network
+from woundgen.metrics.measure import features_of
+from woundgen.records import Photo, Verdict
+from woundgen.screening.acceptance import acceptance_on_real, why_spec_accepts_nothing
+from woundgen.screening.calibration import Calibration, calibrate
+from woundgen.screening.descriptors import Descriptors
+from woundgen.screening.reference_statistics import References, measure, measure_references, prepare_references
+from woundgen.screening.rules import Rule, judge
+from woundgen.screening.statistics import Statistics
+from woundgen.storage.files import read_json, sha256_json
+from woundgen.storage.names import RUN_JSON
+
+Say = Callable[[str], None]
+MARGIN = 0.25
+TRAIN_SHARE = 0.85
+WORKERS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """A calibrated rule over real photographs. digest: of the photographs and the calibration.
+
+    photographs, images: those that images are held against; images[i], uint8 [S, S, 3], was photographs[i].
+    """
+
+    references: References
+    calibration: Calibration
+    rule: Rule
+    digest: str
+    photographs: tuple[Photo, ...]
+    images: NDArray[np.uint8]
+
+    def judge(self, images: NDArray[np.uint8], indices: Sequence[int]) -> list[Verdict]:
+        """A verdict for each of uint8 [N, H, W, 3]."""
+        return verdicts_of(images, self.references, self.calibration, self.rule)
+
+
+def verdicts_of(
+    images: NDArray[np.uint8], references: References, calibration: Calibration, rule: Rule
+) -> list[Verdict]:
+    """For each of uint8 [N, H, W, 3], in WORKERS threads; their number is fixed, for sums are rounded by it.
+
+    Each multiplies on its own: of BLAS's threads, as many again in each, most would only wait, and use a core for it.
+    """
+
+    def of(part: NDArray[np.uint8]) -> list[Verdict]:
+        return judge(measure(describe(part), references, k=calibration.k), calibration, rule)
+
+    alone = threadpool_limits(1, user_api="blas")
+    with alone, ThreadPoolExecutor(WORKERS, thread_name_prefix="screening") as workers:
+        parts = [part for part in np.array_split(images, WORKERS) if len(part)]
+        return [verdict for verdicts in workers.map(of, parts) for verdict in verdicts]
+
+
+def describe(images: NDArray[np.uint8]) -> Descriptors:
+    """Pixels and both kinds of features, of the images and of their mirror images."""
+    network, _ = feature_network()
+    straight, mirrored = features_of(network, images), features_of(network, images[:, :, ::-1])
+    return Descriptors(
+        images=images.astype(np.float32) / 255,
+        pooled=straight.pooled,
+        pooled_mirrored=mirrored.pooled,
+        perceptual=straight.perceptual,
+        perceptual_mirrored=mirrored.perceptual,
+    )
+
+
+def build_screen(
+    real: Path,
+    *,
+    label: str,
+    size: int,
+    run: Path | None,
+    quality: QualityConfig,
+    release_copies: bool,
+    say: Say,
+    calibration: Path | None = None,
+) -> Screen:
+    """References from the training side; acceptance tried on the photographs held out, and said.
+
+    run: that the adapter comes from, where it lies in one. calibration: a file of `woundgen calibrate` to use.
+    """
+    photos = photographs_to_screen(real, label=label, size=size, run=run, say=say)
+    return screen_from(photos, quality=quality, release_copies=release_copies, say=say, calibration=calibration)
+
+
+def photographs_to_screen(real: Path, *, label: str, size: int, run: Path | None, say: Say) -> PhotoSet:
+    """Divided as the run divided them, so that the references are the photographs it was trained on."""
+    if run is None:
+        say("no run says how the photographs were divided: they are divided anew")
+        return gather(real, phases=label.split(","), resolution=size, margin=MARGIN, train_share=TRAIN_SHARE, seed=0)
+    record = read_json(run / RUN_JSON)
+    config = TrainConfig.model_validate(record["config"])
+    photos = gather_for(config.model_copy(update={"resolution": size}), real)
+    if size == config.resolution and photos.digest != record["data"]["digest"]:
+        say(
+            f"warning: {real} does not hold just the photographs that the adapter was trained on; copies of others "
+            "are not found"
+        )
+    return photos
+
+
+def calibrated_on(
+    images: NDArray[np.uint8], groups: Sequence[str], quality: QualityConfig
+) -> tuple[References, Calibration]:
+    """References uint8 [N, H, W, 3] without near duplicates, and what is usual among them."""
+    references = prepare_references(describe(images), groups)
+    return references, calibration_of(references, measure_references(references, k=quality.topk), groups, quality)
+
+
+def calibration_of(
+    references: References, among: Statistics, groups: Sequence[str], quality: QualityConfig
+) -> Calibration:
+    """among: of the references against one another (measure_references). groups: as given to prepare_references."""
+    return calibrate(
+        among,
+        [groups[row] for row in references.rows],
+        acceptance=quality.acceptance,
+        copy_quantile=quality.copy_quantile,
+        duplicates=references.duplicates,
+        k=quality.topk,
+    )
+
+
+def stored_calibration(path: Path, photos: PhotoSet, quality: QualityConfig) -> Calibration:
+    """What `woundgen calibrate` wrote, if it is of these photographs and settings; else UserError."""
+    stored = read_json(path)
+    if not isinstance(stored, dict) or not {"calibration", "photographs", "network"} <= stored.keys():
+        raise UserError(f"{path} is not a file of woundgen calibrate.", "Give the calibration.json that it wrote.")
+    if stored["photographs"] != photos.digest:
+        raise UserError(
+            f"{path} was calibrated on other photographs, or on these divided or sized otherwise.",
+            "Run woundgen calibrate again with the same --real, --run and --size.",
+        )
+    if stored["network"] != feature_network()[1]:
+        raise UserError(f"{path} was calibrated with another feature network.", "Run woundgen calibrate again.")
+    calibration = Calibration.from_json(stored["calibration"])
+    for key, was, asked in (
+        ("acceptance", calibration.acceptance, quality.acceptance),
+        ("copy_quantile", calibration.copy_quantile, quality.copy_quantile),
+        ("topk", calibration.k, quality.topk),
+    ):
+        if was != asked:
+            raise UserError(f"{path} has {key} {was:g}, and {asked:g} is asked for.", "Give the same --thresholds.")
+    return calibration
+
+
+def screen_from(
+    photos: PhotoSet, *, quality: QualityConfig, release_copies: bool, say: Say, calibration: Path | None = None
+) -> Screen:
+    """References are the photographs trained on: a copy of one of them is what must not leave."""
+    rows, held_out = photos.rows("train"), photos.rows("validation")
+    images, groups = photos.images[rows], photos.groups(rows)
+    if calibration is None:
+        references, calibrated = calibrated_on(images, groups, quality)
+    else:
+        calibrated = stored_calibration(calibration, photos, quality)
+        references = prepare_references(describe(images), groups)
+    rule = rule_of(quality, release_copies=release_copies)
+    for line in calibrated.statements():
+        say(line)
+    _say_acceptance(photos.images[held_out], references, calibrated, rule, say)
+    digest = sha256_json({"photographs": photos.digest, "calibration": calibrated.to_json()})
+    return Screen(references, calibrated, rule, digest, tuple(photos.photos[row] for row in rows), images)
+
+
+def rule_of(quality: QualityConfig, *, release_copies: bool) -> Rule:
+    return Rule(
+        policy=quality.policy,
+        ssim_minimum=quality.ssim_minimum,
+        perceptual_maximum=quality.lpips_maximum,
+        ssim_excellent=quality.ssim_excellent,
+        perceptual_excellent=quality.lpips_excellent,
+        aggregation=quality.aggregation,
+        release_copies=release_copies,
+    )
+
+
+def _say_acceptance(
+    held_out: NDArray[np.uint8], references: References, calibration: Calibration, rule: Rule, say: Say
+) -> None:
+    """A rule that rejects real wounds cannot be asked of synthetic ones: say so before drawing."""
+    if len(held_out) == 0:
+        say("no photograph is held out: the rule's acceptance of real photographs is not known")
+        return
+    statistics = measure(describe(held_out), references, k=calibration.k)
+    hopeless = why_spec_accepts_nothing(statistics, calibration, rule) if rule.policy == "spec" else None
+    if hopeless:
+        raise UserError(hopeless)
+    say(acceptance_on_real(statistics, calibration, rule).sentence())

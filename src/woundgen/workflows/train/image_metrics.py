@@ -1,0 +1,137 @@
+"""What an evaluation inside training measures: images of the moment against photographs, memory given back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from woundgen.config.train import TrainConfig
+from woundgen.data.photo_set import PhotoSet, patients
+from woundgen.errors import UserError
+from woundgen.features.cache import Cache, content_digest
+from woundgen.features.extractor import Extractor
+from woundgen.generation.resize import reduced
+from woundgen.metrics.floor import equal_n
+from woundgen.metrics.measure import RealSets, measure_images
+from woundgen.models.images import round_trip
+from woundgen.records import MetricValue
+from woundgen.runtime.ranks import Ranks
+from woundgen.training.evaluation_plan import Wishes
+
+Images = NDArray[np.uint8]
+FEWEST = 16  # photographs and images for FD in training
+MOST = 64  # images, where metric_images is left to the plan
+AUTO = "auto"
+
+
+def reference_of(photos: PhotoSet, config: TrainConfig) -> RealSets | None:
+    """Held-out photographs where there are enough, else those trained on; None where nothing is measured.
+
+    UserError where metrics are asked for by name and there are too few photographs or images.
+    """
+    if config.metric_images == 0:
+        return None
+    sides = [_side(photos, side) for side in ("validation", "train")]
+    for side, (images, groups) in enumerate(sides):
+        if len(images) and equal_n(2 * len(images), len(images), groups) >= FEWEST // 2:
+            trained = sides[1] if side == 0 else None
+            _refuse_few_images(config.metric_images, len(images))
+            return RealSets(
+                images,
+                groups,
+                training=None if trained is None else trained[0],
+                training_groups=None if trained is None else trained[1],
+            )
+    if config.metric_images is not None or {config.monitor, config.early_stopping_metric} - {AUTO, "val_loss"}:
+        _refuse_few_images(config.metric_images or FEWEST, len(sides[1][0]))
+    return None
+
+
+def _side(photos: PhotoSet, side: str) -> tuple[Images, list[str] | None]:
+    rows = photos.rows(side)
+    return photos.images[rows], patients([photos.photos[row] for row in rows])
+
+
+def _refuse_few_images(asked: int | None, photographs: int) -> None:
+    if asked is not None and min(asked, photographs) < FEWEST:
+        raise UserError(
+            f"metric_images = {asked}: FD in training needs at least {FEWEST} images and "
+            f"photographs; there are {photographs} photographs.",
+            "Set metric_images: 0, or add photographs.",
+        )
+
+
+def wishes_of(config: TrainConfig, reference: RealSets | None) -> Wishes:
+    """What the plan has to fit into evaluation_share."""
+    images = config.metric_images or (MOST if reference is None else min(MOST, max(FEWEST, len(reference.images))))
+    return Wishes(
+        images=0 if reference is None else images,
+        grid=config.sample_images,
+        sampler_steps=config.inference_steps_during_training,
+        guided=config.guidance_scale > 1,
+        kinds=2 if config.ema else 1,
+        share=config.evaluation_share,
+    )
+
+
+def monitored(config: TrainConfig, reference: RealSets | None) -> str:
+    """The metric that chooses the best checkpoint: as named, or FID, FD, validation loss: the first there is."""
+    if config.monitor != AUTO:
+        return config.monitor
+    if reference is None:
+        return "val_loss"
+    return "fid" if "inception" in config.features else "fd"
+
+
+def training_measure(
+    vae: nn.Module, networks: Sequence[Extractor], reference: RealSets, *, as_trained: Images | None = None
+) -> Callable[[Images], list[MetricValue]]:
+    """uint8 [N, H, W, 3] -> FD, KID, SSIM, perceptual distance ..., each with floor, ceiling and training row.
+
+    as_trained: the reference's photographs at the size that is trained, where that is larger.
+    What only depends on photographs is computed at the first call and kept; what is of the moment's images is
+    not. Networks are on the autoencoder's device while they work, and on the CPU otherwise.
+    """
+    larger = reference.images if as_trained is None else as_trained
+    sets = replace(reference, through=reduced(round_trip(vae, larger), reference.images.shape[1]))
+    photographs = (sets.images, sets.through, sets.training)
+    cache = Cache(only=frozenset(content_digest(one) for one in photographs if one is not None))
+
+    def measure(images: Images) -> list[MetricValue]:
+        device = list(vae.parameters())[-1].device  # of the decoder: the encoder may have been let go
+        try:
+            for network in networks:
+                network.module.to(device)
+            return measure_images(networks, generated=images, real=sets, neighbours=False, cache=cache)
+        finally:
+            for network in networks:
+                network.module.to("cpu")
+            if device.type == "cuda":
+                torch.cuda.empty_cache()
+
+    return measure
+
+
+def measured_by_ranks(
+    drawn: Mapping[str, Images], *, measure: Callable[[Images], list[MetricValue]] | None, ranks: Ranks
+) -> dict[str, list[MetricValue]]:
+    """Rows by the name of what was drawn, on all ranks: each set is measured by one, as a process alone would.
+
+    {} where nothing is measured.
+    """
+    if measure is None:
+        return {}
+    names = list(drawn)
+    mine = {names[i]: measure(drawn[names[i]]) for i in ranks.mine(len(names))}
+    told = {}
+    for number, name in enumerate(names):
+        text = json.dumps([asdict(row) for row in mine.get(name, ())])
+        rows = json.loads(ranks.share(text, by=number % ranks.size))
+        told[name] = [MetricValue(**row | {key: tuple(row[key]) for key in ("n", "splits")}) for row in rows]
+    return told

@@ -1,0 +1,54 @@
+"""Region weighting of a run: masks or boxes of its photographs as weights of the loss, for each augmented variation."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from woundgen.config.train import TrainConfig
+from woundgen.data.layouts.manifest import photograph_root
+from woundgen.data.photo_set import PhotoSet
+from woundgen.data.pixels.augment import mask_variations
+from woundgen.data.pixels.masks import Masks, region_weights, wound_masks
+from woundgen.errors import UserError
+from woundgen.training.latents import Latents
+
+
+def masks_of(config: TrainConfig, photos: PhotoSet, *, data: Path) -> Masks | None:
+    """[N, R, R] of the photographs that are trained on, 1 in the wound; None where all places count alike."""
+    if config.region_weight == 1:
+        return None
+    folder = None if config.region_masks is None else Path(config.region_masks)
+    if folder is None and not any(photo.box for photo in photos.photos):
+        raise UserError(
+            f"region_weight = {config.region_weight:g}, but no photograph says where its wound is.",
+            "Give x_min, y_min, x_max, y_max in metadata.csv, region_masks: FOLDER, or set region_weight: 1.",
+        )
+    if folder is not None and not folder.is_dir():
+        raise UserError(f"region_masks: {folder} is not a folder.", "Name the folder that holds the masks.")
+    masks = wound_masks(
+        [photos.photos[row] for row in photos.rows("train")],
+        resolution=photos.images.shape[1],
+        margin=config.box_margin,
+        roots=[photograph_root(data)],
+        folder=folder,
+    )
+    if not masks.any():
+        raise UserError(f"region_masks: no mask in {folder} marks a wound.", "Make the wound white, the rest black.")
+    return masks
+
+
+def masks_digest(config: TrainConfig, masks: Masks | None) -> str | None:
+    """Of masks from files; boxes are told by the pixels that they frame."""
+    return None if masks is None or config.region_masks is None else hashlib.sha256(masks.tobytes()).hexdigest()
+
+
+def regions_of(config: TrainConfig, masks: Masks | None, *, latents: Latents) -> Tensor | None:
+    """[N, K, h, w] of mean 1 for the latents' variations; None where all places count alike."""
+    if masks is None:
+        return None
+    varied = mask_variations(masks, count=latents.mean.shape[1], seed=config.seed)
+    return torch.from_numpy(region_weights(varied, weight=config.region_weight, side=latents.mean.shape[-1]))

@@ -1,0 +1,143 @@
+"""DICOM photographs: each photometric interpretation against its definition, no header, one error line."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from PIL import Image
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit, SecondaryCaptureImageStorage
+
+from woundgen.data.files.images import decode_photograph, photograph_size, png_bytes
+from woundgen.data.layouts.find_photos import find_photos
+from woundgen.errors import UserError
+
+CANARY = "CANARY^PATIENT"
+
+
+def dicom(pixels: np.ndarray, kind: str, *, bits: int = 8, compressed: bool = False, **more: object) -> bytes:
+    """A secondary capture with a patient's name; `more` are further elements by keyword."""
+    made = Dataset()
+    made.file_meta = FileMetaDataset()
+    made.file_meta.TransferSyntaxUID = JPEGBaseline8Bit if compressed else ExplicitVRLittleEndian
+    made.SOPClassUID = made.file_meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
+    made.SOPInstanceUID = made.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
+    made.PatientName, made.PatientID, made.StudyDescription = CANARY, CANARY, CANARY
+    made.Rows, made.Columns = pixels.shape[:2]
+    made.SamplesPerPixel = 3 if pixels.ndim == 3 else 1
+    if pixels.ndim == 3:
+        made.PlanarConfiguration = 0
+    made.PhotometricInterpretation = kind
+    made.BitsAllocated = 16 if bits > 8 else 8
+    made.BitsStored, made.HighBit, made.PixelRepresentation = bits, bits - 1, 0
+    for key, value in more.items():
+        setattr(made, key, value)
+    if compressed:
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, "JPEG", quality=95, subsampling=0)
+        made.PixelData = encapsulate([buffer.getvalue()])
+        made["PixelData"].VR = "OB"
+    else:
+        made.PixelData = pixels.tobytes()
+        made["PixelData"].VR = "OW" if bits > 8 else "OB"
+    buffer = io.BytesIO()
+    pydicom.dcmwrite(buffer, made, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def decode(content: bytes) -> np.ndarray:
+    return decode_photograph(content, name="photo.dcm")
+
+
+def refusal(content: bytes) -> str:
+    with pytest.raises(UserError) as caught:
+        decode(content)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+COLOUR = np.random.default_rng(0).integers(0, 256, (24, 32, 3)).astype(np.uint8)
+GREY = np.arange(24 * 32).reshape(24, 32)
+
+
+def test_rgb() -> None:
+    assert np.array_equal(decode(dicom(COLOUR, "RGB")), COLOUR)
+
+
+def test_ybr_full() -> None:
+    """PS3.3 C.7.6.3.1.2: as JPEG's YCbCr, which Pillow converts by the same matrix."""
+    ybr = np.asarray(Image.fromarray(COLOUR).convert("YCbCr"))
+    assert np.abs(decode(dicom(ybr, "YBR_FULL")).astype(int) - COLOUR).max() <= 3
+
+
+def test_jpeg_inside() -> None:
+    smooth = np.asarray(Image.fromarray(COLOUR[:3, :4]).resize((32, 24), Image.Resampling.BICUBIC))
+    found = decode(dicom(smooth, "YBR_FULL", compressed=True))
+    assert np.abs(found.astype(int) - smooth).max() <= 12
+
+
+@pytest.mark.parametrize("kind", ["MONOCHROME2", "MONOCHROME1"])
+@pytest.mark.parametrize(("bits", "dtype"), [(8, np.uint8), (12, np.uint16), (16, np.uint16)])
+def test_grey(kind: str, bits: int, dtype: type) -> None:
+    values = (GREY * (2**bits - 1) // GREY.max()).astype(dtype)
+    expected = np.rint(values * (255 / (2**bits - 1)))
+    expected = 255 - expected if kind == "MONOCHROME1" else expected
+    found = decode(dicom(values, kind, bits=bits))
+    assert np.array_equal(found, np.repeat(expected[..., None], 3, -1).astype(np.uint8))
+
+
+def test_window() -> None:
+    """PS3.3 C.11.2.1.2.1: x <= c - 0.5 - (w-1)/2 black, x > c - 0.5 + (w-1)/2 white, linear between, after rescale."""
+    values = GREY.astype(np.uint16)
+    content = dicom(values, "MONOCHROME2", bits=12, WindowCenter=400, WindowWidth=201, RescaleSlope=2,
+                    RescaleIntercept=-100)  # fmt: skip
+    x = values * 2.0 - 100
+    expected = np.clip(((x - 399.5) / 200 + 0.5) * 255, 0, 255)
+    assert np.abs(decode(content)[..., 0] - expected).max() <= 0.5
+
+
+def test_palette() -> None:
+    tables = {
+        f"{name}PaletteColorLookupTableData": (np.arange(256) * step % 256 * 257).astype("<u2").tobytes()
+        for name, step in (("Red", 1), ("Green", 3), ("Blue", 7))
+    }
+    shapes = {f"{name}PaletteColorLookupTableDescriptor": [256, 0, 16] for name in ("Red", "Green", "Blue")}
+    index = (GREY % 256).astype(np.uint8)
+    found = decode(dicom(index, "PALETTE COLOR", **shapes, **tables))
+    expected = np.stack([index.astype(int) * step % 256 for step in (1, 3, 7)], axis=-1)
+    assert np.array_equal(found, expected)
+
+
+def test_nothing_of_the_header_comes_through() -> None:
+    content = dicom(COLOUR, "RGB")
+    assert content.count(CANARY.encode()) == 3
+    assert CANARY.encode() not in png_bytes(decode(content), text={})
+
+
+def test_found_and_sized_like_any_photograph(tmp_path: Path) -> None:
+    (tmp_path / "I").mkdir()
+    for number in range(2):
+        (tmp_path / "I" / f"{number}.dcm").write_bytes(dicom(COLOUR, "RGB"))
+    photos = find_photos(tmp_path, phases=["I"])
+    assert len(photos) == 2
+    assert photograph_size(Path(photos[0].path), roots=[tmp_path]) == (32, 24)
+
+
+def test_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = dicom(COLOUR, "RGB")
+    assert "damaged or truncated" in refusal(whole[:-400])
+    assert "damaged or truncated" in refusal(whole[:200])
+    film = dicom(np.concatenate([COLOUR, COLOUR]), "RGB", Rows=24, NumberOfFrames=2)
+    assert "2 pictures" in refusal(film)
+    assert "burned in" in refusal(dicom(COLOUR, "RGB", BurnedInAnnotation="YES"))
+    assert "megapixels" in refusal(dicom(COLOUR, "RGB", Rows=9000, Columns=9000))
+    assert "pixels or more a side" in refusal(dicom(COLOUR[:4], "RGB"))
+    assert "deflated" in refusal(whole.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.1.99\0", 1))
+    monkeypatch.setitem(sys.modules, "pydicom", None)
+    assert "woundgen[dicom]" in refusal(whole)

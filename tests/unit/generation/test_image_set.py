@@ -1,0 +1,195 @@
+"""What a generated set leaves on disk, and what a kill at any byte leaves of it."""
+
+import csv
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from woundgen.errors import UserError
+from woundgen.generation.image_set import GeneratedSet, Recipe, open_set
+from woundgen.generation.sampler import SamplerSettings, image_seed
+from woundgen.records import Verdict
+
+SAMPLER = SamplerSettings(sampler="euler", steps=9, guidance_scale=1.5, seed=11, block=3, height=8, width=8)
+RECIPE = Recipe(
+    label="R",
+    prompt="a wound, healing",
+    negative_prompt="",
+    base="basedigest",
+    adapters=(("first", 1.0), ("second", 0.25)),
+    precision="float32",
+    sampler=SAMPLER,
+    count=50,
+    screening={"policy": "calibrated", "threshold": 2.5},
+)
+VERDICTS = [
+    Verdict(True, "", {"z": 0.5}, nearest=4),
+    Verdict(False, "sharpness", {"z": 9.0}, nearest=7),
+    Verdict(True, "", {"z": 1.0}),
+]
+
+
+def block_images(first: int) -> np.ndarray:
+    return np.random.default_rng(first).integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)
+
+
+def append(target: GeneratedSet, first: int) -> None:
+    target.append(range(first, first + 3), block_images(first), VERDICTS)
+
+
+@pytest.fixture
+def two_blocks(tmp_path: Path) -> Path:
+    target = open_set(tmp_path / "set", RECIPE)
+    append(target, 0)
+    append(target, 3)
+    return target.folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_the_image_folder(two_blocks: Path):
+    with (two_blocks / "metadata.csv").open(newline="") as handle:
+        table = list(csv.DictReader(handle))
+    assert [(row["file_name"], row["label"]) for row in table] == [
+        (f"images/{index:06d}.png", "R") for index in (0, 2, 3, 5)
+    ]
+    assert [int(row["seed"]) for row in table] == [image_seed(11, index) for index in (0, 2, 3, 5)]
+    for row, pixels in zip(table, [*block_images(0)[::2], *block_images(3)[::2]], strict=True):
+        np.testing.assert_array_equal(np.asarray(Image.open(two_blocks / row["file_name"])), pixels)
+    assert len(list((two_blocks / "images").iterdir())) == 4
+
+
+def test_every_image_has_a_row(two_blocks: Path):
+    rows = [json.loads(line) for line in (two_blocks / "manifest.jsonl").read_text().splitlines()]
+    assert [row["index"] for row in rows] == list(range(6))
+    assert rows[4] == {
+        "index": 4,
+        "file_name": None,
+        "label": "R",
+        "seed": image_seed(11, 4),
+        "prompt": "a wound, healing",
+        "negative_prompt": "",
+        "guidance_scale": 1.5,
+        "steps": 9,
+        "sampler": "euler",
+        "adapter": "first*1+second*0.25",
+        "base": "basedigest",
+        "sha256": hashlib.sha256(block_images(3)[1].tobytes()).hexdigest(),
+        "accepted": False,
+        "reason": "sharpness",
+        "scores": {"z": 9.0},
+    }
+
+
+def test_images_say_that_they_are_synthetic(two_blocks: Path):
+    image = Image.open(two_blocks / "images" / "000002.png")
+    # "xmp" is Pillow's copy of the XMP chunk.
+    assert set(image.info) == {"Description", "Software", "XML:com.adobe.xmp", "xmp"}
+    assert image.info["Description"].startswith("Synthetic image")
+    assert image.info["Software"].startswith("woundgen ")
+    namespace = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}"
+    source = ElementTree.fromstring(image.info["xmp"].strip(b"\0")).find(f".//{namespace}DigitalSourceType")
+    assert source is not None
+    assert source.text == "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+
+
+def test_the_settings_are_kept(two_blocks: Path):
+    stored = json.loads((two_blocks / "set.json").read_text())
+    assert stored["sampler"]["guidance_interval"] == [0.0, 1.0]
+    assert stored["screening"] == {"policy": "calibrated", "threshold": 2.5}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sampler": replace(SAMPLER, guidance_interval=(0.0, 0.9))},
+        {"adapters": (("first", 1.0), ("second", 0.5))},
+        {"screening": {"policy": "calibrated", "threshold": 2.4}},
+        {"precision": "float16"},
+    ],
+)
+def test_a_changed_setting_is_another_set(two_blocks: Path, change: dict):
+    before = contents(two_blocks)
+    with pytest.raises(UserError, match="another generated set"):
+        open_set(two_blocks, replace(RECIPE, **change))
+    assert contents(two_blocks) == before
+
+
+def test_a_kill_at_any_byte_of_the_last_block_is_mended(two_blocks: Path, tmp_path: Path):
+    """The manifest and the table cut anywhere after block 0, with the images of block 1 on disk."""
+    whole = contents(two_blocks)
+    manifest, table = whole["manifest.jsonl"], whole["metadata.csv"]
+    first_block = sum(len(line) for line in manifest.splitlines(keepends=True)[:3])
+    for step, cut in enumerate(range(first_block, len(manifest), 97)):
+        folder = tmp_path / f"cut{step}"
+        shutil.copytree(two_blocks, folder)
+        (folder / "manifest.jsonl").write_bytes(manifest[:cut])
+        (folder / "metadata.csv").write_bytes(table[: len(table) - step])
+        (folder / "images" / ".000004.png.123.tmp").write_bytes(b"half")
+        reopened = open_set(folder, RECIPE)
+        assert reopened.tally().drawn == 3
+        assert sorted(path.name for path in (folder / "images").iterdir()) == ["000000.png", "000002.png"]
+        append(reopened, 3)
+        assert contents(folder) == whole
+
+
+def test_the_last_line_end_is_the_commit(two_blocks: Path):
+    manifest = two_blocks / "manifest.jsonl"
+    manifest.write_bytes(manifest.read_bytes()[:-1])
+    assert open_set(two_blocks, RECIPE).tally().drawn == 3
+
+
+def _break_append(monkeypatch: pytest.MonkeyPatch, *, name: str) -> None:
+    from woundgen.generation import image_set
+
+    original: Callable[[Path, str], None] = image_set._append
+
+    def torn(path: Path, text: str) -> None:
+        if path.name == name:
+            original(path, text[: len(text) // 2])
+            raise KeyboardInterrupt
+        original(path, text)
+
+    monkeypatch.setattr(image_set, "_append", torn)
+
+
+@pytest.mark.parametrize("name", ["metadata.csv", "manifest.jsonl"])
+def test_an_append_cut_short_is_mended(two_blocks: Path, tmp_path: Path, monkeypatch, name: str):
+    target = open_set(tmp_path / "again", RECIPE)
+    append(target, 0)
+    with monkeypatch.context() as patched:
+        _break_append(patched, name=name)
+        with pytest.raises(KeyboardInterrupt):
+            append(target, 3)
+    append(open_set(target.folder, RECIPE), 3)
+    assert contents(target.folder) == contents(two_blocks)
+
+
+def test_files_of_others_are_left_alone(two_blocks: Path):
+    (two_blocks / "images" / "note.txt").write_text("mine")
+    open_set(two_blocks, RECIPE)
+    assert (two_blocks / "images" / "note.txt").exists()
+
+
+def test_a_lost_image_is_named(two_blocks: Path):
+    (two_blocks / "images" / "000003.png").unlink()
+    with pytest.raises(UserError, match=r"000003\.png is listed"):
+        open_set(two_blocks, RECIPE)
+
+
+def test_half_a_block_is_our_mistake(tmp_path: Path):
+    target = open_set(tmp_path / "set", RECIPE)
+    with pytest.raises(AssertionError):
+        target.append(range(1, 4), block_images(0), VERDICTS)
+    with pytest.raises(AssertionError):
+        target.append(range(2), block_images(0)[:2], VERDICTS[:2])

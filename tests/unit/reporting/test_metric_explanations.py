@@ -1,0 +1,48 @@
+"""What is said of a number against its floor."""
+
+from __future__ import annotations
+
+import pytest
+
+from woundgen.records import MetricValue
+from woundgen.reporting.metric_explanations import meanings, reading
+
+
+def kid(value: float, low: float, high: float, n: int, label: str = "") -> MetricValue:
+    return MetricValue("kid", value, low, high, "95 % jackknife", (n, n), "embedded", "abc", label)
+
+
+@pytest.mark.parametrize(
+    ("low", "said"),
+    [(0.26, "is above 0, so told apart"), (-0.1, "is not shown to be above 0, so not told apart")],
+)
+def test_kid_is_judged_by_its_own_interval(low: float, said: str) -> None:
+    """The floor's spread is that of single draws of half as many images: it may overlap where p is .001."""
+    floor = kid(0.03, -0.3, 0.5, 16, "floor")
+    assert said in reading(kid(0.67, low, 1.1, 32), floor, None)
+
+
+def test_a_metric_is_explained_once_and_read_for_each_network() -> None:
+    def precision(value: float, network: str, label: str = "") -> MetricValue:
+        return MetricValue("precision", value, value - 0.01, value + 0.01, "5-95 %", (9, 9), network, "abc", label)
+
+    rows = [precision(x, n, label) for n, x in (("embedded", 0.5), ("inception", 0.7)) for label in ("", "floor")]
+    rows[2] = precision(0.9, "inception")
+    ((title, text),) = meanings(rows)
+    assert title == "Precision"
+    assert text.count("Share of generated images") == 1
+    assert "embedded: Here it is 0.5 against a floor of 0.5: their intervals overlap" in text.replace("0.500", "0.5")
+    assert "inception: Here it is 0.9 against a floor of 0.7: it can be told" in text.replace("0.900", "0.9").replace(
+        "0.700", "0.7"
+    )
+    ((_, alone),) = meanings(rows[:2])
+    assert "embedded:" not in alone
+
+
+def test_fd_is_judged_against_its_floor_at_equal_n_only() -> None:
+    def fd(value: float, n: int, label: str = "") -> MetricValue:
+        return MetricValue("fd", value, value - 1, value + 1, "5-95 % of draws", (n, n), "embedded", "abc", label)
+
+    assert "can be told apart" in reading(fd(10, 16), fd(5, 16, "floor"), None)
+    assert "overlap" in reading(fd(6, 16), fd(5, 16, "floor"), None)
+    assert "cannot be compared" in reading(fd(10, 32), fd(5, 16, "floor"), None)
