@@ -72,7 +72,7 @@ def test_phantoms_and_configs(tmp_path: Path) -> None:
     code = f"""
 from pathlib import Path
 from woundgen.cli import run
-from woundgen.config import load_train_config
+from woundgen.config.load import load_train_config
 load_train_config(Path({str(configs / "phase_I_config.yaml")!r}))
 result = run(["phantoms", "--count", "2", "--size", "32", "--out", {str(tmp_path / "out")!r}])
 """

@@ -16,7 +16,7 @@ from woundgen.runtime.lock import only_writer
 from woundgen.storage.names import LOCK
 
 HOLD = (
-    "import sys, time; from pathlib import Path; from woundgen.training.lock import only_writer\n"
+    "import sys, time; from pathlib import Path; from woundgen.runtime.lock import only_writer\n"
     "with only_writer(Path(sys.argv[1])):\n    print('held', flush=True); time.sleep(600)"
 )
 
