@@ -55,6 +55,7 @@ def moments(starts: int, *, requests: int) -> list[Moment]:
 @pytest.mark.parametrize("method", [method for method in STARTS if method in BUILT])
 def test_killed_again_and_again(method: str, workshop: Workshop, tmp_path: Path) -> None:
     """All checkpoints and logs are those of a run that nobody disturbed. After a run that ends, another is begun."""
+    import woundgen.workflows.train.job  # noqa: F401 - once, before the forks
 
     more = [word for setting in (*SETTINGS, f"training_method={method}") for word in ("--set", setting)]
     whole = tmp_path / "whole"

@@ -70,6 +70,7 @@ def test_two_phases_at_once(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """A finished run of each phase, and every line says whose it is."""
+    import woundgen.workflows.train.job  # noqa: F401 - once, before the forks
 
     monkeypatch.setattr(parallel_runs, "_start", lambda job, card: Forked(job.words))
     configs = []
