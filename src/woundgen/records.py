@@ -41,6 +41,12 @@ METRICS: dict[str, Metric] = _registry(
     Metric("coverage", "coverage", "higher", 10, 1, "Naeem et al. 2020"),
     Metric("authenticity", "authenticity", "higher", 10, 1, "Alaa et al. 2022"),
     Metric("gap_closed", "gap closed", "higher", 20, 1, "(FD base - FD tuned) / (FD base - floor)"),
+    Metric("lattice", "mesh of 2 to 8 pixels", "lower", 4, 1, "harmonics of the gradient profile; U-statistic"),
+    Metric("mesh_4", "power at a period of 4 pixels", "lower", 4, 1, "over that of neighbouring frequencies"),
+    Metric("mesh_2", "power at a period of 2 pixels", "lower", 4, 1, "over that of neighbouring frequencies"),
+    Metric("spectrum_slope", "spectral slope less the photographs'", "none", 4, 1, "16 to 60 cycles an image, log-log"),
+    Metric("sharpness_ratio", "sharpness, share of photographs'", "none", 4, 1, "Pech-Pacheco et al. 2000; medians"),
+    Metric("two_sample", "told apart by a classifier", "lower", 8, 1, "Lopez-Paz & Oquab 2017; held-out accuracy"),
     Metric("colour_recall", "recall of a colour classifier", "none", 20, 1, "logistic regression on Lab"),
 )
 

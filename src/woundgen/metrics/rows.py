@@ -12,7 +12,7 @@ from woundgen.records import MetricValue
 
 FLOOR, CEILING, TRAINING = "floor", "ceiling", "training"  # what stands beside a value, of the same metric
 LIMITS = dict.fromkeys(("precision", "recall", "coverage", "authenticity"), (0.0, 1.0)) | dict.fromkeys(
-    ("fd", "fid", "density"), (0.0, np.inf)
+    ("fd", "fid", "density", "mesh_4", "mesh_2", "sharpness_ratio"), (0.0, np.inf)
 )
 
 
@@ -24,7 +24,7 @@ class Network:
     digest: str
 
 
-def spread_row(metric: str, values: Values, n: int, network: Network, label: str = "") -> MetricValue:
+def spread_row(metric: str, values: Values, n: int, network: Network | None, label: str = "") -> MetricValue:
     """Of [splits, blocks] values taken at n against n (floor.py)."""
     spread = spread_of(values, n=n, limits=LIMITS.get(metric, (-np.inf, np.inf)))
     found = Interval(spread.mean, spread.low, spread.high, spread.text)

@@ -40,6 +40,16 @@ MEANINGS = {
     "photograph is; low values point to copies. " + _NEIGHBOUR,
     "gap_closed": "How much of the distance between the untuned base model and perfect images the training has "
     "closed: 0 is no gain, 1 is as near to real photographs as two halves of them are to one another.",
+    "lattice": "Strength of a mesh that stands at the same places in every generated image, as autoencoders print one: "
+    "a share of the mean gradient, 0 without a mesh and on either side of it by chance.",
+    "mesh_4": "How much stronger edges repeat every 4 pixels than at neighbouring distances: 1 without a mesh.",
+    "mesh_2": "How much stronger edges repeat every 2 pixels than at neighbouring distances: 1 without a mesh.",
+    "spectrum_slope": "How fast detail fades towards fine scales, less how fast it does in photographs: 0 is best. "
+    "Above 0 there is too much fine detail, such as noise or a mesh; below 0 there is too little.",
+    "sharpness_ratio": "Sharpness (median variance of the Laplacian) as a share of that of photographs: 1 is best, "
+    "below is blurred, above is noisy or has a mesh.",
+    "two_sample": "How often a small classifier, trained on part of both sets, tells the rest apart: 0.5 means that it "
+    "cannot, 1 that it always can. It finds what no metric was made to look for, and not why.",
     "colour_recall": "How often a simple classifier of colours recognises the phase in generated images. It should "
     "be as often as on real photographs: less is a phase not learned, more is a caricature of it.",
 }
