@@ -40,6 +40,7 @@ ARROWS: dict[str, set[str]] = {
     "data/pixels": {"data/files", "data/layouts", "storage"},
     "data/splits": {"data/files", "data/leaks", "data/pixels"},
     "data/folds": {"data/layouts", "data/splits"},
+    "data/phantom_frames": {"data/pixels", "phantoms"},
     "data/photo_set": {"config", "data/folds", "data/layouts", "data/pixels", "data/splits", "storage"},
     "screening": {"data/pixels", "similarity"},
     "metrics": {"features", "runtime", "similarity"},

@@ -4,7 +4,7 @@ The renderer is frozen: `tests/golden/phantoms_v1.png` holds 16 of its images. A
 raises RENDERER_VERSION and calls for retraining everything trained on phantoms.
 """
 
-from .captions import caption, captions
+from .captions import View, caption, captions
 from .corruptions import CORRUPTIONS, corrupt
 from .parameters import PHASES
 from .render import RENDERER_VERSION, Phantoms, draw_healthy_skin, draw_phantoms
@@ -14,6 +14,7 @@ __all__ = [
     "PHASES",
     "RENDERER_VERSION",
     "Phantoms",
+    "View",
     "caption",
     "captions",
     "corrupt",

@@ -1,11 +1,13 @@
 """Captions of phantoms: that it is a wound photograph, and some of what can be seen.
 
-A caption never names the healing phase, nor the size of the wound, which would give the phase away.
+A caption names tissues, skin, limb, backdrop, framing and the side of the frame on which the wound lies. It never
+names the healing phase, nor the size of the wound, which would give the phase away.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,18 @@ from numpy.typing import NDArray
 from .parameters import BACKDROPS, LIMB_KINDS
 
 Parameters = Mapping[str, float]
+
+OFF_CENTRE = 0.10
+"""How far from the middle of the frame, as a share of its side, a wound's centre is said to lie on a side."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How the photograph frames the wound: cropped around it or not, and the centre of its box, 0..1 across and down."""
+
+    close_up: bool
+    centre: tuple[float, float]
+
 
 NAMED_WITH_PROBABILITY = 0.5
 BARE_WITH_PROBABILITY = 0.15
@@ -45,24 +59,40 @@ _VISIBLE: tuple[tuple[str, Callable[[Parameters], bool]], ...] = (
     ("brown skin", lambda p: 4.0 < p["skin_tone"] < 6.5),
     ("dark skin", lambda p: p["skin_tone"] >= 6.5),
 )
-_MOST_BARE_LIMB = ("surface",)
-"""Limbs that fill the frame: their backdrop is not seen."""
+_LIMB_NAMES = {"surface": "skin filling the frame", "shin": "shin", "heel": "heel", "sole": "sole", "toe": "toe"}
 
 
-def _visible(parameters: Parameters) -> list[str]:
-    """Everything a viewer could name in the picture."""
+def _name_side(centre: tuple[float, float]) -> list[str]:
+    """ "wound on the left", "wound at the bottom" or nothing, for a wound whose centre lies in the middle."""
+    across, down = centre[0] - 0.5, centre[1] - 0.5
+    if max(abs(across), abs(down)) < OFF_CENTRE:
+        return []
+    if abs(across) >= abs(down):
+        return ["wound on the left" if across < 0 else "wound on the right"]
+    return ["wound at the top" if down < 0 else "wound at the bottom"]
+
+
+def _visible(parameters: Parameters, view: View | None) -> list[str]:
+    """List everything a viewer could name in the picture."""
     seen = [words for words, is_visible in _VISIBLE if is_visible(parameters)]
-    if LIMB_KINDS[int(parameters["limb_kind"])] not in _MOST_BARE_LIMB:
+    limb = LIMB_KINDS[int(parameters["limb_kind"])]
+    seen.append(_LIMB_NAMES[limb])
+    if limb != "surface":  # it fills the frame, and no backdrop is seen
         seen.append(f"{BACKDROPS[int(parameters['backdrop'])]} background")
+    if view is not None:
+        seen += ["close-up" if view.close_up else "whole limb", *_name_side(view.centre)]
     return seen
 
 
-def caption(parameters: Parameters, rng: np.random.Generator) -> str:
-    """A caption of one phantom; each visible thing is named with probability one half, in random order."""
+def caption(parameters: Parameters, rng: np.random.Generator, view: View | None = None) -> str:
+    """Write a caption of one phantom; each visible thing is named with probability one half, in random order.
+
+    view: how it is framed; None leaves framing and the wound's place unsaid.
+    """
     text = OPENINGS[int(rng.integers(len(OPENINGS)))]
     if rng.random() < BARE_WITH_PROBABILITY:
         return text
-    named = [words for words in _visible(parameters) if rng.random() < NAMED_WITH_PROBABILITY]
+    named = [words for words in _visible(parameters, view) if rng.random() < NAMED_WITH_PROBABILITY]
     if named:
         text += " showing " + ", ".join(named[i] for i in rng.permutation(len(named)))
     for words in CLOSINGS:
@@ -71,7 +101,14 @@ def caption(parameters: Parameters, rng: np.random.Generator) -> str:
     return text
 
 
-def captions(parameters: Mapping[str, NDArray[np.float64]], rng: np.random.Generator) -> list[str]:
-    """One for each phantom of `Phantoms.parameters`, in order."""
+def captions(
+    parameters: Mapping[str, NDArray[np.float64]], rng: np.random.Generator, views: Sequence[View] | None = None
+) -> list[str]:
+    """Write one caption for each phantom of `Phantoms.parameters`, in order."""
     rows = range(len(next(iter(parameters.values()))))
-    return [caption({key: float(values[row]) for key, values in parameters.items()}, rng) for row in rows]
+    return [
+        caption(
+            {key: float(values[row]) for key, values in parameters.items()}, rng, None if views is None else views[row]
+        )
+        for row in rows
+    ]

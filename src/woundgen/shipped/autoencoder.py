@@ -1,10 +1,10 @@
 """How the embedded base's autoencoder is trained.
 
 A plain L1 autoencoder of this size wakes its latent channels one at a time, luminance first, and stays
-blurred and brown (docs/results.md). Four remedies, each a term below: opponent colours with chroma weighted
+blurred and brown (docs/results.md). Three remedies, each a term below: opponent colours with chroma weighted
 up; latents drawn at first towards the principal components of 8x8 blocks, which are alive, uncorrelated and
-already hold most of the picture; a perceptual distance in the shipped feature network; and a match of local
-texture energy, which asks for the right amount of detail where its exact place cannot be coded.
+already hold most of the picture; and a match of local texture energy, which asks for the right amount of detail
+where its exact place cannot be coded. The decoder goes on alone afterwards: training/decoder.py.
 """
 
 from __future__ import annotations
@@ -18,14 +18,11 @@ from diffusers import AutoencoderKL
 from numpy.typing import NDArray
 from torch import Tensor
 
-from woundgen.features.embedded import FeatureNetwork
 from woundgen.models.images import to_unit
 
 KL_WEIGHT = 1e-7
 GRADIENT_WEIGHT = 0.5
-PERCEPTUAL_WEIGHT = 0.03
 TEXTURE_WEIGHT = 1.0
-DECODER_TEXTURE_WEIGHT = 16.0  # at 1 the median Laplacian variance stayed at 0.28 of the originals', at 8 at 0.52
 BOOTSTRAP_STEPS = 2000
 
 
@@ -56,16 +53,6 @@ def texture_energy(images: Tensor) -> Tensor:
         (half - F.interpolate(F.avg_pool2d(half, 2), scale_factor=2.0, mode="bilinear"), 4),
     )
     return torch.cat([F.avg_pool2d(band.square(), window).add(1e-6).sqrt() for band, window in bands], dim=1)
-
-
-def perceptual(network: FeatureNetwork, left: Tensor, right: Tensor) -> Tensor:
-    """Squared distance of channel-normalised activations (LPIPS' form), and of the pooled features."""
-    first, second = network.layers(left), network.layers(right)
-    total = 0.5 * F.mse_loss(network.pool(first[-1]), network.pool(second[-1]))
-    for a, b in zip(first, second, strict=True):
-        difference = F.normalize(a, dim=1, eps=1e-6) - F.normalize(b, dim=1, eps=1e-6)
-        total = total + difference.square().sum(1).mean()
-    return total
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,19 +146,6 @@ def autoencoder_step(
     loss = loss + KL_WEIGHT * kl + pull_towards_basis(step) * pull
     _update(model, optimizer, loss)
     return seen | {"kl": kl.item(), "pull": pull.item()}
-
-
-def decoder_step(
-    model: AutoencoderKL, optimizer: torch.optim.Optimizer, judge: FeatureNetwork, inputs: Tensor
-) -> dict[str, float]:
-    """Second stage: the decoder alone, while the encoder is frozen and the base already trains on its latents."""
-    with torch.no_grad():
-        latents = model.encode(inputs).latent_dist.mode()
-    decoded = model.decode(latents).sample
-    loss, seen = picture_terms(decoded, inputs, texture_weight=DECODER_TEXTURE_WEIGHT)
-    distance = perceptual(judge, inputs, decoded)
-    _update(model, optimizer, loss + PERCEPTUAL_WEIGHT * distance)
-    return seen | {"perceptual": distance.item()}
 
 
 def _update(model: AutoencoderKL, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:

@@ -26,6 +26,7 @@ from woundgen.models.images import encode_images
 from woundgen.runtime.ranks import ALONE, Ranks, in_turn, unheard
 from woundgen.shipped.architecture import build_scheduler, build_text_encoder, build_unet
 from woundgen.shipped.fit import cosine
+from woundgen.shipped.move_vocabulary import move_vocabulary
 from woundgen.shipped.tokenizer import build_tokenizer
 from woundgen.storage.checkpoint import (
     Checkpoint,
@@ -116,11 +117,11 @@ def rebuild_base(settings: RebuildSettings, say: Say, ranks: Ranks = ALONE) -> P
             steps=settings.steps,
             global_batch=settings.batch,
             micro_batch=math.ceil(settings.batch / ranks.size),
-            prompt_dropout=0.12,
+            prompt_dropout=0.1,
             snr_gamma=None,
             noise_offset=0.0,
             max_grad_norm=1.0,
-            ema_decay=0.999,
+            ema_decay=0.9995,
             ema_warmup=True,
             precision="fp32",
         ),
@@ -144,14 +145,17 @@ def rebuild_base(settings: RebuildSettings, say: Say, ranks: Ranks = ALONE) -> P
 def beginning(
     start: Path | None, *, captions: list[str], seed: int, say: Say
 ) -> tuple[CLIPTokenizer, UNet2DConditionModel, CLIPTextModel, str]:
-    """What training begins from: random weights and a tokenizer of the captions, or those of the base in `start`.
+    """What training begins from: random weights, or those of the base in `start`, and a tokenizer of the captions.
 
-    And the digest of that base, "" for random weights.
+    Words that the base in `start` does not know get rows of their own. And the digest of that base, "" for none.
     """
+    tokenizer = build_tokenizer([*captions, *PROMPT_WORDS])
     if start is not None:
         base = load_base(str(start), notice=say)
-        return base.tokenizer, base.unet.requires_grad_(True), base.text_encoder.requires_grad_(True), base.digest
-    tokenizer = build_tokenizer([*captions, *PROMPT_WORDS])
+        text_encoder = base.text_encoder
+        if base.tokenizer.get_vocab() != tokenizer.get_vocab():
+            text_encoder = move_vocabulary(text_encoder, base.tokenizer, tokenizer, seed=seed)
+        return tokenizer, base.unet.requires_grad_(True), text_encoder.requires_grad_(True), base.digest
     torch.manual_seed(seed)
     unet = build_unet()
     text_encoder = build_text_encoder(len(tokenizer), start=tokenizer.bos_token_id, end=tokenizer.eos_token_id)

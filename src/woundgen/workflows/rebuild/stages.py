@@ -1,4 +1,4 @@
-"""How the networks that ship were made: `woundgen rebuild features | autoencoder | base`.
+"""How the networks that ship were made: `woundgen rebuild features | encoder | decoder | base`.
 
 Each stage is resumable (run the same command again) and reads what the one before it left in the work folder.
 """
@@ -12,26 +12,23 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from woundgen.errors import UserError
 from woundgen.features.embedded import FeatureNetwork
 from woundgen.models.images import encode_images, to_unit
-from woundgen.shipped.architecture import LATENT_CHANNELS, build_autoencoder
-from woundgen.shipped.autoencoder import (
-    autoencoder_step,
-    crops,
-    decoder_step,
-    fit_block_basis,
-    latent_spread,
-    standardise_latents,
-)
-from woundgen.shipped.feature_network import Targets, feature_step
+from woundgen.shipped.architecture import DECODER_WIDTHS, LATENT_CHANNELS, build_autoencoder
+from woundgen.shipped.autoencoder import autoencoder_step, crops, fit_block_basis, latent_spread, standardise_latents
+from woundgen.shipped.decoder import averaged_autoencoder, begin_decoder_training, train_decoder_step
+from woundgen.shipped.feature_network import Targets, count_outputs, feature_step
 from woundgen.shipped.fit import cosine, fit
+from woundgen.shipped.widen import copy_widened
 from woundgen.workflows.rebuild.phantom_pool import SPOILED_SHARE, TRAINING_SEED, Pool, render_pool
 
 Say = Callable[[str], None]
+
+DECODER_WARMUP = 100  # steps
 
 FEATURES_FILE, ENCODER_FOLDER, AUTOENCODER_FOLDER = "features.safetensors", "vae_first_stage", "vae"
 
@@ -87,7 +84,7 @@ def rebuild_features(settings: RebuildSettings, say: Say) -> Path:
     pool = pool_of(settings, say)
     targets = feature_targets(pool)
     torch.manual_seed(settings.seed)
-    network = FeatureNetwork(outputs=3 + targets.others.shape[1])
+    network = FeatureNetwork(outputs=count_outputs(targets))
     network.to(settings.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(network.parameters(), lr=0.0, weight_decay=0.02)
 
@@ -133,24 +130,34 @@ def rebuild_encoder(settings: RebuildSettings, say: Say) -> Path:
 
 
 def rebuild_decoder(settings: RebuildSettings, say: Say) -> Path:
-    """Second stage: the decoder of the saved autoencoder goes on alone."""
+    """Second stage: the saved autoencoder twice as wide, its decoder trained on; the encoder writes the same latents.
+
+    The stage's average may be used before its last step: run it with --steps at what is done to write that.
+    """
     pool = pool_of(settings, say)
-    judge = _feature_network(settings.folder).to(settings.device)
     source = settings.folder / ENCODER_FOLDER
     if not source.is_dir():
         raise UserError(f"{source} does not exist.", "Run `woundgen rebuild encoder` with the same --work first.")
-    model = AutoencoderKL.from_pretrained(source, torch_dtype=torch.float32)
-    model.to(settings.device, memory_format=torch.channels_last).train().requires_grad_(False)
-    trained = [*model.decoder.parameters(), *model.post_quant_conv.parameters()]
-    for parameter in trained:
-        parameter.requires_grad_(True)
-    optimizer = torch.optim.AdamW(trained, lr=0.0, betas=(0.9, 0.99), weight_decay=1e-4)
+    narrow = AutoencoderKL.from_pretrained(source, torch_dtype=torch.float32)
+    torch.manual_seed(settings.seed)
+    vae = build_autoencoder(widths=DECODER_WIDTHS)
+    copy_widened(narrow, vae, seed=settings.seed)
+    training = begin_decoder_training(vae.to(settings.device, memory_format=torch.channels_last))
 
     def step(number: int) -> dict[str, float]:
-        return decoder_step(model, optimizer, judge, batch_of(pool, settings, number))
+        return train_decoder_step(training, pool.images, batch=settings.batch, seed=settings.seed, step=number)
 
-    _fit(settings, "decoder", model, optimizer, step, say)
-    return _save_autoencoder(model, settings.folder / AUTOENCODER_FOLDER)
+    fit(
+        modules={"vae": training.vae, "average": training.average, "discriminator": training.discriminator},
+        optimizers={"vae": training.optimizer, "discriminator": training.discriminator_optimizer},
+        step=step,
+        steps=settings.steps,
+        learning_rate=lambda number: settings.learning_rate * min(1.0, (number + 1) / DECODER_WARMUP),
+        folder=settings.folder / "decoder",
+        save_every=250,
+        say=say,
+    )
+    return _save_autoencoder(averaged_autoencoder(training), settings.folder / AUTOENCODER_FOLDER)
 
 
 def batch_of(pool: Pool, settings: RebuildSettings, step: int) -> Tensor:
@@ -195,13 +202,3 @@ def _rate(settings: RebuildSettings) -> Callable[[int], float]:
 
 def _half(tensor: Tensor) -> Tensor:
     return tensor.half().contiguous() if tensor.is_floating_point() else tensor
-
-
-def _feature_network(folder: Path) -> FeatureNetwork:
-    path = folder / FEATURES_FILE
-    if not path.exists():
-        raise UserError(f"{path} does not exist.", "Run `woundgen rebuild features` with the same --work first.")
-    tensors = load_file(path)
-    network = FeatureNetwork(outputs=len(tensors["heads.bias"]))
-    network.load_state_dict({key: value.float() for key, value in tensors.items()})
-    return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
