@@ -26,7 +26,6 @@ TEXTURE_WEIGHT = 4.0
 LATTICE_WEIGHT = 0.25
 ADVERSARIAL_WEIGHT = 0.1
 ADVERSARIAL_FROM = 100  # steps before which the discriminator learns alone
-R1, R1_EVERY = 0.01, 8
 LATENT_NOISE = 0.12  # largest deviation of the noise on latents, whose own deviations have mean square 1
 WHOLE_EVERY = 8  # steps between those that see whole images, because padding falls elsewhere in them
 AVERAGE = 0.998  # of the exponential moving average that ships
@@ -78,7 +77,7 @@ def train_decoder_step(
         latents = _add_noise(latents, rng)
     decoded = training.vae.decode(latents).sample
 
-    right = _update_discriminator(training, inputs, decoded, step=step)
+    right = _update_discriminator(training, inputs, decoded)
 
     difference = opponent(decoded) - opponent(inputs)
     pixel = multiscale_l1(difference) + GRADIENT_WEIGHT * gradient_l1(difference)
@@ -118,9 +117,8 @@ def _add_noise(latents: Tensor, rng: np.random.Generator) -> Tensor:
     return latents + torch.from_numpy(deviation.astype(np.float32)).to(latents.device)[:, None, None, None] * noise
 
 
-def _update_discriminator(training: DecoderTraining, inputs: Tensor, decoded: Tensor, *, step: int) -> float:
-    penalty = R1 * R1_EVERY if step % R1_EVERY == 0 else 0.0
-    loss, right = discriminator_loss(training.discriminator, inputs, decoded, r1=penalty)
+def _update_discriminator(training: DecoderTraining, inputs: Tensor, decoded: Tensor) -> float:
+    loss, right = discriminator_loss(training.discriminator, inputs, decoded)
     training.discriminator_optimizer.zero_grad(set_to_none=True)
     loss.backward()
     training.discriminator_optimizer.step()

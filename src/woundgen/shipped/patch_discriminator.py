@@ -1,7 +1,8 @@
 """A discriminator of image patches for the decoder: crisp outlines and folds in place of grain.
 
-PatchGAN (Isola et al. 2017) with hinge loss (Lim & Ye 2017) and a sparse R1 penalty (Mescheder et al. 2018), as latent
-diffusion trains its autoencoders (Rombach et al. 2022).
+PatchGAN (Isola et al. 2017) with hinge loss (Lim & Ye 2017), as latent diffusion trains its autoencoders (Rombach et
+al. 2022). Without a penalty on its slope: at weights of 0.01 and 1 it told nothing apart after 250 steps (0.51 of
+patches right; without one 0.93 after 200).
 """
 
 from __future__ import annotations
@@ -26,14 +27,10 @@ def build_patch_discriminator(width: int = 32) -> nn.Sequential:
     )
 
 
-def discriminator_loss(discriminator: nn.Module, real: Tensor, fake: Tensor, *, r1: float) -> tuple[Tensor, float]:
-    """The hinge loss plus `r1` / 2 times the squared slope at real images (0: not computed), and the share told right."""
-    real = real.detach().requires_grad_(r1 > 0)
+def discriminator_loss(discriminator: nn.Module, real: Tensor, fake: Tensor) -> tuple[Tensor, float]:
+    """The hinge loss, and the share of patches told right."""
     on_real, on_fake = discriminator(real), discriminator(fake.detach())
     loss = F.relu(1 - on_real).mean() + F.relu(1 + on_fake).mean()
-    if r1 > 0:
-        (slope,) = torch.autograd.grad(on_real.sum(), real, create_graph=True)
-        loss = loss + 0.5 * r1 * slope.square().sum(dim=(1, 2, 3)).mean()
     right = ((on_real > 0).float().mean() + (on_fake < 0).float().mean()) / 2
     return loss, right.item()
 
