@@ -1,15 +1,13 @@
-"""The feature network that ships: a small CNN trained on phantoms to read phase, renderer parameters and image faults.
+"""The feature network that ships: a small CNN trained on phantoms to read phase and renderer parameters.
 
 It sees no photograph in training, so distances in its features say how wounds differ in what a phantom can
-show: colour, tissue, outline, lighting; and in faults of pictures: blur, mosaics, meshes, noise, compression,
-displaced texture. It is not Inception, and its Frechet distance is not an FID.
+show: colour, tissue, outline, lighting, blur. It is not Inception, and its Frechet distance is not an FID.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -44,8 +42,7 @@ class FeatureNetwork(nn.Module):
         for width in WIDTHS:
             self.stages.append(nn.Sequential(conv_block(previous, width, stride=2), conv_block(width, width, stride=1)))
             previous = width
-        # From every stage, not the last alone: what a mesh or a blur changes is fine, and lost further up.
-        self.project = nn.Linear(sum(WIDTHS), POOLED)
+        self.project = nn.Conv2d(previous, POOLED, 1)
         self.normalise = nn.BatchNorm1d(POOLED, affine=False)
         self.heads = nn.Linear(POOLED, outputs)
 
@@ -57,13 +54,12 @@ class FeatureNetwork(nn.Module):
             activations.append(images)
         return activations
 
-    def pool(self, layers: list[Tensor]) -> Tensor:
-        """Pooled features [N, 64] of what `layers` returns."""
-        return self.normalise(self.project(torch.cat([layer.mean(dim=(2, 3)) for layer in layers], dim=1)))
+    def pool(self, last: Tensor) -> Tensor:
+        return self.normalise(self.project(last).mean(dim=(2, 3)))
 
     def pooled(self, images: Tensor) -> Tensor:
         """[N, 64]."""
-        return self.pool(self.layers(images))
+        return self.pool(self.layers(images)[-1])
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         pooled = self.pooled(images)
@@ -84,7 +80,7 @@ def embedded_extractor(network: FeatureNetwork, digest: str) -> Extractor:
 
     def run(images: Tensor) -> Outputs:
         layers = network.layers(images.div_(127.5).sub_(1))
-        return Outputs(pooled=network.pool(layers), layers=tuple(layers))
+        return Outputs(pooled=network.pool(layers[-1]), layers=tuple(layers))
 
     return Extractor(NAME, digest, INPUT, frozenset({"pooled", "layers"}), network, run, batch=64)
 

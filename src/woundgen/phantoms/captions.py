@@ -22,7 +22,7 @@ OFF_CENTRE = 0.10
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How the photograph frames the wound: cropped around it or not, and the centre of its box, 0..1 across and down."""
+    """How a photograph frames the wound: cropped around it or not; the centre of its box, 0..1 across and down."""
 
     close_up: bool
     centre: tuple[float, float]

@@ -16,7 +16,7 @@ CONTEXT = 77
 
 ENCODER_WIDTHS = (16, 32, 64, 64)
 DECODER_WIDTHS = (32, 64, 128, 128)
-"""Twice the encoder's: the first stage is widened without changing its latents (widen.py) before the decoder goes on."""
+"""Twice the encoder's: widen.py makes the first stage wider without changing its latents before the decoder goes on."""
 
 
 def build_autoencoder(widths: tuple[int, ...] = ENCODER_WIDTHS) -> AutoencoderKL:
@@ -39,7 +39,7 @@ def build_autoencoder(widths: tuple[int, ...] = ENCODER_WIDTHS) -> AutoencoderKL
 def build_unet() -> UNet2DConditionModel:
     """About 11 M parameters, attention at 16x16, 8x8 and 4x4: what a rebuild from nothing on a GPU trains.
 
-    The UNet that ships is smaller (64, 96, 160, no attention at 16x16): `rebuild base --start` keeps what it starts from.
+    The UNet that ships is smaller (64, 96, 160, no attention at 16x16); `rebuild base --start` keeps its shape.
     """
     return UNet2DConditionModel(
         sample_size=16,

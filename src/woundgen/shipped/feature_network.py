@@ -1,7 +1,4 @@
-"""How the shipped feature network is trained: phase, renderer parameters and image faults, read off phantoms.
-
-Faults come at graded strengths (artefacts.py) and are read as strengths, so that a distance grows with the fault.
-"""
+"""How the shipped feature network is trained: phase, renderer parameters and image faults, read off phantoms."""
 
 from __future__ import annotations
 
@@ -15,13 +12,8 @@ from torch import Tensor
 
 from woundgen.features.embedded import FeatureNetwork
 from woundgen.models.images import to_unit
-from woundgen.shipped.graded_faults import GRADED_FAULTS, spoil_at_random
 
 DECORRELATION = 0.02  # VICReg's covariance term (Bardes et al. 2022): 64 features that each say something new
-
-
-ARTEFACT_SHARE = 0.6  # of a batch's images
-ARTEFACT_WEIGHT = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +44,17 @@ def feature_step(
 ) -> dict[str, float]:
     """One update on a batch that depends on (seed, step) alone; random mirror images."""
     rng, device = np.random.default_rng([seed, step]), network.heads.weight.device
-    chosen = np.sort(rng.integers(0, len(images), batch))
-    pictures, strengths = spoil_at_random(np.asarray(images[chosen]), share=ARTEFACT_SHARE, rng=rng)
-    inputs = to_unit(pictures)
+    chosen = rng.integers(0, len(images), batch)
+    inputs = to_unit(images[np.sort(chosen)])
+    chosen = np.sort(chosen)
     mirrored = torch.from_numpy(rng.random(batch) < 0.5)
     inputs = torch.where(mirrored[:, None, None, None], inputs.flip(3), inputs)
     pooled, outputs = network.train()(inputs.to(device).contiguous(memory_format=torch.channels_last))
     phase = torch.from_numpy(targets.phase[chosen]).to(device)
     others = torch.from_numpy(targets.others[chosen]).to(device)
     phase_loss = F.cross_entropy(outputs[:, :3], phase)
-    split = 3 + others.shape[1]
-    parameter_loss = F.smooth_l1_loss(outputs[:, 3:split], others)
-    artefact_loss = F.smooth_l1_loss(outputs[:, split:], torch.from_numpy(strengths).to(device), beta=0.1)
-    loss = phase_loss + 2 * parameter_loss + ARTEFACT_WEIGHT * artefact_loss + DECORRELATION * decorrelation(pooled)
+    parameter_loss = F.smooth_l1_loss(outputs[:, 3:], others)
+    loss = phase_loss + 2 * parameter_loss + DECORRELATION * decorrelation(pooled)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     optimizer.step()
@@ -73,10 +63,4 @@ def feature_step(
         "phase": phase_loss.item(),
         "accuracy": accuracy.item(),
         "parameters": parameter_loss.item(),
-        "artefacts": artefact_loss.item(),
     }
-
-
-def count_outputs(targets: Targets) -> int:
-    """Heads that the network needs: phases, parameters and flags, strengths of faults."""
-    return 3 + targets.others.shape[1] + len(GRADED_FAULTS)

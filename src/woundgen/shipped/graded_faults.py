@@ -116,7 +116,7 @@ def apply_fault(images: NDArray[np.uint8], name: str, strength: float, *, seed: 
 def spoil_at_random(
     images: NDArray[np.uint8], *, share: float, rng: np.random.Generator
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Give about `share` of the images one fault, a third of those a second one; the strengths [N, kinds] are the labels.
+    """Give about `share` of the images a fault, a third of those a second one; strengths [N, kinds] are the labels.
 
     Strengths are squares of uniform numbers: faint faults are the ones that have to be learned.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 
 import torch
+from torch import nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
 
@@ -19,7 +20,7 @@ def move_vocabulary(encoder: CLIPTextModel, old: CLIPTokenizer, new: CLIPTokeniz
     config.vocab_size = len(new)
     config.bos_token_id, config.eos_token_id, config.pad_token_id = new.bos_token_id, new.eos_token_id, new.eos_token_id
     moved = CLIPTextModel(config)
-    table = encoder.get_input_embeddings().weight
+    table = _embedding(encoder).weight.detach().float()
     weights = {key: value for key, value in encoder.state_dict().items() if not key.endswith("token_embedding.weight")}
     moved.load_state_dict(weights, strict=False)
     rows = table.mean(0) + 0.1 * table.std(0) * torch.randn(len(new), table.shape[1])
@@ -27,5 +28,11 @@ def move_vocabulary(encoder: CLIPTextModel, old: CLIPTokenizer, new: CLIPTokeniz
     for token, index in new.get_vocab().items():
         if token in known:
             rows[index] = table[known[token]]
-    moved.get_input_embeddings().weight.copy_(rows)
+    _embedding(moved).weight.copy_(rows)
     return moved
+
+
+def _embedding(encoder: CLIPTextModel) -> nn.Embedding:
+    table = encoder.get_input_embeddings()
+    assert isinstance(table, nn.Embedding)
+    return table

@@ -7,7 +7,6 @@ patches right; without one 0.93 after 200).
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 

@@ -39,7 +39,7 @@ class Pool:
 
 
 def draw_chunk(first: int, *, seed: int, spoiled_share: float) -> dict[str, NDArray | list[str]]:
-    """Draw CHUNK captioned phantoms of all phases, half whole and half close-ups, some of them spoiled and captioned so.
+    """Draw CHUNK captioned phantoms of all phases, half whole and half close-ups, some spoiled and captioned so.
 
     A function of (first, seed, spoiled_share) alone.
     """

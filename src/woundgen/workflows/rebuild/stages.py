@@ -21,7 +21,7 @@ from woundgen.models.images import encode_images, to_unit
 from woundgen.shipped.architecture import DECODER_WIDTHS, LATENT_CHANNELS, build_autoencoder
 from woundgen.shipped.autoencoder import autoencoder_step, crops, fit_block_basis, latent_spread, standardise_latents
 from woundgen.shipped.decoder import averaged_autoencoder, begin_decoder_training, train_decoder_step
-from woundgen.shipped.feature_network import Targets, count_outputs, feature_step
+from woundgen.shipped.feature_network import Targets, feature_step
 from woundgen.shipped.fit import cosine, fit
 from woundgen.shipped.widen import copy_widened
 from woundgen.workflows.rebuild.phantom_pool import SPOILED_SHARE, TRAINING_SEED, Pool, render_pool
@@ -84,7 +84,7 @@ def rebuild_features(settings: RebuildSettings, say: Say) -> Path:
     pool = pool_of(settings, say)
     targets = feature_targets(pool)
     torch.manual_seed(settings.seed)
-    network = FeatureNetwork(outputs=count_outputs(targets))
+    network = FeatureNetwork(outputs=3 + targets.others.shape[1])
     network.to(settings.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(network.parameters(), lr=0.0, weight_decay=0.02)
 
