@@ -1,15 +1,36 @@
 """What is reported to the user in one line instead of a traceback."""
 
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Code(StrEnum):
+    """Kind of a user error, for callers that act on it. Messages are for people, and nothing reads their text."""
+
+    OTHER = "other"
+    NOT_ON_SERVER = "not on server"  # the server answered that there is no such file: a mirror may have it
+    # Photographs that cannot be used; the value is the reason that `data check` counts.
+    MISSING_FILE = "missing file"
+    UNREADABLE_FILE = "unreadable file"
+    DAMAGED = "damaged or truncated"
+    TOO_SMALL = "tiny"
+    TOO_LARGE = "too large"
+    SEVERAL_PICTURES = "animated or paged"
+    COLOUR_PROFILE = "unusable colour profile"
+
 
 class UserError(Exception):
     """A mistake the user can mend: exit code 2, one line, no traceback.
 
-    `what` names the file, key and value; `fix` says what to do. Programming mistakes are asserts.
+    `what` names the file, key and value; `fix` says what to do; `code` is what callers may act on. Programming
+    mistakes are asserts.
     """
 
-    def __init__(self, what: str, fix: str = "") -> None:
+    def __init__(self, what: str, fix: str = "", *, code: Code = Code.OTHER) -> None:
         self.what = what
         self.fix = fix
+        self.code = code
         super().__init__(f"{what} {fix}".strip())
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from woundgen.commands.terminal import terminal
+from woundgen.runtime.console import open_console
 
 
 def audit(
@@ -29,5 +29,5 @@ def audit(
     quality = load_quality_config(thresholds)
     from woundgen.workflows.audit.job import audit_set
 
-    with terminal() as voice:
-        audit_set(generated, run=run, out=out, quality=quality, say=voice.say, progress=voice.progress)
+    with open_console() as console:
+        audit_set(generated, run=run, out=out, quality=quality, say=console.info, progress=console.progress)

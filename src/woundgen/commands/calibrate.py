@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from woundgen.commands.terminal import terminal
 from woundgen.errors import UserError
+from woundgen.runtime.console import open_console
 
 
 def calibrate(
@@ -37,5 +37,5 @@ def calibrate(
     quality = load_quality_config(thresholds)
     from woundgen.workflows.screen.calibrate import calibrate_photographs
 
-    with terminal() as voice:
-        calibrate_photographs(real, run=run, phase=phase, size=size, quality=quality, out=out, say=voice.say)
+    with open_console() as console:
+        calibrate_photographs(real, run=run, phase=phase, size=size, quality=quality, out=out, say=console.info)

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from woundgen.commands.terminal import terminal
 from woundgen.errors import UserError
+from woundgen.runtime.console import open_console
 
 
 def compare(
@@ -57,7 +57,7 @@ def compare(
     from woundgen.comparison.compare import compare as compared
     from woundgen.comparison.write import write_comparison
 
-    with terminal() as voice:
+    with open_console() as console:
         if adapter:
             from woundgen.config.prompts import PHASES
 
@@ -83,9 +83,9 @@ def compare(
                 size=size,
                 base=base,
                 out=out,
-                say=voice.say,
-                progress=voice.progress,
+                say=console.info,
+                progress=console.progress,
             )
         assert results is not None
         for page in write_comparison(compared(read_candidates(results)), out=out):
-            voice.say(f"written: {page}")
+            console.info(f"written: {page}")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from woundgen.commands.terminal import terminal
+from woundgen.runtime.console import open_console
 
 data = typer.Typer(
     help="Photographs in whatever form they come: one manifest, looked over, divided once.",
@@ -38,9 +38,9 @@ def import_(
     """
     from woundgen.workflows.dataset.importing import import_photographs
 
-    with terminal() as voice:
+    with open_console() as console:
         import_photographs(
-            source, out=out, preset=preset, table=table, modality=modality, mapping=mapping, say=voice.say
+            source, out=out, preset=preset, table=table, modality=modality, mapping=mapping, say=console.info
         )
 
 
@@ -67,9 +67,9 @@ def split(
     from woundgen.workflows.dataset.split import SplitRequest, split_photographs
 
     shares = Shares(train=train, validation=validation, holdout=holdout)
-    with terminal() as voice:
+    with open_console() as console:
         request = SplitRequest(shares=shares, way=way, folds=folds, seed=seed)
-        split_photographs(source, out=out, request=request, say=voice.say)
+        split_photographs(source, out=out, request=request, say=console.info)
 
 
 def check(
@@ -88,8 +88,10 @@ def check(
     """
     from woundgen.workflows.dataset.check import check_photographs
 
-    with terminal() as voice:
-        check_photographs(source, out=out, resolution=resolution, margin=margin, say=voice.say, progress=voice.progress)
+    with open_console() as console:
+        check_photographs(
+            source, out=out, resolution=resolution, margin=margin, say=console.info, progress=console.progress
+        )
 
 
 def cache(
@@ -104,8 +106,8 @@ def cache(
     """
     from woundgen.workflows.dataset.cache import show_cache
 
-    with terminal() as voice:
-        show_cache(source, purge=purge, say=voice.say)
+    with open_console() as console:
+        show_cache(source, purge=purge, say=console.info)
 
 
 ACTIONS: dict[str, Callable[..., None]] = {"import": import_, "check": check, "split": split, "cache": cache}

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from woundgen.commands.terminal import terminal
+from woundgen.runtime.console import open_console
 
 
 def demo(out: Annotated[Path, typer.Option(help="Folder for everything it makes.")] = Path("demo")) -> None:
@@ -19,5 +19,5 @@ def demo(out: Annotated[Path, typer.Option(help="Folder for everything it makes.
     """
     from woundgen.workflows.demo.job import run_demo
 
-    with terminal() as voice:
-        run_demo(out, say=voice.say, progress=voice.progress)
+    with open_console() as console:
+        run_demo(out, say=console.info, progress=console.progress)

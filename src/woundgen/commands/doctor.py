@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from woundgen.commands.terminal import terminal
+from woundgen.runtime.console import open_console
 
 
 def doctor(
@@ -25,5 +25,5 @@ def doctor(
     settings = load_train_config(config, set_ or []) if config is not None or set_ else None
     from woundgen.workflows.doctor import examine, tell
 
-    with terminal() as voice:
-        tell(examine(settings, folder=Path.cwd()), say=voice.say)
+    with open_console() as console:
+        tell(examine(settings, folder=Path.cwd()), say=console.info)

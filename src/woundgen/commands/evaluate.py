@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from woundgen.commands.terminal import terminal
 from woundgen.errors import UserError
+from woundgen.runtime.console import open_console
 
 
 def evaluate(
@@ -77,18 +77,18 @@ def evaluate(
     )
     folder = generated if generated.is_dir() else generated.parent
     target = out or folder / "metrics.json"
-    with terminal() as voice:
+    with open_console() as console:
         if side == "holdout":
-            refuse_seen(folder, photographs, runs=run or Path("runs"), say=voice.say)
+            refuse_seen(folder, photographs, runs=run or Path("runs"), say=console.info)
         rows = evaluate_set(
             drawn,
             photographs,
             networks=networks,
-            base=base or base_of_set(folder, say=voice.say),
+            base=base or base_of_set(folder, say=console.info),
             out=target,
             label=f"phase {phase}",
             protocol=Protocol(k=k),
-            say=voice.say,
+            say=console.info,
         )
-        voice.say(as_text(metric_table(rows, source=str(target), grades=grades_of(quality))))
-        voice.say(f"written to {target}")
+        console.info(as_text(metric_table(rows, source=str(target), grades=grades_of(quality))))
+        console.info(f"written to {target}")

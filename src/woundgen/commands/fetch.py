@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from woundgen.commands.terminal import terminal
 from woundgen.errors import UserError
+from woundgen.runtime.console import open_console
 
 
 def fetch(
@@ -40,15 +40,15 @@ def fetch(
     from woundgen.workflows.fetch.job import everything, fetch_named, needed_by
 
     home = weights_home()
-    with terminal() as voice:
+    with open_console() as console:
         names = [name] if name is not None else []
         if config is not None:
             names = needed_by(load_train_config(config))
             if not names:
-                voice.say(f"{config} needs nothing that is fetched")
+                console.info(f"{config} needs nothing that is fetched")
         elif name is None:
             places = f"base models are kept in {hub_cache()}, feature networks in {home}"
             for line in (places, *everything(home)):
-                voice.say(line)
+                console.info(line)
         for one in names:
-            fetch_named(one, home=home, mirror=mirror, folder=from_folder, say=voice.say, progress=voice.progress)
+            fetch_named(one, home=home, mirror=mirror, folder=from_folder, say=console.info, progress=console.progress)

@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from woundgen.commands.options import one_of
-from woundgen.commands.terminal import terminal
 from woundgen.errors import UserError
+from woundgen.runtime.console import open_console
 
 
 def generate(
@@ -128,14 +128,14 @@ def generate(
     from woundgen.runtime.devices import join_ranks, threads_fixed
     from woundgen.workflows.generate.job import generate_set
 
-    with terminal() as voice, threads_fixed(threads), join_ranks(place, asked=devices, device=device) as ranks:
+    with open_console() as console, threads_fixed(threads), join_ranks(place, asked=devices, device=device) as ranks:
         generate_set(
             request,
             out=out,
             real=real,
             quality=quality,
-            say=voice.say,
-            progress=voice.progress,
+            say=console.info,
+            progress=console.progress,
             calibration=calibration,
             ranks=ranks,
         )

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from woundgen.commands.terminal import terminal
+from woundgen.runtime.console import open_console
 
 
 def phantoms(
@@ -26,7 +26,14 @@ def phantoms(
     """
     from woundgen.workflows.dataset.phantoms import write_phantoms
 
-    with terminal() as voice:
+    with open_console() as console:
         write_phantoms(
-            out, count=count, phases=phases, seed=seed, size=size, views=views, say=voice.say, progress=voice.progress
+            out,
+            count=count,
+            phases=phases,
+            seed=seed,
+            size=size,
+            views=views,
+            say=console.info,
+            progress=console.progress,
         )

@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from woundgen.commands.options import one_of
-from woundgen.commands.terminal import terminal
 from woundgen.errors import UserError
+from woundgen.runtime.console import open_console
 
 # Steps, batch and learning rate by default; docs/results.md says with which each of what ships was made.
 RECIPES = {
@@ -54,8 +54,8 @@ def rebuild(
     if stage == "card":
         from woundgen.workflows.rebuild.model_card import write_card
 
-        with terminal() as voice:
-            voice.say(f"written to {write_card(work, say=voice.say)}")
+        with open_console() as console:
+            console.info(f"written to {write_card(work, say=console.info)}")
         return 0
     from woundgen.runtime.processes import place_of, run_together
 
@@ -77,8 +77,11 @@ def rebuild(
         start=start,
         device=choose_device(device).type,
     )
-    with terminal() as voice, join_ranks(place if stage == "base" else None, asked=devices, device=device) as ranks:
-        target = rebuild_base(settings, voice.say, ranks) if stage == "base" else jobs[stage](settings, voice.say)
+    with (
+        open_console() as console,
+        join_ranks(place if stage == "base" else None, asked=devices, device=device) as ranks,
+    ):
+        target = rebuild_base(settings, console.info, ranks) if stage == "base" else jobs[stage](settings, console.info)
         if ranks.first:
-            voice.say(f"written to {target}")
+            console.info(f"written to {target}")
     return 0

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from woundgen.commands.terminal import terminal
+from woundgen.runtime.console import open_console
 
 
 def report(
@@ -31,7 +31,7 @@ def report(
     quality = load_quality_config(thresholds)
     from woundgen.workflows.report import write_report
 
-    with terminal() as voice:
+    with open_console() as console:
         write_report(
             run,
             generated or [],
@@ -39,6 +39,6 @@ def report(
             private=private,
             title=title,
             quality=quality,
-            say=voice.say,
+            say=console.info,
             utility=utility,
         )

@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
-from woundgen.commands.terminal import terminal
 from woundgen.errors import UserError
+from woundgen.runtime.console import open_console
 
 
 def train(
@@ -91,7 +91,7 @@ def train(
     from woundgen.workflows.train.run_folder import runs_of
 
     folder = out or Path("runs") / f"phase_{'_'.join(settings.phases)}"
-    with terminal() as voice, join_ranks(place, asked=count, device=settings.device) as ranks:
+    with open_console() as console, join_ranks(place, asked=count, device=settings.device) as ranks:
         for one, where in runs_of(settings, folder, folds=folds):
             gc.collect()  # the fold before: layers whose forward is ours are held by it, and hold gigabytes of a card
             result = train_adapter(
@@ -101,8 +101,8 @@ def train(
                 resume=resume,
                 dry_run=dry_run,
                 command=["woundgen", *sys.argv[1:]],
-                say=voice.say,
-                progress=voice.progress,
+                say=console.info,
+                progress=console.progress,
                 allow_changes=allow_changes,
                 ranks=ranks,
             )
@@ -128,5 +128,5 @@ def _a_run_each(configs: list[Path], *, out: Path | None, set_: list[str], share
         Job(folder.name, ("train", "--config", str(path), *shared, "--out", str(folder)))
         for (path, _), folder in zip(loaded, folders, strict=True)
     ]
-    with terminal() as voice:
-        return run_side_by_side(jobs, cards=cards, say=voice.say)
+    with open_console() as console:
+        return run_side_by_side(jobs, cards=cards, say=console.info)

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from woundgen.commands.terminal import terminal
 from woundgen.errors import UserError
+from woundgen.runtime.console import open_console
 
 
 def utility(
@@ -60,13 +60,13 @@ def utility(
         clusters=clusters,
         runs=runs,
     )
-    with terminal() as voice:
-        record = measure_utility(request, out=out, say=voice.say, progress=voice.progress)
+    with open_console() as console:
+        record = measure_utility(request, out=out, say=console.info, progress=console.progress)
         for heading, table in tables(record):
-            voice.say(f"\n{heading}\n{as_text(table)}")
-        voice.say(record["verdict"]["sentence"])
+            console.info(f"\n{heading}\n{as_text(table)}")
+        console.info(record["verdict"]["sentence"])
         for page in write_utility(record, out=out):
-            voice.say(f"written: {page}")
+            console.info(f"written: {page}")
 
 
 def _words(text: str) -> tuple[str, ...]:

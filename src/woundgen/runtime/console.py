@@ -1,7 +1,114 @@
-"""The type of what a job writes its messages with."""
+"""The one object through which a process writes its messages and its progress.
+
+A job gets a console and hands it to nothing below itself but the session that it builds: mechanisms return facts or
+raise. WOUNDGEN_CONSOLE chooses the format: lines (the default), quiet (warnings only) or json (one object a line).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from woundgen.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 Say = Callable[[str], None]
+"""The type of `Console.info`, for functions that take it alone."""
+
+Mode = Literal["lines", "quiet", "json", "silent"]
+VARIABLE = "WOUNDGEN_CONSOLE"
+SECONDS_BETWEEN_LINES = 15.0
+
+
+@dataclass(slots=True)
+class Console:
+    """Print messages and progress to standard output in one of the modes; `silent` prints nothing.
+
+    bar: of rich, where standard output is a terminal.
+    """
+
+    mode: Mode = "lines"
+    bar: Progress | None = None
+    printed_at: float = 0.0  # when the last line of progress was printed
+
+    def info(self, message: str) -> None:
+        """Print a message."""
+        if self.mode == "json":
+            self._print_json({"level": "info", "message": message})
+        elif self.mode == "lines":
+            self._print(message)
+
+    def warn(self, message: str) -> None:
+        """Print a message that begins with `warning:`; also in quiet mode."""
+        if self.mode == "json":
+            self._print_json({"level": "warning", "message": message})
+        elif self.mode != "silent":
+            self._print(f"warning: {message}")
+
+    def progress(self, done: int, total: int, text: str) -> None:
+        """Move the bar, or print `done/total  text` every SECONDS_BETWEEN_LINES and at the end."""
+        if self.mode in ("quiet", "silent"):
+            return
+        if self.bar is not None:
+            _move(self.bar, done, total, text)
+        elif done == total or time.monotonic() - self.printed_at > SECONDS_BETWEEN_LINES:
+            self.printed_at = time.monotonic()
+            if self.mode == "json":
+                self._print_json({"level": "progress", "done": done, "total": total, "message": text})
+            else:
+                print(f"{done}/{total}  {text}", flush=True)
+
+    def _print(self, line: str) -> None:
+        if self.bar is not None:
+            self.bar.console.print(line, highlight=False, markup=False)
+        else:
+            print(line, flush=True)
+
+    def _print_json(self, content: Mapping[str, Any]) -> None:
+        print(json.dumps(content, ensure_ascii=False), flush=True)
+
+
+def silent_console() -> Console:
+    """Return the console of a process that leaves speaking to another: every rank but the first."""
+    return Console("silent")
+
+
+def chosen_mode(environment: Mapping[str, str]) -> Mode:
+    """Return the mode that WOUNDGEN_CONSOLE names; UserError for a mode that does not exist."""
+    mode = environment.get(VARIABLE) or "lines"
+    for known in get_args(Mode):
+        if mode == known:
+            return known
+    raise UserError(f"{VARIABLE}={mode} is unknown.", f"Use {' | '.join(get_args(Mode))}.")
+
+
+@contextmanager
+def open_console() -> Iterator[Console]:
+    """Give the console of this process; a progress bar runs while inside, if standard output is a terminal."""
+    mode = chosen_mode(os.environ)
+    if mode != "lines" or not sys.stdout.isatty():
+        yield Console(mode)
+        return
+    from rich.console import Console as Screen  # here, so that --help does not wait for it
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Screen(), transient=True) as bar:
+        yield Console(mode, bar)
+
+
+def _move(bar: Progress, done: int, total: int, text: str) -> None:
+    """Show `done` of `total` on the bar's last task; start another one for a new job."""
+    if not bar.task_ids or bar.tasks[-1].total != total or bar.tasks[-1].completed > done:
+        for task in bar.task_ids:
+            bar.remove_task(task)
+        bar.add_task("", total=total)
+    bar.update(bar.task_ids[-1], completed=done, description=text)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from woundgen.errors import UserError
+from woundgen.errors import Code, UserError
 
 SUFFIX = ".dcm"
 _DEFLATED = b"1.2.840.10008.1.2.1.99"  # inflated as a whole while read: no cap could hold it
@@ -37,9 +37,17 @@ def decode_dicom(content: bytes, *, name: str, maximum_pixels: int) -> Image.Ima
     header = _read(content, name=name, pixels=False)
     width, height = int(header.Columns), int(header.Rows)
     if width * height > maximum_pixels:
-        raise UserError(f"{name} is {width}x{height}, more than {maximum_pixels // 10**6} megapixels.", "Save a copy.")
+        raise UserError(
+            f"{name} is {width}x{height}, more than {maximum_pixels // 10**6} megapixels.",
+            "Save a copy.",
+            code=Code.TOO_LARGE,
+        )
     if int(getattr(header, "NumberOfFrames", None) or 1) > 1:
-        raise UserError(f"{name} holds {header.NumberOfFrames} pictures (animated or paged).", "Save the one you mean.")
+        raise UserError(
+            f"{name} holds {header.NumberOfFrames} pictures (animated or paged).",
+            "Save the one you mean.",
+            code=Code.SEVERAL_PICTURES,
+        )
     if str(getattr(header, "BurnedInAnnotation", "")).upper() == "YES":
         raise UserError(f"{name} says that it has text burned in (BurnedInAnnotation).", "Give a copy without it.")
     whole = _read(content, name=name, pixels=True)

@@ -17,7 +17,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from woundgen.data.files import dicom
 from woundgen.data.files.paths import resolve_inside
-from woundgen.errors import UserError
+from woundgen.errors import Code, UserError
 from woundgen.storage.files import write_bytes
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
@@ -48,7 +48,9 @@ def read_file(path: Path, *, roots: Sequence[Path]) -> bytes:
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}).", "Check its permissions.") from None
     if len(content) > MAXIMUM_BYTES:
-        raise UserError(f"{path} has more than {MAXIMUM_BYTES // 10**6} MB.", "Save a smaller copy.")
+        raise UserError(
+            f"{path} has more than {MAXIMUM_BYTES // 10**6} MB.", "Save a smaller copy.", code=Code.TOO_LARGE
+        )
     return content
 
 
@@ -122,13 +124,17 @@ def _speaking_of(name: str) -> Iterator[None]:
     except UserError:
         raise
     except UnidentifiedImageError:
-        raise UserError(f"{name} is not an image of an accepted format.", _ACCEPTED) from None
+        raise UserError(
+            f"{name} is not an image of an accepted format.", _ACCEPTED, code=Code.UNREADABLE_FILE
+        ) from None
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-        raise UserError(f"{name} has more than {_megapixels()}.", "Save a smaller copy.") from None
+        raise UserError(f"{name} has more than {_megapixels()}.", "Save a smaller copy.", code=Code.TOO_LARGE) from None
     except Exception as error:  # Pillow's decoders raise a dozen types on damaged bytes
         reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
         raise UserError(
-            f"{name} is damaged or truncated ({reason[0]}).", "Restore it from its source or remove it."
+            f"{name} is damaged or truncated ({reason[0]}).",
+            "Restore it from its source or remove it.",
+            code=Code.DAMAGED,
         ) from None
 
 
@@ -139,14 +145,22 @@ def _megapixels() -> str:
 def _refuse_unusable(image: Image.Image, *, name: str) -> None:
     width, height = image.size
     if width * height > MAXIMUM_PIXELS:
-        raise UserError(f"{name} is {width}x{height}, more than {_megapixels()}.", "Save a smaller copy.")
+        raise UserError(
+            f"{name} is {width}x{height}, more than {_megapixels()}.", "Save a smaller copy.", code=Code.TOO_LARGE
+        )
     if min(width, height) < SMALLEST_SIDE:
         least = f"a photograph has {SMALLEST_SIDE} pixels or more a side"
-        raise UserError(f"{name} is {width}x{height} pixels; {least}.", "Remove it or give the original.")
+        raise UserError(
+            f"{name} is {width}x{height} pixels; {least}.", "Remove it or give the original.", code=Code.TOO_SMALL
+        )
     # MPO is a JPEG with previews behind it, as some cameras write: its first picture is the photograph.
     if image.format != "MPO" and getattr(image, "is_animated", False):
         frames = getattr(image, "n_frames", 2)
-        raise UserError(f"{name} holds {frames} pictures (animated or paged).", "Save the one you mean as PNG.")
+        raise UserError(
+            f"{name} holds {frames} pictures (animated or paged).",
+            "Save the one you mean as PNG.",
+            code=Code.SEVERAL_PICTURES,
+        )
 
 
 def _to_srgb(image: Image.Image, *, name: str) -> Image.Image:
@@ -191,6 +205,10 @@ def _through_profile(image: Image.Image, profile: bytes, *, name: str) -> Image.
             raise ValueError(f"{mode} profile, {image.mode} pixels")
         converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
     except Exception as error:
-        raise UserError(f"{name} has a colour profile that cannot be used ({error}).", "Save a copy as sRGB.") from None
+        raise UserError(
+            f"{name} has a colour profile that cannot be used ({error}).",
+            "Save a copy as sRGB.",
+            code=Code.COLOUR_PROFILE,
+        ) from None
     assert converted is not None
     return converted

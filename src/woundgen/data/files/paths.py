@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from woundgen.errors import UserError
+from woundgen.errors import Code, UserError
 
 
 def resolve_inside(path: Path, *, roots: Sequence[Path]) -> Path:
@@ -20,7 +20,9 @@ def resolve_inside(path: Path, *, roots: Sequence[Path]) -> Path:
         outside = not any(file.is_relative_to(root.resolve()) for root in roots)
         regular = file.is_file()
     except FileNotFoundError:
-        raise UserError(f"{path} does not exist.", "Check the name, or remove what refers to it.") from None
+        raise UserError(
+            f"{path} does not exist.", "Check the name, or remove what refers to it.", code=Code.MISSING_FILE
+        ) from None
     except (OSError, RuntimeError, ValueError) as error:  # no permission, a loop of links, an overlong name
         raise UserError(f"{path} cannot be reached ({error}).", "Check the file and its folder.") from None
     if outside:

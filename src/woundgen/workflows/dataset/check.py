@@ -18,7 +18,7 @@ from woundgen.data.pixels.crop import corners, overlap, size_of_box, square_for
 from woundgen.data.pixels.inspect import Inspection, inspect
 from woundgen.data.pixels.padding import content_box
 from woundgen.data.splits.conflicts import find_doubles
-from woundgen.errors import Shortfall, UserError
+from woundgen.errors import Code, Shortfall, UserError
 from woundgen.records import Box, LeftOut, ManifestRow
 from woundgen.reporting.check_page import CheckResult, Crop, write_check
 from woundgen.storage.files import sha256_json
@@ -28,17 +28,6 @@ from woundgen.workflows.dataset.importing import Source, read_source
 Say = Callable[[str], None]
 Progress = Callable[[int, int, str], None]
 SHOWN = 40  # crops of a phase on the contact sheet
-
-# Words of the reader's errors → why a photograph cannot be used, for counting.
-_REASONS = (
-    ("does not exist", "missing file"),
-    ("not an image", "unreadable file"),
-    ("damaged or truncated", "damaged or truncated"),
-    ("pixels or more a side", "tiny"),
-    ("more than", "too large"),
-    ("pictures (animated", "animated or paged"),
-    ("colour profile", "unusable colour profile"),
-)
 
 
 @dataclass(slots=True)
@@ -141,8 +130,7 @@ def _read(name: str, *, root: Path) -> tuple[bytes, NDArray[np.uint8]]:
         content = read_file(path, roots=[root])
         return content, decode_photograph(content, name=name)
     except UserError as error:
-        reason = next((reason for words, reason in _REASONS if words in error.what), "cannot be read")
-        raise Dropped(reason, error.what) from None
+        raise Dropped("cannot be read" if error.code is Code.OTHER else error.code.value, error.what) from None
 
 
 def _shown(rows: Sequence[ManifestRow]) -> frozenset[tuple[str, Box | None]]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from woundgen.errors import UserError
+from woundgen.errors import Code, UserError
 from woundgen.models.sources import (
     ALIASES,
     FETCHED_JSON,
@@ -25,7 +25,7 @@ from woundgen.models.sources import (
     snapshot,
 )
 from woundgen.storage.files import sha256_file, write_json
-from woundgen.workflows.fetch.download import Progress, download, is_gone
+from woundgen.workflows.fetch.download import Progress, download
 from woundgen.workflows.fetch.networks import held_digests, hold_digests
 
 Say = Callable[[str], None]
@@ -62,7 +62,7 @@ def fetch_base(
             return _fetch_one(known, repository, revision, hub, home, folder, say, progress)
         except UserError as error:
             _drop_if_empty(_staging(repository, revision))
-            if not is_gone(error) or number + 1 == len(mirrors):
+            if error.code is not Code.NOT_ON_SERVER or number + 1 == len(mirrors):
                 raise
             say(f"{repository} is gone ({error.what}); {mirrors[number + 1][0]} is asked")
     raise AssertionError("every pinned base has a mirror")

@@ -10,7 +10,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import BinaryIO
 
-from woundgen.errors import UserError
+from woundgen.errors import Code, UserError
 
 Progress = Callable[[int, int, str], None]
 CHUNK = 1 << 20
@@ -18,13 +18,12 @@ TIMEOUT_SECONDS = 60  # without a byte, not in all
 GONE = (401, 403, 404, 410)  # what a hub answers for a repository that was withdrawn, or was never there
 
 
-def is_gone(error: UserError) -> bool:
-    """Whether the answer was that there is no such thing, so that a mirror may be asked."""
-    return any(f" answers {code} " in error.what for code in GONE)
-
-
 def download(address: str, target: Path, progress: Progress) -> str:
-    """SHA-256 of what was read to its end. UserError where nothing answers, or less came than was promised."""
+    """Return the SHA-256 of the file at `address`, saved to `target`.
+
+    UserError where the server does not answer or sends less than it announced; its code is NOT_ON_SERVER where the
+    answer was that there is no such file.
+    """
     if not address.startswith(("https://", "http://")):
         raise UserError(f"{address} is no http address.", "Give --mirror https://…, or --from FOLDER.")
     try:
@@ -33,7 +32,11 @@ def download(address: str, target: Path, progress: Progress) -> str:
             length = int(answer.headers.get("Content-Length") or 0)
             digest, size = _pump(answer, out, lambda done: progress(done, max(length, done), target.name))
     except urllib.error.HTTPError as error:
-        raise UserError(f"{address} answers {error.code} {error.reason}.", "Try later, --mirror or --from.") from None
+        raise UserError(
+            f"{address} answers {error.code} {error.reason}.",
+            "Try later, --mirror or --from.",
+            code=Code.NOT_ON_SERVER if error.code in GONE else Code.OTHER,
+        ) from None
     except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError) as error:
         why = getattr(error, "reason", None) or error
         raise UserError(f"{address} cannot be reached ({why}).", "Try again, --mirror or --from FOLDER.") from None
