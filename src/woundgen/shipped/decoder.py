@@ -22,8 +22,8 @@ from woundgen.shipped.decoder_losses import CELL, lattice_excess, texture_distan
 from woundgen.shipped.patch_discriminator import build_patch_discriminator, discriminator_loss, generator_loss
 
 PIXEL_WEIGHT = 1.0
-TEXTURE_WEIGHT = 4.0
-LATTICE_WEIGHT = 0.25
+TEXTURE_WEIGHT = 6.0
+LATTICE_WEIGHT = 1.0
 ADVERSARIAL_WEIGHT = 0.1
 ADVERSARIAL_FROM = 100  # steps before which the discriminator learns alone
 LATENT_NOISE = 0.12  # largest deviation of the noise on latents, whose own deviations have mean square 1
