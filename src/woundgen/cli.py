@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 
+from woundgen import __version__
 from woundgen.commands.audit import audit
 from woundgen.commands.calibrate import calibrate
 from woundgen.commands.compare import compare
@@ -22,21 +24,68 @@ from woundgen.commands.report import report
 from woundgen.commands.train import train
 from woundgen.commands.utility import utility
 from woundgen.errors import Shortfall, UserError
+from woundgen.runtime.console import VARIABLE
 
-VERBS = (
-    demo, doctor, train, calibrate, generate, evaluate, compare, audit, utility, report, phantoms, fetch, rebuild,
-)  # fmt: skip
+# In the order in which a newcomer meets them, each with its line in `woundgen -h`.
+SUMMARIES = {
+    demo: "Run the whole way on rendered wounds, in minutes.",
+    doctor: "Check this machine: cards, memory, what is fetched.",
+    fetch: "Download a base model or feature network, pinned.",
+    train: "Train an adapter on the photographs of a phase.",
+    calibrate: "Measure real photographs to set the screen.",
+    generate: "Draw images until enough pass the screen.",
+    evaluate: "Measure a generated set against photographs.",
+    compare: "Compare sets or settings side by side.",
+    audit: "Test what a set reveals of its photographs.",
+    utility: "Test whether synthetic images help a classifier.",
+    report: "Write a page to share and a private one.",
+    phantoms: "Render wounds with known truth.",
+    rebuild: "Train the networks that ship anew.",
+}
+VERBS = tuple(SUMMARIES)
 
 app = typer.Typer(
-    help="Synthetic wound photographs from small clinical sets: train, draw, screen, measure, report.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for verb in VERBS:
-    app.command(name=verb.__name__)(verb)
-app.add_typer(data, name="data")
+
+
+def print_version(asked: bool) -> None:
+    """Print the version and end, where --version was given."""
+    if asked:
+        print(f"woundgen {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def set_console(
+    version: Annotated[
+        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print warnings and errors only.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line, for machines.")] = False,
+) -> None:
+    """Synthetic wound photographs from small clinical sets: train, draw, screen, measure, report.
+
+    \b
+    woundgen demo
+    woundgen train --config configs/phase_I_config.yaml --data photographs --out runs/phase_I
+    woundgen --json evaluate --generated generated/phase_I --run runs/phase_I --phase I
+
+    Environment: WOUNDGEN_CONSOLE=lines|quiet|json, as the options above; WOUNDGEN_PREPARED, the folder of prepared
+    photographs; HF_HOME, where fetched base models lie; NO_COLOR, no colours; OMP_NUM_THREADS, threads of a process.
+    """
+    if quiet and as_json:
+        raise UserError("--quiet and --json exclude each other.", "Give one of them.")
+    if quiet or as_json:
+        os.environ[VARIABLE] = "quiet" if quiet else "json"
+
+
+for verb, summary in SUMMARIES.items():
+    app.command(name=verb.__name__, short_help=summary)(verb)
+app.add_typer(data, name="data", short_help="Import, check, split and cache photographs.")
 
 
 def run(arguments: list[str]) -> int:
