@@ -25,7 +25,6 @@ from woundgen.config.train import TrainConfig
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "woundgen"
 PAGE = ROOT / "docs" / "options.md"
-TESTED = ROOT / "docs" / "options-tested.md"
 UNREAD = "**nothing yet**"
 
 # How the code calls the two models where it reads them.
@@ -194,13 +193,10 @@ def page() -> str:
     parts = [HEAD]
     for model, title, example in SECTIONS:
         parts.append(f"\n## {title}\n\n{example}\n\n{table(model)}\n")
-    return "".join(parts) + tested()
-
-
-def tested() -> str:
-    """The table of tests and measurements, which is written by hand, a level below this page's title."""
-    title, _, rest = TESTED.read_text().partition("\n")
-    return f"\n#{title}\n" + rest.replace("\n## ", "\n### ")
+    return (
+        "".join(parts)
+        + "\nWhich test holds each option, and what was measured of it: [options-tested.md](options-tested.md).\n"
+    )
 
 
 if __name__ == "__main__":

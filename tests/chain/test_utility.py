@@ -1,4 +1,4 @@
-"""`woundgen utility` on small phantoms: what it writes, how it goes on, and every bad input of issue 8."""
+"""`woundgen utility` on small phantoms: what it writes, how it goes on, and every bad input."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ def fault_of(words: list[str], *, whole: bool = True) -> str | None:
 
 
 HELPS = (*VERBS, *ACTIONS.values())
-PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 COMMENTED = sorted([*(ROOT / "configs").glob("*.yaml"), *(ROOT / "src" / "woundgen" / "presets").glob("*.yaml")])
 COMMENTED += sorted((ROOT / "scripts").glob("*.py"))
 
@@ -162,3 +162,24 @@ def test_the_check_can_fail(line: str, faulty: bool) -> None:
     words = words_of(line)
     assert words is not None
     assert (fault_of(words) is not None) is faulty
+
+
+LINK = re.compile(r"\[[^\]]*\]\((?!https?://|mailto:)(?P<path>[^)#\s]*)(?:#(?P<anchor>[^)\s]+))?\)")
+
+
+def anchors_of(page: Path) -> set[str]:
+    """Names by which a page's headings are linked, as GitHub makes them."""
+    headings = re.findall(r"^#+\s+(.*)$", re.sub(r"^```.*?^```", "", page.read_text(), flags=re.S | re.M), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    """Files are there, and headings in them."""
+    broken = []
+    for link in LINK.finditer(page.read_text()):
+        target = page.parent / link["path"] if link["path"] else page
+        named = not link["anchor"] or target.suffix != ".md" or link["anchor"] in anchors_of(target)
+        if not (target.exists() and named):
+            broken.append(link.group(0))
+    assert not broken

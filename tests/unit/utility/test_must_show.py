@@ -1,4 +1,4 @@
-"""What issue 8 asks to be shown, on the benchmark's own phantoms. Minutes."""
+"""The claims of a utility study on phantoms whose truth is known. Minutes."""
 
 from __future__ import annotations
 

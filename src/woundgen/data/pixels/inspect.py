@@ -15,7 +15,7 @@ from woundgen.data.pixels.near_duplicates import thumbnail
 from woundgen.data.pixels.padding import content_box
 from woundgen.records import Box
 
-# Set by hand on the 380 foot-ulcer photographs of docs/results/issue7-data.md; no other camera was tried.
+# Set by hand on the 380 foot-ulcer photographs of docs/results/photographs.md; no other camera was tried.
 SMALL_SIDE = 128  # pixels of the shorter side of the content
 BLURRED = 0.60  # Crete et al. 2007: 0 sharp, 1 blurred
 DARK = 60.0  # the brightest tenth of an underexposed photograph is darker, of 255

@@ -19,7 +19,7 @@ BAND = 0.22  # of the height, at either edge, in which a stamp lies
 _HEIGHT, _WIDTH, _APART = 12 / 384, 74 / 384, 16 / 384
 _WORKING_SIDE = 384
 _LEAST_SIDE = 100  # in a smaller photograph digits are dots
-# Set by hand on 43 stamped and 337 other photographs, the same that docs/results/issue7-data.md counts; grey levels.
+# Set by hand on 43 stamped and 337 other photographs, the same that docs/results/photographs.md counts; grey levels.
 _MORE_STEPS, _MORE_ORANGE, _ORANGE = 7.0, 6.0, 40.0
 _STEP_CAP = 40  # one hard edge is not text
 _CELL = 3  # pixels; everything after the steps is done on their means over such squares
