@@ -26,6 +26,7 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "woundgen"
 PAGE = ROOT / "docs" / "options.md"
 UNREAD = "**nothing yet**"
+LAST = "Which test holds each option, and what was measured of it: [options-tested.md](options-tested.md)."
 
 # How the code calls the two models where it reads them.
 CALLED: Mapping[type[BaseModel], frozenset[str]] = {

@@ -138,13 +138,6 @@ def test_readme_opens_with_the_two_commands() -> None:
     assert 0 < readme.index(main_job) < readme.index(tests) < 2500
 
 
-def test_links_lead_somewhere() -> None:
-    for page in PAGES:
-        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
-            if not target.startswith(("http", "mailto")) and not target.endswith(".png"):
-                assert (page.parent / target).exists(), f"{page.name}: {target}"
-
-
 @pytest.mark.parametrize(
     ("line", "faulty"),
     [
