@@ -21,6 +21,7 @@ from woundgen.commands.generate import generate
 from woundgen.commands.phantoms import phantoms
 from woundgen.commands.rebuild import rebuild
 from woundgen.commands.report import report
+from woundgen.commands.study import study
 from woundgen.commands.train import train
 from woundgen.commands.utility import utility
 from woundgen.errors import Shortfall, UserError
@@ -86,6 +87,7 @@ def set_console(
 for verb, summary in SUMMARIES.items():
     app.command(name=verb.__name__, short_help=summary)(verb)
 app.add_typer(data, name="data", short_help="Import, check, split and cache photographs.")
+app.add_typer(study, name="study", short_help="Ask readers, blinded, whether they can tell.")
 
 
 def run(arguments: list[str]) -> int:

@@ -12,6 +12,7 @@ import pytest
 
 from woundgen.cli import VERBS
 from woundgen.commands.data import ACTIONS
+from woundgen.commands.study import ACTIONS as STUDY_ACTIONS
 
 WOUNDGEN = Path(sys.executable).parent / "woundgen"
 LIMIT = 0.5  # seconds of user and system time: a wall clock would measure the machine's other work
@@ -19,9 +20,21 @@ TRIES = 6
 # Other processes, the suite's own second one too, slow every import; typer alone shows by how much. On an idle machine
 # this many times its import is less than LIMIT, which then decides.
 OF_TYPER = 4
-HEAVY = ("torch", "diffusers", "transformers", "peft", "accelerate", "scipy", "sklearn", "matplotlib")
+HEAVY = (
+    "torch",
+    "diffusers",
+    "transformers",
+    "peft",
+    "accelerate",
+    "scipy",
+    "sklearn",
+    "matplotlib",
+    "starlette",
+    "uvicorn",
+)
 HELPS = {verb.__name__: verb for verb in VERBS} | {f"data {name}": action for name, action in ACTIONS.items()}
-CASES = [[], ["data"], *(name.split() for name in HELPS)]
+HELPS |= {f"study {name}": action for name, action in STUDY_ACTIONS.items()}
+CASES = [[], ["data"], ["study"], *(name.split() for name in HELPS)]
 
 LIST_MODULES = """
 import json, sys

@@ -28,6 +28,8 @@ ARROWS: dict[str, set[str]] = {
     "phantoms": set(),
     "similarity": set(),
     "storage": set(),
+    "web": {"storage"},
+    "study": {"storage", "web"},
     "utility": set(),
     "runtime": {"storage"},
     "features": {"storage"},
@@ -57,6 +59,7 @@ ARROWS: dict[str, set[str]] = {
     "workflows/rebuild": set(),
     "workflows/report": set(),
     "workflows/screen": set(),
+    "workflows/study": set(),
     "workflows/train": set(),
     "workflows/dataset": set(),
     "workflows/utility": set(),
@@ -336,8 +339,13 @@ def test_no_inheritance_of_our_own() -> None:
 
 # What is imported under another name than it is installed by.
 DISTRIBUTION_OF = {"PIL": "pillow", "yaml": "pyyaml", "sklearn": "scikit-learn"}
-# Of an extra: one file, which says what to install where it is absent.
-OPTIONAL = {(Path("data/files/dicom.py"), "pydicom")}
+# Of extras: what reads DICOM says what to install where it is absent; for the pages, web/serve.py says it first.
+OPTIONAL = {
+    (Path("data/files/dicom.py"), "pydicom"),
+    (Path("study/app.py"), "starlette"),
+    (Path("web/serve.py"), "starlette"),
+    (Path("web/serve.py"), "uvicorn"),
+}
 # Parts of a declared dependency's own interface: jinja2 hands out markupsafe's Markup, transformers tokenizers'.
 COMES_WITH = {"markupsafe": "jinja2", "tokenizers": "transformers"}
 

@@ -16,10 +16,11 @@ import typer
 
 from woundgen.cli import VERBS, app
 from woundgen.commands.data import ACTIONS
+from woundgen.commands.study import ACTIONS as STUDY_ACTIONS
 from woundgen.config.load import load_train_config
 
 ROOT = Path(__file__).parents[2]
-VERB_NAMES = {verb.__name__ for verb in VERBS} | {"data"}
+VERB_NAMES = {verb.__name__ for verb in VERBS} | {"data", "study"}
 SCRIPTS = {
     "train_lora_model.py": "train",
     "evaluate_quality.py": "evaluate",
@@ -95,8 +96,8 @@ def fault_of(words: list[str], *, whole: bool = True) -> str | None:
     return None
 
 
-HELPS = (*VERBS, *ACTIONS.values())
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+HELPS = (*VERBS, *ACTIONS.values(), *STUDY_ACTIONS.values())
 COMMENTED = sorted([*(ROOT / "configs").glob("*.yaml"), *(ROOT / "src" / "woundgen" / "presets").glob("*.yaml")])
 COMMENTED += sorted((ROOT / "scripts").glob("*.py"))
 

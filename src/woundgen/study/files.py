@@ -1,0 +1,119 @@
+"""The folder of a study. It holds photographs of patients and is private (mode 0700).
+
+study.json      what the server needs: readers, their orders, sizes. Nothing in it tells real from synthetic
+truth.json      what each picture is; read by the report alone
+links.json      the readers' tokens
+images/ID.png   all pictures, through one preparation and one encoding
+answers/        a journal for each reader
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from woundgen.errors import UserError
+from woundgen.storage.files import read_json, write_bytes, write_json
+
+STUDY_JSON, TRUTH_JSON, LINKS_JSON = "study.json", "truth.json", "links.json"
+PICTURES, ANSWERS, REPORT = "images", "answers", "report"
+VERSION = 1
+TOKEN_BYTES = 32
+EPOCH = 1_000_000_000  # the time stamp of every picture
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What a picture is. group: the patient, numbered. file: of a synthetic image, in its set. answer: of a check."""
+
+    kind: str
+    phase: str
+    group: int
+    set: int | None = None
+    file: str | None = None
+    answer: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """study.json. orders: reader -> item ids in the order shown. size: pixels a side."""
+
+    title: str
+    size: int
+    phases: tuple[str, ...]
+    orders: Mapping[str, tuple[str, ...]]
+    design: Mapping[str, Any]
+
+
+def write_study(folder: Path, study: Study, truth: Mapping[str, Truth], *, facts: Mapping[str, Any]) -> None:
+    """study.json is written last: a folder with it is whole."""
+    (folder / ANSWERS).mkdir(mode=0o700, exist_ok=True)
+    links = {reader: secrets.token_urlsafe(TOKEN_BYTES) for reader in study.orders}
+    for name, content in (
+        (TRUTH_JSON, {"items": {name: asdict(one) for name, one in truth.items()}, **facts}),
+        (LINKS_JSON, links),
+        (STUDY_JSON, {"version": VERSION, **asdict(study)}),
+    ):
+        write_json(folder / name, content)
+        (folder / name).chmod(0o600)
+
+
+def read_study(folder: Path) -> Study:
+    """Raises UserError where `folder` holds no study of this version."""
+    record = read_json(folder / STUDY_JSON)
+    if not isinstance(record, dict) or record.get("version") != VERSION:
+        raise UserError(f"{folder / STUDY_JSON} is not of this version.", "Draw a new study: woundgen study new.")
+    orders = {reader: tuple(order) for reader, order in record["orders"].items()}
+    return Study(record["title"], record["size"], tuple(record["phases"]), orders, record["design"])
+
+
+def read_truth(folder: Path) -> tuple[dict[str, Truth], dict[str, Any]]:
+    """(item id -> what it is, facts of the study's sources)."""
+    record = read_json(folder / TRUTH_JSON)
+    items = {name: Truth(**one) for name, one in record.pop("items").items()}
+    return items, record
+
+
+def read_links(folder: Path) -> dict[str, str]:
+    """reader -> token."""
+    return dict(read_json(folder / LINKS_JSON))
+
+
+def journal_path(folder: Path, reader: str) -> Path:
+    return folder / ANSWERS / f"{reader}.jsonl"
+
+
+def draw_ids(count: int) -> list[str]:
+    """Random names that say nothing: not the order, not the kind, not the seed."""
+    return [secrets.token_hex(8) for _ in range(count)]
+
+
+def write_pictures(folder: Path, images: Sequence[NDArray[np.uint8]], names: Sequence[str]) -> None:
+    """Each as images/NAME.png, in the order of their names, uncompressed and with one time stamp.
+
+    A smooth picture compresses better than a noisy one: without compression all files have the same number of bytes,
+    so that neither a size nor a loading time tells one kind from the other.
+    """
+    (folder / PICTURES).mkdir(mode=0o700, exist_ok=True)
+    for name, pixels in sorted(zip(names, images, strict=True), key=lambda pair: pair[0]):
+        path = folder / PICTURES / f"{name}.png"
+        write_bytes(path, encode(pixels))
+        path.chmod(0o600)
+        os.utime(path, (EPOCH, EPOCH))
+
+
+def encode(pixels: NDArray[np.uint8]) -> bytes:
+    """uint8 [H, W, 3] as a PNG without compression, text, profile or time."""
+
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "PNG", compress_level=0)
+    return buffer.getvalue()

@@ -1,0 +1,1 @@
+"""The jobs of `woundgen study`: draw a study, serve it, report it."""
