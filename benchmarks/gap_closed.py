@@ -39,11 +39,13 @@ from woundgen.models.base import EMBEDDED, BaseModel, load_base
 from woundgen.models.images import round_trip
 from woundgen.phantoms import captions, draw_phantoms
 from woundgen.reporting.pictures import tile
+from woundgen.runtime.console import Console
 from woundgen.workflows.dataset.phantoms import write_phantoms
 from woundgen.workflows.demo.colour_reader import fit_colour_reader, recall_of
 from woundgen.workflows.demo.job import PRESET
 from woundgen.workflows.evaluate.sets import held_out_of
 from woundgen.workflows.train.job import train_adapter
+from woundgen.workflows.train.request import TrainRequest
 
 GUIDANCES = (1.0, 1.5, 2.0, 3.0, 5.0)
 HELD_OUT, HELD_OUT_SEED = 450, 710_001
@@ -105,16 +107,8 @@ def train_one(options: argparse.Namespace, config: TrainConfig, phase: str, seed
         data = options.out / "photographs" / phase
         ensure_phantoms(data, phase)
     run = options.out / f"run_{phase}_{seed}"
-    trained = train_adapter(
-        config.model_copy(update={"phases": (phase,), "seed": seed}),
-        data=data,
-        out=run,
-        resume=None,
-        dry_run=False,
-        command=["benchmarks/gap_closed.py"],
-        say=print,
-        progress=lambda *a: None,
-    )
+    settings = config.model_copy(update={"phases": (phase,), "seed": seed})
+    trained = train_adapter(TrainRequest(settings, data, run, command=("benchmarks/gap_closed.py",)), console=Console())
     if trained.exit_code:  # stopped by a signal: half a run is not measured
         sys.exit(trained.exit_code)
     return run

@@ -135,7 +135,7 @@ def fit(
         optimizer=new_optimizer(trainable, betas=(0.9, 0.999), weight_decay=0.0),
         scaler=torch.amp.GradScaler("cpu", enabled=False),
         learning_rate=lambda step: rate * cosine(step, steps=steps, warmup=20),
-        latents=encode_variations(base, images, count=variations, seed=0, say=print),
+        latents=encode_variations(base, images, count=variations, seed=0),
         contexts=PromptTable(base, [PROMPT] * len(images)),
         alphas_cumprod=base.alphas_cumprod,
         prediction=base.prediction,

@@ -25,6 +25,7 @@ from safetensors.torch import save_file
 from woundgen.cli import run
 from woundgen.storage.checkpoint import all_checkpoints, read_checkpoint, write_checkpoint
 from woundgen.storage.names import CHECKPOINTS, STATE_TENSORS
+from woundgen.workflows.train.checkpoints import Checkpointer
 from woundgen.workflows.train.observer import Observer
 
 
@@ -51,8 +52,8 @@ def adapter_run(folder: Path, *, photographs: int, epochs: int) -> None:
         steps.append(time.perf_counter())
         return stop
 
-    Observer._save = timed(Observer._save, saves)  # type: ignore[method-assign]
-    Observer._evaluate = timed(Observer._evaluate, evaluations)  # type: ignore[method-assign]
+    Checkpointer.save = timed(Checkpointer.save, saves)  # type: ignore[method-assign]
+    Observer.evaluate = timed(Observer.evaluate, evaluations)  # type: ignore[method-assign]
     Observer.after_step = note  # type: ignore[method-assign]
     settings = ("base_model=embedded", f"max_epochs={epochs}", "sample_images=0", "metric_images=0")
     words = ["train", "--data", str(folder / "phantoms"), "--out", str(folder / "run")]

@@ -43,7 +43,7 @@ from woundgen.training.perceptual_term import latent_distance
 from woundgen.training.state import new_optimizer
 from woundgen.training.terms import ExtraTerm
 from woundgen.workflows.train.dataset import encode_variations
-from woundgen.workflows.train.job import prepare_model, stepped
+from woundgen.workflows.train.model import prepare_model, unet_for_training
 
 GIB, SIDE, PHOTOGRAPHS = 1 << 30, 128, 32
 
@@ -85,7 +85,7 @@ def ours(base: BaseModel, way: Way, photographs: np.ndarray, options: argparse.N
     method, trainable = prepare_model(base, config, device, precision)
     dropout = run_by_position(base.unet, dropout=config.lora_dropout) if method.name == "lora" else None
     optimizer = new_optimizer(trainable, betas=(0.9, 0.999), weight_decay=config.weight_decay, kind=config.optimizer)
-    latents = encode_variations(base, photographs, count=1, seed=0, say=lambda line: None)
+    latents = encode_variations(base, photographs, count=1, seed=0)
     contexts = PromptTable(base, [PROMPT] * len(photographs), live=method.reads_text)
     terms = []
     if way.perceptual:
@@ -102,7 +102,7 @@ def ours(base: BaseModel, way: Way, photographs: np.ndarray, options: argparse.N
         return False
 
     train(
-        unet=stepped(base, config, trainable, device),
+        unet=unet_for_training(base, config, trainable, device),
         trainable=trainable,
         optimizer=optimizer,
         scaler=torch.amp.GradScaler(device.type, enabled=precision == "fp16"),

@@ -123,7 +123,7 @@ def our_step(
     masks = run_by_position(base.unet, dropout=dropout)
     optimizer = new_optimizer(trainable, betas=(0.9, 0.999), weight_decay=0.01)
     state = LoopState(step=0, average=trainable.values.detach().clone())
-    latents = encode_variations(base, images, count=2, seed=0, say=lambda line: None)
+    latents = encode_variations(base, images, count=2, seed=0)
     contexts = PromptTable(base, [PROMPT] * len(images))
     scaler = torch.amp.GradScaler("cpu", enabled=False)
     terms = terms_of(base)

@@ -30,7 +30,7 @@ LAST = "Which test holds each option, and what was measured of it: [options-test
 
 # How the code calls the two models where it reads them.
 CALLED: Mapping[type[BaseModel], frozenset[str]] = {
-    TrainConfig: frozenset({"config", "self.config", "settings"}),
+    TrainConfig: frozenset({"config", "session.config", "self.session.config", "request.config", "settings"}),
     QualityConfig: frozenset({"quality"}),
 }
 NOT_A_CONFIG = {"workflows/rebuild/stages.py", "workflows/rebuild/base.py", "generation/sampler.py", "training/loop.py"}

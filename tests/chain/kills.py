@@ -20,7 +20,7 @@ from ..forks import fork
 ENTRIES = {
     "caching": ("woundgen.workflows.train.dataset", "encode_images", 1),
     "step": ("woundgen.training.latents", "normal", 12),
-    "evaluation": ("woundgen.workflows.train.observer", "per_image_loss", 4),
+    "evaluation": ("woundgen.workflows.train.evaluator", "per_image_loss", 4),
 }
 WHILES = {"caching": 0.05, "step": 0.03, "evaluation": 0.02}  # seconds, at most; about what each takes
 # What a save asks of the disk. Adapters and tensors come in whole files, the rest by these.
@@ -175,7 +175,7 @@ def _watch_saves(before: Callable[[Request, int, int], None]) -> None:
 
     for module, name in REQUESTS:
         _wrap(module, name, watched)
-    _wrap("woundgen.workflows.train.observer:Observer", "_save", counted)
+    _wrap("woundgen.workflows.train.checkpoints:Checkpointer", "save", counted)
 
 
 def _wrap(owner: str, name: str, around: Callable[[Request], Any]) -> None:

@@ -131,7 +131,7 @@ def test_utility_tests_each_generator_on_its_own_fold(
     ("more", "told"),
     [
         (("--folds", "13"), "12 groups, too few for 13 folds"),
-        (("--folds", "3", "--resume", "latest"), "goes on by itself"),
+        (("--folds", "3", "--resume", "latest"), "resumes automatically"),
         (("--set", "fold=1"), "give both, or neither"),
         (("--set", "fold=4", "--set", "folds=3"), "there are 3 folds"),
     ],

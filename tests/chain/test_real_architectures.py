@@ -48,7 +48,7 @@ def test_one_step_at_128(name: str) -> None:
     assert sum(p.numel() for p in base.vae.parameters()) == 83_653_863
     trainable = flatten(method.parameters)
     images = np.random.default_rng(0).integers(0, 256, (2, 128, 128, 3)).astype(np.uint8)
-    latents = encode_variations(base, images, count=1, seed=0, say=print)
+    latents = encode_variations(base, images, count=1, seed=0)
     assert latents.mean.shape[2:] == (4, 16, 16)
     before = trainable.values.detach().clone()
     reports: list[StepReport] = []

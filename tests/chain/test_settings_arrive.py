@@ -10,8 +10,10 @@ import pytest
 import torch
 
 from woundgen.config.load import load_train_config
+from woundgen.runtime.console import silent_console
 from woundgen.training.loop_state import LoopSettings
 from woundgen.workflows.train import job as workflow
+from woundgen.workflows.train.request import TrainRequest
 
 from .conftest import Workshop
 
@@ -41,12 +43,10 @@ def given(workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         raise Reached
 
     monkeypatch.setattr(workflow, "train", loop)
+    config = load_train_config(workshop.config, [f"{key}={value}" for key, value in UNUSUAL.items()])
+    request = TrainRequest(config, workshop.photographs, tmp_path / "run", command=("test",))
     with pytest.raises(Reached):
-        workflow.train_adapter(
-            load_train_config(workshop.config, [f"{key}={value}" for key, value in UNUSUAL.items()]),
-            data=workshop.photographs, out=tmp_path / "run", resume=None, dry_run=False, command=["test"],
-            say=lambda text: None, progress=lambda *done: None,
-        )  # fmt: skip
+        workflow.train_adapter(request, console=silent_console())
     return found
 
 
@@ -81,6 +81,6 @@ def test_every_setting_arrives(given: dict[str, Any]) -> None:
     perceptual, adversarial = given["terms"]
     assert (perceptual.weight, perceptual.share, perceptual.least_snr) == (0.2, 0.5, 2)
     assert (adversarial.weight, adversarial.share, adversarial.least_snr) == (0.03, 0.25, 2)
-    assert adversarial.judge.r1 == 0.6
-    assert adversarial.judge.optimizer.param_groups[0]["lr"] == 2e-3
+    assert adversarial.discriminator.r1 == 0.6
+    assert adversarial.discriminator.optimizer.param_groups[0]["lr"] == 2e-3
     assert math.isclose(given["alphas_cumprod"].max().item(), 0.99915, rel_tol=1e-4), "the base's own schedule"

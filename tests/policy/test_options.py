@@ -34,5 +34,5 @@ def test_an_ignored_key_would_be_seen(maker: dict[str, Any]) -> None:
     files = maker["readers"](TrainConfig)
     assert files["learning_rate"] == ["workflows/train/job.py", "workflows/train/settings.py"]
     assert "workflows/train/settings.py" in files["gradient_accumulation"]  # through global_batch
-    assert "workflows/train/job.py" in files["negative_prompt"]  # through prompts_for
+    assert "workflows/train/evaluator.py" in files["negative_prompt"]  # through prompts_for
     assert "notes" not in files

@@ -20,4 +20,4 @@ def demo(out: Annotated[Path, typer.Option(help="Folder for everything it makes.
     from woundgen.workflows.demo.job import run_demo
 
     with open_console() as console:
-        run_demo(out, say=console.info, progress=console.progress)
+        run_demo(out, console=console)

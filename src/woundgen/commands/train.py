@@ -5,13 +5,18 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from woundgen.errors import UserError
 from woundgen.runtime.console import open_console
+
+if TYPE_CHECKING:
+    from woundgen.runtime.processes import Place
+    from woundgen.workflows.train.request import TrainRequest
 
 
 def train(
@@ -49,84 +54,80 @@ def train(
     woundgen train --config configs/phase_I_config.yaml --data photographs --out runs/phase_I --devices 2
     woundgen train --config configs/phase_I_config.yaml --config configs/phase_R_config.yaml --devices 0,1 --data photos
     """
-    from woundgen.config.load import load_train_config
     from woundgen.runtime.hardware import installed_cards
     from woundgen.runtime.parallel_runs import cards_of
     from woundgen.runtime.processes import place_of, run_together
-    from woundgen.workflows.train.find_run import settings_of_run
+    from woundgen.workflows.train.request import read_request
 
     if folds is not None and resume is not None:
         raise UserError(
-            "--folds goes on by itself where it was.", "Leave --resume out, or name one fold's run (--out)."
+            "--folds resumes automatically; do not combine it with --resume.",
+            "Leave --resume out, or name one fold's run (--out).",
         )
+    overrides = set_ or []
     cards = None if devices is None else cards_of(devices, present=installed_cards())
     if config is not None and len(config) > 1:
         if devices is not None and cards is None:
             raise UserError(f"--devices {devices} with several configs.", "Name the cards: --devices 0,1.")
-        shared = [word for one in set_ or [] for word in ("--set", one)]
+        shared = [word for override in overrides for word in ("--set", override)]
         shared += [] if data is None else ["--data", str(data)]
         shared += [] if resume is None else ["--resume", resume]
         shared += [] if folds is None else ["--folds", str(folds)]
         shared += ["--allow-changes"] * allow_changes + ["--dry-run"] * dry_run
-        return _a_run_each(config, out=out, set_=set_ or [], shared=shared, cards=cards or [0])
-    if config is None and resume is not None:
-        if set_:
-            raise UserError("--set changes a config, and none is named.", "Give --config too, or leave --set out.")
-        settings, known_data, out = settings_of_run(out)
-        data = data or known_data
-    else:
-        settings = load_train_config(config[0] if config else None, set_ or [])
-    source = data or (Path(settings.data) if settings.data else None)
-    if source is None:
-        raise UserError("No photographs are named.", "Give --data FOLDER, or `data:` in the config.")
+        return _run_each_config(config, out=out, overrides=overrides, shared=shared, cards=cards or [0])
+    request = replace(
+        read_request(config[0] if config else None, overrides, data=data, out=out, resume=resume),
+        command=("woundgen", *sys.argv[1:]),
+        dry_run=dry_run,
+        allow_changes=allow_changes,
+    )
     place = place_of(os.environ)
     count = None if devices is None else len(cards) if cards is not None else int(devices)
     if place is None and count is not None and count > 1 and not dry_run:
         if cards is not None:
             os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, cards))
         return run_together(sys.argv[1:], count=count)
+    return _run_here(request, folds=folds, place=place, count=count)
 
+
+def _run_here(request: TrainRequest, *, folds: int | None, place: Place | None, count: int | None) -> int:
+    """Train in this process, one run after the other; return the exit code of the last one begun.
+
+    place, count: of this process among those that share the work, and how many the user asked for, if said.
+    """
     from woundgen.runtime.devices import join_ranks
     from woundgen.workflows.train.job import train_adapter
-    from woundgen.workflows.train.run_folder import runs_of
+    from woundgen.workflows.train.request import split_into_folds
 
-    folder = out or Path("runs") / f"phase_{'_'.join(settings.phases)}"
-    with open_console() as console, join_ranks(place, asked=count, device=settings.device) as ranks:
-        for one, where in runs_of(settings, folder, folds=folds):
-            gc.collect()  # the fold before: layers whose forward is ours are held by it, and hold gigabytes of a card
-            result = train_adapter(
-                one,
-                data=source,
-                out=where,
-                resume=resume,
-                dry_run=dry_run,
-                command=["woundgen", *sys.argv[1:]],
-                say=console.info,
-                progress=console.progress,
-                allow_changes=allow_changes,
-                ranks=ranks,
-            )
+    with open_console() as console, join_ranks(place, asked=count, device=request.config.device) as ranks:
+        for run in split_into_folds(request, folds):
+            gc.collect()  # layers with a forward of ours are held by a cycle, and hold gigabytes of a card
+            result = train_adapter(run, console=console, ranks=ranks)
             if result is not None and result.exit_code:
                 return result.exit_code
     return 0
 
 
-def _a_run_each(configs: list[Path], *, out: Path | None, set_: list[str], shared: list[str], cards: list[int]) -> int:
-    """Every config is read before any run begins; each then runs as its own command, on a card of its own.
+def _run_each_config(
+    configs: list[Path], *, out: Path | None, overrides: list[str], shared: list[str], cards: list[int]
+) -> int:
+    """Read every config before any run begins; then run each as a command of its own, on a card of its own.
 
     shared: words that all of the commands have.
     """
     from woundgen.config.load import load_train_config
     from woundgen.runtime.parallel_runs import Job, run_side_by_side
+    from woundgen.workflows.train.request import default_name
 
-    loaded = [(path, load_train_config(path, set_)) for path in configs]
-    folders = [(out or Path("runs")) / f"phase_{'_'.join(settings.phases)}" for _, settings in loaded]
-    twice = [folder for number, folder in enumerate(folders) if folder in folders[:number]]
-    if twice:
-        raise UserError(f"Two configs train into {twice[0]}.", "Give them other phases, or run them apart with --out.")
+    folders = [(out or Path("runs")) / default_name(load_train_config(path, overrides)) for path in configs]
+    repeated = [folder for number, folder in enumerate(folders) if folder in folders[:number]]
+    if repeated:
+        raise UserError(
+            f"Two configs train into {repeated[0]}.", "Give them other phases, or run them apart with --out."
+        )
     jobs = [
         Job(folder.name, ("train", "--config", str(path), *shared, "--out", str(folder)))
-        for (path, _), folder in zip(loaded, folders, strict=True)
+        for path, folder in zip(configs, folders, strict=True)
     ]
     with open_console() as console:
         return run_side_by_side(jobs, cards=cards, say=console.info)

@@ -8,15 +8,16 @@ import torch
 from torch import Tensor
 
 from woundgen.models.base import BaseModel, encode_prompts, prompt_length, text_states
-from woundgen.runtime.console import Say
 
 
-def note_cut_prompts(base: BaseModel, prompts: Mapping[str, str], say: Say) -> None:
-    """Says which prompts, by what they are, have more tokens than the base reads (CLIP: 77)."""
+def cut_prompts(base: BaseModel, prompts: Mapping[str, str]) -> list[str]:
+    """Return a warning for each prompt, by its name, that has more tokens than the base reads (CLIP: 77)."""
+    warnings = []
     for what, prompt in prompts.items():
         length, most = prompt_length(base, prompt), base.tokenizer.model_max_length
         if length > most:
-            say(f"warning: the {what} has {length} tokens and {base.name} reads {most}; the rest is cut off")
+            warnings.append(f"the {what} has {length} tokens and {base.name} reads {most}; the rest is cut off")
+    return warnings
 
 
 class PromptTable:
@@ -44,7 +45,7 @@ class PromptTable:
 
 
 def known_prompts(base: BaseModel, prompts: Sequence[str]) -> Callable[[list[str]], Tensor]:
-    """`encode_prompts` for these prompts, from states computed now: the text encoder may be let go afterwards.
+    """`encode_prompts` for these prompts, from states computed now: the text encoder may be freed afterwards.
 
     A text encoder that is trained is asked anew each time. Each is computed alone, as drawing with one prompt
     does: a batch of two is rounded otherwise.

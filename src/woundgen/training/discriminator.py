@@ -33,7 +33,7 @@ def network(channels: int) -> nn.Sequential:
 
 
 class Discriminator:
-    """The judge of an adversarial ExtraTerm: `term` is what the generator pays, `learn` and `finish` train it."""
+    """The network of an adversarial ExtraTerm: `term` is the generator's loss, `learn` and `finish` train it."""
 
     def __init__(self, channels: int, *, seed: int, rate: float, r1: float, device: torch.device) -> None:
         with torch.random.fork_rng(devices=[]):

@@ -53,8 +53,8 @@ class Latents:
         return torch.tensor(list(rows)), torch.tensor(picks)
 
 
-def joined(photographs: Latents, others: Latents) -> Latents:
-    """The rows of both, the photographs' first; every place of the others counts alike."""
+def concatenate(photographs: Latents, others: Latents) -> Latents:
+    """Return the rows of both, the photographs' first; every place of the others counts alike."""
     region = photographs.region
     if region is not None:
         region = torch.cat([region, torch.ones(len(others), *region.shape[1:])])

@@ -168,10 +168,10 @@ def train(
         searching = scaler.is_enabled() and math.isfinite(loss_value) and scaler.get_scale() > 1
         scaler.update()
         trainable.gradient.zero_()
-        told = tally.told() if finite else {}
+        term_values = tally.summary() if finite else {}
         for term in terms:
-            if term.judge is not None:
-                told |= term.judge.finish(finite=finite, ranks=ranks)
+            if term.discriminator is not None:
+                term_values |= term.discriminator.finish(finite=finite, ranks=ranks)
         state.skipped += not finite
         # A scaler that looks for its scale skips steps, too, and finds it.
         state.skipped_in_a_row = 0 if finite or searching else state.skipped_in_a_row + 1
@@ -188,7 +188,7 @@ def train(
             gradient_norm=norm_value,
             learning_rate=learning_rate(step) * state.rate_factor,
             skipped=not finite,
-            terms=told,
+            terms=term_values,
         )
         if after_step(report):
             return

@@ -91,3 +91,9 @@ def eight_bit() -> Callable[..., torch.optim.Optimizer]:
             "optimizer: adamw-8bit needs bitsandbytes, which is not installed.",
             "pip install bitsandbytes, or set optimizer: adamw.",
         ) from None
+
+
+def copy_state_into(state: LoopState, other: LoopState) -> None:
+    """Overwrite `state` in place, since the loop and the session hold the same object."""
+    for name in LoopState.__dataclass_fields__:
+        setattr(state, name, getattr(other, name))

@@ -19,21 +19,21 @@ from woundgen.training.discriminator import Discriminator
 
 @dataclass(frozen=True, slots=True)
 class ExtraTerm:
-    """weight x mean over all samples of `of`, which counts as 0 where the signal-to-noise ratio is below least_snr.
+    """weight x mean over all samples of `loss`, which counts as 0 where the signal-to-noise ratio is below least_snr.
 
-    share: of the samples it is taken on. of: (estimate, clean), latents [n, C, h, w] -> [n].
-    judge: learns from the same samples.
+    share: of the samples that it is computed on. loss: (estimate, clean), latents [n, C, h, w] -> [n].
+    discriminator: learns from the same samples.
     """
 
     name: str
     weight: float
     share: float
     least_snr: float
-    of: Callable[[Tensor, Tensor], Tensor]
-    judge: Discriminator | None = None
+    loss: Callable[[Tensor, Tensor], Tensor]
+    discriminator: Discriminator | None = None
 
-    def picks(self, position: int) -> bool:
-        """Every (1 / share)-th sample of the run, evenly; `position` is step x global batch + slot."""
+    def is_sampled(self, position: int) -> bool:
+        """Whether a sample is computed: every (1 / share)-th of the run, at `position` step x global batch + slot."""
         return int((position + 1) * self.share) > int(position * self.share)
 
 
@@ -64,15 +64,15 @@ class Tally:
         if self.terms:
             self.sums[2 * place + 1] += gradient.detach().square().sum()
 
-    def told(self) -> dict[str, float]:
-        """Each term's value, and its share of the gradient: its norm among the norms of all."""
+    def summary(self) -> dict[str, float]:
+        """Return each term's value and its share of the gradient: its norm among the norms of all."""
         pairs = self.sums.view(-1, 2).tolist()
         norms = [square**0.5 for _, square in pairs]
-        told = {}
+        found = {}
         for term, (value, _), norm in zip(self.terms, pairs[1:], norms[1:], strict=True):
-            told[term.name] = value
-            told[f"{term.name}_gradient_share"] = norm / sum(norms) if norm else 0.0
-        return told
+            found[term.name] = value
+            found[f"{term.name}_gradient_share"] = norm / sum(norms) if norm else 0.0
+        return found
 
 
 def add_gradients(
@@ -89,15 +89,15 @@ def add_gradients(
     abar = alphas_cumprod[batch.timesteps.cpu()]
     for place, term in enumerate(tally.terms, start=1):
         enough = (abar >= term.least_snr * (1 - abar)).tolist()
-        rows = [row for row, position in enumerate(batch.positions) if enough[row] and term.picks(position)]
+        rows = [row for row, position in enumerate(batch.positions) if enough[row] and term.is_sampled(position)]
         if not rows:
             continue
         steps, clean = batch.timesteps[rows], batch.clean[rows]
         estimate = clean_estimate(batch.noisy[rows], output[rows], steps, alphas_cumprod, prediction)
-        value = term.weight / term.share / global_batch * term.of(estimate, clean).sum()
-        (own,) = torch.autograd.grad(value, output)
-        tally.add(place, value, own)
-        gradient = gradient + own
-        if term.judge is not None:
-            term.judge.learn(estimate.detach(), clean)
+        value = term.weight / term.share / global_batch * term.loss(estimate, clean).sum()
+        (term_gradient,) = torch.autograd.grad(value, output)
+        tally.add(place, value, term_gradient)
+        gradient = gradient + term_gradient
+        if term.discriminator is not None:
+            term.discriminator.learn(estimate.detach(), clean)
     return gradient

@@ -12,7 +12,7 @@ from woundgen.config.train import TrainConfig
 from woundgen.models.base import BaseModel
 from woundgen.models.cuda_graphs import ReplayedUNet
 from woundgen.models.flat_parameters import flatten
-from woundgen.workflows.train.job import prepare_model, stepped
+from woundgen.workflows.train.model import prepare_model, unet_for_training
 
 from ..training.rig import Rig
 
@@ -31,7 +31,7 @@ on_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA graphs
 def test_where_steps_are_replayed(make_base: MakeBase, settings: dict[str, Any], device: str, replayed: bool) -> None:
     base = make_base()
     config = TrainConfig(**settings)
-    unet = stepped(base, config, flatten({"a": torch.nn.Parameter(torch.zeros(1))}), torch.device(device))
+    unet = unet_for_training(base, config, flatten({"a": torch.nn.Parameter(torch.zeros(1))}), torch.device(device))
     assert isinstance(unet, ReplayedUNet) == replayed
     assert replayed or unet is base.unet
 

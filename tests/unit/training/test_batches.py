@@ -13,7 +13,7 @@ from woundgen.diffusion.objective import weighted_error
 from woundgen.diffusion.randomness import batch_rows
 from woundgen.models.base import BaseModel
 from woundgen.training.batches import Batches, with_class_images
-from woundgen.training.latents import Latents, joined
+from woundgen.training.latents import Latents, concatenate
 
 from .rig import IMAGES, Rig
 
@@ -65,7 +65,7 @@ def test_the_loop_weighs_rows(make_base: Callable[[], BaseModel]) -> None:
 def test_rows_of_both() -> None:
     """The photographs' first; where places of theirs count differently, the others' count alike."""
     photographs = replace(ten(), region=torch.full((10, 1, 2, 2), 3.0))
-    both = joined(photographs, replace(ten(), mean=torch.ones(10, 1, 4, 2, 2)))
+    both = concatenate(photographs, replace(ten(), mean=torch.ones(10, 1, 4, 2, 2)))
     assert len(both) == 20
     assert both.mean[:10].abs().max() == 0
     assert both.mean[10:].min() == 1

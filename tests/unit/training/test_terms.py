@@ -31,7 +31,7 @@ def squares(estimate: Tensor, clean: Tensor) -> Tensor:
 
 
 def term(**changed: object) -> ExtraTerm:
-    settings: dict[str, object] = {"name": "extra", "weight": 0.1, "share": 1.0, "least_snr": 1e-9, "of": squares}
+    settings: dict[str, object] = {"name": "extra", "weight": 0.1, "share": 1.0, "least_snr": 1e-9, "loss": squares}
     return ExtraTerm(**{**settings, **changed})  # type: ignore[arg-type]
 
 
@@ -50,7 +50,7 @@ def test_a_perfect_prediction_pays_nothing(prediction: PredictionType) -> None:
             torch.zeros_like(output), output, batch, tally=tally, alphas_cumprod=abar, prediction=prediction,
             global_batch=4,
         )  # fmt: skip
-        assert (tally.told()["extra"] < 1e-10) == zero
+        assert (tally.summary()["extra"] < 1e-10) == zero
         assert (gradient.abs().max().item() < 1e-5) == zero
 
 
@@ -68,7 +68,7 @@ def test_low_noise_only() -> None:
 
 @pytest.mark.parametrize("share", [1 / 32, 0.25, 0.3, 1.0])
 def test_a_share_of_the_samples_evenly(share: float) -> None:
-    picked = [position for position in range(960) if term(share=share).picks(position)]
+    picked = [position for position in range(960) if term(share=share).is_sampled(position)]
     assert len(picked) == pytest.approx(960 * share, abs=1)
     assert max(b - a for a, b in pairwise(picked)) <= -(-1 // share)
 
@@ -88,7 +88,7 @@ def test_the_expectation_is_that_of_the_full_term() -> None:
                 torch.zeros_like(clean), output, Batch(noisy, clean, steps, places), tally=tally, alphas_cumprod=abar,
                 prediction="epsilon", global_batch=5,
             )  # fmt: skip
-        sums[share] = tally.told()["extra"], total
+        sums[share] = tally.summary()["extra"], total
     assert sums[0.25][0] == pytest.approx(sums[1.0][0], rel=1e-5)
     torch.testing.assert_close(sums[0.25][1], sums[1.0][1], rtol=1e-5, atol=1e-7)
 
@@ -173,7 +173,7 @@ def test_r1_is_the_squared_slope_at_real_latents() -> None:
 
 
 def adversarial(found: Discriminator) -> ExtraTerm:
-    return term(name="adversarial", weight=0.5, of=found.term, judge=found)
+    return term(name="adversarial", weight=0.5, loss=found.term, discriminator=found)
 
 
 def test_an_adversarial_run_resumes_exactly(make_base: MakeBase, tmp_path: Path) -> None:

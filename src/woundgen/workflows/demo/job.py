@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +25,7 @@ from woundgen.metrics.measure import RealSets, load_extractors, measure_images, 
 from woundgen.models.base import EMBEDDED, load_base
 from woundgen.models.images import round_trip
 from woundgen.phantoms import draw_phantoms
+from woundgen.runtime.console import Console
 from woundgen.storage.files import sha256_json, write_json
 from woundgen.storage.names import METRICS_JSON, SUMMARY_JSON
 from woundgen.storage.ownership import claim_output
@@ -35,9 +35,8 @@ from woundgen.workflows.evaluate.job import metrics_record
 from woundgen.workflows.generate.job import DrawRequest, generate_set
 from woundgen.workflows.report import write_report
 from woundgen.workflows.train.job import train_adapter
+from woundgen.workflows.train.request import TrainRequest
 
-Say = Callable[[str], None]
-Progress = Callable[[int, int, str], None]
 Images = NDArray[np.uint8]
 
 PRESET = Path(__file__).parents[2] / "presets" / "demo.yaml"
@@ -63,7 +62,7 @@ class Clock:
         self.seconds[name] = round(self.seconds.get(name, 0.0) + time.monotonic() - started, 1)
 
 
-def run_demo(out: Path, *, say: Say, progress: Progress) -> dict[str, Any]:
+def run_demo(out: Path, *, console: Console) -> dict[str, Any]:
     """Phantoms, an adapter a phase, pictures, screening, measures, report. Returns what summary.json holds."""
     config = load_train_config(PRESET)
     identity = sha256_json(config.model_dump(mode="json") | {"drawn": DRAWN, "held_out": HELD_OUT})
@@ -71,7 +70,7 @@ def run_demo(out: Path, *, say: Say, progress: Progress) -> dict[str, Any]:
     clock = Clock()
     started = time.monotonic()
 
-    say(f"1. {PHOTOGRAPHS} phantoms of each phase stand for a clinic's photographs")
+    console.info(f"1. {PHOTOGRAPHS} phantoms of each phase stand for a clinic's photographs")
     with clock.part("phantoms"):
         for phase in PHASES:
             write_phantoms(
@@ -81,38 +80,38 @@ def run_demo(out: Path, *, say: Say, progress: Progress) -> dict[str, Any]:
                 seed=PHOTOGRAPH_SEED,
                 size=128,
                 views=1,
-                say=say,
-                progress=progress,
+                say=console.info,
+                progress=console.progress,
             )
         held_out = {phase: _held_out(phase) for phase in PHASES}
         reader = fit_colour_reader(per_phase=250)
 
-    say("2. what the base model draws, untuned")
+    console.info("2. what the base model draws, untuned")
     with clock.part("drawing"):
-        untuned = _draw(load_base(EMBEDDED, notice=say), config, progress)
+        untuned = _draw(load_base(EMBEDDED, notice=console.info), config, console)
     summary: dict[str, Any] = {"phases": {}, "seconds": clock.seconds}
     for phase in PHASES:
-        say(f"3. an adapter for phase {phase}")
+        console.info(f"3. an adapter for phase {phase}")
         with clock.part("training"):
-            _train(config, phase, out, say, progress)
-        say(f"4. pictures of phase {phase}, measured against phantoms that no model has seen")
+            _train(config, phase, out, console)
+        console.info(f"4. pictures of phase {phase}, measured against phantoms that no model has seen")
         with clock.part("drawing"):
-            tuned_base = load_base(EMBEDDED, notice=say)
+            tuned_base = load_base(EMBEDDED, notice=console.info)
             fuse_lora(tuned_base.unet, [(find_adapter(out / "runs" / f"phase_{phase}", weights="auto").file, 1.0)])
-            tuned = _draw(tuned_base, config, progress)
+            tuned = _draw(tuned_base, config, console)
         with clock.part("measuring"):
             summary["phases"][phase] = _measure(phase, untuned, tuned, held_out[phase], reader)
-        say(_sentence(phase, summary["phases"][phase]))
-        say(f"5. a screened set of phase {phase}")
+        console.info(_sentence(phase, summary["phases"][phase]))
+        console.info(f"5. a screened set of phase {phase}")
         with clock.part("screened set"):
             one = out / "generated" / f"phase_{phase}"
             generate_set(
                 _request(out, phase, config), out=one, real=out / "photographs" / phase, quality=QualityConfig(),
-                say=say, progress=progress,
+                say=console.info, progress=console.progress,
             )  # fmt: skip
         with clock.part("measuring"):
-            _write_metrics(one, tuned, held_out[phase], load_base(EMBEDDED, notice=say).vae)
-    say("6. the report")
+            _write_metrics(one, tuned, held_out[phase], load_base(EMBEDDED, notice=console.info).vae)
+    console.info("6. the report")
     with clock.part("report"):
         write_report(
             [out / "runs" / f"phase_{phase}" for phase in PHASES],
@@ -121,11 +120,11 @@ def run_demo(out: Path, *, say: Say, progress: Progress) -> dict[str, Any]:
             private=True,
             title="woundgen demo",
             quality=QualityConfig(),
-            say=say,
+            say=console.info,
         )
     clock.seconds["all"] = round(time.monotonic() - started, 1)
     write_json(out / SUMMARY_JSON, summary)
-    say(f"done in {clock.seconds['all']:.0f} s; open {out / 'report.html'}")
+    console.info(f"done in {clock.seconds['all']:.0f} s; open {out / 'report.html'}")
     return summary
 
 
@@ -133,7 +132,7 @@ def _held_out(phase: str) -> Images:
     return draw_phantoms(range(HELD_OUT), seed=HELD_OUT_SEED, phases=(phase,)).images
 
 
-def _draw(base: Any, config: TrainConfig, progress: Progress) -> Images:
+def _draw(base: Any, config: TrainConfig, console: Console) -> Images:
     """The same seeds for base and tuned, at the neutral prompt."""
     return draw_images(
         base,
@@ -144,21 +143,18 @@ def _draw(base: Any, config: TrainConfig, progress: Progress) -> Images:
         steps=STEPS,
         seed=DRAW_SEED,
         size=config.resolution,
-        progress=lambda done, total: progress(done, total, "drawing"),
+        progress=lambda done, total: console.progress(done, total, "drawing"),
     )
 
 
-def _train(config: TrainConfig, phase: str, out: Path, say: Say, progress: Progress) -> None:
-    result = train_adapter(
-        config.model_copy(update={"phases": (phase,)}),
+def _train(config: TrainConfig, phase: str, out: Path, console: Console) -> None:
+    request = TrainRequest(
+        config=config.model_copy(update={"phases": (phase,)}),
         data=out / "photographs" / phase,
         out=out / "runs" / f"phase_{phase}",
-        resume=None,
-        dry_run=False,
-        command=["woundgen", "demo"],
-        say=say,
-        progress=progress,
+        command=("woundgen", "demo"),
     )
+    result = train_adapter(request, console=console)
     if result is not None and result.exit_code:
         raise SystemExit(result.exit_code)
 

@@ -17,7 +17,7 @@ from woundgen.errors import UserError
 from woundgen.generation.image_set import Recipe
 from woundgen.generation.sampler import SamplerSettings, check_fit, check_strength, place
 from woundgen.models.base import ALIASES, EMBEDDED, PINNED, BaseModel, encode_prompts, load_base
-from woundgen.models.prompts import note_cut_prompts
+from woundgen.models.prompts import cut_prompts
 from woundgen.runtime.devices import choose_device
 from woundgen.storage.names import EMBEDDING_FILE
 from woundgen.storage.ownership import run_of
@@ -61,7 +61,8 @@ def load_model(request: DrawRequest, say: Say) -> DrawModel:
     recipe = _recipe(request, adapters, base, guide, device)
     _check(request, base, recipe, say)
     apply_trained(base, [(adapter.file, strength) for adapter, strength in adapters])
-    note_cut_prompts(base, {"prompt": recipe.prompt, "negative prompt": recipe.negative_prompt}, say)
+    for warning in cut_prompts(base, {"prompt": recipe.prompt, "negative prompt": recipe.negative_prompt}):
+        say(f"warning: {warning}")
     dtype = PRECISIONS[request.precision]
     place(base, device=device, dtype=dtype)
     return DrawModel(

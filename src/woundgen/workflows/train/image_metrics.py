@@ -1,4 +1,4 @@
-"""What an evaluation inside training measures: images of the moment against photographs, memory given back."""
+"""Measure images during training against photographs, and free the memory afterwards."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ MOST = 64  # images, where metric_images is left to the plan
 AUTO = "auto"
 
 
-def reference_of(photos: PhotoSet, config: TrainConfig) -> RealSets | None:
-    """Held-out photographs where there are enough, else those trained on; None where nothing is measured.
+def choose_reference(photos: PhotoSet, config: TrainConfig) -> RealSets | None:
+    """Choose the photographs to measure against: held-out ones if enough, else those trained on; None for no metrics.
 
     UserError where metrics are asked for by name and there are too few photographs or images.
     """
@@ -67,8 +67,8 @@ def _refuse_few_images(asked: int | None, photographs: int) -> None:
         )
 
 
-def wishes_of(config: TrainConfig, reference: RealSets | None) -> Wishes:
-    """What the plan has to fit into evaluation_share."""
+def evaluation_wishes(config: TrainConfig, reference: RealSets | None) -> Wishes:
+    """Return what the settings ask for at each evaluation, which the plan fits into evaluation_share."""
     images = config.metric_images or (MOST if reference is None else min(MOST, max(FEWEST, len(reference.images))))
     return Wishes(
         images=0 if reference is None else images,
@@ -80,8 +80,8 @@ def wishes_of(config: TrainConfig, reference: RealSets | None) -> Wishes:
     )
 
 
-def monitored(config: TrainConfig, reference: RealSets | None) -> str:
-    """The metric that chooses the best checkpoint: as named, or FID, FD, validation loss: the first there is."""
+def choose_monitor(config: TrainConfig, reference: RealSets | None) -> str:
+    """Return the metric that chooses the best checkpoint: the one named, else the first measured of FID, FD, loss."""
     if config.monitor != AUTO:
         return config.monitor
     if reference is None:
@@ -89,10 +89,11 @@ def monitored(config: TrainConfig, reference: RealSets | None) -> str:
     return "fid" if "inception" in config.features else "fd"
 
 
-def training_measure(
+def build_measure(
     vae: nn.Module, networks: Sequence[Extractor], reference: RealSets, *, as_trained: Images | None = None
 ) -> Callable[[Images], list[MetricValue]]:
-    """uint8 [N, H, W, 3] -> FD, KID, SSIM, perceptual distance ..., each with floor, ceiling and training row.
+    """Return a function of images, uint8 [N, H, W, 3], that gives FD, KID, SSIM and the perceptual distance, each with
+    floor, ceiling and training row.
 
     as_trained: the reference's photographs at the size that is trained, where that is larger.
     What only depends on photographs is computed at the first call and kept; what is of the moment's images is
@@ -104,7 +105,7 @@ def training_measure(
     cache = Cache(only=frozenset(content_digest(one) for one in photographs if one is not None))
 
     def measure(images: Images) -> list[MetricValue]:
-        device = list(vae.parameters())[-1].device  # of the decoder: the encoder may have been let go
+        device = list(vae.parameters())[-1].device  # of the decoder: the encoder may have been freed
         try:
             for network in networks:
                 network.module.to(device)
@@ -118,10 +119,10 @@ def training_measure(
     return measure
 
 
-def measured_by_ranks(
+def measure_by_ranks(
     drawn: Mapping[str, Images], *, measure: Callable[[Images], list[MetricValue]] | None, ranks: Ranks
 ) -> dict[str, list[MetricValue]]:
-    """Rows by the name of what was drawn, on all ranks: each set is measured by one, as a process alone would.
+    """Measure each set of images on one rank and return all rows on every rank, by the name of the set.
 
     {} where nothing is measured.
     """

@@ -1,4 +1,4 @@
-"""Region weighting of a run: masks or boxes of its photographs as weights of the loss, for each augmented variation."""
+"""Weight the loss by region: masks or boxes of the photographs, for each augmented variation."""
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ from woundgen.errors import UserError
 from woundgen.training.latents import Latents
 
 
-def masks_of(config: TrainConfig, photos: PhotoSet, *, data: Path) -> Masks | None:
-    """[N, R, R] of the photographs that are trained on, 1 in the wound; None where all places count alike."""
+def load_masks(config: TrainConfig, photos: PhotoSet, *, data: Path) -> Masks | None:
+    """Load masks [N, R, R] of the photographs that are trained on, 1 in the wound; None where all places count alike.
+
+    UserError where no photograph has a mask or a box.
+    """
     if config.region_weight == 1:
         return None
     folder = None if config.region_masks is None else Path(config.region_masks)
@@ -42,12 +45,12 @@ def masks_of(config: TrainConfig, photos: PhotoSet, *, data: Path) -> Masks | No
 
 
 def masks_digest(config: TrainConfig, masks: Masks | None) -> str | None:
-    """Of masks from files; boxes are told by the pixels that they frame."""
+    """Digest of the mask files; None for boxes, which the photographs' digest covers."""
     return None if masks is None or config.region_masks is None else hashlib.sha256(masks.tobytes()).hexdigest()
 
 
-def regions_of(config: TrainConfig, masks: Masks | None, *, latents: Latents) -> Tensor | None:
-    """[N, K, h, w] of mean 1 for the latents' variations; None where all places count alike."""
+def build_region_weights(config: TrainConfig, masks: Masks | None, *, latents: Latents) -> Tensor | None:
+    """Return weights [N, K, h, w] of mean 1 for the latents' variations; None where all places count alike."""
     if masks is None:
         return None
     varied = mask_variations(masks, count=latents.mean.shape[1], seed=config.seed)

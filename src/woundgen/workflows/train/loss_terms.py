@@ -1,8 +1,6 @@
-"""Which terms a run adds to its loss, built from its settings."""
+"""Build the terms that a run adds to its diffusion loss, from its settings."""
 
 from __future__ import annotations
-
-from collections.abc import Callable, Sequence
 
 import torch
 
@@ -11,17 +9,19 @@ from woundgen.errors import UserError
 from woundgen.features.extractor import Extractor
 from woundgen.features.load import check_names, load_extractor
 from woundgen.models.base import BaseModel
+from woundgen.runtime.console import Console
 from woundgen.training.discriminator import Discriminator
 from woundgen.training.perceptual_term import latent_distance
 from woundgen.training.terms import ExtraTerm
 
-Say = Callable[[str], None]
 PREFERRED, SHIPPED = "lpips-vgg", "embedded"
 
 
-def settle_network(config: TrainConfig, say: Say) -> TrainConfig:
-    """perceptual_network: auto becomes LPIPS where it was fetched, else what ships: part of what a run is begun with,
-    so that a resume on a machine that has fetched something else is refused and not trained otherwise."""
+def resolve_perceptual_network(config: TrainConfig, console: Console) -> TrainConfig:
+    """Replace `perceptual_network: auto` by the network that this machine has: LPIPS where it was fetched.
+
+    The name is stored in run.json, so that a resume elsewhere cannot silently use another network.
+    """
     if config.perceptual_weight == 0 or config.perceptual_network != "auto":
         return config
     name = PREFERRED
@@ -29,16 +29,17 @@ def settle_network(config: TrainConfig, say: Say) -> TrainConfig:
         check_names((PREFERRED,))
     except UserError:
         name = SHIPPED
-        say(f"perceptual term in {SHIPPED} features ({PREFERRED} is not fetched: woundgen fetch {PREFERRED})")
+        console.info(f"perceptual term in {SHIPPED} features ({PREFERRED} is not fetched: woundgen fetch {PREFERRED})")
     return config.model_copy(update={"perceptual_network": name})
 
 
-def perceptual_network(config: TrainConfig) -> Extractor | None:
-    """Of settings whose network is settled; None where there is no such term. UserError where it is not fetched."""
+def load_perceptual_network(config: TrainConfig) -> Extractor | None:
+    """Load the resolved network; None without a perceptual term. UserError where the network is not fetched."""
     return load_extractor(config.perceptual_network) if config.perceptual_weight else None
 
 
-def discriminator_of(config: TrainConfig, base: BaseModel, device: torch.device) -> Discriminator | None:
+def build_discriminator(config: TrainConfig, base: BaseModel, device: torch.device) -> Discriminator | None:
+    """Make the discriminator of the adversarial term; None where the term has no weight."""
     if config.adversarial_weight == 0:
         return None
     return Discriminator(
@@ -50,40 +51,36 @@ def discriminator_of(config: TrainConfig, base: BaseModel, device: torch.device)
     )
 
 
-def judge_of(terms: Sequence[ExtraTerm]) -> Discriminator | None:
-    """The discriminator that some term asks, if any does."""
-    return next((term.judge for term in terms if term.judge is not None), None)
-
-
-def terms_of(
+def build_terms(
     config: TrainConfig,
     base: BaseModel,
     device: torch.device,
     *,
     perceptual: Extractor | None,
     discriminator: Discriminator | None,
-) -> list[ExtraTerm]:
-    found = []
+) -> tuple[ExtraTerm, ...]:
+    """Return the perceptual and the adversarial term, those that the run has."""
+    terms = []
     if perceptual is not None:
         perceptual.module.to(device)
-        found.append(
+        terms.append(
             ExtraTerm(
                 name="perceptual",
                 weight=config.perceptual_weight,
                 share=config.perceptual_share,
                 least_snr=config.estimate_min_snr,
-                of=latent_distance(base.vae, perceptual, scale=base.latent_scale),
+                loss=latent_distance(base.vae, perceptual, scale=base.latent_scale),
             )
         )
     if discriminator is not None:
-        found.append(
+        terms.append(
             ExtraTerm(
                 name="adversarial",
                 weight=config.adversarial_weight,
                 share=config.adversarial_share,
                 least_snr=config.estimate_min_snr,
-                of=discriminator.term,
-                judge=discriminator,
+                loss=discriminator.term,
+                discriminator=discriminator,
             )
         )
-    return found
+    return tuple(terms)

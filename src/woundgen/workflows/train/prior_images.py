@@ -3,76 +3,66 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from woundgen.config.train import TrainConfig
 from woundgen.errors import UserError
 from woundgen.generation.in_memory import draw_images
-from woundgen.models.base import BaseModel
-from woundgen.runtime.ranks import Ranks
 from woundgen.storage.files import sha256_json, write_bytes
 from woundgen.storage.names import CACHE
+from woundgen.workflows.train.session import TrainingSession
 
-Say = Callable[[str], None]
 SEED_OFFSET = 55_000  # apart from the seeds of sample grids
 
 
-def class_images_for(config: TrainConfig, base: BaseModel, out: Path, *, say: Say, ranks: Ranks) -> NDArray[np.uint8]:
-    """What prior preservation needs, uint8 [N, side, side, 3]; N is 0 for every other method."""
+def load_class_images(session: TrainingSession) -> NDArray[np.uint8]:
+    """Load the class images of a run, or draw them with the base, which must still be untrained.
+
+    Returns uint8 [N, side, side, 3]; N is 0 for every method but dreambooth. All ranks call together, the first writes.
+    """
+    config, ranks = session.config, session.ranks
     side = config.trained_side
     if config.training_method != "dreambooth" or config.prior_weight == 0:
         return np.empty((0, side, side, 3), np.uint8)
-    return class_images(
-        base,
-        out,
-        prompt=config.class_prompt,
+    path = session.folder / CACHE / f"class_images_{_recipe_digest(session)[:16]}.npy"
+    (is_cached,) = ranks.greatest([int(ranks.first and path.exists())], session.base.unet.device)
+    if is_cached:
+        return _read(path)
+    session.console.info(f"drawing {config.class_images} class images, once: {config.class_prompt}")
+    images = draw_images(
+        session.base,
         count=config.class_images,
+        prompt=config.class_prompt,
+        negative_prompt="",
         guidance_scale=config.guidance_scale,
         steps=config.inference_steps_during_training,
-        seed=config.seed,
+        seed=config.seed + SEED_OFFSET,
         size=side,
-        say=say,
         ranks=ranks,
     )
-
-
-def class_images(
-    base: BaseModel,
-    out: Path,
-    *,
-    prompt: str,
-    count: int,
-    guidance_scale: float,
-    steps: int,
-    seed: int,
-    size: int,
-    say: Say,
-    ranks: Ranks,
-) -> NDArray[np.uint8]:
-    """uint8 [count, size, size, 3]. `base` is as it was before training; all ranks call together, the first writes."""
-    recipe = {
-        "base": base.digest, "prompt": prompt, "count": count, "guidance": guidance_scale, "steps": steps,
-        "seed": seed, "size": size,
-    }  # fmt: skip
-    path = out / CACHE / f"class_images_{sha256_json(recipe)[:16]}.npy"
-    (there,) = ranks.greatest([int(ranks.first and path.exists())], base.unet.device)
-    if there:
-        return _read(path)
-    say(f"drawing {count} class images, once: {prompt}")
-    images = draw_images(
-        base, count=count, prompt=prompt, negative_prompt="", guidance_scale=guidance_scale, steps=steps,
-        seed=seed + SEED_OFFSET, size=size, ranks=ranks,
-    )  # fmt: skip
     if ranks.first:
         path.parent.mkdir(exist_ok=True)
         content = io.BytesIO()
         np.save(content, images, allow_pickle=False)
         write_bytes(path, content.getvalue())
     return images
+
+
+def _recipe_digest(session: TrainingSession) -> str:
+    """Return the digest of all that decides the images."""
+    config = session.config
+    recipe = {
+        "base": session.base.digest,
+        "prompt": config.class_prompt,
+        "count": config.class_images,
+        "guidance": config.guidance_scale,
+        "steps": config.inference_steps_during_training,
+        "seed": config.seed,
+        "size": config.trained_side,
+    }
+    return sha256_json(recipe)
 
 
 def _read(path: Path) -> NDArray[np.uint8]:

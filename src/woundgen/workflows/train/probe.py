@@ -1,7 +1,7 @@
-"""What a run will take, from a few steps of it: time, memory, disk. Proposes nothing and decides nothing.
+"""Estimate what a run will take, from a few steps of it: time, memory, disk.
 
-The steps are the real loop's, with the run's own settings, on invented latents and with a learning rate of zero;
-parameters, optimizer and everything that the run draws are as if they had never been.
+The steps are the real loop's, with the run's own settings, on invented latents and with learning rate 0; all state is
+restored afterwards.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import resource
 import shutil
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -18,22 +18,24 @@ from typing import Any
 
 import torch
 
-from woundgen.adapters.dropout import DropoutMasks
+from woundgen.adapters.power_ema import LENGTHS
+from woundgen.config.train import prompts_for
 from woundgen.models.base import BaseModel
-from woundgen.models.flat_parameters import FlatParameters
+from woundgen.models.prompts import PromptTable
 from woundgen.training.latents import Latents
-from woundgen.training.loop import Contexts, Network, StepReport, train
-from woundgen.training.loop_state import LoopSettings, LoopState
+from woundgen.training.loop import StepReport, train
+from woundgen.training.loop_state import LoopState
 from woundgen.training.plan import Plan, disk_bytes
-from woundgen.training.terms import ExtraTerm
+from woundgen.workflows.train.model import native_pixels
+from woundgen.workflows.train.session import TrainingSession
+from woundgen.workflows.train.settings import loop_settings
 
-Say = Callable[[str], None]
 GIB = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """seconds: of one micro-batch, forward, backward and update, the median. peak_bytes: of this process or card."""
+    """seconds: median of one micro-batch, forward, backward and update. peak_bytes: of this process or card."""
 
     steps: int
     seconds: float
@@ -42,7 +44,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Of the whole run. disk_bytes: what the run folder comes to; free_bytes: where it will lie."""
+    """Of the whole run. disk_bytes: what the run folder comes to; free_bytes: free where it will lie."""
 
     seconds_a_step: float
     training_seconds: float
@@ -52,70 +54,34 @@ class Estimate:
     free_bytes: int
 
     def to_json(self) -> dict[str, Any]:
+        """Return the fields, rounded to four decimals, for run.json."""
         return {key: round(value, 4) for key, value in asdict(self).items()}
 
 
-def native_pixels(base: BaseModel) -> int:
-    """Side of the images that the base was made for."""
-    return int(base.unet.config.sample_size) * 2 ** (len(base.vae.config.block_out_channels) - 1)
-
-
-def tried(
-    base: BaseModel,
-    unet: Network,
-    trainable: FlatParameters,
-    plan: Plan,
-    *,
-    contexts: Contexts,
-    dropout: DropoutMasks | None,
-    terms: Sequence[ExtraTerm],
-    settings: LoopSettings,
-    side: int,
-    averages: int,
-    keep_last: int,
-    steps: int,
-    processes: int,
-    out: Path,
-    say: Say,
-) -> dict[str, Any] | None:
-    """Try a few steps, say what the run will take, and give it for run.json; None where no step is to be tried.
-
-    side: pixels of the images. averages: kinds of EMA that are kept. keep_last: checkpoints that stay whole.
-    """
-    if steps == 0:
+def probe(session: TrainingSession) -> Estimate | None:
+    """Run a few steps and print what the run will take; None where `probe_steps` is 0."""
+    if session.config.probe_steps == 0:
         return None
-    latent_side = side * int(base.unet.config.sample_size) // native_pixels(base)
-    probe = run_probe(
-        base,
-        unet,
-        trainable,
-        contexts=contexts,
-        dropout=dropout,
-        terms=terms,
-        settings=settings,
-        latent_side=latent_side,
-        steps=steps,
+    measured = run_probe(session)
+    estimated = estimate(
+        measured,
+        session.plan,
+        processes=session.ranks.size,
+        disk_bytes=_expected_disk_bytes(session),
+        out=session.folder,
     )
-    size = disk_bytes(plan, parameters=trainable.values.numel(), averages=averages, keep_last=keep_last)
-    found = estimate(probe, plan, processes=processes, disk_bytes=size, out=out)
-    tell(found, probe, say)
-    return found.to_json()
+    for line in _lines(estimated, measured):
+        session.console.info(line)
+    if estimated.disk_bytes > estimated.free_bytes:
+        session.console.warn("the disk will not hold it; lower keep_last_n_checkpoints, or raise save_every_n_epochs")
+    return estimated
 
 
-def run_probe(
-    base: BaseModel,
-    unet: Network,
-    trainable: FlatParameters,
-    *,
-    contexts: Contexts,
-    dropout: DropoutMasks | None,
-    terms: Sequence[ExtraTerm],
-    settings: LoopSettings,
-    latent_side: int,
-    steps: int,
-) -> Probe:
-    """One micro-batch a step. contexts: serves row 0. A step before them is not counted: it compiles, or records."""
-    device, kept = trainable.values.device, trainable.values.detach().clone()
+def run_probe(session: TrainingSession) -> Probe:
+    """Time `probe_steps` steps of one micro-batch each; one more goes before, which compiles or records."""
+    base, trainable, config = session.base, session.trainable, session.config
+    settings = loop_settings(config, session.plan, session.precision)
+    before = trainable.values.detach().clone()
     clock = [time.perf_counter()]
 
     def note(report: StepReport) -> bool:
@@ -123,61 +89,74 @@ def run_probe(
         return False
 
     train(
-        unet=unet,
+        unet=session.unet,
         trainable=trainable,
         optimizer=torch.optim.AdamW([trainable.values], lr=0.0, fused=True),
-        scaler=torch.amp.GradScaler(device.type, enabled=settings.precision == "fp16"),
+        scaler=torch.amp.GradScaler(session.device.type, enabled=settings.precision == "fp16"),
         learning_rate=lambda step: 0.0,
-        latents=_invented(base, latent_side),
-        contexts=contexts,
+        latents=_invent_latents(base, config.trained_side),
+        contexts=PromptTable(base, [prompts_for(config, config.phases[0])[0]], live=session.method.reads_text),
         alphas_cumprod=base.alphas_cumprod,
         prediction=base.prediction,
-        dropout=dropout,
-        settings=replace(settings, steps=steps + 1, global_batch=settings.micro_batch),
-        state=LoopState(step=0, average=kept.clone() if settings.ema_decay is not None else None),
+        dropout=session.dropout,
+        settings=replace(settings, steps=config.probe_steps + 1, global_batch=settings.micro_batch),
+        state=LoopState(step=0, average=before.clone() if settings.ema_decay is not None else None),
         after_step=note,
-        terms=[replace(term, judge=None) for term in terms],  # a discriminator would learn from what is no photograph
+        # Without the discriminator, which would learn from what is no photograph.
+        terms=[replace(term, discriminator=None) for term in session.terms],
     )
-    trainable.load(kept)
-    seconds = statistics.median(after - before for before, after in pairwise(clock[1:]))
-    return Probe(steps=steps, seconds=seconds, peak_bytes=_peak(device))
+    trainable.load(before)
+    seconds = statistics.median(after - earlier for earlier, after in pairwise(clock[1:]))
+    return Probe(steps=config.probe_steps, seconds=seconds, peak_bytes=_peak_bytes(session.device))
 
 
-def _invented(base: BaseModel, side: int) -> Latents:
-    shape = (1, 1, base.unet.config.in_channels, side, side)
+def _invent_latents(base: BaseModel, side: int) -> Latents:
+    """Return random latents of one image of `side` pixels."""
+    latent_side = side * int(base.unet.config.sample_size) // native_pixels(base)
+    shape = (1, 1, base.unet.config.in_channels, latent_side, latent_side)
     mean = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     return Latents(mean=mean, deviation=torch.zeros(shape), scale=1.0)
 
 
-def _peak(device: torch.device) -> int:
+def _peak_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # kilobytes on Linux
 
 
-def estimate(probe: Probe, plan: Plan, *, processes: int, disk_bytes: int, out: Path) -> Estimate:
+def _expected_disk_bytes(session: TrainingSession) -> int:
+    config = session.config
+    return disk_bytes(
+        session.plan,
+        parameters=session.trainable.values.numel(),
+        averages=config.ema + (len(LENGTHS) if config.keeps_snapshots else 0),
+        keep_last=config.keep_last_n_checkpoints,
+    )
+
+
+def estimate(measured: Probe, plan: Plan, *, processes: int, disk_bytes: int, out: Path) -> Estimate:
+    """Extend the probe to the whole run, whose micro-batches `processes` share."""
     micro_batches = -(-plan.global_batch // plan.micro_batch)
-    step = probe.seconds * -(-micro_batches // processes)
+    step = measured.seconds * -(-micro_batches // processes)
     existing = next(folder for folder in (out, *out.resolve().parents) if folder.exists())
     return Estimate(
         seconds_a_step=step,
         training_seconds=step * plan.steps,
         drawing_seconds=step * plan.steps * plan.evaluation.share,
-        peak_bytes=probe.peak_bytes,
+        peak_bytes=measured.peak_bytes,
         disk_bytes=disk_bytes,
         free_bytes=shutil.disk_usage(existing).free,
     )
 
 
-def tell(found: Estimate, probe: Probe, say: Say) -> None:
-    say(
-        f"time         {found.seconds_a_step:.3g} s a step ({probe.steps} tried): {_duration(found.training_seconds)} "
-        f"of training and about {_duration(found.drawing_seconds)} of drawing, more where others use this machine"
+def _lines(estimated: Estimate, measured: Probe) -> Iterator[str]:
+    yield (
+        f"time         {estimated.seconds_a_step:.3g} s a step ({measured.steps} steps measured): "
+        f"{_duration(estimated.training_seconds)} of training and about {_duration(estimated.drawing_seconds)} of "
+        "drawing, more where others use this machine"
     )
-    say(f"memory       {found.peak_bytes / GIB:.1f} GiB at its peak so far")
-    say(f"disk         {found.disk_bytes / GIB:.2f} GiB of {found.free_bytes / GIB:.0f} GiB free")
-    if found.disk_bytes > found.free_bytes:
-        say("warning: the disk will not hold it; lower keep_last_n_checkpoints, or raise save_every_n_epochs")
+    yield f"memory       {estimated.peak_bytes / GIB:.1f} GiB at its peak so far"
+    yield f"disk         {estimated.disk_bytes / GIB:.2f} GiB of {estimated.free_bytes / GIB:.0f} GiB free"
 
 
 def _duration(seconds: float) -> str:

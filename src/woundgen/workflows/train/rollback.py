@@ -1,72 +1,66 @@
-"""Back to the last good checkpoint, where a run's numbers have ceased to be finite."""
+"""Roll a run back to its last good checkpoint when its numbers are no longer finite."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from torch import Tensor
+from dataclasses import dataclass
 
 from woundgen.storage.checkpoint import newest_sound, read_checkpoint
-from woundgen.storage.files import read_json, write_json
-from woundgen.storage.names import CHECKPOINTS, RUN_JSON
-from woundgen.training.discriminator import Discriminator
+from woundgen.training.log import RunLog
 from woundgen.training.loop_state import LoopState
 from woundgen.training.optimizer_state import under
-from woundgen.training.state import unpack
-from woundgen.workflows.train.observer import Observer
+from woundgen.training.state import copy_state_into, unpack
+from woundgen.workflows.train.resume import Untrained
+from woundgen.workflows.train.run_folder import record_rollback
+from woundgen.workflows.train.session import TrainingSession
+from woundgen.workflows.train.stopping import BestAndStopping
 
 
-def going_back(observer: Observer, *, start: Tensor, discriminator: Discriminator | None) -> Callable[[], bool]:
-    """For the loop. start: the untrained values, for a run that has saved nothing yet."""
-    untrained = {} if discriminator is None else discriminator.tensors()
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """The loop's `go_back`: restores session and policy, cuts the log. log: None on ranks other than the first."""
 
-    def go_back() -> bool:
-        failed = observer.state.step
-        newest = newest_sound(observer.folder / CHECKPOINTS, warn=observer.say)
+    session: TrainingSession
+    policy: BestAndStopping
+    log: RunLog | None
+    untrained: Untrained
+
+    def __call__(self) -> bool:
+        """Restore the newest sound checkpoint, or the state before the first step; True: the loop can continue."""
+        session = self.session
+        failed_step = session.state.step
+        newest = newest_sound(session.checkpoints, warn=session.console.info)
         if newest is None:
-            _begin_again(observer, start)
-            judged = untrained
+            self._restart()
+            discriminator = self.untrained.discriminator
         else:
             saved = read_checkpoint(newest)
-            found = unpack(
+            restored = unpack(
                 saved.tensors,
                 saved.state,
-                trainable=observer.trainable,
-                optimizer=observer.optimizer,
-                scaler=observer.scaler,
+                trainable=session.trainable,
+                optimizer=session.optimizer,
+                scaler=session.scaler,
             )
-            _become(observer.state, found)
-            observer.recall(saved.state["observer"])
-            judged = under("discriminator", saved.tensors)
-        if discriminator is not None:
-            discriminator.restore(judged)
-        if observer.log is not None:
-            observer.log.cut(observer.state.step)
-            _note(observer, failed)
-        observer.say(f"not finite up to step {failed}: back to step {observer.state.step}, at half the learning rate")
+            copy_state_into(session.state, restored)
+            self.policy.restore(saved.state["observer"])
+            discriminator = under("discriminator", saved.tensors)
+        if session.discriminator is not None:
+            session.discriminator.restore(discriminator)
+        if self.log is not None:
+            self.log.cut(session.state.step)
+            record_rollback(session.folder, failed_step=failed_step, restored_step=session.state.step)
+        session.console.info(
+            f"not finite up to step {failed_step}: back to step {session.state.step}, at half the learning rate"
+        )
         return True
 
-    return go_back
-
-
-def _begin_again(observer: Observer, start: Tensor) -> None:
-    observer.trainable.load(start.to(observer.trainable.values.device))
-    observer.optimizer.state.clear()
-    fresh = observer.trainable.values.detach()
-    state = observer.state
-    average = None if state.average is None else fresh.clone()
-    _become(state, LoopState(step=0, average=average, powers={sigma: fresh.clone() for sigma in state.powers}))
-    observer.recall({})
-
-
-def _become(state: LoopState, other: LoopState) -> None:
-    """In place: the loop and the observer hold the same object."""
-    for name in LoopState.__dataclass_fields__:
-        setattr(state, name, getattr(other, name))
-
-
-def _note(observer: Observer, failed: int) -> None:
-    path = observer.folder / RUN_JSON
-    record = read_json(path)
-    entry = {"not_finite_up_to": failed, "back_to": observer.state.step}
-    write_json(path, record | {"rollbacks": [*record.get("rollbacks", []), entry]})
+    def _restart(self) -> None:
+        """Return to the values before the first step, with empty optimizer moments."""
+        session = self.session
+        session.trainable.load(self.untrained.values.to(session.trainable.values.device))
+        session.optimizer.state.clear()
+        fresh = session.trainable.values.detach()
+        average = None if session.state.average is None else fresh.clone()
+        powers = {sigma: fresh.clone() for sigma in session.state.powers}
+        copy_state_into(session.state, LoopState(step=0, average=average, powers=powers))
+        self.policy.restore({})

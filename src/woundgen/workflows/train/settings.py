@@ -1,24 +1,18 @@
-"""A run's settings as the plan and the loop take them."""
+"""Build the Plan and the LoopSettings of a run from its config."""
 
 from __future__ import annotations
 
 from woundgen.config.train import TrainConfig
-from woundgen.data.photo_set import PhotoSet
-from woundgen.metrics.measure import RealSets
 from woundgen.training.batches import Batches
 from woundgen.training.loop_state import LoopSettings
 from woundgen.training.plan import Plan, make_plan
-from woundgen.workflows.train.image_metrics import wishes_of
+from woundgen.workflows.train.dataset import Dataset
+from woundgen.workflows.train.image_metrics import evaluation_wishes
 
 
-def plan_of(
-    config: TrainConfig,
-    photos: PhotoSet,
-    reference: RealSets | None,
-    processes: int = 1,
-    *,
-    native_pixels: int | None = None,
-) -> Plan:
+def build_plan(config: TrainConfig, dataset: Dataset, *, processes: int, native_pixels: int) -> Plan:
+    """Plan a run on `processes` ranks. native_pixels: side of the images that the base was made for."""
+    photos = dataset.photos
     return make_plan(
         images=len(photos.rows("train")),
         validation_images=len(photos.rows("validation")),
@@ -35,7 +29,7 @@ def plan_of(
         evaluate_every_epochs=config.evaluate_every_n_epochs,
         guidance_scale=config.guidance_scale,
         method=config.training_method,
-        evaluation=wishes_of(config, reference),
+        evaluation=evaluation_wishes(config, dataset.reference),
         processes=processes,
         train_pixels=config.trained_side,
         native_pixels=native_pixels,
@@ -44,6 +38,7 @@ def plan_of(
 
 
 def loop_settings(config: TrainConfig, plan: Plan, precision: str, batches: Batches | None = None) -> LoopSettings:
+    """Return what the loop takes. batches: where class images enlarge the batch."""
     return LoopSettings(
         seed=config.seed,
         steps=plan.steps,

@@ -17,7 +17,7 @@ from woundgen.errors import UserError
 from woundgen.features.load import load_extractor
 from woundgen.models.base import BaseModel
 from woundgen.records import Photo
-from woundgen.workflows.train.image_metrics import monitored, reference_of, training_measure, wishes_of
+from woundgen.workflows.train.image_metrics import build_measure, choose_monitor, choose_reference, evaluation_wishes
 
 
 def photographs(train: int, validation: int) -> PhotoSet:
@@ -29,12 +29,12 @@ def photographs(train: int, validation: int) -> PhotoSet:
 
 def test_held_out_photographs_where_there_are_enough() -> None:
     many, few = photographs(40, 20), photographs(40, 6)
-    reference = reference_of(many, TrainConfig())
+    reference = choose_reference(many, TrainConfig())
     assert reference is not None
     assert reference.training is not None
     np.testing.assert_array_equal(reference.images, many.images[40:])
     np.testing.assert_array_equal(reference.training, many.images[:40])
-    trained = reference_of(few, TrainConfig())
+    trained = choose_reference(few, TrainConfig())
     assert trained is not None
     assert trained.training is None
     np.testing.assert_array_equal(trained.images, few.images[:40])
@@ -43,35 +43,35 @@ def test_held_out_photographs_where_there_are_enough() -> None:
 def test_too_few_photographs() -> None:
     """Left out where nobody asked; an error where metrics were asked for."""
     few = photographs(10, 2)
-    assert reference_of(few, TrainConfig()) is None
-    assert reference_of(photographs(40, 20), TrainConfig(metric_images=0)) is None
+    assert choose_reference(few, TrainConfig()) is None
+    assert choose_reference(photographs(40, 20), TrainConfig(metric_images=0)) is None
     for config in (TrainConfig(metric_images=32), TrainConfig(monitor="fd")):
         with pytest.raises(UserError, match="at least 16 images"):
-            reference_of(few, config)
+            choose_reference(few, config)
 
 
 def test_what_the_plan_is_asked_for() -> None:
-    reference = reference_of(photographs(40, 20), TrainConfig())
-    assert wishes_of(TrainConfig(), reference).images == 20
-    assert wishes_of(TrainConfig(metric_images=40), reference).images == 40
-    assert wishes_of(TrainConfig(), None).images == 0
-    changed = wishes_of(TrainConfig(guidance_scale=1, ema=False, evaluation_share=0.25), reference)
+    reference = choose_reference(photographs(40, 20), TrainConfig())
+    assert evaluation_wishes(TrainConfig(), reference).images == 20
+    assert evaluation_wishes(TrainConfig(metric_images=40), reference).images == 40
+    assert evaluation_wishes(TrainConfig(), None).images == 0
+    changed = evaluation_wishes(TrainConfig(guidance_scale=1, ema=False, evaluation_share=0.25), reference)
     assert (changed.guided, changed.kinds, changed.share) == (False, 1, 0.25)
 
 
 def test_the_best_is_chosen_by_fid_or_fd_where_measured() -> None:
-    reference = reference_of(photographs(40, 20), TrainConfig())
-    assert monitored(TrainConfig(), reference) == "fd"
-    assert monitored(TrainConfig(features=("embedded", "inception")), reference) == "fid"
-    assert monitored(TrainConfig(), None) == "val_loss"
-    assert monitored(TrainConfig(monitor="kid"), reference) == "kid"
+    reference = choose_reference(photographs(40, 20), TrainConfig())
+    assert choose_monitor(TrainConfig(), reference) == "fd"
+    assert choose_monitor(TrainConfig(features=("embedded", "inception")), reference) == "fid"
+    assert choose_monitor(TrainConfig(), None) == "val_loss"
+    assert choose_monitor(TrainConfig(monitor="kid"), reference) == "kid"
 
 
 @pytest.fixture
 def measure(make_base: Callable[[], BaseModel]) -> Callable[[np.ndarray], list]:
-    reference = reference_of(photographs(40, 20), TrainConfig())
+    reference = choose_reference(photographs(40, 20), TrainConfig())
     assert reference is not None
-    return training_measure(make_base().vae, [load_extractor("embedded")], reference)
+    return build_measure(make_base().vae, [load_extractor("embedded")], reference)
 
 
 def drawn(seed: int, count: int = 20) -> np.ndarray:
@@ -119,14 +119,14 @@ def test_a_leak_would_be_seen(measure: Callable[[np.ndarray], list]) -> None:
 
 
 def test_networks_are_put_back_after_a_failure(make_base: Callable[[], BaseModel]) -> None:
-    reference = reference_of(photographs(40, 20), TrainConfig())
+    reference = choose_reference(photographs(40, 20), TrainConfig())
     assert reference is not None
     network = load_extractor("embedded")
 
     def broken(batch: torch.Tensor) -> None:
         raise RuntimeError("out of memory")
 
-    measure = training_measure(make_base().vae, [replace(network, run=broken)], reference)  # type: ignore[arg-type]
+    measure = build_measure(make_base().vae, [replace(network, run=broken)], reference)  # type: ignore[arg-type]
     with pytest.raises(RuntimeError, match="out of memory"):
         measure(drawn(0))
     assert {p.device.type for p in network.module.parameters()} == {"cpu"}

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from woundgen.records import MetricValue
 from woundgen.runtime.ranks import ALONE, Ranks
-from woundgen.workflows.train.image_metrics import measured_by_ranks
+from woundgen.workflows.train.image_metrics import measure_by_ranks
 
 from ....forks import in_two_processes
 
@@ -27,7 +27,7 @@ def measured(ranks: Ranks, calls: list[int]) -> dict[str, list[MetricValue]]:
         row = MetricValue("fd", level / 3, None, 0.1, "spread", (2, 5), "embedded", "abc", "floor", (0.1, level / 7))
         return [row, MetricValue("ssim", 0.5, None, None, "none", (2, 2))]
 
-    return measured_by_ranks(DRAWN, measure=measure, ranks=ranks)
+    return measure_by_ranks(DRAWN, measure=measure, ranks=ranks)
 
 
 def test_two_measure_what_one_measures(tmp_path: Path) -> None:
@@ -47,4 +47,4 @@ def test_two_measure_what_one_measures(tmp_path: Path) -> None:
 
 
 def test_nothing_to_measure() -> None:
-    assert measured_by_ranks(DRAWN, measure=None, ranks=ALONE) == {}
+    assert measure_by_ranks(DRAWN, measure=None, ranks=ALONE) == {}

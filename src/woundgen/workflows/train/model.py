@@ -1,0 +1,48 @@
+"""The base model of a run, ready to be trained: precision, checkpointing, what is trained, and the loop's UNet."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+from torch.utils.checkpoint import checkpoint
+
+from woundgen.adapters.methods import Method, prepare_method
+from woundgen.config.train import TrainConfig
+from woundgen.models.base import BaseModel
+from woundgen.models.cuda_graphs import ReplayedUNet
+from woundgen.models.flat_parameters import FlatParameters, flatten
+from woundgen.models.half_precision import HALVES, run_in_half
+from woundgen.training.loop import Network
+
+
+def native_pixels(base: BaseModel) -> int:
+    """Return the side of the images that the base was made for."""
+    return int(base.unet.config.sample_size) * 2 ** (len(base.vae.config.block_out_channels) - 1)
+
+
+def prepare_model(
+    base: BaseModel, config: TrainConfig, device: torch.device, precision: str
+) -> tuple[Method, FlatParameters]:
+    """Move the base to `device`, add what the method trains, and return it with its parameters as one vector."""
+    for part in base.modules:
+        part.to(device)
+    method = prepare_method(base, config)
+    if config.gradient_checkpointing:
+        # The recomputed pass draws nothing (adapters/dropout.py), so no generator's state need be kept for it; reading
+        # one cannot be recorded in a CUDA graph.
+        base.unet.enable_gradient_checkpointing(partial(checkpoint, use_reentrant=False, preserve_rng_state=False))
+    if precision in HALVES:
+        run_in_half(base.unet, HALVES[precision])
+    trainable = flatten(method.parameters)
+    assert trainable.values.numel() == method.expected
+    return method, trainable
+
+
+def unet_for_training(base: BaseModel, config: TrainConfig, trainable: FlatParameters, device: torch.device) -> Network:
+    """Return the UNet callable for the loop: torch.compile'd, wrapped in CUDA graphs, or unchanged."""
+    if config.compile:
+        return torch.compile(base.unet)  # type: ignore[return-value]
+    if config.cuda_graphs and device.type == "cuda":
+        return ReplayedUNet(base.unet, trainable)
+    return base.unet

@@ -1,0 +1,77 @@
+"""A training session: everything that a run needs in memory, made once and handed to each step of the job."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from woundgen.adapters.dropout import DropoutMasks
+from woundgen.adapters.methods import Method
+from woundgen.config.train import TrainConfig
+from woundgen.models.base import BaseModel
+from woundgen.models.flat_parameters import FlatParameters
+from woundgen.runtime.console import Console
+from woundgen.runtime.ranks import Ranks
+from woundgen.storage.names import CHECKPOINTS
+from woundgen.training.discriminator import Discriminator
+from woundgen.training.loop import Network
+from woundgen.training.loop_state import LoopState
+from woundgen.training.plan import Plan
+from woundgen.training.terms import ExtraTerm
+from woundgen.workflows.train.dataset import Dataset
+from woundgen.workflows.train.request import TrainRequest
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSession:
+    """config: the request's, with `perceptual_network: auto` resolved. unet: what the loop calls.
+
+    identity: digest of all that decides the trajectory. state: changed in place by the loop, a resume and a rollback;
+    before `restore_or_begin` it is that of step 0, without averages. precision: fp32 | bf16 | fp16.
+    """
+
+    request: TrainRequest
+    config: TrainConfig
+    console: Console
+    ranks: Ranks
+    device: torch.device
+    precision: str
+    base: BaseModel
+    method: Method
+    trainable: FlatParameters
+    unet: Network
+    dropout: DropoutMasks | None
+    terms: tuple[ExtraTerm, ...]
+    discriminator: Discriminator | None
+    dataset: Dataset
+    plan: Plan
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    state: LoopState
+    identity: str
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        return self.request.out
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of checkpoints in the run folder."""
+        return self.request.out / CHECKPOINTS
+
+    @property
+    def needs_decoder(self) -> bool:
+        """Whether the VAE's decoder is used after caching: for samples, metrics or the perceptual term."""
+        evaluation = self.plan.evaluation
+        return bool(evaluation.images or evaluation.grid or self.config.perceptual_weight)
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return the weights that are evaluated and saved, [P] each, by name: a copy of raw, and EMA if it is on."""
+        vectors = {"raw": self.trainable.values.detach().clone()}
+        if self.state.average is not None:
+            vectors["ema"] = self.state.average
+        return vectors
