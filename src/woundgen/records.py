@@ -168,9 +168,16 @@ class Verdict:
     copy: bool = False
 
 
+IMAGE_SCORES = (
+    "sharpness", "fineness", *(f"whole_{channel}_{name}" for channel in "Lab" for name in ("mean", "sd")),
+    "whole_L_q10", "whole_L_q90",
+)  # fmt: skip
+"""Scores of an image alone (screening.statistics.image_columns): all others are functions of photographs."""
+
+
 @dataclass(frozen=True, slots=True)
 class DrawnImage:
-    """A row of manifest.jsonl: every image ever drawn, kept or not."""
+    """A row of the private manifest: every image ever drawn, kept or not. What of it is released: storage.set_rows."""
 
     index: int
     file_name: str | None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import shutil
 import stat
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from woundgen.cli import run
 from woundgen.storage.files import read_json
 from woundgen.storage.names import private_folder
+from woundgen.storage.set_rows import Tally, write_tally
 
 from .conftest import Workshop, contents
 
@@ -50,8 +50,10 @@ def test_an_audit_of_a_run_with_sealed_patients(sealed: Path, tmp_path: Path, wo
     assert 0.5 < found["membership"]["smallest"] < 1
     assert (found["nearness"]["trained"], found["nearness"]["held_out"]) == (14, 10)
     assert found["copies"]["upper_bound"] >= 1 - 0.05 ** (1 / 8) - 1e-9  # exact where none of 8 is one
+    assert (found["released"]["proven"], found["released"]["n"]) == (0, [14, 10])
     page = (out / "PRIVACY.md").read_text()
     assert found["verdict"] in page
+    assert "0 of 14 photographs proven" in page
     assert "Not covered" in page
     shared = b"".join(contents(out).values())
     assert str(workshop.photographs.parent).encode() not in shared
@@ -79,9 +81,7 @@ def test_copies_that_were_held_back_are_not_forgotten(trained: Path, tmp_path: P
     """None in the set, for the screen took them out: the verdict has to say so."""
     generated = tmp_path / "set"
     assert run([*DRAW, "--adapter", str(trained), "--out", str(generated)]) == 0
-    rows = [json.loads(line) for line in (generated / "manifest.jsonl").read_text().splitlines()]
-    taken = {**rows[0], "index": 8, "file_name": None, "accepted": False, "reason": "copy by feature distance (1 < 2)"}
-    (generated / "manifest.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [*rows, taken]))
+    write_tally(generated, Tally(9, 8, {"copy by feature distance": 1}))
     words = ["audit", "--generated", str(generated), "--run", str(trained), "--out", str(tmp_path / "audit")]
     assert run(words) == 0
     found = read_json(tmp_path / "audit" / "privacy.json")
@@ -95,9 +95,7 @@ def test_a_set_that_kept_nothing_is_not_audited(
     """No image is not no copy."""
     generated = tmp_path / "set"
     assert run([*DRAW, "--adapter", str(trained), "--out", str(generated)]) == 0
-    rows = [json.loads(line) for line in (generated / "manifest.jsonl").read_text().splitlines()]
-    emptied = [{**row, "accepted": False, "reason": "copy by feature distance (1 < 2)"} for row in rows]
-    (generated / "manifest.jsonl").write_text("".join(json.dumps(row) + "\n" for row in emptied))
+    write_tally(generated, Tally(8, 0, {"copy by feature distance": 8}))
     words = ["audit", "--generated", str(generated), "--run", str(trained), "--out", str(tmp_path / "audit")]
     assert run(words) == 2
     assert "holds no image: 8 were drawn, 8 of them held back as copies" in capsys.readouterr().err

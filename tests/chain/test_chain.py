@@ -17,6 +17,7 @@ from woundgen.models.base import BaseModel
 from woundgen.storage.checkpoint import fault, newest_sound
 from woundgen.storage.files import read_json, read_jsonl
 from woundgen.storage.names import ADAPTER_FILE
+from woundgen.storage.set_rows import journal_path
 
 from ..tiny_base import pipeline_of
 from .conftest import Workshop, contents
@@ -147,11 +148,11 @@ def test_an_unfinished_set_goes_on(drawn: Path, trained: Path, tmp_path: Path) -
     """As after a kill in the second block: its images are drawn anew, and are the same."""
     out = tmp_path / "set"
     assert run([*DRAW, "--adapter", str(trained), "--out", str(out)]) == 0
-    manifest = (out / "manifest.jsonl").read_text().splitlines(keepends=True)
-    (out / "manifest.jsonl").write_text("".join(manifest[:5]) + manifest[5][:20])
+    manifest = journal_path(out).read_text().splitlines(keepends=True)
+    journal_path(out).write_text("".join(manifest[:5]) + manifest[5][:20])
     (out / "images" / "000006.png").unlink()
     assert run([*DRAW, "--adapter", str(trained), "--out", str(out)]) == 0
-    assert (out / "manifest.jsonl").read_text().splitlines(keepends=True) == manifest
+    assert journal_path(out).read_text().splitlines(keepends=True) == manifest
     for ours, theirs in zip(images_of(out), images_of(drawn), strict=True):
         assert np.array_equal(ours, theirs)
 

@@ -21,6 +21,7 @@ from woundgen.data.photo_set import photographs_of
 from woundgen.runtime.lock import only_writer
 from woundgen.storage.files import read_json, read_jsonl
 from woundgen.storage.names import private_folder
+from woundgen.storage.set_rows import journal_path
 from woundgen.workflows.generate import job as generate
 
 from .conftest import Workshop, contents
@@ -57,7 +58,7 @@ def test_copies_are_quarantined_with_their_photograph(
 ) -> None:
     out = tmp_path / "set"
     assert run(words(workshop, trained, out)) == 0
-    rows = {row["index"]: row for row in read_jsonl(out / "manifest.jsonl")}
+    rows = {row["index"]: row for row in read_jsonl(journal_path(out))}
     assert [index for index, row in rows.items() if row["reason"].startswith("copy by ")] == list(COPIED)
     assert not any((out / "images" / f"{index:06d}.png").exists() for index in COPIED)
     assert len(list((out / "images").iterdir())) == 8
@@ -243,7 +244,7 @@ def test_a_set_goes_on_after_a_kill_of_either_of_two_processes(
         command = words(workshop, trained, out, *more)
         statuses = in_two_processes(command, killed=(killed, "draw_block"))
         assert os.WTERMSIG(statuses[killed]) == signal.SIGKILL
-        assert len(list(read_jsonl(out / "manifest.jsonl"))) < 8
+        assert len(list(read_jsonl(journal_path(out)))) < 8
         assert (run(command) if killed else in_two_processes(command)) in (0, [0, 0])
         assert contents(out) == contents(tmp_path / "one")
 

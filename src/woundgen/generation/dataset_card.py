@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import yaml
 
-from woundgen.generation.image_set import SURPLUS, Recipe, Tally
+from woundgen.generation.image_set import Recipe
 from woundgen.generation.synthetic_mark import DIGITAL_SOURCE_TYPE
+from woundgen.storage.set_rows import SURPLUS, Tally
 
 # Of base models that woundgen knows by name: (identifier for hubs, what it asks of the user).
 _RESTRICTED = (
@@ -68,8 +69,9 @@ def dataset_card(facts: CardFacts) -> str:
         f"| marks | each PNG says that it is synthetic; IPTC digital source type {DIGITAL_SOURCE_TYPE} |",
         f"| identity | {recipe.identity()} |",
         "",
-        "`metadata.csv` follows the ImageFolder convention; `manifest.jsonl` has a row for every image ever drawn, "
-        "kept or not, with scores, verdict and reason.",
+        "`metadata.csv` follows the ImageFolder convention; `manifest.jsonl` has a row for each image with its "
+        "seed and settings; `counts.json` says how many were drawn and why the others were not kept. Scores against "
+        "photographs are not here: they would tell whose photographs they are.",
         "",
         "A screen is no proof: it holds back what is measurably nearer to one photograph than photographs of "
         "different patients are to one another.",

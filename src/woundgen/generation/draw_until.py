@@ -10,8 +10,9 @@ from typing import TypeAlias
 
 import numpy as np
 
-from woundgen.generation.image_set import SURPLUS, GeneratedSet, Tally
+from woundgen.generation.image_set import GeneratedSet
 from woundgen.records import Verdict
+from woundgen.storage.set_rows import SURPLUS, Tally
 
 Draw: TypeAlias = Callable[[Sequence[int]], np.ndarray]
 Judge: TypeAlias = Callable[[np.ndarray, Sequence[int]], list[Verdict]]

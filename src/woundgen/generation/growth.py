@@ -13,10 +13,11 @@ from itertools import islice
 from pathlib import Path
 
 from woundgen.errors import UserError
-from woundgen.generation.image_set import SURPLUS, Recipe
+from woundgen.generation.image_set import Recipe
 from woundgen.storage.files import read_json, read_jsonl
-from woundgen.storage.names import MANIFEST_JSONL, MARKER, SET_JSON
+from woundgen.storage.names import MARKER, SET_JSON
 from woundgen.storage.ownership import reclaim_output
+from woundgen.storage.set_rows import SURPLUS, prepare_journal
 
 
 def let_grow(folder: Path, recipe: Recipe) -> None:
@@ -29,7 +30,7 @@ def let_grow(folder: Path, recipe: Recipe) -> None:
     before = read_json(folder / SET_JSON)["count"]
     if read_json(folder / MARKER).get("identity") != replace(recipe, count=before).identity():
         return  # grown already, and killed before it was opened
-    _cut_before_surplus(folder / MANIFEST_JSONL, block=recipe.sampler.block)
+    _cut_before_surplus(prepare_journal(folder), block=recipe.sampler.block)
     # Last: a kill before it leaves a smaller set that has to draw its last block again.
     reclaim_output(folder, identity=recipe.identity(), what="generated set")
 

@@ -3,9 +3,10 @@
     set.json        the recipe: all that decides the images
     images/         accepted images, PNG
     metadata.csv    file_name, label ... of accepted images: the ImageFolder convention of datasets
-    manifest.jsonl  a DrawnImage row for every image drawn, kept or not
+    manifest.jsonl  a row for each of them; counts.json: how many were drawn and kept
+    beside it, private: a DrawnImage row for every image drawn, kept or not (set_rows.py)
 
-The rows of a block enter the manifest once its files are on disk; a block is done when its last row is there.
+The rows of a block enter the private manifest once its files are on disk; a block is done when its last row is there.
 What a kill left of an unfinished block is removed when the set is opened again, so it can be drawn anew.
 """
 
@@ -17,8 +18,7 @@ import io
 import json
 import os
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -32,11 +32,18 @@ from woundgen.generation.sampler import SamplerSettings, image_seed
 from woundgen.generation.synthetic_mark import synthetic_mark
 from woundgen.records import DrawnImage, Verdict
 from woundgen.storage.files import fsync_directory, read_jsonl, sha256_json, write_json, write_text
-from woundgen.storage.names import IMAGES, MANIFEST_JSONL, METADATA_CSV, SET_JSON
+from woundgen.storage.names import COUNTS_JSON, IMAGES, MANIFEST_JSONL, METADATA_CSV, SET_JSON
 from woundgen.storage.ownership import claim_output
-
-SURPLUS = "surplus"
-"""Reason of images that passed after the set was full: blocks are drawn whole."""
+from woundgen.storage.set_rows import (
+    Tally,
+    journal_path,
+    prepare_journal,
+    public_row,
+    read_drawn_rows,
+    read_tally,
+    tally_rows,
+    write_tally,
+)
 
 _COLUMNS = ("file_name", "label", "index", "seed")
 _IMAGE_NAME = re.compile(r"\d{6,}\.png")
@@ -76,43 +83,6 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
-    """Where a set stands. reasons: images not kept, by reason; `plus` leaves the values in brackets out."""
-
-    drawn: int
-    accepted: int
-    reasons: dict[str, int]
-
-    @property
-    def rejected(self) -> int:
-        return self.drawn - self.accepted - self.reasons.get(SURPLUS, 0)
-
-    def kinds(self) -> Counter[str]:
-        """Images not kept, by reason without its values in brackets; most frequent first in most_common."""
-        kinds: Counter[str] = Counter()
-        for reason, number in self.reasons.items():
-            kinds[_kind(reason)] += number
-        return kinds
-
-    def short_of(self, count: int) -> int:
-        """Images that are missing from `count` accepted ones."""
-        return max(0, count - self.accepted)
-
-    def plus(self, outcomes: Iterable[tuple[bool, str]]) -> Tally:
-        """With more images, each (accepted, reason)."""
-        accepted, reasons = self.accepted, Counter(self.reasons)
-        for kept, reason in outcomes:
-            accepted += kept
-            reasons.update([] if kept else [_kind(reason)])  # each with its values would grow with the set
-        return Tally(accepted + reasons.total(), accepted, dict(sorted(reasons.items())))
-
-
-def _kind(reason: str) -> str:
-    """Without its values in brackets."""
-    return reason.split(" (")[0]
-
-
-@dataclass(frozen=True, slots=True)
 class GeneratedSet:
     """An open set: made by `open_set`, appended to block by block."""
 
@@ -120,8 +90,8 @@ class GeneratedSet:
     recipe: Recipe
 
     def tally(self) -> Tally:
-        rows = read_jsonl(self.folder / MANIFEST_JSONL)
-        return Tally(0, 0, {}).plus((row["accepted"], row["reason"]) for row in rows)
+        rows = read_drawn_rows(self.folder)
+        return read_tally(self.folder) if rows is None else tally_rows(rows)
 
     def append(self, indices: Sequence[int], images: np.ndarray, verdicts: Sequence[Verdict]) -> None:
         """Put one whole block on disk. images: uint8 [len(indices), H, W, 3]."""
@@ -131,9 +101,11 @@ class GeneratedSet:
         for row, image in zip(rows, images, strict=True):
             if row.file_name is not None:
                 write_png(self.folder / row.file_name, image, text=synthetic_mark())
-        _append(self.folder / METADATA_CSV, _table(asdict(row) for row in rows))
-        lines = (json.dumps(asdict(row), allow_nan=False) + "\n" for row in rows)
-        _append(self.folder / MANIFEST_JSONL, "".join(lines))  # last: with it the block is done
+        drawn = [asdict(row) for row in rows]
+        _append(self.folder / METADATA_CSV, _table(drawn))
+        _append(self.folder / MANIFEST_JSONL, _lines(public_row(row) for row in drawn if row["accepted"]))
+        write_tally(self.folder, read_tally(self.folder).plus((row.accepted, row.reason) for row in rows))
+        _append(journal_path(self.folder), _lines(drawn))  # last: with it the block is done
 
     def _row(self, index: int, image: np.ndarray, verdict: Verdict) -> DrawnImage:
         """verdict.nearest is left out: which photograph is nearest belongs to the private report."""
@@ -161,17 +133,35 @@ def open_set(folder: Path, recipe: Recipe) -> GeneratedSet:
     """Start the set of `recipe` in `folder`, or go on with it from its last whole block.
 
     Raises UserError where the folder holds anything else, another recipe's set included, or where an image
-    of a finished block has gone.
+    of a finished block, or the private folder of an unfinished set, has gone.
     """
     claim_output(folder, identity=recipe.identity(), what="generated set")
+    if _is_finished_alone(folder, recipe):
+        return GeneratedSet(folder, recipe)
     (folder / IMAGES).mkdir(exist_ok=True)
     write_json(folder / SET_JSON, asdict(recipe))
-    _cut_to_whole_blocks(folder / MANIFEST_JSONL, block=recipe.sampler.block)
-    kept = {row["file_name"] for row in read_jsonl(folder / MANIFEST_JSONL) if row["accepted"]}
-    _match_files(folder, kept)
-    write_text(folder / METADATA_CSV, _header() + _table(read_jsonl(folder / MANIFEST_JSONL)))
+    journal = prepare_journal(folder)
+    _cut_to_whole_blocks(journal, block=recipe.sampler.block)
+    rows = list(read_jsonl(journal))
+    _match_files(folder, {row["file_name"] for row in rows if row["accepted"]})
+    write_text(folder / METADATA_CSV, _header() + _table(rows))
+    write_text(folder / MANIFEST_JSONL, _lines(public_row(row) for row in rows if row["accepted"]))
+    write_tally(folder, tally_rows(rows))
     fsync_directory(folder)
     return GeneratedSet(folder, recipe)
+
+
+def _is_finished_alone(folder: Path, recipe: Recipe) -> bool:
+    """Whether the set was passed on whole without its private folder. UserError where it is not whole."""
+    if journal_path(folder).exists() or not (folder / COUNTS_JSON).exists():
+        return False
+    tally = read_tally(folder)
+    if tally.drawn and tally.short_of(recipe.count):
+        raise UserError(
+            f"{journal_path(folder)} is gone, which says which images of this set were drawn and not kept.",
+            f"Put {journal_path(folder).parent} back beside the set, or start again in another --out.",
+        )
+    return tally.drawn > 0
 
 
 def _cut_to_whole_blocks(manifest: Path, *, block: int) -> None:
@@ -225,6 +215,11 @@ def _table(rows: Iterable[dict[str, Any]]) -> str:
     writer = csv.DictWriter(text, _COLUMNS, extrasaction="ignore", lineterminator="\n")
     writer.writerows(row | {"label": neutral(row["label"])} for row in rows if row["accepted"])
     return text.getvalue()
+
+
+def _lines(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Rows as JSON lines."""
+    return "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)
 
 
 def _append(path: Path, text: str) -> None:

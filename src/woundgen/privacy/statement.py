@@ -20,12 +20,16 @@ def verdict(
     nearness: Nearness | None,
     membership: Membership | None,
     held_back: int = 0,
+    proven: int = 0,
 ) -> str:
     """What was found, worst first; where nothing was, how little this n could have shown.
 
     held_back: images that the screen called copies when the set was drawn: none in the set says nothing of the model.
+    proven: photographs whose membership the released files prove.
     """
     signs = []
+    if proven:
+        signs.append(f"{proven} photographs trained on are proven by numbers in the files beside the images")
     if copies:
         signs.append(f"{copies} of {n} images are nearer to a training photograph than different patients come")
     if nearness is not None and nearness.shown:

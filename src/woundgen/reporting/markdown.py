@@ -9,7 +9,7 @@ from woundgen.records import METRICS
 from woundgen.reporting.metric_explanations import meanings
 from woundgen.reporting.metric_table import metric_table, number, title
 from woundgen.reporting.report_data import Evaluation, Facts, ReportContent, SetFacts, TrainingLog
-from woundgen.reporting.run_view import counts_table, heading, origin, score_table, status_sentence, summary
+from woundgen.reporting.run_view import counts_table, heading, origin, status_sentence, summary
 from woundgen.reporting.stored_metrics import FLOOR, kind
 from woundgen.reporting.tables import Table, as_markdown, escape_markdown
 
@@ -56,7 +56,7 @@ def _screening(one: SetFacts) -> list[str]:
     if not one.screened:
         parts += ["These images were not screened for copies of training photographs."]
     parts += [as_markdown(Table(("Images", "count", "share"), rows)).rstrip()]
-    return parts + ([as_markdown(score_table(one)).rstrip()] if one.scores else [])
+    return parts
 
 
 def _histories(content: ReportContent) -> list[str]:

@@ -9,9 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from markupsafe import Markup
 
 from woundgen.reporting.html import render
+from woundgen.reporting.metric_table import number
 from woundgen.reporting.pictures import Picture, read_picture
+from woundgen.reporting.report_data import SetScores, Strip
+from woundgen.reporting.tables import Table, as_html
 
 Source = Path | npt.NDArray[np.uint8]  # a file, or pixels [H, W, 3]
 
@@ -27,12 +31,16 @@ class NearestPair:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PrivateSection:
-    """Of one phase. real, generated: shown alternately, as many as both have. All pixels of one size."""
+    """Of one phase. real, generated: shown alternately, as many as both have. All pixels of one size.
+
+    scores: of screening against photographs, where the set's private folder is here.
+    """
 
     title: str
     real: Sequence[Source] = ()
     generated: Sequence[Source] = ()
     pairs: Sequence[NearestPair] = ()
+    scores: SetScores | None = None
 
     def photographs(self) -> tuple[Path, ...]:
         """The files whose names must not stand in a shared page."""
@@ -52,6 +60,14 @@ class _Section:
     title: str
     mixed: tuple[tuple[str, Picture], ...]
     pairs: tuple[_Pair, ...]
+    table: Markup | None
+    strips: tuple[Strip, ...]
+
+
+def score_table(scores: SetScores) -> Table:
+    """Means of each score before and after screening."""
+    rows = tuple((s.score, number(s.drawn), "" if s.accepted is None else number(s.accepted)) for s in scores.means)
+    return Table((f"Mean score, {scores.name}", "Before screening (all drawn)", "After (accepted)"), rows)
 
 
 def private_page(sections: Sequence[PrivateSection], *, title: str) -> str:
@@ -65,7 +81,9 @@ def _section(section: PrivateSection) -> _Section:
         for real, generated in zip(section.real, section.generated, strict=False)
     )
     pairs = (_Pair(_picture(pair.generated), _picture(pair.photograph, name=True), pair.text) for pair in section.pairs)
-    return _Section(section.title, tuple(mixed), tuple(pairs))
+    scores = section.scores
+    table = as_html(score_table(scores)) if scores is not None and scores.means else None
+    return _Section(section.title, tuple(mixed), tuple(pairs), table, scores.strips if scores is not None else ())
 
 
 def _picture(image: Source, *, name: bool = False) -> Picture:

@@ -12,46 +12,54 @@ from woundgen.records import METRICS
 from woundgen.reporting.masking import base_name, masked, reason_category
 from woundgen.reporting.metric_table import number
 from woundgen.reporting.pictures import Picture, read_picture
-from woundgen.reporting.report_data import Facts, ScoreMeans, SetFacts, Strip
-from woundgen.storage.files import read_json, read_jsonl
+from woundgen.reporting.report_data import Facts, ScoreMeans, SetFacts, SetScores, Strip
+from woundgen.storage.files import read_json
 from woundgen.storage.names import MANIFEST_JSONL, SET_JSON
+from woundgen.storage.set_rows import SURPLUS, read_drawn_rows, read_released_rows, read_tally
 
 SHOWN, STRIP = 48, 6  # pictures of a set, and of a strip of lowest or highest
 # Of the many statistics of screening, those that strips are shown of; all where none of these was taken.
 STRIP_SCORES = ("ssim_topk", "perceptual_topk", "embedding_nearest", "sharpness")
+RELEASED_STRIPS = ("sharpness",)  # of an image alone: the page to share shows no other
 SCORE_TITLES = {
     "ssim_topk": "SSIM to the nearest photographs",
     "perceptual_topk": "perceptual distance to the nearest photographs",
     "embedding_nearest": "distance to the nearest photograph in features",
     "sharpness": "sharpness",
 }
-SURPLUS = "surplus"  # the manifest's word for images that passed after the set was full
 
 Row = Mapping[str, Any]
 
 
 def collect_set(folder: Path) -> SetFacts:
-    """Raises UserError where the folder is no generated set or an image of it is missing or damaged."""
-    rows = list(read_jsonl(folder / MANIFEST_JSONL))
-    if not rows:
+    """Read what may be shared of a set. UserError where the folder is none or an image is missing or damaged."""
+    rows, tally = read_released_rows(folder), read_tally(folder)
+    if not tally.drawn:
         raise UserError(f"{folder} holds no rows in {MANIFEST_JSONL}.", "Give the folder of a generated set.")
     recipe = read_json(folder / SET_JSON)
-    kept = [row for row in rows if row["accepted"] and row["file_name"]]
-    rejected = [row for row in rows if not row["accepted"] and row["reason"] != SURPLUS]
-    reasons = Counter(reason_category(row["reason"]) for row in rejected)
-    accepted = sum(bool(row["accepted"]) for row in rows)
+    reasons: Counter[str] = Counter()
+    for reason, number_of in tally.reasons.items():
+        reasons.update({reason_category(reason): number_of} if reason != SURPLUS else {})
     return SetFacts(
         name=masked(folder.name),
-        drawn=len(rows),
-        accepted=accepted,
-        surplus=len(rows) - accepted - len(rejected),
-        screened=bool(recipe.get("screening")) or bool(rejected),
+        drawn=tally.drawn,
+        accepted=tally.accepted,
+        surplus=tally.reasons.get(SURPLUS, 0),
+        screened=bool(recipe.get("screening")) or bool(tally.rejected),
         reasons=tuple(reasons.most_common()),
-        settings=_settings(rows[0]),
-        scores=_score_means(rows),
-        pictures=tuple(_picture(folder, row, f"image {row['index']}") for row in kept[:SHOWN]),
-        strips=_strips(folder, kept),
+        settings=_settings(rows[0]) if rows else (),
+        pictures=tuple(_picture(folder, row, f"image {row['index']}") for row in rows[:SHOWN]),
+        strips=_strips(folder, rows, RELEASED_STRIPS),
     )
+
+
+def collect_scores(folder: Path) -> SetScores:
+    """Read what stays private of a set: its scores against photographs. Empty without the private folder."""
+    rows = read_drawn_rows(folder) or []
+    kept = [row for row in rows if row["accepted"]]
+    names = _score_names(kept)
+    chosen = [name for name in STRIP_SCORES if name in names] or names
+    return SetScores(masked(folder.name), _score_means(rows), _strips(folder, kept, chosen))
 
 
 def _settings(row: Row) -> Facts:
@@ -82,11 +90,10 @@ def _score_means(rows: Sequence[Row]) -> tuple[ScoreMeans, ...]:
     return tuple(ScoreMeans(masked(name), drawn, kept) for name, drawn, kept in means if drawn is not None)
 
 
-def _strips(folder: Path, kept: Sequence[Row]) -> tuple[Strip, ...]:
+def _strips(folder: Path, kept: Sequence[Row], names: Sequence[str]) -> tuple[Strip, ...]:
     """Accepted images with the lowest and the highest of each score, where there are enough to choose from."""
     strips = []
-    names = _score_names(kept)
-    for name in [name for name in STRIP_SCORES if name in names] or names:
+    for name in names:
         ranked = sorted((r for r in kept if name in r["scores"]), key=lambda r: (r["scores"][name], r["index"]))
         if len(ranked) < 2 * STRIP:
             continue

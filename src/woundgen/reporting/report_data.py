@@ -91,8 +91,16 @@ class SetFacts:
     screened: bool
     reasons: tuple[tuple[str, int], ...]
     settings: Facts
-    scores: tuple[ScoreMeans, ...]
     pictures: tuple[Picture, ...]
+    strips: tuple[Strip, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SetScores:
+    """What a set's screening measured against photographs: for the private page alone."""
+
+    name: str
+    means: tuple[ScoreMeans, ...]
     strips: tuple[Strip, ...]
 
 

@@ -10,7 +10,7 @@ from woundgen.records import METRICS, MetricValue
 from woundgen.reporting.charts import Chart, screening_chart, training_charts
 from woundgen.reporting.metric_explanations import meanings
 from woundgen.reporting.metric_table import bounds, metric_table, number, title
-from woundgen.reporting.report_data import Facts, ReportContent, RunFacts, SetFacts
+from woundgen.reporting.report_data import Facts, ReportContent, RunFacts
 from woundgen.reporting.stored_metrics import FLOOR, kind
 from woundgen.reporting.tables import Table, as_html
 
@@ -40,7 +40,6 @@ class RunView:
     measured: tuple[Measured, ...]
     meanings: tuple[tuple[str, str], ...]
     screening: tuple[Chart, ...]
-    scores: tuple[Markup, ...]
     charts: tuple[Chart, ...]
     counts: Markup | None
     origin: Facts
@@ -59,7 +58,6 @@ def run_view(content: ReportContent) -> RunView:
         measured=tuple(Measured(label, as_html(table)) for label, table in tables),
         meanings=meanings([value for m in content.measurements for value in m.values]),
         screening=tuple(screening_chart(one) for one in screened),
-        scores=tuple(as_html(score_table(one)) for one in screened if one.scores),
         charts=training_charts(content),
         counts=as_html(counts_table(run)) if run.counts else None,
         origin=origin(run),
@@ -107,11 +105,6 @@ def _measured(value: MetricValue, content: ReportContent) -> Summary:
     floors = [v for m in content.measurements for v in m.values if v.label == FLOOR and kind(v) == kind(value)]
     against = f"floor {number(floors[0].value)}, " if floors else ""
     return title(value), number(value.value), f"{against}interval {bounds(value)}, n = {value.n[0]}"
-
-
-def score_table(one: SetFacts) -> Table:
-    rows = tuple((s.score, number(s.drawn), "" if s.accepted is None else number(s.accepted)) for s in one.scores)
-    return Table((f"Mean score, {one.name}", "Before screening (all drawn)", "After (accepted)"), rows)
 
 
 def counts_table(run: RunFacts) -> Table:

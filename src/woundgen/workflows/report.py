@@ -19,11 +19,13 @@ from woundgen.metrics.measure import pooled_features
 from woundgen.reporting.grades import grades_of
 from woundgen.reporting.private_page import NearestPair, PrivateSection
 from woundgen.reporting.read_run import collect
+from woundgen.reporting.read_set import collect_scores
 from woundgen.reporting.utility_page import read_utility, utility_view
 from woundgen.reporting.write import write_reports
 from woundgen.similarity.neighbours import euclidean_distances
-from woundgen.storage.files import read_json, read_jsonl
-from woundgen.storage.names import MANIFEST_JSONL, METRICS_JSON, RUN_JSON
+from woundgen.storage.files import read_json
+from woundgen.storage.names import MANIFEST_JSONL, METRICS_JSON, RUN_JSON, SET_JSON
+from woundgen.storage.set_rows import read_released_rows
 
 Say = Callable[[str], None]
 SIDE_BY_SIDE = 24
@@ -89,19 +91,21 @@ def private_section(run: Path, one: Path, photos: PhotoSet) -> PrivateSection:
         NearestPair(drawn[i], training[int(distances[i].argmin())], f"feature distance {distances[i].min():.2f}")
         for i in range(min(PAIRS, len(drawn)))
     ]
-    return PrivateSection(title=f"{run.name}: {one.name}", real=list(training), generated=list(drawn), pairs=pairs)
+    return PrivateSection(
+        title=f"{run.name}: {one.name}", real=list(training), generated=list(drawn), pairs=pairs,
+        scores=collect_scores(one),
+    )  # fmt: skip
 
 
 def images_of(one: Path) -> NDArray[np.uint8]:
     """The accepted images of a set, in order."""
-    names = [row["file_name"] for row in read_jsonl(one / MANIFEST_JSONL) if row["accepted"]]
+    names = [row["file_name"] for row in read_released_rows(one)]
     if not names:
         raise UserError(f"{one} holds no accepted image.", "Generate first.")
     return np.stack([read_photograph(one / name, roots=[one]) for name in names])
 
 
 def _label(one: Path) -> Any:
-    rows = list(read_jsonl(one / MANIFEST_JSONL))
-    if not rows:
+    if not (one / MANIFEST_JSONL).is_file():
         raise UserError(f"{one} is not a generated set (no {MANIFEST_JSONL}).", "Give a folder of `woundgen generate`.")
-    return rows[0]["label"]
+    return read_json(one / SET_JSON)["label"]

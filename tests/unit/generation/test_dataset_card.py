@@ -6,8 +6,9 @@ import pytest
 import yaml
 
 from woundgen.generation.dataset_card import CardFacts, dataset_card
-from woundgen.generation.image_set import Recipe, Tally
+from woundgen.generation.image_set import Recipe
 from woundgen.generation.sampler import SamplerSettings
+from woundgen.storage.set_rows import Tally
 
 SAMPLER = SamplerSettings(sampler="ddim", steps=5, guidance_scale=2.0, seed=3, block=4, height=8, width=8)
 SCREENING = {"policy": "calibrated", "acceptance": 0.95}

@@ -13,9 +13,10 @@ from woundgen.errors import UserError
 from woundgen.generation import growth
 from woundgen.generation.draw_until import draw_until
 from woundgen.generation.growth import let_grow
-from woundgen.generation.image_set import Recipe, Tally, open_set
+from woundgen.generation.image_set import Recipe, open_set
 from woundgen.generation.sampler import SamplerSettings
 from woundgen.records import Verdict
+from woundgen.storage.set_rows import Tally, journal_path
 
 BLOCK = 4
 SAMPLER = SamplerSettings(sampler="ddim", steps=5, guidance_scale=2.0, seed=3, block=BLOCK, height=8, width=8)
@@ -74,7 +75,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def rows(folder: Path) -> list[dict]:
-    return [json.loads(line) for line in (folder / "manifest.jsonl").read_text().splitlines()]
+    return [json.loads(line) for line in journal_path(folder).read_text().splitlines()]
 
 
 def test_the_first_accepted_by_index_are_kept(tmp_path: Path):

@@ -17,6 +17,7 @@ from woundgen.errors import UserError
 from woundgen.generation.image_set import GeneratedSet, Recipe, open_set
 from woundgen.generation.sampler import SamplerSettings, image_seed
 from woundgen.records import Verdict
+from woundgen.storage.set_rows import journal_path, read_drawn_rows, read_released_rows, read_tally
 
 SAMPLER = SamplerSettings(sampler="euler", steps=9, guidance_scale=1.5, seed=11, block=3, height=8, width=8)
 RECIPE = Recipe(
@@ -54,7 +55,14 @@ def two_blocks(tmp_path: Path) -> Path:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    """Of the set and of its private folder."""
+    both = (folder, journal_path(folder).parent)
+    return {
+        f"{'private/' * (i > 0)}{p.relative_to(place)}": p.read_bytes()
+        for i, place in enumerate(both)
+        for p in place.rglob("*")
+        if p.is_file()
+    }
 
 
 def test_the_image_folder(two_blocks: Path):
@@ -70,7 +78,7 @@ def test_the_image_folder(two_blocks: Path):
 
 
 def test_every_image_has_a_row(two_blocks: Path):
-    rows = [json.loads(line) for line in (two_blocks / "manifest.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in journal_path(two_blocks).read_text().splitlines()]
     assert [row["index"] for row in rows] == list(range(6))
     assert rows[4] == {
         "index": 4,
@@ -128,12 +136,13 @@ def test_a_changed_setting_is_another_set(two_blocks: Path, change: dict):
 def test_a_kill_at_any_byte_of_the_last_block_is_mended(two_blocks: Path, tmp_path: Path):
     """The manifest and the table cut anywhere after block 0, with the images of block 1 on disk."""
     whole = contents(two_blocks)
-    manifest, table = whole["manifest.jsonl"], whole["metadata.csv"]
+    manifest, table = whole["private/manifest.jsonl"], whole["metadata.csv"]
     first_block = sum(len(line) for line in manifest.splitlines(keepends=True)[:3])
     for step, cut in enumerate(range(first_block, len(manifest), 97)):
         folder = tmp_path / f"cut{step}"
         shutil.copytree(two_blocks, folder)
-        (folder / "manifest.jsonl").write_bytes(manifest[:cut])
+        shutil.copytree(journal_path(two_blocks).parent, journal_path(folder).parent)
+        journal_path(folder).write_bytes(manifest[:cut])
         (folder / "metadata.csv").write_bytes(table[: len(table) - step])
         (folder / "images" / ".000004.png.123.tmp").write_bytes(b"half")
         reopened = open_set(folder, RECIPE)
@@ -144,18 +153,19 @@ def test_a_kill_at_any_byte_of_the_last_block_is_mended(two_blocks: Path, tmp_pa
 
 
 def test_the_last_line_end_is_the_commit(two_blocks: Path):
-    manifest = two_blocks / "manifest.jsonl"
+    manifest = journal_path(two_blocks)
     manifest.write_bytes(manifest.read_bytes()[:-1])
     assert open_set(two_blocks, RECIPE).tally().drawn == 3
 
 
 def _break_append(monkeypatch: pytest.MonkeyPatch, *, name: str) -> None:
+    """name: of the file below its set or the set's private folder."""
     from woundgen.generation import image_set
 
     original: Callable[[Path, str], None] = image_set._append
 
     def torn(path: Path, text: str) -> None:
-        if path.name == name:
+        if str(path).endswith(name):
             original(path, text[: len(text) // 2])
             raise KeyboardInterrupt
         original(path, text)
@@ -163,7 +173,7 @@ def _break_append(monkeypatch: pytest.MonkeyPatch, *, name: str) -> None:
     monkeypatch.setattr(image_set, "_append", torn)
 
 
-@pytest.mark.parametrize("name", ["metadata.csv", "manifest.jsonl"])
+@pytest.mark.parametrize("name", ["metadata.csv", "again/manifest.jsonl", ".private/manifest.jsonl"])
 def test_an_append_cut_short_is_mended(two_blocks: Path, tmp_path: Path, monkeypatch, name: str):
     target = open_set(tmp_path / "again", RECIPE)
     append(target, 0)
@@ -193,3 +203,52 @@ def test_half_a_block_is_our_mistake(tmp_path: Path):
         target.append(range(1, 4), block_images(0), VERDICTS)
     with pytest.raises(AssertionError):
         target.append(range(2), block_images(0)[:2], VERDICTS[:2])
+
+
+def test_released_rows_hold_no_score_against_photographs(two_blocks: Path):
+    target = open_set(two_blocks, RECIPE)
+    scores = {"ssim_max": 0.123456, "nearness": 2.5, "embedding_nearest": 1.5, "sharpness": -3.25}
+    verdicts = [Verdict(True, "", scores), Verdict(False, "copy by best SSIM (0.9 > 0.8)", scores), Verdict(True, "")]
+    target.append(range(6, 9), block_images(6), verdicts)
+    public = [json.loads(line) for line in (two_blocks / "manifest.jsonl").read_text().splitlines()]
+    assert [row["index"] for row in public] == [0, 2, 3, 5, 6, 8]
+    assert public[4]["scores"] == {"sharpness": -3.25}
+    shared = "".join(path.read_text() for path in two_blocks.glob("*") if path.is_file())
+    assert "0.123456" not in shared
+    assert "0.9 >" not in shared
+    assert str(image_seed(11, 7)) not in shared
+    assert json.loads((two_blocks / "counts.json").read_text()) == {
+        "drawn": 9, "accepted": 6, "not_kept": {"copy by best SSIM": 1, "sharpness": 2},
+    }  # fmt: skip
+    assert read_drawn_rows(two_blocks)[7]["scores"] == scores
+    assert journal_path(two_blocks).parent.stat().st_mode & 0o777 == 0o700
+
+
+def older(folder: Path) -> Path:
+    """The set as earlier versions wrote it: every row in the public manifest, and no private folder."""
+    journal_path(folder).replace(folder / "manifest.jsonl")
+    journal_path(folder).parent.rmdir()
+    (folder / "counts.json").unlink()
+    return folder
+
+
+def test_a_set_of_an_earlier_version_is_read_and_gone_on_with(two_blocks: Path):
+    whole, tally, rows = contents(two_blocks), read_tally(two_blocks), read_drawn_rows(two_blocks)
+    older(two_blocks)
+    assert (read_tally(two_blocks), read_drawn_rows(two_blocks)) == (tally, rows)
+    assert [row["index"] for row in read_released_rows(two_blocks)] == [0, 2, 3, 5]
+    assert open_set(two_blocks, RECIPE).tally() == tally
+    assert contents(two_blocks) == whole
+
+
+def test_a_finished_set_needs_no_private_folder(two_blocks: Path):
+    tally = read_tally(two_blocks)
+    shutil.rmtree(journal_path(two_blocks).parent)
+    before = contents(two_blocks)
+    with pytest.raises(UserError, match=r"set\.private/manifest\.jsonl is gone"):
+        open_set(two_blocks, RECIPE)
+    assert contents(two_blocks) == before
+    folder, smaller = two_blocks.with_name("whole"), replace(RECIPE, count=2)
+    append(open_set(folder, smaller), 0)
+    shutil.rmtree(journal_path(folder).parent)
+    assert open_set(folder, smaller).tally() == replace(tally, drawn=3, accepted=2, reasons={"sharpness": 1})

@@ -117,3 +117,5 @@ def test_the_verdict_names_what_was_found_or_what_could_not_be():
     assert said.endswith("Not tested: membership.")
     said = verdict(copies=0, n=100, bound=0.03, nearness=calm, membership=None, held_back=7)
     assert "The screen held 7 copies back" in said
+    said = verdict(copies=0, n=100, bound=0.03, nearness=calm, membership=None, proven=5)
+    assert said.startswith("Do not share without a decision: 5 photographs trained on are proven")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from woundgen.reporting.read_set import collect_set
+from woundgen.reporting.read_set import collect_scores, collect_set
 from woundgen.storage.files import append_jsonl, write_json
 
 
@@ -38,7 +38,12 @@ def a_set(folder: Path, names: list[str]) -> Path:
     ],
 )
 def test_strips(names: list[str], shown: list[str], tmp_path: Path) -> None:
-    strips = collect_set(a_set(tmp_path / "set", names)).strips
+    strips = collect_scores(a_set(tmp_path / "set", names)).strips
     assert [strip.title for strip in strips] == [f"{end} {name}" for name in shown for end in ("Lowest", "Highest")]
     assert [p.pixels[0, 0, 0] for p in strips[0].pictures] == [0, 10, 20, 30, 40, 50]
     assert [p.pixels[0, 0, 0] for p in strips[1].pictures] == [110, 100, 90, 80, 70, 60]
+
+
+def test_the_shared_page_ranks_by_the_images_alone(tmp_path: Path) -> None:
+    facts = collect_set(a_set(tmp_path / "set", ["whole_L_mean", "sharpness", "ssim_topk", "own"]))
+    assert [strip.title for strip in facts.strips] == ["Lowest sharpness", "Highest sharpness"]

@@ -29,12 +29,11 @@ from woundgen.screening.descriptors import Descriptors
 from woundgen.screening.reference_statistics import measure
 from woundgen.screening.rules import COPY, Rule, judge
 from woundgen.similarity.neighbours import euclidean_distances, leave_group_out_nearest
-from woundgen.storage.files import read_json, read_jsonl, sha256_file, sha256_json, write_json, write_text
+from woundgen.storage.files import read_json, sha256_file, sha256_json, write_json, write_text
 from woundgen.storage.names import (
     AUDIT_JSON,
     AUDIT_MD,
     CHECKPOINTS,
-    MANIFEST_JSONL,
     NEAREST_PAIRS,
     RUN_JSON,
     SET_JSON,
@@ -42,7 +41,9 @@ from woundgen.storage.names import (
     private_folder,
 )
 from woundgen.storage.ownership import claim_output, make_private
+from woundgen.storage.set_rows import holds_rejected_rows, read_tally
 from woundgen.workflows.audit.membership_loss import loss_difference
+from woundgen.workflows.audit.released import attack_set, released_facts
 from woundgen.workflows.evaluate.sets import read_set
 from woundgen.workflows.screen.job import calibrated_on, describe
 
@@ -80,6 +81,7 @@ def audit_set(
     copies = sum(one.copy for one in verdicts)
     nearness, no_nearness = _tried(lambda: _nearness(distances, photos, sides))
     membership, no_membership = _tried(lambda: _membership(photos, sides, record, adapters))
+    released, no_released = _tried(lambda: _released(generated, described, photographs, photos, sides))
     bound = upper_bound(copies, len(images))
     result: dict[str, Any] = {
         "n": len(images),
@@ -88,8 +90,15 @@ def audit_set(
         "nearness": asdict(nearness) if nearness else {"not_made": no_nearness},
         "authenticity": _authenticity(described, photographs, photos, sides),
         "membership": asdict(membership) if membership else {"not_made": no_membership},
+        "released": released or {"not_made": no_released},
         "verdict": verdict(
-            copies=copies, n=len(images), bound=bound, nearness=nearness, membership=membership, held_back=held_back
+            copies=copies,
+            n=len(images),
+            bound=bound,
+            nearness=nearness,
+            membership=membership,
+            held_back=held_back,
+            proven=released["proven"] if released else 0,
         ),
         "not_covered": NOT_COVERED,
     }
@@ -102,14 +111,14 @@ def audit_set(
 
 def _drawn(generated: Path) -> tuple[int, int]:
     """Images ever drawn for the set, and those held back as copies; UserError for a set that kept none."""
-    rows = list(read_jsonl(generated / MANIFEST_JSONL))
-    held_back = sum(row["reason"].startswith(COPY) for row in rows)
-    if not any(row["accepted"] for row in rows):
+    tally = read_tally(generated)
+    held_back = sum(number for reason, number in tally.reasons.items() if reason.startswith(COPY))
+    if not tally.accepted:
         raise UserError(
-            f"{generated} holds no image: {len(rows)} were drawn, {held_back} of them held back as copies.",
+            f"{generated} holds no image: {tally.drawn} were drawn, {held_back} of them held back as copies.",
             "Nothing can be said of an empty set; draw more, or with --policy report.",
         )
-    return len(rows), held_back
+    return tally.drawn, held_back
 
 
 def _file_of(run: Path, digest: str) -> Path:
@@ -155,6 +164,17 @@ def _membership(
     base = as_trained(load_base(config.base_model, notice=lambda text: None), [file for file, _ in adapters])
     difference = loss_difference(base, adapters, photos.images[rows], prompts)
     return membership_test(difference, np.isin(rows, sides.trained), photos.groups(rows))
+
+
+def _released(
+    generated: Path, described: Descriptors, photographs: Descriptors, photos: PhotoSet, sides: Sides
+) -> dict[str, Any]:
+    """The attack from the files beside the images."""
+    rows = sides.trained + sides.others
+    found = attack_set(generated, described, photographs.take(np.array(rows)))
+    return released_facts(
+        found, np.isin(rows, sides.trained), photos.groups(rows), rejected_rows=holds_rejected_rows(generated)
+    )
 
 
 def _authenticity(images: Descriptors, photographs: Descriptors, photos: PhotoSet, sides: Sides) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from woundgen.generation.dataset_card import CardFacts, dataset_card
 from woundgen.generation.distributed import SharedDraw
 from woundgen.generation.draw_until import Draw, Judge, draw_until
 from woundgen.generation.growth import is_smaller, let_grow
-from woundgen.generation.image_set import GeneratedSet, Recipe, Tally, open_set
+from woundgen.generation.image_set import GeneratedSet, Recipe, open_set
 from woundgen.generation.quarantine import Quarantine
 from woundgen.generation.resize import reduced
 from woundgen.generation.sampler import Beginning, draw_block
@@ -28,6 +28,7 @@ from woundgen.runtime.ranks import ALONE, Ranks, unheard
 from woundgen.storage.files import write_text
 from woundgen.storage.names import DATASET_CARD
 from woundgen.storage.ownership import claim_output
+from woundgen.storage.set_rows import Tally
 from woundgen.workflows.generate.init_image import Source, begin_from, find_source
 from woundgen.workflows.generate.model import DrawModel, load_model
 from woundgen.workflows.generate.request import DrawRequest

@@ -1,0 +1,132 @@
+"""The rows of a generated set: those that may be shared, and those that stay private.
+
+    OUT/manifest.jsonl           a row for each image of the set, without any score against a photograph
+    OUT/counts.json              how many were drawn and kept, and why the others were not
+    OUT.private/manifest.jsonl   a row for every image ever drawn, with every score and the reason
+
+A score against photographs is a function of the nearest one: whoever holds a photograph can compute it again and so
+prove that it was trained on. A row of a rejected image names the seed by which a copy is drawn again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from woundgen.errors import UserError
+from woundgen.records import IMAGE_SCORES
+from woundgen.storage.files import read_json, read_jsonl, write_bytes, write_json
+from woundgen.storage.names import COUNTS_JSON, MANIFEST_JSONL, private_folder
+from woundgen.storage.ownership import make_private
+
+SURPLUS = "surplus"
+"""Reason of images that passed after the set was full: blocks are drawn whole."""
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Where a set stands. reasons: images not kept, by reason; `plus` leaves the values in brackets out."""
+
+    drawn: int
+    accepted: int
+    reasons: dict[str, int]
+
+    @property
+    def rejected(self) -> int:
+        return self.drawn - self.accepted - self.reasons.get(SURPLUS, 0)
+
+    def kinds(self) -> Counter[str]:
+        """Images not kept, by reason without its values in brackets; most frequent first in most_common."""
+        kinds: Counter[str] = Counter()
+        for reason, number in self.reasons.items():
+            kinds[_kind(reason)] += number
+        return kinds
+
+    def short_of(self, count: int) -> int:
+        """Images that are missing from `count` accepted ones."""
+        return max(0, count - self.accepted)
+
+    def plus(self, outcomes: Iterable[tuple[bool, str]]) -> Tally:
+        """With more images, each (accepted, reason)."""
+        accepted, reasons = self.accepted, Counter(self.reasons)
+        for kept, reason in outcomes:
+            accepted += kept
+            reasons.update([] if kept else [_kind(reason)])  # each with its values would grow with the set
+        return Tally(accepted + reasons.total(), accepted, dict(sorted(reasons.items())))
+
+    def to_json(self) -> dict[str, Any]:
+        return {"drawn": self.drawn, "accepted": self.accepted, "not_kept": self.reasons}
+
+
+def tally_rows(rows: Iterable[Mapping[str, Any]]) -> Tally:
+    """Count rows of images drawn."""
+    return Tally(0, 0, {}).plus((row["accepted"], row["reason"]) for row in rows)
+
+
+def _kind(reason: str) -> str:
+    """Without its values in brackets."""
+    return reason.split(" (")[0]
+
+
+def public_row(row: Mapping[str, Any]) -> Row:
+    """The row of an accepted image as it may be shared: of its scores, those of the image alone."""
+    scores = row.get("scores") or {}
+    return {**row, "scores": {name: scores[name] for name in IMAGE_SCORES if name in scores}}
+
+
+def journal_path(folder: Path) -> Path:
+    """The private manifest of the set in `folder`; it may not exist."""
+    return private_folder(folder) / MANIFEST_JSONL
+
+
+def prepare_journal(folder: Path) -> Path:
+    """Make the private folder of the set in `folder` and return its manifest, which may not exist yet.
+
+    A set of an earlier version has every row in its public manifest: they are moved.
+    """
+    journal, public = journal_path(folder), folder / MANIFEST_JSONL
+    make_private(journal.parent)
+    if not journal.exists() and public.exists() and not (folder / COUNTS_JSON).exists():
+        write_bytes(journal, public.read_bytes())
+    return journal
+
+
+def read_released_rows(folder: Path) -> list[Row]:
+    """Rows of the images of a set, in the order drawn, as they may be shared."""
+    return [public_row(row) for row in read_jsonl(folder / MANIFEST_JSONL) if row["accepted"]]
+
+
+def read_drawn_rows(folder: Path) -> list[Row] | None:
+    """Rows of all images ever drawn, with all scores: private. None where the private folder is not here."""
+    if journal_path(folder).is_file():
+        return list(read_jsonl(journal_path(folder)))
+    if (folder / MANIFEST_JSONL).is_file() and not (folder / COUNTS_JSON).exists():
+        return list(read_jsonl(folder / MANIFEST_JSONL))  # a set of an earlier version
+    return None
+
+
+def holds_rejected_rows(folder: Path) -> bool:
+    """Whether the public manifest names images that were not kept, as earlier versions wrote it."""
+    return any(not row["accepted"] for row in read_jsonl(folder / MANIFEST_JSONL))
+
+
+def write_tally(folder: Path, tally: Tally) -> None:
+    write_json(folder / COUNTS_JSON, tally.to_json())
+
+
+def read_tally(folder: Path) -> Tally:
+    """How many images were drawn and kept. UserError for a damaged counts.json."""
+    path = folder / COUNTS_JSON
+    if not path.is_file():  # a set of an earlier version; of no set, nothing
+        return tally_rows(read_jsonl(folder / MANIFEST_JSONL))
+    try:
+        counts = read_json(path)
+        reasons = {str(kind): int(number) for kind, number in counts["not_kept"].items()}
+        return Tally(int(counts["drawn"]), int(counts["accepted"]), reasons)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{path} does not hold the counts of a set ({error!r}).", "Restore it.") from None
