@@ -21,6 +21,7 @@ from woundgen.commands.generate import generate
 from woundgen.commands.phantoms import phantoms
 from woundgen.commands.rebuild import rebuild
 from woundgen.commands.report import report
+from woundgen.commands.review import review
 from woundgen.commands.study import study
 from woundgen.commands.train import train
 from woundgen.commands.utility import utility
@@ -40,6 +41,7 @@ SUMMARIES = {
     audit: "Test what a set reveals of its photographs.",
     utility: "Test whether synthetic images help a classifier.",
     report: "Write a page to share and a private one.",
+    review: "Look a set over in the browser: accept, reject.",
     phantoms: "Render wounds with known truth.",
     rebuild: "Train the networks that ship anew.",
 }

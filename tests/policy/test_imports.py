@@ -30,6 +30,7 @@ ARROWS: dict[str, set[str]] = {
     "storage": set(),
     "web": {"storage"},
     "study": {"storage", "web"},
+    "review": {"storage", "web"},
     "utility": set(),
     "runtime": {"storage"},
     "features": {"storage"},
@@ -60,10 +61,11 @@ ARROWS: dict[str, set[str]] = {
     "workflows/report": set(),
     "workflows/screen": set(),
     "workflows/study": set(),
+    "workflows/review": set(),
     "workflows/train": set(),
     "workflows/dataset": set(),
     "workflows/utility": set(),
-    "workflows/generate": {"workflows/screen"},
+    "workflows/generate": {"workflows/review", "workflows/screen"},
     "workflows/evaluate": {"workflows/generate"},
     "workflows/audit": {"workflows/evaluate", "workflows/screen"},
     "workflows/demo": {
@@ -343,6 +345,7 @@ DISTRIBUTION_OF = {"PIL": "pillow", "yaml": "pyyaml", "sklearn": "scikit-learn"}
 OPTIONAL = {
     (Path("data/files/dicom.py"), "pydicom"),
     (Path("study/app.py"), "starlette"),
+    (Path("review/app.py"), "starlette"),
     (Path("web/serve.py"), "starlette"),
     (Path("web/serve.py"), "uvicorn"),
 }

@@ -58,6 +58,9 @@ def generate(
     precision: Annotated[str, typer.Option(help="fp32 | fp16")] = "fp32",
     devices: Annotated[int | None, typer.Option(min=1, help="Processes that share the drawing [1].")] = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of each; another number rounds otherwise.")] = 1,
+    reviewed: Annotated[
+        bool, typer.Option("--reviewed", help="Take out what `woundgen review` rejected and draw others for it.")
+    ] = False,
     release_copies: Annotated[
         bool, typer.Option("--release-copies", help="Keep copies of photographs too; recorded with the set.")
     ] = False,
@@ -116,6 +119,7 @@ def generate(
         block=block,
         device=device,
         precision=precision,
+        reviewed=reviewed,
         release_copies=release_copies,
         guide=None if guide is None else _place(guide, "--guide"),
         source=None if from_ is None or strength is None else (from_, strength),

@@ -26,11 +26,12 @@ UNKNOWN_LICENCE = ("other", "Not known to woundgen: the licence of the base mode
 
 @dataclass(frozen=True, slots=True)
 class CardFacts:
-    """base: name as it may be told, by which LICENCES knows it."""
+    """base: name as it may be told, by which LICENCES knows it. review: what reviewers decided, without names."""
 
     base: str
     recipe: Recipe
     tally: Tally
+    review: str | None = None
 
 
 def dataset_card(facts: CardFacts) -> str:
@@ -63,6 +64,7 @@ def dataset_card(facts: CardFacts) -> str:
         *([_begun(*recipe.source)] if recipe.source else []),
         f"| drawn, kept | {facts.tally.drawn} drawn, {facts.tally.accepted} kept of {recipe.count} asked for |",
         f"| not kept | {_reasons(facts.tally)} |",
+        *([f"| reviewed | {facts.review} |"] if facts.review else []),
         f"| screening | {_screening(recipe)} |",
         f"| copies | {_copies(facts)} |",
         "| privacy audit | none when this was written (`woundgen audit`) |",

@@ -30,7 +30,7 @@ def let_grow(folder: Path, recipe: Recipe) -> None:
     before = read_json(folder / SET_JSON)["count"]
     if read_json(folder / MARKER).get("identity") != replace(recipe, count=before).identity():
         return  # grown already, and killed before it was opened
-    _cut_before_surplus(prepare_journal(folder), block=recipe.sampler.block)
+    cut_before_surplus(prepare_journal(folder), block=recipe.sampler.block)
     # Last: a kill before it leaves a smaller set that has to draw its last block again.
     reclaim_output(folder, identity=recipe.identity(), what="generated set")
 
@@ -50,7 +50,7 @@ def is_smaller(folder: Path, recipe: Recipe) -> bool:
     return True
 
 
-def _cut_before_surplus(manifest: Path, *, block: int) -> None:
+def cut_before_surplus(manifest: Path, *, block: int) -> None:
     """Drop the rows of the block that filled the set, if one did; its files go when the set is opened."""
     filled = next((row["index"] for row in read_jsonl(manifest) if row["reason"] == SURPLUS), None)
     if filled is None:

@@ -3,7 +3,7 @@
 An ASGI middleware without a framework, so that what it promises can be read in one place:
 - the Host header names this server (a page of another site cannot reach it by DNS rebinding);
 - a request that changes something is JSON and, where the browser says so, comes from this very page;
-- a body has at most MAXIMUM_BODY bytes, whatever its header says;
+- a body has at most `maximum_body` bytes, whatever its header says;
 - no answer is cached, framed, sniffed or referred from, and scripts, styles and pictures are this server's alone.
 """
 
@@ -36,7 +36,7 @@ HEADERS = (
 )
 
 
-def guard(application: Application, *, hosts: Collection[str]) -> Application:
+def guard(application: Application, *, hosts: Collection[str], maximum_body: int = MAXIMUM_BODY) -> Application:
     """The application behind the checks above. hosts: allowed Host headers, such as 127.0.0.1:8000."""
     allowed = {host.lower() for host in hosts}
 
@@ -48,9 +48,9 @@ def guard(application: Application, *, hosts: Collection[str]) -> Application:
             await receive()  # a websocket's opening, which is refused
             await send({"type": "websocket.close", "code": 1008})
             return
-        refused = _fault(scope, allowed)
+        refused = _fault(scope, allowed, maximum_body)
         if refused is None:
-            refused, receive = await _read_body(scope, receive)
+            refused, receive = await _read_body(scope, receive, maximum_body)
         sending = _with_headers(send)
         if refused is not None:
             await _refuse(sending, *refused)
@@ -60,7 +60,7 @@ def guard(application: Application, *, hosts: Collection[str]) -> Application:
     return guarded
 
 
-def _fault(scope: Scope, allowed: set[str]) -> tuple[int, str] | None:
+def _fault(scope: Scope, allowed: set[str], maximum_body: int) -> tuple[int, str] | None:
     """(status, reason) of a request that is not taken."""
     headers = [(name.lower(), value.decode("latin-1")) for name, value in scope["headers"]]
     hosts = [value.lower() for name, value in headers if name == b"host"]
@@ -78,14 +78,14 @@ def _fault(scope: Scope, allowed: set[str]) -> tuple[int, str] | None:
         if values.get(b"sec-fetch-site", "same-origin").lower() not in ("same-origin", "none"):
             return 403, "The request comes from another page."
         try:
-            if int(values.get(b"content-length", "0")) > MAXIMUM_BODY:
+            if int(values.get(b"content-length", "0")) > maximum_body:
                 return 413, "Too long."
         except ValueError:
             return 400, "Content-Length is no number."
     return None
 
 
-async def _read_body(scope: Scope, receive: Receive) -> tuple[tuple[int, str] | None, Receive]:
+async def _read_body(scope: Scope, receive: Receive, maximum_body: int) -> tuple[tuple[int, str] | None, Receive]:
     """The body is read here, up to its limit, and handed on as one message."""
     body, more = b"", scope["method"] == "POST"
     while more:
@@ -93,7 +93,7 @@ async def _read_body(scope: Scope, receive: Receive) -> tuple[tuple[int, str] | 
         if message["type"] == "http.disconnect":
             return (400, "The connection was closed."), receive
         body += message.get("body", b"")
-        if len(body) > MAXIMUM_BODY:
+        if len(body) > maximum_body:
             return (413, "Too long."), receive
         more = message.get("more_body", False)
     sent = False

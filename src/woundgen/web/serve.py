@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from woundgen.errors import UserError
-from woundgen.web.guard import Application, guard
+from woundgen.web.guard import MAXIMUM_BODY, Application, guard
 
 if TYPE_CHECKING:
     pass
@@ -87,6 +87,7 @@ def serve(
     *,
     announce: Callable[[str], Sequence[str]],
     say: Callable[[str], None],
+    maximum_body: int = MAXIMUM_BODY,
 ) -> None:
     """Serve until interrupted. announce(url): lines to say once the port is known."""
     import uvicorn
@@ -102,7 +103,7 @@ def serve(
     except SystemExit:
         raise UserError(f"Port {address.port} of {address.host} cannot be used.", "Choose another --port.") from None
     port = socket.getsockname()[1]
-    config.app = guard(build(), hosts=address.hosts(port))
+    config.app = guard(build(), hosts=address.hosts(port), maximum_body=maximum_body)
     config.load()
     for line in announce(address.url(port)):
         say(line)

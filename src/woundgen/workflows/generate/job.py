@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,22 +16,24 @@ from woundgen.errors import Shortfall
 from woundgen.generation.dataset_card import CardFacts, dataset_card
 from woundgen.generation.distributed import SharedDraw
 from woundgen.generation.draw_until import Draw, Judge, draw_until
-from woundgen.generation.growth import is_smaller, let_grow
+from woundgen.generation.growth import cut_before_surplus, is_smaller, let_grow
 from woundgen.generation.image_set import GeneratedSet, Recipe, open_set
 from woundgen.generation.quarantine import Quarantine
 from woundgen.generation.resize import reduced
 from woundgen.generation.sampler import Beginning, draw_block
 from woundgen.privacy.exposure import record_of_set, write_set_record
 from woundgen.records import Verdict
+from woundgen.review.decisions import read_decisions, rejections, summarise
 from woundgen.runtime.lock import only_writer
 from woundgen.runtime.ranks import ALONE, Ranks, unheard
 from woundgen.storage.files import write_text
-from woundgen.storage.names import DATASET_CARD
+from woundgen.storage.names import DATASET_CARD, private_folder
 from woundgen.storage.ownership import claim_output
-from woundgen.storage.set_rows import Tally
+from woundgen.storage.set_rows import Tally, journal_path
 from woundgen.workflows.generate.init_image import Source, begin_from, find_source
 from woundgen.workflows.generate.model import DrawModel, load_model
 from woundgen.workflows.generate.request import DrawRequest
+from woundgen.workflows.review.apply import REJECTED, judge_with, take_out
 from woundgen.workflows.screen.job import Screen, build_screen
 
 Say = Callable[[str], None]
@@ -70,13 +72,18 @@ def generate_set(
         shared.serve()
         return None
     recipe = _whole_recipe(request, model, screen, quality, source)
-    with _held(out, recipe) as writer:
+    decisions = read_decisions(out)
+    rejected = rejections(decisions) if request.reviewed else {}
+    with _held(out, recipe, rejected, say) as writer:
         _record_what_was_seen(out, model, screen=screen, real=real, say=say)
+        judge = None if screen is None else _judge(screen, out)
         with shared.finished():
             tally = _draw_all(
-                request, shared, writer, None if screen is None else _judge(screen, out), budget, progress
+                request, shared, writer, judge_with(judge, rejected) if rejected else judge, budget, progress
             )
-        write_text(out / DATASET_CARD, dataset_card(CardFacts(base=model.name, recipe=recipe, tally=tally)))
+        review = summarise(decisions, range(tally.drawn)) if decisions else None
+        facts = CardFacts(base=model.name, recipe=recipe, tally=tally, review=review)
+        write_text(out / DATASET_CARD, dataset_card(facts))
     _conclude(tally, request.count, out, say)
     return tally
 
@@ -142,12 +149,15 @@ def _whole_recipe(
 
 
 @contextmanager
-def _held(out: Path, recipe: Recipe) -> Iterator[GeneratedSet]:
-    """The set in `out`, begun or gone on with, by no other command at the same time."""
+def _held(out: Path, recipe: Recipe, rejected: Mapping[int, str], say: Say) -> Iterator[GeneratedSet]:
+    """The set in `out`, begun or gone on with, by no other command at the same time; without what was rejected."""
     if not is_smaller(out, recipe):
         claim_output(out, identity=recipe.identity(), what="generated set")
     with only_writer(out):
         let_grow(out, recipe)
+        if count := take_out(out, rejected):
+            cut_before_surplus(journal_path(out), block=recipe.sampler.block)
+            say(f"{count} images that reviewers rejected are taken out and kept in {private_folder(out) / REJECTED}")
         yield open_set(out, recipe)
 
 

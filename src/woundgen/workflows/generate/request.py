@@ -27,6 +27,7 @@ class DrawRequest:
     block: int
     device: str
     precision: str
+    reviewed: bool = False  # take out what reviewers rejected, and draw others
     release_copies: bool = False  # keep copies of photographs too; recorded with the set
     guide: tuple[Path, float] | None = None  # an earlier checkpoint for autoguidance, and its strength
     source: tuple[Path, float] | None = None  # a photograph of `real` that images begin from, and the strength

@@ -12,8 +12,8 @@ from woundgen.data.files.images import read_photograph
 from woundgen.errors import UserError
 from woundgen.reporting.pictures import Picture
 from woundgen.reporting.study_page import write_study_report
-from woundgen.storage.files import read_json, read_jsonl
-from woundgen.storage.names import MANIFEST_JSONL
+from woundgen.storage.files import read_json
+from woundgen.storage.set_rows import read_drawn_rows, read_released_rows
 from woundgen.study.answers import Readings, gather_readings
 from woundgen.study.assess import assess
 from woundgen.study.correlation import rank_correlation
@@ -58,7 +58,7 @@ def _stored_scores(readings: Readings, set_dirs: list[Path]) -> Scores:
     """Scores that the sets' manifests hold of the images shown, by name."""
     by_file: dict[tuple[int, str], Mapping[str, float]] = {}
     for number, set_dir in enumerate(set_dirs):
-        for row in read_jsonl(set_dir / MANIFEST_JSONL):
+        for row in read_drawn_rows(set_dir) or read_released_rows(set_dir):
             if row.get("file_name"):
                 by_file[number, row["file_name"]] = row.get("scores", {})
     found = [by_file.get((one.set, one.file), {}) if one.set is not None and one.file else {} for one in readings.truth]
