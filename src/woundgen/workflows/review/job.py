@@ -103,7 +103,7 @@ def _finite(value: object) -> float | None:
 
 
 def _private_scores(set_dir: Path, rows: Sequence[Mapping[str, Any]]) -> dict[int, dict[str, float]]:
-    """Of the set's private manifest, where it is here: the scores against photographs, which the public one leaves out."""
+    """Scores of the private manifest that the public one leaves out; {} where it is not here."""
     public = {row["index"]: row["scores"] for row in rows}
     drawn = [row for row in read_drawn_rows(set_dir) or [] if row["index"] in public]
     return {row["index"]: {k: v for k, v in row["scores"].items() if k not in public[row["index"]]} for row in drawn}
