@@ -1,0 +1,1 @@
+"""Copy detection: local features, candidate references, geometric verification, and the score that counts as a copy."""
