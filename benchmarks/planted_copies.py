@@ -3,8 +3,7 @@ r"""How many planted copies the ceiling finds, how many other patients it calls 
     python benchmarks/planted_copies.py --work OUT                          # phantoms: 300 of each kind
     python benchmarks/planted_copies.py --work OUT --data FOLDER            # photographs: no patients known
     python benchmarks/planted_copies.py --work OUT --references 200 --copies 60
-    python benchmarks/planted_copies.py --work OUT --data FOLDER --scales 0.95 1 1.05 \
-        --only "zoom 1.05, training augmentation" "training augmentation, JPEG 30"     # a narrower search
+    python benchmarks/planted_copies.py --work OUT --data FOLDER --only "zoom 1.05, training augmentation"
 
 Phantoms: each reference and each held-out phantom is another patient's. Photographs: near duplicates are
 left out first, and what is left is dealt at random; two photographs of one foot may still be on both sides,
@@ -30,7 +29,6 @@ from woundgen.metrics.intervals import binomial_bounds
 from woundgen.phantoms import draw_phantoms
 from woundgen.records import Verdict
 from woundgen.screening.calibration import Calibration, calibrate
-from woundgen.screening.copies import Alignments
 from woundgen.screening.descriptors import distinct_rows
 from woundgen.screening.planted import kinds, plant
 from woundgen.screening.reference_statistics import References, measure, measure_references, prepare_references
@@ -46,7 +44,7 @@ def main() -> None:
     options = parse()
     torch.set_num_threads(1)
     pool, held_out = phantom_sets(options) if options.data is None else photograph_sets(options)
-    references = prepare_references(describe(pool), alignments=Alignments(scales=tuple(options.scales)))
+    references = prepare_references(describe(pool))
     calibration = calibrate(measure_references(references))
     for line in calibration.statements():
         print(line, flush=True)
@@ -68,7 +66,6 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--references", type=int, default=300)
     parser.add_argument("--copies", type=int, default=300)
     parser.add_argument("--held-out", type=int, default=500)
-    parser.add_argument("--scales", type=float, nargs="+", default=Alignments().scales, help="searched for alignment")
     parser.add_argument("--only", nargs="+", help="kinds, by name; all without it")
     parser.add_argument("--seed", type=int, default=41)
     parser.add_argument("--threads", type=int, default=2)

@@ -57,7 +57,7 @@ def test_generate_makes_the_same_by_itself_or_takes_the_file(
     assert draw(workshop, trained, tmp_path / "with_file", "--calibration", str(file)) == 0
     assert contents(tmp_path / "by_itself") == contents(tmp_path / "with_file")
     stored = read_json(file)
-    stored["calibration"]["copy_threshold"]["value"] = -50.0
+    stored["calibration"]["copy_ceiling"]["value"] = -1
     other = tmp_path / "strict.json"
     other.write_text(json.dumps(stored))
     assert draw(workshop, trained, tmp_path / "strict", "--calibration", str(other), "--budget", "8") == 3

@@ -64,11 +64,13 @@ def test_copies_are_quarantined_with_their_photograph(
     assert len(list((out / "images").iterdir())) == 8
     quarantine = private_folder(out) / "quarantine"
     assert {path.name for path in quarantine.iterdir()} == {
-        f"{index:06d}.{kind}" for index in COPIED for kind in ("png", "json")
+        f"{index:06d}.{kind}" for index in COPIED for kind in ("png", "match.png", "json")
     }
     pairs = [read_json(quarantine / f"{index:06d}.json") for index in COPIED]
     assert [Path(pair["photograph"]) for pair in pairs] == memorising
     assert not any(pair["released"] for pair in pairs)
+    assert all(pair["match"]["mirrored"] for pair in pairs), "each is a photograph turned left to right"
+    assert all(abs(pair["match"]["scale"] - 1) < 0.05 for pair in pairs)
     assert stat.S_IMODE(private_folder(out).stat().st_mode) == 0o700
 
 
@@ -351,7 +353,7 @@ def test_the_ceiling_holds_for_copies_of_the_photograph_begun_from(
     command = from_a_photograph(workshop, trained, tmp_path / "set", Path(photos.photos[row].path), "--budget", "8")
     assert run(command) == 3
     assert not list((tmp_path / "set" / "images").iterdir())
-    assert len(list((private_folder(tmp_path / "set") / "quarantine").glob("*.png"))) == 8
+    assert len(list((private_folder(tmp_path / "set") / "quarantine").glob("??????.png"))) == 8
 
 
 def test_a_photograph_to_begin_from_that_cannot_be(

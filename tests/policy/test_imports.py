@@ -24,6 +24,7 @@ ARROWS: dict[str, set[str]] = {
     "records": set(),
     # Mechanisms
     "config": set(),
+    "copies": set(),
     "diffusion": set(),
     "phantoms": set(),
     "similarity": set(),
@@ -45,13 +46,13 @@ ARROWS: dict[str, set[str]] = {
     "data/folds": {"data/layouts", "data/splits"},
     "data/phantom_frames": {"data/pixels", "phantoms"},
     "data/photo_set": {"config", "data/folds", "data/layouts", "data/pixels", "data/splits", "storage"},
-    "screening": {"data/pixels", "similarity"},
+    "screening": {"copies", "data/pixels", "similarity"},
     "metrics": {"features", "runtime", "similarity"},
     "privacy": {"data/files", "data/layouts", "similarity", "storage"},
     "generation": {"data/files", "data/layouts", "diffusion", "models", "runtime", "storage"},
     "training": {"adapters", "diffusion", "features", "models", "runtime", "storage"},
     "shipped": {"features", "models", "storage", "training"},
-    "reporting": {"config", "data/files", "data/pixels", "data/splits", "screening", "storage"},
+    "reporting": {"config", "copies", "data/files", "data/pixels", "data/splits", "screening", "storage"},
     "comparison": {"reporting", "storage"},
     # Jobs: any mechanism, and the jobs named here.
     "workflows/__init__": set(),

@@ -27,7 +27,10 @@ class QualityConfig(BaseModel):
     topk: int = Field(5, ge=1)
     acceptance: float = Field(0.95, gt=0.5, lt=1, description="share of real photographs the calibrated rule accepts")
     copy_quantile: float = Field(
-        0.99, gt=0.5, lt=1, description="closeness of different patients that counts as a copy"
+        0.99,
+        gt=0.5,
+        lt=1,
+        description="share of photographs of other scenes that the copy ceiling is not to call copies",
     )
 
     @model_validator(mode="after")

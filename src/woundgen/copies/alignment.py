@@ -12,7 +12,7 @@ Points = npt.NDArray[np.complex128]
 SMALLEST_SCALE, LARGEST_SCALE = 0.4, 2.5
 TOLERANCE = 0.02  # of the side: how far from its place a keypoint may land
 REFINEMENTS = 4
-HYPOTHESES = 2000  # pairs of matches that are tried at most
+HYPOTHESES = 1200  # pairs of matches that are tried at most
 CELL = 0.01  # of the side: keypoints nearer than this are one place
 NEAREST_PAIR = 0.05  # of the side: points nearer together give no direction
 

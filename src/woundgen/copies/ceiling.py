@@ -7,6 +7,7 @@ alone: photographs of one scene that nobody recognised lie above it and cannot l
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +21,10 @@ LOWEST = 7
 UNCENSORED = 0.75  # share of the scores whose values count; of the rest only that they are higher
 BREAKDOWN = 1 - UNCENSORED
 """Share of photographs that may match another one unrecognised before the fit can follow them."""
-RESAMPLES = 400
+RESAMPLES = 200
 CROWDED = 5  # partners from which a photograph seems to match what all photographs share
-LOCATIONS = np.arange(1.0, 20.0, 0.1)
-SPREADS = np.geomspace(0.25, 4.0, 40)
+LOCATIONS = np.arange(-3.0, 20.0, 0.2)
+SPREADS = np.geomspace(0.25, 4.0, 25)
 MOST = 60  # scores are cut here
 
 
@@ -89,9 +90,7 @@ def _limit(values: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
 
 def _fit_quantile(counts: npt.NDArray[np.float64], level: float) -> npt.NDArray[np.intp]:
     """[B] quantiles of Gumbel's law fitted to histograms [B, MOST + 1] by likelihood, the upper part censored."""
-    below = _grid()  # [settings, MOST + 1]: chance of at most so many places
-    cells = np.log(np.maximum(np.diff(below, axis=1, prepend=0.0), 1e-300))
-    above = np.log(np.maximum(1 - below, 1e-300))
+    below, cells, above = _grid()
     shares = np.cumsum(counts, axis=1) / counts.sum(axis=1, keepdims=True)
     limit = (shares < UNCENSORED).sum(axis=1)  # scores beyond this one are censored
     exact = np.where(np.arange(MOST + 1) <= limit[:, None], counts, 0)
@@ -100,6 +99,10 @@ def _fit_quantile(counts: npt.NDArray[np.float64], level: float) -> npt.NDArray[
     return np.asarray((best < level).sum(axis=1))
 
 
-def _grid() -> npt.NDArray[np.float64]:
+@cache
+def _grid() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Each [settings, MOST + 1]: chance of at most so many places; logs of the chance of exactly as many, of more."""
     location, spread = (axis.reshape(-1, 1) for axis in np.meshgrid(LOCATIONS, SPREADS, indexing="ij"))
-    return np.exp(-np.exp(-(np.arange(MOST + 1) + 0.5 - location) / spread))
+    below = np.exp(-np.exp(-(np.arange(MOST + 1) + 0.5 - location) / spread))
+    cells = np.diff(below, axis=1, prepend=0.0)
+    return below, np.log(np.maximum(cells, 1e-300)), np.log(np.maximum(1 - below, 1e-300))

@@ -43,12 +43,12 @@ def detect_keypoints(image: npt.NDArray[np.uint8]) -> Keypoints:
     reduced = max(image.shape[:2]) > SIDE
     grey = cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA if reduced else cv2.INTER_CUBIC)
     grey = cv2.createCLAHE(CONTRAST_LIMIT, (TILES, TILES)).apply(grey)
-    found, descriptors = cv2.SIFT_create(nfeatures=MOST).detectAndCompute(grey, None)
+    found, descriptors = cv2.SIFT_create(nfeatures=MOST).detectAndCompute(grey, None)  # type: ignore[attr-defined]
     if descriptors is None:
         return _no_keypoints()
     return Keypoints(
-        places=np.array([one.pt for one in found], np.float32) / (SIDE - 1),
-        scales=np.array([one.size for one in found], np.float32) / (SIDE - 1),
+        places=np.array([one.pt for one in found], np.float32) / np.float32(SIDE - 1),
+        scales=np.array([one.size for one in found], np.float32) / np.float32(SIDE - 1),
         angles=np.deg2rad(np.array([one.angle for one in found], np.float32)),
         descriptors=_to_root_sift(descriptors),
     )

@@ -78,7 +78,7 @@ def gather(
     photos = split_photos(_found(root, phases=phases, fold=fold), train_share=train_share, seed=seed, roots=roots)
     cache = _cache_if_it_can_be()
     images = prepare_all(photos, resolution=resolution, margin=margin, roots=roots, cache_dir=cache, progress=None)
-    return PhotoSet(photos=photos, images=images, digest=_digest(photos, images))
+    return PhotoSet(photos=photos, images=images, digest=digest_of(photos, images))
 
 
 def _found(root: Path, *, phases: Sequence[str], fold: tuple[int, int] | None) -> list[Photo]:
@@ -143,7 +143,7 @@ def patients(photos: Sequence[Photo]) -> list[str] | None:
     return known if len(known) == len(groups) and len(set(known)) >= FEWEST_PATIENTS else None
 
 
-def _digest(photos: Sequence[Photo], images: NDArray[np.uint8]) -> str:
+def digest_of(photos: Sequence[Photo], images: NDArray[np.uint8]) -> str:
     """Over what training depends on: pixels, phase and side of each photograph, in order."""
     state = hashlib.sha256()
     for photo, image in zip(photos, images, strict=True):

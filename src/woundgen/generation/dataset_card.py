@@ -120,4 +120,9 @@ def _copies(facts: CardFacts) -> str:
         return "not looked for"
     if facts.recipe.screening.get("release_copies"):
         return "**not held back, on request (`--release-copies`): images may be copies of photographs**"
+    if facts.recipe.screening.get("copies_not_looked_for"):
+        return (
+            "**not looked for in full: photographs that the adapters were trained on were not there; copies of those "
+            "that were are held back**"
+        )
     return "held back"

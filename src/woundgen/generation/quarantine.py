@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,17 +16,23 @@ from woundgen.storage.files import write_json
 from woundgen.storage.names import QUARANTINE, private_folder
 from woundgen.storage.ownership import make_private
 
+Explain = Callable[[NDArray[np.uint8], int], tuple[NDArray[np.uint8], Mapping[str, float | bool]]]
+
 
 @dataclass(frozen=True, slots=True)
 class Quarantine:
-    """Private (mode 0700): it names photographs. Made with the first copy. photographs: as verdicts count them."""
+    """Private (mode 0700): it names photographs. Made with the first copy. photographs: as verdicts count them.
+
+    explain: of an image and the row of its photograph: a picture of both, and how the one lies on the other.
+    """
 
     folder: Path
     photographs: Sequence[Photo]
+    explain: Explain
 
     @staticmethod
-    def beside(out: Path, photographs: Sequence[Photo]) -> Quarantine:
-        return Quarantine(private_folder(out) / QUARANTINE, photographs)
+    def beside(out: Path, photographs: Sequence[Photo], explain: Explain) -> Quarantine:
+        return Quarantine(private_folder(out) / QUARANTINE, photographs, explain)
 
     def take(self, images: NDArray[np.uint8], indices: Sequence[int], verdicts: Sequence[Verdict]) -> None:
         """The copies among uint8 [N, H, W, 3], accepted or not. A block that is drawn again overwrites its own."""
@@ -37,5 +43,10 @@ class Quarantine:
             make_private(self.folder)
             write_png(self.folder / f"{index:06d}.png", image, text=synthetic_mark())
             pair = {"index": index, "reason": verdict.reason, "released": verdict.accepted, "scores": verdict.scores}
-            nearest = None if verdict.nearest is None else self.photographs[verdict.nearest].path
-            write_json(self.folder / f"{index:06d}.json", {"photograph": nearest, **pair})
+            if verdict.nearest is None:
+                write_json(self.folder / f"{index:06d}.json", {"photograph": None, **pair})
+                continue
+            picture, match = self.explain(image, verdict.nearest)
+            write_png(self.folder / f"{index:06d}.match.png", picture, text={})
+            photograph = self.photographs[verdict.nearest].path
+            write_json(self.folder / f"{index:06d}.json", {"photograph": photograph, **pair, "match": dict(match)})

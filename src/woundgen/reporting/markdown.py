@@ -53,8 +53,8 @@ def _screening(one: SetFacts) -> list[str]:
         counts.append(("passed, but the set was full", one.surplus))
     rows = tuple((name, str(count), f"{count / one.drawn:.0%}") for name, count in counts)
     parts = [f"## Generated set: {escape_markdown(one.name)}"]
-    if not one.screened:
-        parts += ["These images were not screened for copies of training photographs."]
+    if not one.copies_sought:
+        parts += ["These images were not screened for copies of all training photographs."]
     parts += [as_markdown(Table(("Images", "count", "share"), rows)).rstrip()]
     return parts
 

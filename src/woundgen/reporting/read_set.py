@@ -46,6 +46,7 @@ def collect_set(folder: Path) -> SetFacts:
         accepted=tally.accepted,
         surplus=tally.reasons.get(SURPLUS, 0),
         screened=bool(recipe.get("screening")) or bool(tally.rejected),
+        copies_sought=_copies_sought(recipe.get("screening") or {}),
         reasons=tuple(reasons.most_common()),
         settings=_settings(rows[0]) if rows else (),
         pictures=tuple(_picture(folder, row, f"image {row['index']}") for row in rows[:SHOWN]),
@@ -60,6 +61,10 @@ def collect_scores(folder: Path) -> SetScores:
     names = _score_names(kept)
     chosen = [name for name in STRIP_SCORES if name in names] or names
     return SetScores(masked(folder.name), _score_means(rows), _strips(folder, kept, chosen))
+
+
+def _copies_sought(screening: Mapping[str, Any]) -> bool:
+    return bool(screening) and not screening.get("copies_not_looked_for")
 
 
 def _settings(row: Row) -> Facts:

@@ -82,13 +82,18 @@ class ScoreMeans:
 
 @dataclass(frozen=True, slots=True)
 class SetFacts:
-    """A generated set. reasons: images rejected, by reason; surplus: passed, but the set was full."""
+    """A generated set. reasons: images rejected, by reason; surplus: passed, but the set was full.
+
+    screened: whether anything was asked of the images. copies_sought: whether they were held against all photographs
+    that the adapters were trained on.
+    """
 
     name: str
     drawn: int
     accepted: int
     surplus: int
     screened: bool
+    copies_sought: bool
     reasons: tuple[tuple[str, int], ...]
     settings: Facts
     pictures: tuple[Picture, ...]

@@ -1,8 +1,8 @@
-"""What is usual among real photographs: one joint rule, and how near two patients' photographs come.
+"""What is usual among real photographs: one joint rule, and how many places of two scenes agree by chance.
 
 Separate 1-99 % bands on eight statistics accept only 73-78 % of real photographs at n = 85. One score, the
 largest deviation of any statistic, needs one threshold, and its order statistic keeps the promised share.
-The copy ceiling is made the same way of the statistics of closeness, of which only nearness counts.
+The copy ceiling stands on one score of its own (copies.ceiling).
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from woundgen.copies.ceiling import CopyCeiling, estimate_ceiling
 from woundgen.errors import UserError
-from woundgen.screening.conformal import ConformalBound, conformal_bound, mutual_conformal_bound
+from woundgen.screening.conformal import ConformalBound, conformal_bound
 from woundgen.screening.reference_statistics import FEWEST
-from woundgen.screening.statistics import CLOSENESS, LOGARITHMIC, TINY, Statistics
+from woundgen.screening.statistics import COPY_PLACES, LOGARITHMIC, TINY, Statistics
 from woundgen.similarity.groups import Groups, group_codes
 
 Values = npt.NDArray[np.float64]
 
 MAD_TO_SD = 1.4826  # of a normal distribution
-FORMAT = 1
+FORMAT = 2  # 1 measured copies by aligned SSIM
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Usual:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """usual: each judged statistic and each closeness. threshold: of max |z|. copy_threshold: of max closeness z.
+    """usual: each judged statistic. threshold: of max |z|. copy_ceiling: of the places that agree with a reference.
 
     k: how many nearest the `topk` statistics averaged; images are to be measured with the same.
     """
@@ -56,35 +57,21 @@ class Calibration:
     acceptance: float
     copy_quantile: float
     judged: tuple[str, ...]
-    closeness: tuple[str, ...]
     usual: Mapping[str, Usual]
     threshold: ConformalBound
-    copy_threshold: ConformalBound
+    copy_ceiling: CopyCeiling
 
     def deviations(self, statistics: Statistics) -> Values:
         """[judged, N] from the references, in robust standard deviations."""
         return np.stack([self.usual[name].z(name, statistics.columns[name]) for name in self.judged])
 
-    def nearness(self, statistics: Statistics) -> Values:
-        """[closeness, N] in robust standard deviations nearer than references of different patients usually are."""
-        return np.stack(
-            [CLOSENESS[name] * self.usual[name].z(name, statistics.columns[name]) for name in self.closeness]
-        )
-
     def band(self, name: str) -> tuple[float, float]:
         """The values of a judged statistic that the joint rule lets through, in the statistic's own unit."""
         return self.usual[name].at(name, -self.threshold.value), self.usual[name].at(name, self.threshold.value)
 
-    def ceiling(self, name: str) -> float:
-        """The value of a closeness beyond which an image is a copy, in its own unit."""
-        return self.usual[name].at(name, CLOSENESS[name] * self.copy_threshold.value)
-
     def statements(self) -> list[str]:
         """For people: what each threshold is worth at this n."""
-        lines = [
-            f"joint rule: {self.threshold.statement()}",
-            f"copy ceiling, photographs counted in pairs: {self.copy_threshold.statement()}",
-        ]
+        lines = [self.copy_ceiling.statement(), f"joint rule: {self.threshold.statement()}"]
         if self.groups < self.n:
             lines.append(
                 f"{self.n} photographs are of {self.groups} patients: those of one patient are alike, so the "
@@ -106,10 +93,9 @@ class Calibration:
                 **plain
                 | {
                     "judged": tuple(stored["judged"]),
-                    "closeness": tuple(stored["closeness"]),
                     "usual": {name: Usual(**one) for name, one in stored["usual"].items()},
                     "threshold": ConformalBound(**stored["threshold"]),
-                    "copy_threshold": ConformalBound(**stored["copy_threshold"]),
+                    "copy_ceiling": CopyCeiling(**stored["copy_ceiling"]),
                 }
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -128,17 +114,15 @@ def calibrate(
     """From statistics of n distinct references against each other (measure.measure_references).
 
     groups [n]: patient of each. acceptance: share of real photographs the joint rule is to let through.
-    copy_quantile: share of real photographs that the copy ceiling is not to call copies. duplicates: left out
-    before, recorded only. Raises UserError for fewer than 10 references.
+    copy_quantile: share of photographs of other scenes that the copy ceiling is not to call copies.
+    duplicates: left out before, recorded only. Raises UserError for fewer than 10 references.
     """
     n = len(statistics)
     if n < FEWEST:
         raise UserError(f"{n} reference photographs are too few to calibrate.", f"Give {FEWEST} or more.")
     codes = group_codes(groups, n)
-    judged, closeness = statistics.judged(), statistics.closeness()
-    names = tuple(dict.fromkeys((*judged, *closeness)))
-    middle, spread = _middle_and_spread(np.stack([on_scale(name, statistics.columns[name]) for name in names]))
-    deviation, nearness = left_out_scores(statistics, groups)
+    judged = statistics.judged()
+    middle, spread = _middle_and_spread(np.stack([on_scale(name, statistics.columns[name]) for name in judged]))
     return Calibration(
         n=n,
         groups=len(np.unique(codes)),
@@ -147,23 +131,21 @@ def calibrate(
         acceptance=acceptance,
         copy_quantile=copy_quantile,
         judged=judged,
-        closeness=closeness,
-        usual={name: Usual(float(middle[at]), float(spread[at])) for at, name in enumerate(names)},
-        threshold=conformal_bound(deviation, level=acceptance),
-        copy_threshold=mutual_conformal_bound(nearness, level=copy_quantile),
+        usual={name: Usual(float(middle[at]), float(spread[at])) for at, name in enumerate(judged)},
+        threshold=conformal_bound(left_out_deviations(statistics, groups), level=acceptance),
+        copy_ceiling=estimate_ceiling(
+            statistics.columns[COPY_PLACES].astype(np.intp),
+            level=copy_quantile,
+            pairs=statistics.same_scene_pairs,
+            crowded=statistics.crowded,
+        ),
     )
 
 
-def left_out_scores(statistics: Statistics, groups: Groups | None = None) -> tuple[Values, Values]:
-    """[n] largest deviation and [n] largest nearness of each reference, from those of other groups alone."""
-    judged, closeness = statistics.judged(), statistics.closeness()
-    names = tuple(dict.fromkeys((*judged, *closeness)))
-    columns = np.stack([on_scale(name, statistics.columns[name]) for name in names])
-    z = dict(zip(names, _left_out_z(columns, group_codes(groups, len(statistics))), strict=True))
-    return (
-        np.max([np.abs(z[name]) for name in judged], axis=0),
-        np.max([CLOSENESS[name] * z[name] for name in closeness], axis=0),
-    )
+def left_out_deviations(statistics: Statistics, groups: Groups | None = None) -> Values:
+    """[n] largest deviation of each reference from those of other groups alone."""
+    columns = np.stack([on_scale(name, statistics.columns[name]) for name in statistics.judged()])
+    return np.asarray(np.abs(_left_out_z(columns, group_codes(groups, len(statistics)))).max(axis=0))
 
 
 def on_scale(name: str, values: Values) -> Values:

@@ -71,13 +71,3 @@ def conformal_bound(scores: npt.NDArray[np.floating], *, level: float) -> Confor
         quantile_low=float(ordered[low - 1]) if low >= 1 else None,
         quantile_high=float(ordered[high - 1]) if high <= n else None,
     )
-
-
-def mutual_conformal_bound(scores: npt.NDArray[np.floating], *, level: float) -> ConformalBound:
-    """conformal_bound for nearness to the nearest of the same set, where n photographs count as n / 2.
-
-    Nearness is mutual: the nearest two of n + 1 are a pair, and the newcomer is one of the two with
-    probability 2 / (n + 1), not 1 / (n + 1). So scores come in twos, and one of each two is counted; it is
-    where the factor 2 of the jackknife+ comes from, too (Barber, Candes, Ramdas & Tibshirani 2021).
-    """
-    return conformal_bound(np.sort(scores)[::-1][::2], level=level)

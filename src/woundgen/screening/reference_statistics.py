@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from woundgen.copies.search import ReferenceScenes, match_images, match_references, prepare_scenes
 from woundgen.errors import UserError
-from woundgen.screening.copies import Alignments, Templates, best_aligned, candidates, prepare_templates
 from woundgen.screening.descriptors import Descriptors, Rows, distinct_rows
 from woundgen.screening.pairwise import Pairs, compare, moments_of
 from woundgen.screening.statistics import Statistics, image_columns, sphere_radii, summarise
@@ -32,16 +32,14 @@ class References:
     codes: Rows
     rows: Rows
     duplicates: int
-    templates: Templates
+    scenes: ReferenceScenes
     moments: ImageMoments
 
     def __len__(self) -> int:
         return len(self.rows)
 
 
-def prepare_references(
-    descriptors: Descriptors, groups: Groups | None = None, *, alignments: Alignments | None = None
-) -> References:
+def prepare_references(descriptors: Descriptors, groups: Groups | None = None) -> References:
     """Leave out near duplicates and prepare the rest. Raises UserError for fewer than 10, or one patient's."""
     if min(descriptors.images.shape[1:3]) < SMALLEST_SIDE:
         raise UserError(f"Screening needs images of at least {SMALLEST_SIDE} pixels a side.", "Raise resolution.")
@@ -61,17 +59,17 @@ def prepare_references(
             f"Give {FEWEST_OTHERS} or more of other patients, or set no group.",
         )
     kept = descriptors.take(rows)
-    return References(kept, codes, rows, duplicates, prepare_templates(kept.images, alignments), moments_of(kept))
+    return References(kept, codes, rows, duplicates, prepare_scenes(kept.keypoints), moments_of(kept))
 
 
 def measure(images: Descriptors, references: References, *, k: int = 5) -> Statistics:
     """Of N images against all references. Call it for a block of images at a time to bound memory."""
     pairs = compare(images, references.descriptors, references.moments)
     apart = np.ones(pairs.ssim.shape, bool)
-    aligned = best_aligned(images.images, references.templates, candidates(pairs, apart=apart))
+    copies = match_images(images.keypoints, references.scenes)
     pooled = references.descriptors.pooled
     radii = sphere_radii(euclidean_distances(pooled, pooled), references.codes)
-    found = summarise(image_columns(images.images), pairs, aligned, radii, apart=apart, k=k)
+    found = summarise(image_columns(images.images), pairs, copies, radii, apart=apart, k=k)
     return _in_given_rows(found, references)
 
 
@@ -80,9 +78,10 @@ def measure_references(references: References, *, k: int = 5) -> Statistics:
     own = references.descriptors
     pairs = compare(own, own, references.moments)
     apart = references.codes[:, None] != references.codes
-    aligned = best_aligned(own.images, references.templates, candidates(pairs, apart=apart))
+    shared = match_references(references.scenes, references.codes)
     radii = _radii_without_own_group(pairs, references.codes)
-    found = summarise(image_columns(own.images), pairs, aligned, radii, apart=apart, k=k)
+    found = summarise(image_columns(own.images), pairs, shared.matches, radii, apart=apart, k=k)
+    found = replace(found, same_scene_pairs=shared.pairs, crowded=shared.crowded)
     return _in_given_rows(found, references)
 
 

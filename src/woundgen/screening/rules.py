@@ -10,7 +10,7 @@ import numpy as np
 from woundgen.errors import UserError
 from woundgen.records import Verdict
 from woundgen.screening.calibration import Calibration, Values
-from woundgen.screening.statistics import CLOSENESS, Statistics
+from woundgen.screening.statistics import COPY_PLACES, Statistics
 
 Policy = Literal["calibrated", "spec", "report"]
 Aggregation = Literal["max", "topk", "mean"]
@@ -26,7 +26,6 @@ TITLES = {
     "ssim_mean": "mean SSIM",
     "ssim_topk": "SSIM to the nearest",
     "ssim_max": "best SSIM",
-    "ssim_excess": "excess of aligned SSIM",
     "perceptual_mean": "mean perceptual distance",
     "perceptual_topk": "perceptual distance to the nearest",
     "perceptual_min": "least perceptual distance",
@@ -88,17 +87,12 @@ def judge(statistics: Statistics, calibration: Calibration, rule: Rule) -> list[
 
 
 def copy_reasons(statistics: Statistics, calibration: Calibration) -> list[tuple[str, int]]:
-    """(reason, row of the reference) by the closeness that stands out most; no reason up to the ceiling."""
-    nearness = calibration.nearness(statistics)
-    result = []
-    for row, column in enumerate(nearness.T):
-        name = calibration.closeness[int(column.argmax())]
-        value, ceiling = statistics.columns[name][row], calibration.ceiling(name)
-        sign = ">" if CLOSENESS[name] > 0 else "<"
-        is_copy = column.max() > calibration.copy_threshold.value
-        reason = f"{COPY}{TITLES[name]} ({value:.3g} {sign} {ceiling:.3g})" if is_copy else ""
-        result.append((reason, int(statistics.nearest[name][row])))
-    return result
+    """(reason, row of the reference that matches best) of each image; no reason up to the ceiling."""
+    ceiling = calibration.copy_ceiling.value
+    return [
+        (f"{COPY}matched places ({places:.0f} > {ceiling})" if places > ceiling else "", int(row))
+        for places, row in zip(statistics.columns[COPY_PLACES], statistics.nearest[COPY_PLACES], strict=True)
+    ]
 
 
 def spec_passes(statistics: Statistics, *, minimum: float, maximum: float, aggregation: Aggregation) -> np.ndarray:
@@ -145,7 +139,6 @@ _POLICIES = {"calibrated": _calibrated_reasons, "spec": _spec_reasons, "report":
 def _scores(statistics: Statistics, calibration: Calibration, rule: Rule) -> dict[str, Values]:
     scores = dict(statistics.columns)
     scores["deviation"] = np.abs(calibration.deviations(statistics)).max(axis=0)
-    scores["nearness"] = calibration.nearness(statistics).max(axis=0)
     if "perceptual_mean" in scores:
         grades = {
             "spec_pass": (rule.ssim_minimum, rule.perceptual_maximum),

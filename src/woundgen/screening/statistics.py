@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from woundgen.copies.search import Matches
 from woundgen.screening.pairwise import Matrix, Pairs
 from woundgen.similarity.colour import COLOUR_STATISTICS, colour_statistics
 from woundgen.similarity.sharpness import gradient_energy, laplacian_variance
@@ -19,7 +20,7 @@ Mask = npt.NDArray[np.bool_]
 COLOUR = tuple(f"whole_{channel}_{name}" for channel in "Lab" for name in ("mean", "sd"))
 RANGE = ("whole_L_q10", "whole_L_q90")
 
-# What the joint rule judges; closeness to single references is left to the copy ceiling.
+# What the joint rule judges; likeness to single references is left to the copy ceiling.
 JUDGED = (
     "ssim_mean", "ssim_topk", "perceptual_mean", "perceptual_topk", "sharpness", "fineness", "embedding_nearest",
     "realism", *COLOUR, *RANGE,
@@ -32,29 +33,30 @@ LOGARITHMIC = frozenset(
     | {name for name in COLOUR if name.endswith("_sd")}
 )
 
-# How near the nearest reference is, and the sign that makes larger mean nearer. Not the best SSIM as it is:
-# it is highest for smooth pictures, whatever they show (a grey square .62, two patients at most .50). What it
-# exceeds the image's mean SSIM by is highest for copies.
-CLOSENESS: Mapping[str, int] = {"ssim_excess": 1, "perceptual_nearest": -1, "embedding_nearest": -1}
+COPY_PLACES = "copy_places"
+"""Places of an image that agree with one reference under one similarity transform (copies.verify)."""
 
 TINY = 1e-12  # keeps logarithms of a variance or distance of 0 finite
 
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """columns: name -> [N]. nearest: name -> [N] rows of the reference that a best match is of."""
+    """columns: name -> [N]. nearest: name -> [N] rows of the reference that a best match is of.
+
+    Of references against each other also: same_scene_pairs, pairs of different groups that show one scene, and
+    crowded, the share of references that match many others (copies.search.SharedScenes).
+    """
 
     columns: Mapping[str, npt.NDArray[np.float64]]
     nearest: Mapping[str, Rows]
+    same_scene_pairs: int = 0
+    crowded: float = 0.0
 
     def __len__(self) -> int:
         return len(self.columns["ssim_mean"])
 
     def judged(self) -> tuple[str, ...]:
         return tuple(name for name in JUDGED if name in self.columns)
-
-    def closeness(self) -> tuple[str, ...]:
-        return tuple(name for name in CLOSENESS if name in self.columns)
 
 
 def image_columns(images: Array) -> dict[str, npt.NDArray[np.float64]]:
@@ -73,7 +75,7 @@ def image_columns(images: Array) -> dict[str, npt.NDArray[np.float64]]:
 def summarise(
     images: Mapping[str, npt.NDArray[np.float64]],
     pairs: Pairs,
-    aligned: tuple[npt.NDArray[np.float64], Rows],
+    copies: Matches,
     radii: Matrix,
     *,
     apart: Mask,
@@ -81,12 +83,12 @@ def summarise(
 ) -> Statistics:
     """Columns of `images` (image_columns) and of `pairs` [N, M], over the references that are `apart` [N, M].
 
-    aligned: best SSIM after alignment and its reference (copies.best_aligned). radii: [M] or, where they
+    copies: agreeing places with the reference that matches best (copies.search). radii: [M] or, where they
     differ by image, [N, M] (sphere_radii). k: how many of the nearest `topk` averages, fewer where fewer are.
     """
-    columns, nearest = dict(images), {"ssim_excess": aligned[1]}
+    columns, nearest = dict(images), {COPY_PLACES: copies.nearest}
     columns |= dict(zip(("ssim_mean", "ssim_topk", "ssim_max"), _levels(pairs.ssim, apart, k, sign=-1), strict=True))
-    columns["aligned_ssim"], columns["ssim_excess"] = aligned[0], aligned[0] - columns["ssim_mean"]
+    columns[COPY_PLACES] = copies.places.astype(np.float64)
     nearest["ssim_max"] = np.where(apart, pairs.ssim, -np.inf).argmax(axis=1)
     if pairs.perceptual is not None and pairs.perceptual_either is not None:
         names = ("perceptual_mean", "perceptual_topk", "perceptual_min")

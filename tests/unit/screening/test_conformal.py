@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from woundgen.screening.conformal import conformal_bound, mutual_conformal_bound
-from woundgen.similarity.neighbours import euclidean_distances, leave_group_out_nearest
+from woundgen.screening.conformal import conformal_bound
 
 
 @pytest.mark.parametrize(
@@ -44,19 +43,3 @@ def test_a_new_score_is_at_most_the_bound_as_often_as_promised(n: int):
     rng = np.random.default_rng(n)
     shares = [conformal_bound(rng.random(n), level=0.95).value for _ in range(1500)]  # of a uniform: itself
     assert np.mean(shares) == pytest.approx(np.ceil(0.95 * (n + 1)) / (n + 1), abs=0.004)
-
-
-def test_nearness_is_mutual_so_photographs_count_in_pairs():
-    """The newcomer is one of the nearest two of n + 1 with probability 2 / (n + 1)."""
-    n, draws = 40, 4000
-    rng = np.random.default_rng(8)
-    called, promised = 0, 0.0
-    for _ in range(draws):
-        points = rng.normal(size=(n + 1, 6))
-        distances = euclidean_distances(points, points)
-        bound = mutual_conformal_bound(-leave_group_out_nearest(distances[:n, :n])[1], level=0.99)
-        called += -distances[n, :n].min() > bound.value
-        promised = bound.promised
-    assert called / draws == pytest.approx(2 / (n + 1), abs=0.011)
-    assert called / draws <= 1 - promised + 0.01
-    assert called / draws > 1.5 / (n + 1)  # one score a photograph would promise 1 / (n + 1)

@@ -4,11 +4,9 @@ import numpy as np
 import pytest
 
 from woundgen.screening.calibration import calibrate
-from woundgen.screening.copies import Alignments, best_aligned, prepare_templates, warp
 from woundgen.screening.planted import kinds
 from woundgen.screening.reference_statistics import measure, measure_references, prepare_references
 from woundgen.screening.rules import Rule, judge
-from woundgen.similarity.ssim import pairwise_ssim
 
 from .planted import copies_of
 from .stand_in import SIZE, Bench, describe, phantoms
@@ -32,44 +30,6 @@ def test_planted_copies_are_quarantined_with_their_original(bench: Bench, copies
 def test_other_patients_are_rarely_flagged(bench: Bench):
     verdicts = judge(bench.held_out_statistics, bench.calibration, Rule(policy="report"))
     assert sum(verdict.copy for verdict in verdicts) <= 2  # of 40, where 2 / 61 each is promised
-
-
-@pytest.mark.parametrize(
-    ("mirrored", "scale", "rotation", "shift"),
-    [
-        (False, 1.0, 0.0, (0, 0)),
-        (True, 1.0, 0.0, (3, -2)),
-        (False, 1.05, -8.0, (0, 1)),
-        (True, 0.95, 2.67, (-1, 3)),
-        (False, 1.1, 0.0, (1, 1)),
-        (True, 0.9, 5.33, (0, 0)),
-    ],
-)
-def test_alignment_is_undone(bench: Bench, mirrored: bool, scale: float, rotation: float, shift: tuple[int, int]):
-    image = np.roll(warp(bench.photographs[0], scale, rotation), shift, axis=(0, 1))
-    image = image[:, ::-1] if mirrored else image
-    templates = prepare_templates(bench.photographs[:3])
-    ssim, nearest = best_aligned(image[None], templates, np.array([[2, 0, 1]]))
-    assert nearest[0] == 0
-    assert ssim[0] > 0.98
-
-
-def test_alignment_matters(bench: Bench):
-    """Neither plain SSIM nor a search without rotations finds a turned copy."""
-    image = warp(bench.photographs[1], 1.0, 8.0)[None]
-    plain = pairwise_ssim(image, bench.photographs[1:2])[0, 0]
-    unturned = prepare_templates(bench.photographs[1:2], Alignments(rotations=(0.0,)))
-    turned = prepare_templates(bench.photographs[1:2])
-    rows = np.zeros((1, 1), int)
-    assert plain < 0.75
-    assert best_aligned(image, unturned, rows)[0][0] < 0.75 < 0.95 < best_aligned(image, turned, rows)[0][0]
-
-
-def test_flat_images_align_without_a_warning():
-    flat = np.full((2, 32, 32, 3), 0.5, np.float32)
-    with np.errstate(all="raise"):
-        ssim, _ = best_aligned(flat, prepare_templates(flat), np.array([[0], [1]]))
-    np.testing.assert_allclose(ssim, 1, atol=1e-6)
 
 
 @pytest.mark.slow

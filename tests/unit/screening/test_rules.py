@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from woundgen.copies.ceiling import CopyCeiling
 from woundgen.errors import UserError
 from woundgen.screening.calibration import Calibration, Usual
 from woundgen.screening.conformal import conformal_bound
@@ -17,18 +18,18 @@ from .stand_in import Bench, describe
 def by_hand(**columns: list[float]) -> Statistics:
     """Statistics of an unremarkable image, but for `columns`."""
     usual = {
-        "ssim_mean": 0.0, "ssim_topk": 0.0, "ssim_max": 0.0, "ssim_excess": 0.0,
+        "ssim_mean": 0.0, "ssim_topk": 0.0, "ssim_max": 0.0, "copy_places": 3.0,
         "perceptual_mean": 1.0, "perceptual_topk": 1.0, "perceptual_min": 1.0, "perceptual_nearest": 1.0,
     }  # fmt: skip
     n = len(next(iter(columns.values())))
     values = {name: np.full(n, value) for name, value in usual.items()}
-    nearest = {"ssim_excess": np.full(n, 4), "perceptual_nearest": np.full(n, 7)}
+    nearest = {"copy_places": np.arange(4, 4 + n), "perceptual_nearest": np.full(n, 7)}
     return Statistics(values | {name: np.array(column) for name, column in columns.items()}, nearest)
 
 
-def unit_calibration(*, threshold: float = 2.0, copy_threshold: float = 3.0) -> Calibration:
+def unit_calibration(*, threshold: float = 2.0) -> Calibration:
     """Median 0 and spread 1 for every statistic; of the logarithm, for distances."""
-    judged, closeness = ("ssim_mean", "perceptual_mean"), ("ssim_excess", "perceptual_nearest")
+    judged = ("ssim_mean", "perceptual_mean")
     return Calibration(
         n=40,
         groups=40,
@@ -37,10 +38,9 @@ def unit_calibration(*, threshold: float = 2.0, copy_threshold: float = 3.0) -> 
         acceptance=0.95,
         copy_quantile=0.99,
         judged=judged,
-        closeness=closeness,
-        usual={name: Usual(0.0, 1.0) for name in (*judged, *closeness)},
+        usual={name: Usual(0.0, 1.0) for name in judged},
         threshold=conformal_bound(np.full(40, threshold), level=0.95),
-        copy_threshold=conformal_bound(np.full(40, copy_threshold), level=0.99),
+        copy_ceiling=CopyCeiling(value=8, n=40, level=0.99, fitted=8, low=7, high=9, above=0, pairs=0, crowded=0.0),
     )
 
 
@@ -59,17 +59,16 @@ def test_the_reason_is_the_statistic_furthest_out_in_its_own_unit():
 
 
 def test_the_copy_ceiling_is_at_its_edge_no_copy_and_names_the_reference():
-    statistics = by_hand(ssim_excess=[3.0, 3.01, 0.0], perceptual_nearest=[1.0, 1.0, np.exp(-3.5)])
-    verdicts = judge(statistics, unit_calibration(), Rule())
+    verdicts = judge(by_hand(copy_places=[8.0, 9.0, 120.0]), unit_calibration(), Rule())
     assert [verdict.copy for verdict in verdicts] == [False, True, True]
-    assert [verdict.nearest for verdict in verdicts[1:]] == [4, 7]
-    assert verdicts[1].reason == "copy by excess of aligned SSIM (3.01 > 3)"
-    assert verdicts[2].reason == "copy by perceptual distance (0.0302 < 0.0498)"
+    assert [verdict.nearest for verdict in verdicts] == [4, 5, 6]
+    assert verdicts[1].reason == "copy by matched places (9 > 8)"
+    assert verdicts[2].reason == "copy by matched places (120 > 8)"
 
 
 @pytest.mark.parametrize("policy", ["calibrated", "spec", "report"])
 def test_copies_are_held_back_under_every_policy_unless_released(policy: str):
-    statistics = by_hand(ssim_excess=[9.0], ssim_topk=[0.9], perceptual_topk=[0.1])
+    statistics = by_hand(copy_places=[90.0], ssim_topk=[0.9], perceptual_topk=[0.1])
     held, released = (
         judge(statistics, unit_calibration(), Rule(policy=policy, release_copies=release))[0]
         for release in (False, True)
@@ -95,9 +94,9 @@ def test_spec_is_literal_and_strict(aggregation: str, suffixes: str):
 
 
 def test_spec_without_a_perceptual_distance_is_refused():
-    columns = {"ssim_mean": np.zeros(1), "ssim_excess": np.zeros(1)}
+    columns = {"ssim_mean": np.zeros(1), "copy_places": np.zeros(1)}
     with pytest.raises(UserError, match="spec needs a perceptual distance"):
-        judge(Statistics(columns, {}), unit_calibration(), Rule(policy="spec"))
+        judge(Statistics(columns, {"copy_places": np.zeros(1, int)}), unit_calibration(), Rule(policy="spec"))
 
 
 def test_report_keeps_all_that_is_no_copy_and_records_every_statistic():
@@ -105,7 +104,7 @@ def test_report_keeps_all_that_is_no_copy_and_records_every_statistic():
     verdict = judge(statistics, unit_calibration(), Rule(policy="report"))[0]
     assert verdict.accepted
     assert verdict.scores["deviation"] == 50
-    assert set(statistics.columns) | {"deviation", "nearness"} <= set(verdict.scores)
+    assert set(statistics.columns) | {"deviation"} <= set(verdict.scores)
 
 
 # Judged with copies released: the joint rule has to turn these down by itself.

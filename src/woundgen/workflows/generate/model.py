@@ -22,6 +22,7 @@ from woundgen.runtime.devices import choose_device
 from woundgen.storage.names import EMBEDDING_FILE
 from woundgen.storage.ownership import run_of
 from woundgen.workflows.generate.request import DrawRequest
+from woundgen.workflows.screen.references import Origins
 
 Say = Callable[[str], None]
 BASE_STEPS, BASE_GUIDANCE = 25, 1.5  # of a base model alone, which no run has set
@@ -33,7 +34,7 @@ class DrawModel:
     """Placed where images are drawn. base: adapters fused. recipe: before screening has its say.
 
     guide: UNet to lead away from, and its adapter's file. prompt, negative: states [1, 77, D].
-    run: that the first adapter lies in.
+    run: that the first adapter lies in. origins: of everything that images are drawn from.
     """
 
     base: BaseModel
@@ -43,6 +44,7 @@ class DrawModel:
     prompt: Tensor
     negative: Tensor
     run: Path | None
+    origins: Origins
     device: torch.device
 
     @property
@@ -73,8 +75,15 @@ def load_model(request: DrawRequest, say: Say) -> DrawModel:
         prompt=encode_prompts(base, [recipe.prompt]),
         negative=encode_prompts(base, [recipe.negative_prompt]),
         run=run_of(adapters[0][0].file) if adapters else None,
+        origins=_find_origins([adapter for adapter, _ in [*adapters, *([guide] if guide else [])]]),
         device=device,
     )
+
+
+def _find_origins(adapters: Sequence[Adapter]) -> Origins:
+    runs = [run_of(adapter.file) for adapter in adapters]
+    lone = [adapter.phase for adapter, run in zip(adapters, runs, strict=True) if run is None]
+    return Origins(tuple(run for run in runs if run is not None), tuple(lone))
 
 
 def _base_for(

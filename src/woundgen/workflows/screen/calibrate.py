@@ -14,13 +14,15 @@ from woundgen.features.embedded import feature_network
 from woundgen.reporting.calibration_page import Scores, calibration_figure, calibration_page
 from woundgen.reporting.figures import svg_bytes
 from woundgen.screening.acceptance import Acceptance, acceptance_on_real
-from woundgen.screening.calibration import Calibration, left_out_scores
+from woundgen.screening.calibration import Calibration, left_out_deviations
 from woundgen.screening.reference_statistics import References, measure, measure_references, prepare_references
 from woundgen.screening.rules import judge
+from woundgen.screening.statistics import COPY_PLACES
 from woundgen.storage.files import read_json, sha256_json, write_bytes, write_json, write_text
 from woundgen.storage.names import CALIBRATION_JSON, CALIBRATION_MD, CALIBRATION_SVG, RUN_JSON
 from woundgen.storage.ownership import claim_output
-from woundgen.workflows.screen.job import calibration_of, describe, photographs_to_screen, rule_of
+from woundgen.workflows.screen.job import calibration_of, describe, rule_of
+from woundgen.workflows.screen.references import Origins, gather_references
 
 Say = Callable[[str], None]
 SIZE = 128
@@ -35,7 +37,8 @@ def calibrate_photographs(
     size: None takes the run's, or SIZE. Raises UserError for fewer than 10 references, before anything is written.
     """
     side = size or (int(read_json(run / RUN_JSON)["config"]["resolution"]) if run is not None else SIZE)
-    photos = photographs_to_screen(real, label=phase or "", size=side, run=run, say=say)
+    origins = Origins(() if run is None else (run,))
+    photos = gather_references(real, origins, label=phase or "", size=side, say=say).photos
     rows = photos.rows("train")
     groups = photos.groups(rows)
     references = prepare_references(describe(photos.images[rows]), groups)
@@ -55,8 +58,8 @@ def calibrate_photographs(
             "held_out": [asdict(one) for one in accepted],
         },
     )
-    left_out = left_out_scores(among, [groups[row] for row in references.rows])
-    drawn = Scores(*left_out), held_out
+    deviations = left_out_deviations(among, [groups[row] for row in references.rows])
+    drawn = Scores(deviations, among.columns[COPY_PLACES]), held_out
     write_bytes(out / CALIBRATION_SVG, svg_bytes(calibration_figure(calibration, *drawn)))
     write_text(out / CALIBRATION_MD, calibration_page(calibration, drawn[0], accepted))
     for line in [*calibration.statements(), *(one.sentence() for one in accepted), f"written: {out / CALIBRATION_MD}"]:
@@ -75,6 +78,6 @@ def _held_out(
     policies = [replace(rule, policy=policy) for policy in ("calibrated", "spec")]
     scored = judge(statistics, calibration, rule)
     return (
-        Scores(*(np.array([one.scores[name] for one in scored]) for name in ("deviation", "nearness"))),
+        Scores(*(np.array([one.scores[name] for one in scored]) for name in ("deviation", COPY_PLACES))),
         [acceptance_on_real(statistics, calibration, one) for one in policies],
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from woundgen.config.quality import QualityConfig
-from woundgen.config.train import TrainConfig
-from woundgen.data.photo_set import PhotoSet, gather, gather_for
+from woundgen.copies.keypoints import detect_keypoints
+from woundgen.copies.picture import describe_match, draw_match
+from woundgen.copies.verify import verify_copy
+from woundgen.data.photo_set import PhotoSet
 from woundgen.errors import UserError
 from woundgen.features.embedded import feature_network
 from woundgen.metrics.measure import features_of
@@ -25,11 +27,9 @@ from woundgen.screening.reference_statistics import References, measure, measure
 from woundgen.screening.rules import Rule, judge
 from woundgen.screening.statistics import Statistics
 from woundgen.storage.files import read_json, sha256_json
-from woundgen.storage.names import RUN_JSON
+from woundgen.workflows.screen.references import Origins, gather_references
 
 Say = Callable[[str], None]
-MARGIN = 0.25
-TRAIN_SHARE = 0.85
 WORKERS = 2
 
 
@@ -38,6 +38,7 @@ class Screen:
     """A calibrated rule over real photographs. digest: of the photographs and the calibration.
 
     photographs, images: those that images are held against; images[i], uint8 [S, S, 3], was photographs[i].
+    is_complete: whether all photographs that anything drawn from was trained on are among them.
     """
 
     references: References
@@ -46,10 +47,16 @@ class Screen:
     digest: str
     photographs: tuple[Photo, ...]
     images: NDArray[np.uint8]
+    is_complete: bool = True
 
     def judge(self, images: NDArray[np.uint8], indices: Sequence[int]) -> list[Verdict]:
         """A verdict for each of uint8 [N, H, W, 3]."""
         return verdicts_of(images, self.references, self.calibration, self.rule)
+
+    def explain(self, image: NDArray[np.uint8], row: int) -> tuple[NDArray[np.uint8], dict[str, float | bool]]:
+        """A picture of the image beside photograph `row`, and how the one lies on the other. Private."""
+        match = verify_copy(detect_keypoints(image), detect_keypoints(self.images[row]))
+        return draw_match(image, self.images[row], match), describe_match(match)
 
 
 def verdicts_of(
@@ -70,13 +77,14 @@ def verdicts_of(
 
 
 def describe(images: NDArray[np.uint8]) -> Descriptors:
-    """Pixels and both kinds of features, of the images and of their mirror images."""
+    """Pixels, keypoints, and both kinds of features of the images and of their mirror images."""
     network, _ = feature_network()
     straight, mirrored = features_of(network, images), features_of(network, images[:, :, ::-1])
     return Descriptors(
         images=images.astype(np.float32) / 255,
         pooled=straight.pooled,
         pooled_mirrored=mirrored.pooled,
+        keypoints=tuple(detect_keypoints(image) for image in images),
         perceptual=straight.perceptual,
         perceptual_mirrored=mirrored.perceptual,
     )
@@ -87,7 +95,7 @@ def build_screen(
     *,
     label: str,
     size: int,
-    run: Path | None,
+    origins: Origins,
     quality: QualityConfig,
     release_copies: bool,
     say: Say,
@@ -95,26 +103,13 @@ def build_screen(
 ) -> Screen:
     """References from the training side; acceptance tried on the photographs held out, and said.
 
-    run: that the adapter comes from, where it lies in one. calibration: a file of `woundgen calibrate` to use.
+    origins: all that images are drawn from. calibration: a file of `woundgen calibrate` to use.
     """
-    photos = photographs_to_screen(real, label=label, size=size, run=run, say=say)
-    return screen_from(photos, quality=quality, release_copies=release_copies, say=say, calibration=calibration)
-
-
-def photographs_to_screen(real: Path, *, label: str, size: int, run: Path | None, say: Say) -> PhotoSet:
-    """Divided as the run divided them, so that the references are the photographs it was trained on."""
-    if run is None:
-        say("no run says how the photographs were divided: they are divided anew")
-        return gather(real, phases=label.split(","), resolution=size, margin=MARGIN, train_share=TRAIN_SHARE, seed=0)
-    record = read_json(run / RUN_JSON)
-    config = TrainConfig.model_validate(record["config"])
-    photos = gather_for(config.model_copy(update={"resolution": size}), real)
-    if size == config.resolution and photos.digest != record["data"]["digest"]:
-        say(
-            f"warning: {real} does not hold just the photographs that the adapter was trained on; copies of others "
-            "are not found"
-        )
-    return photos
+    gathered = gather_references(real, origins, label=label, size=size, say=say)
+    screen = screen_from(
+        gathered.photos, quality=quality, release_copies=release_copies, say=say, calibration=calibration
+    )
+    return replace(screen, is_complete=gathered.is_complete)
 
 
 def calibrated_on(
@@ -176,6 +171,11 @@ def screen_from(
     rule = rule_of(quality, release_copies=release_copies)
     for line in calibrated.statements():
         say(line)
+    if not calibrated.copy_ceiling.is_supported and not release_copies:
+        raise UserError(
+            f"{calibrated.copy_ceiling.statement()}.",
+            "Crop what the photographs share, give more of them, or release images unscreened (--release-copies).",
+        )
     _say_acceptance(photos.images[held_out], references, calibrated, rule, say)
     digest = sha256_json({"photographs": photos.digest, "calibration": calibrated.to_json()})
     return Screen(references, calibrated, rule, digest, tuple(photos.photos[row] for row in rows), images)

@@ -1,0 +1,219 @@
+r"""How many altered copies of each kind are held back, and how many photographs of other scenes are called copies.
+
+    python benchmarks/copy_attacks.py --work OUT --data FOLDER            # photographs: phases I, P, R in turn
+    python benchmarks/copy_attacks.py --work OUT                          # phantoms
+    python benchmarks/copy_attacks.py --work OUT --data FOLDER --copies 20 --kinds "JPEG 10" "zoom 1.3"
+
+Three draws: each takes --references photographs of one phase (of phantoms: any) as the references, and copies of
+--copies of them. Photographs are cropped and resized as the product prepares them (margin .25, 128 pixels). First all
+photographs are matched with each other, and those that show a scene of the references (12 places or more, by the same
+detector) are no held-out ones. Everything else, of every phase, is held out. The ceiling is that of the product, from
+the references alone; the search is that of the product. Finished parts are kept in OUT, so a stopped run goes on.
+Intervals are exact (Clopper & Pearson 1934).
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from attack_kinds import Change, build_kinds
+
+from woundgen.copies.ceiling import SAME_SCENE, estimate_ceiling
+from woundgen.copies.keypoints import Keypoints, detect_keypoints
+from woundgen.copies.search import Matches, ReferenceScenes, match_images, match_references, prepare_scenes
+from woundgen.data.layouts.find_photos import find_photos
+from woundgen.data.pixels.prepare import prepare_all
+from woundgen.metrics.intervals import binomial_bounds
+from woundgen.models.base import EMBEDDED, load_base
+from woundgen.models.images import round_trip
+from woundgen.phantoms import draw_phantoms
+from woundgen.storage.files import read_json, sha256_json, write_json
+
+SIZE, MARGIN = 128, 0.25
+LEVEL = 0.99
+DRAWS = 3
+POOL = 400
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One division: references to be copied, and photographs of other scenes."""
+
+    number: int
+    name: str
+    references: np.ndarray
+    held_out: np.ndarray
+
+
+@dataclass(frozen=True)
+class Bench:
+    """images uint8 [N, S, S, 3], their keypoints, and what is kept in `work`."""
+
+    images: np.ndarray
+    keypoints: list[Keypoints]
+    work: Path
+    copies: int
+
+
+def main() -> None:
+    options = parse()
+    images, phases = load_pool(options)
+    keypoints = [detect_keypoints(image) for image in images]
+    bench = Bench(images, keypoints, options.work, options.copies)
+    draws = make_draws(bench, phases, references=options.references)
+    kinds = list_kinds()
+    totals: dict[str, list[int]] = {name: [0, 0] for name in kinds}
+    missed = [0, 0]
+    for draw in draws:
+        scenes, ceiling = calibrate(bench, draw)
+        hits, n = measure_held_out(bench, draw, scenes, ceiling)
+        missed = [missed[0] + hits, missed[1] + n]
+        print(f"draw {draw.number} ({draw.name}): held out called copies {share(hits, n)}", flush=True)
+        for name in options.kinds or kinds:
+            hits, n = measure_kind(bench, draw, scenes, ceiling, name, kinds[name][1])
+            totals[name] = [totals[name][0] + hits, totals[name][1] + n]
+    print(f"\nheld out, of other scenes: {share(*missed)}\n\n| kind | held back | 95 % interval |\n| --- | --- | --- |")
+    for name, (hits, n) in totals.items():
+        if n:
+            low, high = binomial_bounds(hits, n)
+            print(f"| {name} | {hits} of {n} ({hits / n:.1%}) | {low:.1%} to {high:.1%} |")
+    for family in ("single", "combined", "mixed", "autoencoder"):
+        counts = np.array([totals[name] for name in kinds if kinds[name][0] == family])
+        if counts[:, 1].sum():
+            print(f"| all {family} | {share(*counts.sum(axis=0).tolist())} | |")
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True, help="folder of finished parts")
+    parser.add_argument("--data", type=Path, help="photographs instead of phantoms")
+    parser.add_argument("--references", type=int, default=100, help="of each draw")
+    parser.add_argument("--copies", type=int, default=60, help="of each kind and draw")
+    parser.add_argument("--kinds", nargs="+", help="by name; all without it")
+    return parser.parse_args()
+
+
+def load_pool(options: argparse.Namespace) -> tuple[np.ndarray, list[str]]:
+    if options.data is None:
+        return draw_phantoms(range(POOL), seed=77).images, ["phantom"] * POOL
+    photos = find_photos(options.data, phases=("I", "P", "R"))
+    images = prepare_all(
+        photos, resolution=SIZE, margin=MARGIN, roots=[options.data], cache_dir=None, progress=None, processes=1
+    )
+    return images, [photo.phase for photo in photos]
+
+
+def list_kinds() -> dict[str, tuple[str, Change]]:
+    """With the kinds that need a network: one and three passes through the shipped autoencoder."""
+    trips = {"autoencoder": 1, "autoencoder, 3 trips": 3}
+    return build_kinds() | {name: ("autoencoder", make_trips(count)) for name, count in trips.items()}
+
+
+def make_trips(count: int) -> Change:
+    def passed(image: np.ndarray, other: np.ndarray, seed: int) -> np.ndarray:
+        for _ in range(count):
+            image = round_trip(autoencoder(), image[None])[0]
+        return image
+
+    return passed
+
+
+@cache
+def autoencoder() -> Any:
+    return load_base(EMBEDDED, notice=lambda text: None).vae
+
+
+def make_draws(bench: Bench, phases: list[str], *, references: int) -> list[Draw]:
+    """Pairs of the same scene among all photographs decide who may be held out."""
+    everybody = prepare_scenes(bench.keypoints)
+    codes = np.arange(len(bench.images))
+
+    def find_pairs() -> dict[str, Any]:
+        return {"pairs": np.argwhere(np.triu(match_references(everybody, codes).same)).tolist()}
+
+    pairs = keep(bench, "pairs", find_pairs)["pairs"]
+    same = np.eye(len(codes), dtype=bool)
+    for first, second in pairs:
+        same[first, second] = same[second, first] = True
+    print(f"{len(codes)} pictures, {len(pairs)} pairs with {SAME_SCENE} or more places in common")
+    draws = []
+    for number in range(DRAWS):
+        phase = sorted(set(phases))[number % len(set(phases))]
+        rows = np.flatnonzero(np.array(phases) == phase)
+        chosen = np.random.default_rng([number, 21]).permutation(rows)[:references]
+        strangers = ~same[:, chosen].any(axis=1)
+        draws.append(Draw(number, phase, chosen, np.flatnonzero(strangers)))
+    return draws
+
+
+def calibrate(bench: Bench, draw: Draw) -> tuple[ReferenceScenes, int]:
+    """The product's ceiling, from the references alone."""
+    scenes = prepare_scenes([bench.keypoints[row] for row in draw.references])
+
+    def match() -> dict[str, Any]:
+        shared = match_references(scenes, np.arange(len(scenes)))
+        return {"places": shared.matches.places.tolist(), "pairs": shared.pairs, "crowded": shared.crowded}
+
+    found = keep(bench, ["references", draw.number, draw.references.tolist()], match)
+    ceiling = estimate_ceiling(np.array(found["places"]), level=LEVEL, pairs=found["pairs"], crowded=found["crowded"])
+    print(f"draw {draw.number} ({draw.name}): {ceiling.statement()}", flush=True)
+    return scenes, ceiling.value
+
+
+def measure_held_out(bench: Bench, draw: Draw, scenes: ReferenceScenes, ceiling: int) -> tuple[int, int]:
+    def match() -> dict[str, Any]:
+        found = match_images([bench.keypoints[row] for row in draw.held_out], scenes)
+        return {"places": found.places.tolist(), "nearest": draw.references[found.nearest].tolist()}
+
+    found = keep(bench, ["held out", draw.number, draw.references.tolist()], match)
+    for row, places, nearest in zip(draw.held_out, found["places"], found["nearest"], strict=True):
+        if places > ceiling:
+            print(f"    picture {row} agrees with {nearest} in {places} places")
+    return int((np.array(found["places"]) > ceiling).sum()), len(draw.held_out)
+
+
+def measure_kind(
+    bench: Bench, draw: Draw, scenes: ReferenceScenes, ceiling: int, name: str, change: Change
+) -> tuple[int, int]:
+    def match() -> dict[str, Any]:
+        found: Matches = match_images([detect_keypoints(image) for image in make_copies(bench, draw, change)], scenes)
+        return {"places": found.places.tolist()}
+
+    places = np.array(keep(bench, [name, draw.number, bench.copies, draw.references.tolist()], match)["places"])
+    print(
+        f"    {name}: {share(int((places > ceiling).sum()), len(places))}, median {np.median(places):.0f}", flush=True
+    )
+    return int((places > ceiling).sum()), len(places)
+
+
+def make_copies(bench: Bench, draw: Draw, change: Change) -> list[np.ndarray]:
+    """Of the first references; the other photograph of blends and pastes is a held-out one."""
+    return [
+        change(bench.images[row], bench.images[draw.held_out[number % len(draw.held_out)]], number)
+        for number, row in enumerate(draw.references[: bench.copies])
+    ]
+
+
+def keep(bench: Bench, what: Any, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Read from OUT, or compute and write there. Of the same pictures only."""
+    file = bench.work / f"{sha256_json([what, int(bench.images.sum()), len(bench.images)])[:16]}.json"
+    if not file.exists():
+        bench.work.mkdir(parents=True, exist_ok=True)
+        write_json(file, {"what": str(what)[:60], **compute()})
+    found: dict[str, Any] = read_json(file)
+    return found
+
+
+def share(hits: int, n: int) -> str:
+    low, high = binomial_bounds(hits, n)
+    return f"{hits} of {n} ({hits / n:.1%}; {low:.1%} to {high:.1%})"
+
+
+if __name__ == "__main__":
+    main()
