@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import sobel, uniform_filter1d
 
+from woundgen.copies.keypoints import Keypoints, detect_keypoints
 from woundgen.data.pixels.crop import find_stamp
 from woundgen.data.pixels.near_duplicates import thumbnail
 from woundgen.data.pixels.padding import content_box
@@ -29,7 +30,8 @@ _WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 class Inspection:
     """size: (width, height), upright. content: padding left out. stamp: in the photograph's pixels, or None.
 
-    bytes_digest, pixels_digest: SHA-256 of the file and of its decoded pixels. thumbnail: for near duplicates.
+    bytes_digest, pixels_digest: SHA-256 of the file and of its decoded pixels.
+    thumbnail, keypoints: of the content, for near duplicates and for photographs of one scene.
     """
 
     bytes_digest: str
@@ -41,6 +43,7 @@ class Inspection:
     bright: float
     burnt: float
     thumbnail: NDArray[np.float32]
+    keypoints: Keypoints
 
     @property
     def padded(self) -> bool:
@@ -73,6 +76,7 @@ def inspect(pixels: NDArray[np.uint8], *, content: bytes) -> Inspection:
         bright=float(np.quantile(brightness, 0.9)),
         burnt=float((shown.min(axis=2) >= _BURNT).mean()),
         thumbnail=thumbnail(shown),
+        keypoints=detect_keypoints(shown),
     )
 
 

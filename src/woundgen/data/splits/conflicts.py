@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from woundgen.copies.keypoints import Keypoints
+from woundgen.copies.search import match_references, prepare_scenes
 from woundgen.data.pixels.inspect import Inspection
 from woundgen.data.pixels.near_duplicates import near_duplicate_pairs
 from woundgen.data.splits.split import CLUSTER
 from woundgen.records import ManifestRow
 
 SAME_BYTES, SAME_PIXELS, NEAR = "the same bytes", "the same pixels", "nearly the same picture"
+SCENE = "of the same scene"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +34,27 @@ class Double:
 def find_doubles(seen: Mapping[str, Inspection], rows: Sequence[ManifestRow]) -> list[Double]:
     """All pairs among the files `seen`, in their order; `rows` say phase, side and patient of each.
 
-    A photograph of several wounds may have several phases; two files conflict where they have not the same.
+    A photograph of several wounds may have several phases; two files conflict where they have not the same. Two
+    photographs of one scene (copies.search: each pair by itself) may be of two visits: their phases may differ.
     """
     names = list(seen)
     if not names:
         return []
     facts = {name: _facts([row for row in rows if row.photograph == name]) for name in names}
     pairs = near_duplicate_pairs(np.stack([seen[name].thumbnail for name in names])).tolist()
-    same = _equal([seen[name].pixels_digest for name in names])
+    alike = {*map(tuple, pairs), *_equal([seen[name].pixels_digest for name in names])}
     found = []
-    for i, j in sorted({*map(tuple, pairs), *same}):
+    for i, j in sorted(alike | _find_scene_pairs([seen[name].keypoints for name in names])):
         first, second = names[i], names[j]
-        found.append(Double(first, second, _likeness(seen[first], seen[second]), _conflicts(facts, first, second)))
+        likeness = _likeness(seen[first], seen[second]) if (i, j) in alike else SCENE
+        compared = {what for what in facts[first] if likeness != SCENE or what != "phases"}
+        found.append(Double(first, second, likeness, _conflicts(facts, first, second, compared)))
     return found
+
+
+def _find_scene_pairs(keypoints: Sequence[Keypoints]) -> set[tuple[int, int]]:
+    same = match_references(prepare_scenes(keypoints), np.arange(len(keypoints))).same
+    return {(int(i), int(j)) for i, j in np.argwhere(np.triu(same))}
 
 
 def _facts(rows: Sequence[ManifestRow]) -> dict[str, tuple[str, ...]]:
@@ -54,12 +65,17 @@ def _facts(rows: Sequence[ManifestRow]) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _conflicts(facts: Mapping[str, Mapping[str, tuple[str, ...]]], first: str, second: str) -> tuple[str, ...]:
-    """Where both say something, and not the same."""
+def _conflicts(
+    facts: Mapping[str, Mapping[str, tuple[str, ...]]], first: str, second: str, compared: Collection[str]
+) -> tuple[str, ...]:
+    """Of the facts `compared`: where both say something, and not the same."""
     return tuple(
         f"{what} {'+'.join(facts[first][what])} and {'+'.join(facts[second][what])}"
         for what in facts[first]
-        if any(facts[first][what]) and any(facts[second][what]) and facts[first][what] != facts[second][what]
+        if what in compared
+        and any(facts[first][what])
+        and any(facts[second][what])
+        and facts[first][what] != facts[second][what]
     )
 
 
