@@ -341,7 +341,7 @@ def test_no_inheritance_of_our_own() -> None:
 
 
 # What is imported under another name than it is installed by.
-DISTRIBUTION_OF = {"PIL": "pillow", "yaml": "pyyaml", "sklearn": "scikit-learn"}
+DISTRIBUTION_OF = {"PIL": "pillow", "yaml": "pyyaml", "cv2": "opencv-python-headless", "sklearn": "scikit-learn"}
 # Of extras: what reads DICOM says what to install where it is absent; for the pages, web/serve.py says it first.
 OPTIONAL = {
     (Path("data/files/dicom.py"), "pydicom"),

@@ -10,13 +10,13 @@ import numpy.typing as npt
 import pytest
 from scipy.ndimage import gaussian_filter
 from scipy.stats import rankdata
+from woundgen.screening.copies import Alignments
 
 from woundgen.generation.image_set import Recipe, open_set
 from woundgen.generation.sampler import SamplerSettings
 from woundgen.phantoms import draw_phantoms
 from woundgen.records import IMAGE_SCORES
 from woundgen.screening.calibration import calibrate
-from woundgen.screening.copies import Alignments
 from woundgen.screening.descriptors import Descriptors
 from woundgen.screening.reference_statistics import measure, measure_references, prepare_references
 from woundgen.screening.rules import Rule, judge
