@@ -26,13 +26,13 @@ from gap_closed import HELD_OUT, HELD_OUT_SEED, draw, ensure_phantoms, figures_o
 
 from woundgen.adapters.lora import fuse_lora
 from woundgen.adapters.post_hoc_ema import adapter_of
+from woundgen.adapters.saved import saved_preparation
 from woundgen.config.load import load_train_config
 from woundgen.features.embedded import feature_network
-from woundgen.metrics.gap import gap_closed
-from woundgen.metrics.measure import pooled_features
+from woundgen.metrics.prepared import PreparedImages, gap_closed_of_images
 from woundgen.models.base import EMBEDDED, load_base
-from woundgen.phantoms import draw_phantoms
 from woundgen.storage.files import sha256_json
+from woundgen.workflows.dataset.phantoms import draw_held_out
 from woundgen.workflows.demo.job import PRESET
 
 DRAW_SEED = 22
@@ -116,25 +116,26 @@ def run_of(options: argparse.Namespace, phase: str, seed: int, settings: dict[st
     return train_one(place, config, phase, seed)
 
 
-def measure(options: argparse.Namespace, phase: str, name: str, seed: int, real: np.ndarray) -> dict[str, Any]:
+def measure(options: argparse.Namespace, phase: str, name: str, seed: int, real: PreparedImages) -> dict[str, Any]:
     one = VARIANTS[name]
     run = run_of(options, phase, seed, one.settings)
     network, _ = feature_network()
     untuned = part_of_base(options, phase)
     tuned = load_base(EMBEDDED, notice=lambda text: None)
-    fuse_lora(tuned.unet, [(adapter_of(run, weights=one.weights).file, 1.0)])
+    adapter = adapter_of(run, weights=one.weights).file
+    fuse_lora(tuned.unet, [(adapter, 1.0)])
     images = draw(tuned, count=options.count, guidance=one.guidance, seed=DRAW_SEED, steps=options.steps)
-    return figures_of(gap_closed(untuned, pooled_features(network, images), real))
+    drawn = PreparedImages(images, saved_preparation(adapter))
+    return figures_of(gap_closed_of_images(network, base=untuned, tuned=drawn, real=real))
 
 
 def part_of_base(options: argparse.Namespace, phase: str) -> np.ndarray:
-    """Pooled features of the untuned base, the same images for every variant."""
-    path = options.out / f"base_{phase}.npy"
+    """uint8 [N, S, S, 3] of the untuned base, the same images for every variant."""
+    path = options.out / f"base_images_{phase}.npy"
     if not path.exists():
-        network, _ = feature_network()
         base = load_base(EMBEDDED, notice=lambda text: None)
         images = draw(base, count=options.count, guidance=1.5, seed=DRAW_SEED, steps=options.steps)
-        np.save(path, pooled_features(network, images), allow_pickle=False)
+        np.save(path, images, allow_pickle=False)
     return np.load(path, allow_pickle=False)
 
 
@@ -160,12 +161,11 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     options.out.mkdir(parents=True, exist_ok=True)
-    network, _ = feature_network()
     results: dict[str, Any] = {}
     rows = []
     for phase in options.phases:
-        photographs = draw_phantoms(range(HELD_OUT), seed=HELD_OUT_SEED, phases=(phase,)).images
-        real = pooled_features(network, photographs)
+        margin = load_train_config(PRESET, []).box_margin
+        real = draw_held_out(range(HELD_OUT), seed=HELD_OUT_SEED, phases=(phase,), margin=margin)
         for name in options.only:
             found = [
                 part(

@@ -1,13 +1,16 @@
 r"""How much of the gap between the untuned base and real images an adapter closes.
 
     python benchmarks/gap_closed.py --out /tmp/gap                       # phantoms, 3 seeds, phases I and R
+    python benchmarks/gap_closed.py --out /tmp/gap_whole --framing whole  # whole pictures instead of crops to the wound
+    python benchmarks/gap_closed.py --out /tmp/gap_R --phases R --guidance 1   # a guidance for all, none chosen
     python benchmarks/gap_closed.py --out /tmp/gap_word --phases R --set training_method=textual_inversion \
         token_vectors=4 learning_rate=5e-3 max_steps=1000                  # a learned word in place of an adapter
     python benchmarks/gap_closed.py --out /tmp/gap_real --data PHOTOGRAPHS --seeds 0 --set train_val_split=0.5
 
 Per phase and seed: `woundgen train` with the demo preset, then base and tuned each at its best guidance of
-1, 1.5, 2, 3, 5 (chosen on other seeds than those measured), 64 pooled features, n given by the halves of the
-held-out set. Beside them, on phantoms, the untuned base with captions of the phase in place of the neutral prompt,
+1, 1.5, 2, 3, 5 (chosen on other seeds than those measured), pooled features, n given by the halves of the
+held-out set. Held-out phantoms are cropped to the wound's box as those trained on are; with --framing whole neither is.
+Beside them, on phantoms, the untuned base with captions of the phase in place of the neutral prompt,
 and the recall of a classifier that reads colour only. Writes results.json and a picture; a
 finished part is not done again.
 """
@@ -19,6 +22,7 @@ import json
 import statistics
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,21 +30,23 @@ import numpy as np
 import torch
 from PIL import Image
 
-from woundgen.adapters.saved import apply_trained, find_adapter
+from woundgen.adapters.saved import apply_trained, find_adapter, saved_preparation
 from woundgen.config.load import load_train_config
 from woundgen.config.prompts import SHORT_PROMPT
 from woundgen.config.train import TrainConfig
 from woundgen.features.embedded import feature_network
 from woundgen.generation.in_memory import draw_images
 from woundgen.metrics.frechet import frechet_distance
-from woundgen.metrics.gap import GapClosed, gap_closed
+from woundgen.metrics.gap import GapClosed
 from woundgen.metrics.measure import pooled_features
+from woundgen.metrics.prepared import PreparedImages, gap_closed_of_images
 from woundgen.models.base import EMBEDDED, BaseModel, load_base
 from woundgen.models.images import round_trip
 from woundgen.phantoms import captions, draw_phantoms
+from woundgen.records import Preparation
 from woundgen.reporting.pictures import tile
 from woundgen.runtime.console import Console
-from woundgen.workflows.dataset.phantoms import write_phantoms
+from woundgen.workflows.dataset.phantoms import draw_held_out, write_phantoms
 from woundgen.workflows.demo.colour_reader import fit_colour_reader, recall_of
 from woundgen.workflows.demo.job import PRESET
 from woundgen.workflows.evaluate.sets import held_out_of
@@ -48,6 +54,7 @@ from woundgen.workflows.train.job import train_adapter
 from woundgen.workflows.train.request import TrainRequest
 
 GUIDANCES = (1.0, 1.5, 2.0, 3.0, 5.0)
+WHOLE_MARGIN = 3  # sevenfold the wound's longer side: more than all but one phantom in 200 has room for
 HELD_OUT, HELD_OUT_SEED = 450, 710_001
 CHOICE_SEED, DRAW_SEED, CAPTION_SEED = 21, 22, 99
 
@@ -67,31 +74,41 @@ def draw(
     )
 
 
-def tuned_base(run: Path) -> tuple[BaseModel, str]:
-    """The base with what the run trained, by whatever method, and the prompt that it was trained with."""
+def tuned_base(run: Path) -> tuple[BaseModel, str, Preparation | None]:
+    """The base with what the run trained, by whatever method; its prompt; how its photographs were prepared."""
     base = load_base(EMBEDDED, notice=print)
     adapter = find_adapter(run, weights="auto")
     apply_trained(base, [(adapter.file, 1.0)])
-    return base, adapter.prompt
+    return base, adapter.prompt, saved_preparation(adapter.file)
 
 
 def best_guidance(
-    base: BaseModel, real: np.ndarray, *, count: int, steps: int, prompt: str = SHORT_PROMPT
+    base: BaseModel,
+    real: np.ndarray,
+    *,
+    count: int,
+    steps: int,
+    prompt: str = SHORT_PROMPT,
+    guidances: Sequence[float] = GUIDANCES,
 ) -> tuple[float, dict[str, float]]:
-    """The guidance of least FD to `real` [N, 64], on images that are not measured afterwards."""
+    """The guidance of least FD to `real` [N, d], on images that are not measured afterwards; one alone is taken."""
+    if len(guidances) == 1:
+        return guidances[0], {}
     network, _ = feature_network()
     table = {}
-    for guidance in GUIDANCES:
+    for guidance in guidances:
         images = draw(base, count=count, guidance=guidance, seed=CHOICE_SEED, steps=steps, prompt=prompt)
         table[f"{guidance:g}"] = frechet_distance(pooled_features(network, images), real[:count])
     best = min(table, key=lambda key: table[key])
     return float(best), table
 
 
-def held_out(options: argparse.Namespace, phase: str, run: Path) -> np.ndarray:
-    if options.data is not None:
-        return held_out_of(run, phase=phase).held_out.images
-    return draw_phantoms(range(HELD_OUT), seed=HELD_OUT_SEED, phases=(phase,)).images
+def held_out(data: Path | None, phase: str, run: Path, config: TrainConfig) -> PreparedImages:
+    """What the run held out of photographs, or fresh phantoms: prepared as those that it was trained on."""
+    if data is not None:
+        found = held_out_of(run, phase=phase).held_out
+        return PreparedImages(found.images, found.preparation)
+    return draw_held_out(range(HELD_OUT), seed=HELD_OUT_SEED, phases=(phase,), margin=config.box_margin)
 
 
 def told_in_words(base: BaseModel, phase: str, *, count: int, steps: int) -> np.ndarray:
@@ -130,41 +147,49 @@ def part(path: Path, make: Any) -> Any:
 def measure_phase(options: argparse.Namespace, config: TrainConfig, phase: str, reader: Any) -> dict[str, Any]:
     network, _ = feature_network()
     runs = [train_one(options, config, phase, seed) for seed in options.seeds]
-    real = held_out(options, phase, runs[0])
-    real_features = pooled_features(network, real)
+    real = held_out(options.data, phase, runs[0], config)
+    real_features = pooled_features(network, real.images)
+    guidances = GUIDANCES if options.guidance is None else (options.guidance,)
     untuned = load_base(EMBEDDED, notice=print)
-    choice = max(24, min(options.choice, len(real) // 2))
-    base_guidance, base_table = best_guidance(untuned, real_features, count=choice, steps=options.steps)
-    count = options.count or min(224, len(real))
+    choice = max(24, min(options.choice, len(real.images) // 2))
+    base_guidance, base_table = best_guidance(
+        untuned, real_features, count=choice, steps=options.steps, guidances=guidances
+    )
+    count = options.count or min(224, len(real.images))
     base_images = draw(untuned, count=count, guidance=base_guidance, seed=DRAW_SEED, steps=options.steps)
-    tuned, prompt = tuned_base(runs[0])
-    tuned_guidance, tuned_table = best_guidance(tuned, real_features, count=choice, steps=options.steps, prompt=prompt)
-    ceiling = pooled_features(network, round_trip(untuned.vae, real))
+    tuned, prompt, _ = tuned_base(runs[0])
+    tuned_guidance, tuned_table = best_guidance(
+        tuned, real_features, count=choice, steps=options.steps, prompt=prompt, guidances=guidances
+    )
+    ceiling = pooled_features(network, round_trip(untuned.vae, real.images))
+    assert real.preparation is not None, "of photographs and phantoms it is known"
     result: dict[str, Any] = {
+        "preparation": real.preparation.to_json(),
         "base_guidance": base_guidance,
         "base_fd_by_guidance": base_table,
         "tuned_guidance": tuned_guidance,
         "tuned_fd_by_guidance": tuned_table,
         "seeds": {},
     }
-    base_features = pooled_features(network, base_images)
-    if options.data is None:
-        told = told_in_words(untuned, phase, count=count, steps=options.steps)
-        result["told_in_words"] = figures_of(gap_closed(base_features, pooled_features(network, told), real_features))
-    pictures = [real[:8], base_images[:8]]
+    if options.data is None and options.words:
+        # Words frame a wound as the base has learned it, in whole pictures: no preparation of theirs is known.
+        told = PreparedImages(told_in_words(untuned, phase, count=count, steps=options.steps), None)
+        result["told_in_words"] = figures_of(gap_closed_of_images(network, base=base_images, tuned=told, real=real))
+    pictures = [real.images[:8], base_images[:8]]
     for seed, run in zip(options.seeds, runs, strict=True):
-        tuned, prompt = tuned_base(run)
-        drawn = draw(tuned, count=count, guidance=tuned_guidance, seed=DRAW_SEED, steps=options.steps, prompt=prompt)
-        pictures.append(drawn[:8])
-        found = gap_closed(base_features, pooled_features(network, drawn), real_features)
-        row = figures_of(found)
+        tuned, prompt, preparation = tuned_base(run)
+        images = draw(tuned, count=count, guidance=tuned_guidance, seed=DRAW_SEED, steps=options.steps, prompt=prompt)
+        drawn = PreparedImages(images, preparation)
+        pictures.append(images[:8])
+        row = figures_of(gap_closed_of_images(network, base=base_images, tuned=drawn, real=real))
         if reader is not None:
-            for name, images in (("recall_real", real), ("recall_generated", drawn[:200])):
+            some = PreparedImages(images[:200], preparation)
+            for name, images in (("recall_real", real), ("recall_generated", some)):
                 value = recall_of(reader, images, phase, label=name)
                 row[name] = [value.value, value.low, value.high, value.n[0]]
         result["seeds"][seed] = row
         print(phase, seed, json.dumps(row), flush=True)
-    half = len(real) // 2
+    half = len(real.images) // 2
     result["fd_ceiling"] = frechet_distance(ceiling[:half], real_features[half : 2 * half])
     result["ceiling_n"] = half
     Image.fromarray(tile(np.concatenate(pictures), 8)).save(options.out / f"phase_{phase}.png")
@@ -192,14 +217,18 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--count", type=int)
+    parser.add_argument("--guidance", type=float, help="for base and tuned alike; without it each gets its best")
+    parser.add_argument("--framing", choices=("crop", "whole"), default="crop")
+    parser.add_argument("--words", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--choice", type=int, default=48, help="images a guidance is chosen on")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--set", nargs="*", default=[], dest="overrides")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     options.out.mkdir(parents=True, exist_ok=True)
-    config = load_train_config(PRESET, options.overrides)
-    reader = fit_colour_reader(per_phase=600) if options.data is None else None
+    whole = [f"box_margin={WHOLE_MARGIN}"] if options.framing == "whole" else []
+    config = load_train_config(PRESET, [*options.overrides, *whole])
+    reader = fit_colour_reader(per_phase=600, margin=config.box_margin) if options.data is None else None
     started = time.monotonic()
     results = {
         phase: part(

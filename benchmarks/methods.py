@@ -20,18 +20,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from woundgen.adapters.saved import apply_trained, find_adapter
+from woundgen.adapters.saved import apply_trained, find_adapter, saved_preparation
 from woundgen.config.load import load_train_config
 from woundgen.config.prompts import SHORT_PROMPT
 from woundgen.features.embedded import feature_network
 from woundgen.generation.in_memory import draw_images
-from woundgen.metrics.gap import gap_closed
-from woundgen.metrics.measure import pooled_features
+from woundgen.metrics.prepared import PreparedImages, gap_closed_of_images
 from woundgen.models.base import EMBEDDED, BaseModel, load_base
-from woundgen.phantoms import draw_phantoms
 from woundgen.runtime.console import Console
 from woundgen.storage.files import read_json
-from woundgen.workflows.dataset.phantoms import write_phantoms
+from woundgen.workflows.dataset.phantoms import draw_held_out, write_phantoms
 from woundgen.workflows.demo.job import PRESET
 from woundgen.workflows.train.job import train_adapter
 from woundgen.workflows.train.request import TrainRequest
@@ -51,17 +49,17 @@ METHODS: dict[str, list[str]] = {
 }
 
 
-def drawn(base: BaseModel, prompt: str, options: argparse.Namespace) -> NDArray[np.float64]:
-    """Features of images on the same seeds."""
+def drawn(base: BaseModel, prompt: str, options: argparse.Namespace) -> NDArray[np.uint8]:
+    """Images on the same seeds."""
     images = draw_images(
         base, count=options.count, prompt=prompt, negative_prompt="", guidance_scale=GUIDANCE,
         steps=options.sampler_steps, seed=DRAW_SEED, size=128,
     )  # fmt: skip
-    return pooled_features(feature_network()[0], images)
+    return images
 
 
 def measure(
-    name: str, options: argparse.Namespace, data: Path, real: NDArray[np.float64], untuned: NDArray[np.float64]
+    name: str, options: argparse.Namespace, data: Path, real: PreparedImages, untuned: NDArray[np.uint8]
 ) -> dict[str, Any]:
     common = ["phases=[I]", "prompts=short", f"max_steps={options.steps}", "sample_images=0", "metric_images=0"]
     config = load_train_config(PRESET, [*common, "save_every_n_epochs=1000", *METHODS[name]])
@@ -72,7 +70,8 @@ def measure(
     adapter = find_adapter(run, weights="auto")
     tuned = load_base(EMBEDDED, notice=print)
     apply_trained(tuned, [(adapter.file, 1.0)])
-    found = gap_closed(untuned, drawn(tuned, adapter.prompt, options), real)
+    images = PreparedImages(drawn(tuned, adapter.prompt, options), saved_preparation(adapter.file))
+    found = gap_closed_of_images(feature_network()[0], base=untuned, tuned=images, real=real)
     record = read_json(run / "run.json")
     return {
         "parameters": record["parameters"]["trainable"],
@@ -99,8 +98,8 @@ def main() -> None:
     data = options.out / "photographs"
     if not (data / "metadata.csv").exists():
         write_phantoms(data, count=60, phases="I", seed=3, size=128, views=1, say=print, progress=lambda *a: None)
-    photographs = draw_phantoms(range(2 * options.count), seed=HELD_OUT_SEED, phases=("I",)).images
-    real = pooled_features(feature_network()[0], photographs)
+    margin = load_train_config(PRESET, []).box_margin
+    real = draw_held_out(range(2 * options.count), seed=HELD_OUT_SEED, phases=("I",), margin=margin)
     # The base is asked with the plain prompt: the word of a method means nothing to it.
     untuned = drawn(load_base(EMBEDDED, notice=print), SHORT_PROMPT, options)
     path = options.out / "results.json"

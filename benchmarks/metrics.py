@@ -20,6 +20,8 @@ from woundgen.features.load import load_extractor
 from woundgen.features.lpips import CHANNELS, Trunk, lpips_extractor
 from woundgen.metrics.frechet import frechet_distance
 from woundgen.metrics.measure import RealSets, measure_images, perceptual_between
+from woundgen.metrics.prepared import PreparedImages
+from woundgen.records import Preparation
 from woundgen.similarity.ssim import pairwise_ssim
 
 
@@ -98,12 +100,13 @@ def frechet(rng: np.random.Generator, n: int = 100, d: int = 2048) -> None:
 def growth(rng: np.random.Generator, pixels: int = 32) -> None:
     """The whole of `evaluate`'s measuring, with the shipped network: 100 to 10,000 generated, 100 photographs."""
     network = load_extractor("embedded")
-    real = RealSets(rng.integers(0, 256, (100, pixels, pixels, 3), dtype=np.uint8))
+    prepared = Preparation(pixels, None, False, 1)
+    real = RealSets(rng.integers(0, 256, (100, pixels, pixels, 3), dtype=np.uint8), prepared)
     for count in (100, 1000, 10_000):
         images = rng.integers(0, 256, (count, pixels, pixels, 3), dtype=np.uint8)
 
         def measure(images: np.ndarray = images) -> object:
-            return measure_images([network], generated=images, real=real)
+            return measure_images([network], generated=PreparedImages(images, prepared), real=real, artefacts=False)
 
         took = seconds(measure)
         beyond = resident_megabytes() - images.nbytes / 2**20

@@ -28,14 +28,16 @@ from torch import Tensor
 from woundgen.adapters.saved import find_adapter
 from woundgen.config.load import load_train_config
 from woundgen.config.prompts import SHORT_PROMPT
+from woundgen.data.pixels.prepare import MARGIN
 from woundgen.features.embedded import FeatureNetwork, feature_network
 from woundgen.generation.sampler import SamplerSettings, draw_block
+from woundgen.metrics.checks import check_preparations
 from woundgen.metrics.frechet import frechet_distance
 from woundgen.metrics.measure import pooled_features
 from woundgen.metrics.paired import paired_set_difference
 from woundgen.models.base import BaseModel, encode_prompts
-from woundgen.phantoms import draw_phantoms
 from woundgen.storage.files import sha256_json
+from woundgen.workflows.dataset.phantoms import draw_held_out
 from woundgen.workflows.demo.job import PRESET
 
 PHASE, BLOCK, DRAW_SEED = "I", 16, 23
@@ -99,15 +101,17 @@ def make_bench(options: argparse.Namespace) -> Bench:
     if run is None:
         trained = argparse.Namespace(data=None, out=options.work)
         run = train_one(trained, load_train_config(PRESET, []), PHASE, 0)
-    (base, _), network = tuned_base(run), feature_network()[0]  # a LoRA run of the demo: its prompt is SHORT_PROMPT
-    held_out = draw_phantoms(range(options.held_out), seed=HELD_OUT_SEED, phases=(PHASE,)).images
+    (base, _, prepared), network = tuned_base(run), feature_network()[0]  # a LoRA run of the demo: SHORT_PROMPT
+    margin = prepared.margin if prepared is not None and prepared.margin is not None else MARGIN
+    held_out = draw_held_out(range(options.held_out), seed=HELD_OUT_SEED, phases=(PHASE,), margin=margin)
+    check_preparations({"real": held_out.preparation, "generated": prepared})
     return Bench(
         work=options.work,
         base=base,
         adapter=find_adapter(run, weights="auto").digest,
         states=encode_prompts(base, [SHORT_PROMPT, ""]),
         network=network,
-        real=pooled_features(network, held_out),
+        real=pooled_features(network, held_out.images),
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 Direction = Literal["higher", "lower", "none"]
@@ -99,6 +101,66 @@ class PairedValue:
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "version": METRICS[self.metric].version}
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """How a set of images became squares of one size: what must be the same on both sides of a comparison.
+
+    resolution: pixels a side. margin: kept around the wound's box, as a share of it; None where no image has a box, so
+    that the middle square was taken. compressed: whether most images come from lossy files that were reduced less than
+    twofold, so that traces of compression remain; None where that is not known. version: of the code that does it.
+    A generated set has the preparation of the photographs that its generator was trained on.
+    """
+
+    resolution: int
+    margin: float | None
+    compressed: bool | None
+    version: int
+
+    def digest(self) -> str:
+        """16 hexadecimal digits, equal where the preparation is."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "digest": self.digest()}
+
+    @classmethod
+    def from_json(cls, content: Any) -> Preparation:
+        """Raises KeyError, TypeError or ValueError for anything that `to_json` did not write."""
+        margin = content["margin"]
+        made = cls(
+            resolution=int(content["resolution"]),
+            margin=None if margin is None else float(margin),
+            compressed=None if content["compressed"] is None else bool(content["compressed"]),
+            version=int(content["version"]),
+        )
+        if made.digest() != content["digest"]:
+            raise ValueError("the digest is that of another preparation")
+        return made
+
+    def at(self, resolution: int) -> Preparation:
+        """Of the same images, reduced to another size: whether traces remain then, only the files could tell."""
+        return self if resolution == self.resolution else replace(self, resolution=resolution, compressed=None)
+
+    def differences(self, other: Preparation) -> list[tuple[str, str]]:
+        """What is not the same, in words: of this one and of the other."""
+        box = "no box of a wound, the middle square"
+        mine, theirs = (
+            {
+                "resolution": f"{one.resolution} pixels a side",
+                "margin": box if one.margin is None else f"the wound's box with a margin of {one.margin:g}",
+                "compressed": "traces of lossy compression" if one.compressed else "no traces of lossy compression",
+                "version": f"version {one.version} of the framing",
+            }
+            for one in (self, other)
+        )
+        unknown = self.compressed is None or other.compressed is None
+        return [
+            (mine[key], theirs[key])
+            for key in mine
+            if getattr(self, key) != getattr(other, key) and not (key == "compressed" and unknown)
+        ]
 
 
 @dataclass(frozen=True, slots=True)

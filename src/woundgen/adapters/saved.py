@@ -11,6 +11,7 @@ from woundgen.adapters.lora import fuse_lora
 from woundgen.errors import UserError
 from woundgen.models.base import BaseModel
 from woundgen.models.learned_tokens import load_embedding
+from woundgen.records import Preparation
 from woundgen.storage.checkpoint import pointer
 from woundgen.storage.files import read_json, sha256_file
 from woundgen.storage.names import ADAPTER_NOTES, BEST, CHECKPOINTS, EMBEDDING_FILE, LATEST, TRAINED_FILES, WHOLE_FILE
@@ -105,6 +106,16 @@ class DrawingNotes:
 
     side: int | None
     prompts: dict[str, str] = field(default_factory=dict)
+
+
+def saved_preparation(file: Path) -> Preparation | None:
+    """How the photographs were prepared that the adapter was trained on; None where its notes do not say."""
+    path = file.parent / ADAPTER_NOTES
+    content = read_json(path).get("preparation") if path.exists() else None
+    try:
+        return None if content is None else Preparation.from_json(content)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: its preparation cannot be read ({error}).", "Restore the file.") from None
 
 
 def drawing_notes(file: Path) -> DrawingNotes:

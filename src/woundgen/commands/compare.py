@@ -31,7 +31,9 @@ def compare(
     count: Annotated[int, typer.Option(min=8, help="Images of each, on the same seeds.")] = 100,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     size: Annotated[int, typer.Option(min=32, max=1024, help="Pixels a side.")] = 128,
-    margin: Annotated[float, typer.Option(min=0, help="Around the wound's box, with --real.")] = 0.25,
+    margin: Annotated[
+        float | None, typer.Option(min=0, help="Around the wound's box, with --real [as the adapter was trained].")
+    ] = None,
 ) -> None:
     """Results side by side, with paired differences; "no difference shown" where that is so.
 
@@ -48,7 +50,8 @@ def compare(
         raise UserError("Give either measured results or --adapter.", "See woundgen compare --help.")
     asked = {
         "--every-checkpoint": every_checkpoint, "--weights": weights, "--guidance": guidance, "--steps": steps,
-        "--phase": phase, "--real": real, "--run": run, "--features": features, "--base": base,
+        "--phase": phase, "--real": real, "--run": run, "--margin": margin is not None,
+        "--features": features, "--base": base,
     }  # fmt: skip
     idle = [name for name, value in asked.items() if value]
     if results and idle:
@@ -65,9 +68,11 @@ def compare(
                 raise UserError(f"--phase {phase!r} is unknown.", f"Use {', '.join(PHASES)}.")
             if (real is None) == (run is None):
                 raise UserError("Give either --real or --run.", "--run takes the photographs that run held out.")
+            if run is not None and margin is not None:
+                raise UserError("--margin is given beside --run.", "Leave it out: the run knows its own.")
             from woundgen.adapters.weight_names import check_weights
             from woundgen.metrics.measure import load_extractors
-            from woundgen.workflows.evaluate.sets import photographs_from
+            from woundgen.workflows.evaluate.sets import choose_learned_margin, photographs_from
             from woundgen.workflows.evaluate.sweep import sweep, variants_of
 
             for kind in weights or []:
@@ -75,7 +80,9 @@ def compare(
             found = variants_of(adapter, weights or [], guidance or [], steps or [], every_checkpoint=every_checkpoint)
             results = sweep(
                 found,
-                real=lambda side: photographs_from(run=run, real=real, phase=phase, size=side, margin=margin),
+                real=lambda side, learned: photographs_from(
+                    run=run, real=real, phase=phase, size=side, margin=choose_learned_margin(learned, asked=margin)
+                ),
                 networks=load_extractors(features or ["embedded"], device="auto"),
                 phase=phase,
                 count=count,

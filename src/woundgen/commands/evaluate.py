@@ -29,7 +29,10 @@ def evaluate(
         list[str] | None, typer.Option(help="Feature network, repeatable; `woundgen fetch` lists them [embedded].")
     ] = None,
     k: Annotated[int, typer.Option(min=1, help="Neighbours of precision, recall, density and coverage.")] = 5,
-    margin: Annotated[float, typer.Option(min=0, help="Around the wound's box, share of it.")] = 0.25,
+    margin: Annotated[
+        float | None,
+        typer.Option(min=0, help="Around the wound's box, with --real [as the generator's photographs; else 0.25]."),
+    ] = None,
     thresholds: Annotated[Path | None, typer.Option(help="Grades: configs/quality_thresholds.yaml")] = None,
     out: Annotated[Path | None, typer.Option(help="[GENERATED/metrics.json]")] = None,
 ) -> None:
@@ -67,10 +70,11 @@ def evaluate(
     from woundgen.reporting.metric_table import metric_table
     from woundgen.reporting.tables import as_text
     from woundgen.workflows.evaluate.job import base_of_set, evaluate_set
-    from woundgen.workflows.evaluate.sets import photographs_from, read_set, refuse_seen
+    from woundgen.workflows.evaluate.sets import choose_margin, photographs_from, read_set, refuse_seen
 
     networks = load_extractors(features or ["embedded"], device="auto")
-    drawn = read_set(generated, phase=phase, size=None, margin=0)
+    margin = choose_margin(generated, run=run, asked=margin)
+    drawn = read_set(generated, phase=phase, size=None, margin=margin)
     size = drawn.images.shape[1]
     photographs = photographs_from(
         run=run, real=real, phase=phase, size=size, margin=margin, training=training, side=side

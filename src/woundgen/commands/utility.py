@@ -25,7 +25,10 @@ def utility(
     seeds: Annotated[int, typer.Option(min=5, help="Trainings of each arm and fold.")] = 5,
     seed: Annotated[int, typer.Option(min=0, help="Of the folds.")] = 0,
     size: Annotated[int, typer.Option(min=32, help="Side of the images, pixels.")] = 128,
-    margin: Annotated[float, typer.Option(min=0, help="Around the wound's box, share of it.")] = 0.25,
+    margin: Annotated[
+        float | None,
+        typer.Option(min=0, help="Around the wound's box [as the sets' generators were trained; else 0.25]."),
+    ] = None,
     clusters: Annotated[
         bool, typer.Option("--clusters", help="Let near duplicates stand for patients where none is named.")
     ] = False,

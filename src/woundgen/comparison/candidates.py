@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from woundgen.errors import UserError
-from woundgen.records import PairedValue
+from woundgen.records import PairedValue, Preparation
 from woundgen.reporting.masking import masked
 from woundgen.reporting.pictures import Picture
 from woundgen.reporting.read_set import collect_set
@@ -25,6 +25,7 @@ class Candidate:
     """name: unique among those compared. real: which real set it was held against; compared, never shown.
 
     digest: of its images. paired: differences to the set with digest paired_with, where they were measured.
+    preparation: of the real set, None where its numbers do not say.
     """
 
     name: str
@@ -34,17 +35,40 @@ class Candidate:
     digest: str = ""
     paired_with: str | None = None
     paired: tuple[PairedValue, ...] = ()
+    preparation: Preparation | None = None
 
 
 def read_candidates(paths: Sequence[Path]) -> tuple[Candidate, ...]:
     """Each path: a metrics.json, a folder that holds one, or a run's folder (its best evaluation is taken).
 
     The first is the reference that the others are held against.
-    Raises UserError for fewer than two, and where FD, FID or KID stands without its floor.
+    Raises UserError for fewer than two, where FD, FID or KID stands without its floor, and where the real sets were
+    prepared differently.
     """
     if len(paths) < 2:
         raise UserError("A comparison needs two or more results.", "Name another run, set or metrics.json.")
-    return _with_unique_names([_read(path) for path in paths])
+    found = _with_unique_names([_read(path) for path in paths])
+    _refuse_other_preparations(found)
+    return found
+
+
+def _refuse_other_preparations(candidates: Sequence[Candidate]) -> None:
+    """Numbers of crops and of whole photographs, or of two sizes, cannot stand side by side."""
+    known = [(one.name, one.preparation) for one in candidates if one.preparation is not None]
+    for name, preparation in known[1:]:
+        if differing := known[0][1].differences(preparation):
+            told = "; ".join(f"{left} (“{known[0][0]}”), {right} (“{name}”)" for left, right in differing)
+            raise UserError(
+                f"Measured on photographs that were prepared differently: {told}.",
+                "Run `woundgen evaluate` again with the same --margin and size.",
+            )
+
+
+def _preparation(content: Any, source: Path) -> Preparation | None:
+    try:
+        return None if content is None else Preparation.from_json(content)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{source}: its preparation cannot be read ({error}).", "Measure it again.") from None
 
 
 def _read(path: Path) -> Candidate:
@@ -69,6 +93,7 @@ def _measured(file: Path) -> Candidate:
         digest=str(content.get("digest", "")),
         paired_with=paired.get("reference"),
         paired=read_paired(paired.get("rows") or (), source=str(file)),
+        preparation=_preparation((content.get("preparation") or {}).get("real"), file),
     )
 
 
@@ -92,8 +117,13 @@ def _run(folder: Path) -> Candidate:
             f"{folder / EVAL_LOG} has no row of the best checkpoint (step {best['step']}, {best['weights']}).",
             "Run `woundgen evaluate` on it.",
         )
-    real = str((run.get("data") or {}).get("digest", ""))
-    return Candidate(masked(str(run["name"])), real, read_values(chosen[-1]["metrics"], source=str(folder)))
+    data = run.get("data") or {}
+    return Candidate(
+        masked(str(run["name"])),
+        str(data.get("digest", "")),
+        read_values(chosen[-1]["metrics"], source=str(folder)),
+        preparation=_preparation(data.get("preparation"), folder / RUN_JSON),
+    )
 
 
 def _with_unique_names(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:

@@ -14,10 +14,10 @@ from woundgen.config.train import TrainConfig
 from woundgen.data.layouts.find_photos import find_photos
 from woundgen.data.layouts.manifest import photograph_root
 from woundgen.data.pixels.pixel_cache import PixelCache
-from woundgen.data.pixels.prepare import prepare_all
+from woundgen.data.pixels.prepare import describe_preparation, prepare_all
 from woundgen.data.splits.split import CLUSTER, split_photos
 from woundgen.errors import UserError
-from woundgen.records import Photo
+from woundgen.records import Photo, Preparation
 from woundgen.storage.files import read_json
 from woundgen.storage.names import RUN_JSON, prepared_folder
 
@@ -31,6 +31,7 @@ class PhotoSet:
     photos: list[Photo]
     images: NDArray[np.uint8]
     digest: str
+    preparation: Preparation
 
     def rows(self, side: str) -> list[int]:
         return [row for row, photo in enumerate(self.photos) if photo.split == side]
@@ -78,7 +79,8 @@ def gather(
     photos = split_photos(_found(root, phases=phases, fold=fold), train_share=train_share, seed=seed, roots=roots)
     cache = _cache_if_it_can_be()
     images = prepare_all(photos, resolution=resolution, margin=margin, roots=roots, cache_dir=cache, progress=None)
-    return PhotoSet(photos=photos, images=images, digest=digest_of(photos, images))
+    preparation = describe_preparation(photos, resolution=resolution, margin=margin, roots=roots)
+    return PhotoSet(photos=photos, images=images, digest=digest_of(photos, images), preparation=preparation)
 
 
 def _found(root: Path, *, phases: Sequence[str], fold: tuple[int, int] | None) -> list[Photo]:

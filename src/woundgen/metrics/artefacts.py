@@ -28,6 +28,7 @@ Images: TypeAlias = npt.NDArray[np.uint8]
 Array: TypeAlias = npt.NDArray[np.floating]
 
 ARTEFACTS = ("lattice", "mesh_4", "mesh_2", "spectrum_slope", "sharpness_ratio")
+TRACES_VERSION = 1  # of the table: raise it when its numbers change
 SMALLEST_SIDE = 64  # pixels: below, the harmonics and their neighbours coincide, and so few frequencies have no slope
 FRAME = 3  # pixels left out at the edges of the profile
 CYCLES = (16, 60)  # an image, first and last
@@ -37,7 +38,7 @@ _BLOCK = 64  # images whose spectra are held at once
 _HARMONICS, _MEAN, _AT_4, _AT_2, _SLOPE, _SHARPNESS = slice(0, 7), 7, slice(8, 10), slice(10, 12), 12, 13
 
 
-def image_traces(images: Images) -> Array:
+def image_traces(images: Images) -> npt.NDArray[np.float64]:
     """[N, 14] of uint8 [N, S, S, 3], S >= SMALLEST_SIDE: all that the statistics take from each image."""
     side = images.shape[1]
     assert images.shape[2] == side >= SMALLEST_SIDE, f"squares of {SMALLEST_SIDE} pixels or more, not {images.shape}"
@@ -46,7 +47,7 @@ def image_traces(images: Images) -> Array:
         light = images[first : first + _BLOCK] @ LUMA
         slope, sharpness = _spectrum_slopes(light), laplacian_variance(images[first : first + _BLOCK] / 255.0)
         parts.append(np.column_stack([_profile_traces(light), slope, sharpness]))
-    return np.concatenate(parts) if parts else np.empty((0, 14))
+    return np.concatenate(parts, dtype=np.float64) if parts else np.empty((0, 14))
 
 
 def artefact_statistics(generated: Array, real: Array) -> tuple[float, ...]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import numpy.typing as npt
 
 from woundgen.errors import UserError
-from woundgen.records import METRICS
+from woundgen.records import METRICS, Preparation
 
 Array = npt.NDArray[np.floating]
 Codes = npt.NDArray[np.intp]
@@ -44,6 +44,23 @@ def check_enough(names: Iterable[str], n: int) -> None:
             raise UserError(
                 f"{name} needs {METRICS[name].minimum_n} images on each side; halves of these sets hold {n}.",
                 f"Give at least {2 * METRICS[name].minimum_n} of both, or leave {name} out.",
+            )
+
+
+def check_preparations(sets: Mapping[str, Preparation | None], *, hint: str = "") -> None:
+    """UserError where two of the sets, by the name to use in messages, were prepared differently.
+
+    Cropped against whole, or sharp against compressed, the preparation would be measured and not the generator. None:
+    how a set was prepared is not known. hint: what to do.
+    """
+    known = [(name, one) for name, one in sets.items() if one is not None]
+    for name, one in known[1:]:
+        first, reference = known[0]
+        if differing := reference.differences(one):
+            told = "; ".join(f"{left} ({first}), {right} ({name})" for left, right in differing)
+            raise UserError(
+                f"The {first} and the {name} images were prepared differently: {told}.",
+                hint or "Prepare both alike: the same margin, size and kind of files.",
             )
 
 

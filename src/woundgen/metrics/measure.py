@@ -12,11 +12,15 @@ from woundgen.features.cache import Cache
 from woundgen.features.embedded import FeatureNetwork, embedded_extractor
 from woundgen.features.extractor import Extractor
 from woundgen.features.load import load_extractor
+from woundgen.metrics.artefact_rows import measure_artefacts
+from woundgen.metrics.artefacts import SMALLEST_SIDE, TRACES_VERSION, image_traces
+from woundgen.metrics.checks import check_preparations
 from woundgen.metrics.floor import equal_n
 from woundgen.metrics.pairs import measure_pairs
+from woundgen.metrics.prepared import PreparedImages
 from woundgen.metrics.rows import Network
 from woundgen.metrics.table import DEFAULT_PROTOCOL, Beside, Protocol, measure_inception_score, measure_sets
-from woundgen.records import METRICS, MetricValue
+from woundgen.records import METRICS, MetricValue, Preparation
 from woundgen.runtime.devices import choose_device
 from woundgen.similarity.perceptual import embed, pairwise_squared_distances
 from woundgen.similarity.ssim import pairwise_ssim
@@ -46,6 +50,7 @@ class RealSets:
     """
 
     images: Images
+    preparation: Preparation
     groups: Sequence[str] | None = None
     through: Images | None = None
     training: Images | None = None
@@ -78,27 +83,42 @@ def pooled_features(network: FeatureNetwork, images: Images) -> NDArray[np.float
 def measure_images(
     networks: Sequence[Extractor],
     *,
-    generated: Images,
+    generated: PreparedImages,
     real: RealSets,
     neighbours: bool = True,
+    artefacts: bool = True,
     protocol: Protocol = DEFAULT_PROTOCOL,
     cache: Cache | None = None,
 ) -> list[MetricValue]:
-    """For each network what it can give: fd or fid, kid, neighbour scores, is, perceptual distance; and ssim.
+    """For each network what it can give: fd or fid, kid, neighbour scores, is, perceptual distance; ssim and artefacts.
 
     Each with its floor, and with ceiling and training row where `real` has such sets.
-    neighbours: left out where sets are too small for them (enough_for_neighbours).
+    neighbours: left out where sets are too small for them (enough_for_neighbours). artefacts: of images of
+    SMALLEST_SIDE pixels or more. Raises UserError for sets that were prepared differently.
     """
-    kept = cache or Cache()
+    check_preparations({"real": real.preparation, "generated": generated.preparation})
+    kept, images = cache or Cache(), generated.images
     rows: list[MetricValue] = []
     for network in networks:
-        rows += _set_rows(network, generated, real, neighbours, protocol, kept)
-    rows += _pair_rows("ssim", None, ssim_between_sets, generated, real, kept)
+        rows += _set_rows(network, images, real, neighbours, protocol, kept)
+    rows += _pair_rows("ssim", None, ssim_between_sets, images, real, kept)
     for network in networks:
         if network.name in PERCEPTUAL:
             pairwise = perceptual_between(network)
-            rows += _pair_rows(PERCEPTUAL[network.name], network, pairwise, generated, real, kept)
+            rows += _pair_rows(PERCEPTUAL[network.name], network, pairwise, images, real, kept)
+    if artefacts and images.shape[1] >= SMALLEST_SIDE:
+        rows += _artefact_rows(images, real, protocol, kept)
     return rows
+
+
+def _artefact_rows(generated: Images, real: RealSets, protocol: Protocol, cache: Cache) -> list[MetricValue]:
+    def traces(images: Images) -> Values:
+        return cache.array("artefacts", f"version {TRACES_VERSION}", [images], lambda: image_traces(images))
+
+    return measure_artefacts(
+        traces(generated), traces(real.images),
+        protocol=protocol, real_groups=real.groups, beside=_beside(traces, real),
+    )  # fmt: skip
 
 
 def enough_for_neighbours(generated: int, real: int, groups: Sequence[str] | None, protocol: Protocol) -> bool:

@@ -10,9 +10,9 @@ against OTHER photographs) are taken with the same number of images a side, for 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -31,20 +31,15 @@ FOLDS = 4
 DEALS = 2  # of either set into two parts: so each image is judged once or twice
 
 
-class Verdicts(Protocol):
-    """What a fitted classifier says of Q images: logits [Q], above 0 for the first set, and of each patch [Q, P]."""
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """logits [Q]: above 0 where an image is taken for one of the first set. patches [Q, P]: of its crops."""
 
-    @property
-    def logits(self) -> Array: ...
-
-    @property
-    def patches(self) -> Array: ...
+    logits: Array
+    patches: Array
 
 
-class Fit(Protocol):
-    """Train on two sets and judge a third, uint8 [n, S, S, 3] each."""
-
-    def __call__(self, first: Images, second: Images, query: Images, *, seed: int) -> Verdicts: ...
+Fit: TypeAlias = Callable[[Images, Images, Images, int], Verdicts]  # (first, second, query, seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +62,7 @@ class Task:
     def run(self, fit: Fit) -> Verdicts:
         train = [side.images[np.delete(side.rows, out)] for side, out in zip(self.sides, self.held_out, strict=True)]
         query = [side.images[side.rows[out]] for side, out in zip(self.sides, self.held_out, strict=True)]
-        return fit(train[0], train[1], np.concatenate(query), seed=self.seed)
+        return fit(train[0], train[1], np.concatenate(query), self.seed)
 
 
 @dataclass(frozen=True, slots=True)

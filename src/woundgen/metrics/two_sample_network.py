@@ -7,7 +7,6 @@ in Fridrich & Kodovsky 2012, "Rich models for steganalysis of digital images".
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -15,6 +14,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from woundgen.metrics.two_sample import Verdicts
 
 Images: TypeAlias = npt.NDArray[np.uint8]
 Array: TypeAlias = npt.NDArray[np.float64]
@@ -27,18 +28,10 @@ RATE, DECAY, SMOOTHING = 3e-3, 3e-2, 0.1
 GRID = 4  # crops a side that a judged image is read at
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """logits [Q]: above 0 where an image is taken for one of the first set. patches [Q, GRID²]: of its crops."""
-
-    logits: Array
-    patches: Array
-
-
-def fit_and_judge(first: Images, second: Images, query: Images, *, seed: int) -> Judged:
+def fit_and_judge(first: Images, second: Images, query: Images, seed: int) -> Verdicts:
     """Train on two sets uint8 [n, S, S, 3] and [m, S, S, 3], and judge [Q, S, S, 3] of the same size.
 
-    The same on any machine with the same libraries, whatever the number of threads: it takes one.
+    Repeats itself with the same seed, libraries and processor, whatever the number of threads: it takes one.
     """
     generator = torch.Generator().manual_seed(seed)
     model = _Classifier(generator)
@@ -48,7 +41,7 @@ def fit_and_judge(first: Images, second: Images, query: Images, *, seed: int) ->
 
 
 def patch_corners(side: int) -> list[tuple[int, int]]:
-    """(top, left) of the crops that an image of `side` pixels is judged at, in the order of `Judged.patches`."""
+    """(top, left) of the crops that an image of `side` pixels is judged at, in the order of `Verdicts.patches`."""
     places = np.linspace(0, side - crop_side(side), GRID).round().astype(int).tolist()
     return [(top, left) for top in places for left in places]
 
@@ -104,7 +97,7 @@ def _train(model: _Classifier, sides: list[tuple[Tensor, Tensor]], rng: np.rando
 
 
 @torch.no_grad()
-def _judge(model: _Classifier, full: Tensor, reduced: Tensor) -> Judged:
+def _judge(model: _Classifier, full: Tensor, reduced: Tensor) -> Verdicts:
     size, side = crop_side(full.shape[2]), full.shape[2]
     last = reduced.shape[2] - size
     corners = [(0, 0), (0, last), (last, 0), (last, last), (last // 2, last // 2)]
@@ -116,7 +109,7 @@ def _judge(model: _Classifier, full: Tensor, reduced: Tensor) -> Judged:
         patches.append(of_crops.double().numpy())
         wholes.append(float(of_wholes.double().mean()))
     of_patches = np.array(patches)
-    return Judged(of_patches.mean(axis=1) + np.array(wholes), of_patches)
+    return Verdicts(of_patches.mean(axis=1) + np.array(wholes), of_patches)
 
 
 def _random_crops(images: Tensor, size: int, rng: np.random.Generator) -> Tensor:

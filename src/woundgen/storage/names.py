@@ -36,6 +36,7 @@ MARKER = ".woundgen.json"  # whose folder it is
 METRICS_JSON = "metrics.json"
 SUMMARY_JSON = "summary.json"
 TRAINING_GROUPS = "training_groups.json"
+PREPARATION_JSON = "preparation.json"
 UTILITY_JSON, UTILITY_HTML, UTILITY_MD = "utility.json", "utility.html", "UTILITY.md"
 
 

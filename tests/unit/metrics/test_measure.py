@@ -14,7 +14,11 @@ from woundgen.features.load import load_extractor
 from woundgen.metrics import measure
 from woundgen.metrics.frechet import frechet_distance
 from woundgen.metrics.measure import RealSets, measure_images, perceptual_between
+from woundgen.metrics.prepared import PreparedImages
+from woundgen.records import Preparation
 from woundgen.similarity.perceptual import embed, pairwise_squared_distances
+
+PREPARED = Preparation(16, 0.25, False, 1)
 
 
 def images(count: int, seed: int, mean: float = 128) -> np.ndarray:
@@ -45,7 +49,8 @@ def test_each_network_gives_its_own_metrics() -> None:
     names = ("inception", "lpips-alex", "dinov2-small", "embedded")
     rows = measure_images(
         [stand_in(name) for name in names],
-        generated=images(24, 0, 120), real=RealSets(images(20, 1)), neighbours=False,
+        generated=PreparedImages(images(24, 0, 120), PREPARED),
+        real=RealSets(images(20, 1), PREPARED), neighbours=False,
     )  # fmt: skip
     found = {(row.metric, row.network) for row in rows if row.label == ""}
     assert found == {
@@ -59,8 +64,8 @@ def test_each_network_gives_its_own_metrics() -> None:
 
 def test_every_row_stands_beside_ceiling_and_training() -> None:
     real = images(20, 1)
-    sets = RealSets(real, through=real, training=images(30, 2))
-    rows = measure_images([stand_in("embedded")], generated=images(24, 0), real=sets)
+    sets = RealSets(real, PREPARED, through=real, training=images(30, 2))
+    rows = measure_images([stand_in("embedded")], generated=PreparedImages(images(24, 0), PREPARED), real=sets)
     labels = {row.metric: set() for row in rows}
     for row in rows:
         labels[row.metric].add(row.label)
@@ -88,17 +93,24 @@ def test_features_are_taken_once() -> None:
         seen.append(len(batch))
         return plain.run(batch)
 
-    network, cache, real = replace(plain, run=counting), Cache(), RealSets(images(20, 1))
+    network, cache, real = replace(plain, run=counting), Cache(), RealSets(images(20, 1), PREPARED)
     for seed in (2, 3):
         seen.clear()
-        measure_images([network], generated=images(24, seed), real=real, neighbours=False, cache=cache)
+        measure_images(
+            [network], generated=PreparedImages(images(24, seed), PREPARED), real=real, neighbours=False, cache=cache
+        )
     assert sum(seen) == 24
 
 
 def test_the_number_is_that_of_the_features() -> None:
     """One deal of the splits by hand: at n of half of the smaller set, mean of the values stored."""
     one, generated, real = load_extractor("embedded"), images(24, 0, 100), images(16, 1)
-    fd = next(r for r in measure_images([one], generated=generated, real=RealSets(real), neighbours=False))
+    fd = next(
+        r
+        for r in measure_images(
+            [one], generated=PreparedImages(generated, PREPARED), real=RealSets(real, PREPARED), neighbours=False
+        )
+    )
     assert (fd.metric, fd.n) == ("fd", (8, 8))
     assert fd.value == pytest.approx(np.mean(fd.splits))
     whole = frechet_distance(one.pooled(generated), one.pooled(real))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
 import torch
@@ -14,6 +12,7 @@ from woundgen.errors import UserError
 from woundgen.metrics.two_sample import (
     HeldOut,
     Side,
+    Verdicts,
     cross_fit_tasks,
     permutation_p,
     permutation_tasks,
@@ -25,17 +24,11 @@ from woundgen.metrics.two_sample_rows import measure_two_sample
 from woundgen.phantoms import draw_phantoms
 
 
-@dataclass(frozen=True)
-class Verdict:
-    logits: np.ndarray
-    patches: np.ndarray
-
-
-def by_brightness(first: np.ndarray, second: np.ndarray, query: np.ndarray, *, seed: int) -> Verdict:
+def by_brightness(first: np.ndarray, second: np.ndarray, query: np.ndarray, seed: int) -> Verdicts:
     """A classifier that knows the mean of each image alone: nearer to which side's mean."""
     left, right, asked = (images.mean(axis=(1, 2, 3)) for images in (first, second, query))
     logits = np.abs(asked - right.mean()) - np.abs(asked - left.mean())
-    return Verdict(logits, np.repeat(logits[:, None], 16, axis=1))
+    return Verdicts(logits, np.repeat(logits[:, None], 16, axis=1))
 
 
 def flat(levels: np.ndarray, side: int = 64) -> np.ndarray:

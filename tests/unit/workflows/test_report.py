@@ -9,7 +9,7 @@ import pytest
 
 from woundgen.data.photo_set import PhotoSet
 from woundgen.phantoms import draw_phantoms
-from woundgen.records import Photo
+from woundgen.records import Photo, Preparation
 from woundgen.workflows import report
 
 
@@ -20,7 +20,9 @@ def test_nearest_training_photograph(monkeypatch: pytest.MonkeyPatch) -> None:
     order = [4, 0, 6, 2]
     drawn = np.clip(images[order].astype(int) + 3, 0, 255).astype(np.uint8)
     monkeypatch.setattr(report, "images_of", lambda one: drawn)
-    section = report.private_section(Path("run"), Path("set"), PhotoSet(photos, images, "digest"))
+    section = report.private_section(
+        Path("run"), Path("set"), PhotoSet(photos, images, "digest", Preparation(images.shape[1], None, False, 1))
+    )
     shown = [np.asarray(pair.photograph) for pair in section.pairs]
     assert [(one == images[row]).all() for one, row in zip(shown, order, strict=True)] == [True, True, False, True]
     assert not any((one == images[6]).all() for one in [*shown, *map(np.asarray, section.real)])

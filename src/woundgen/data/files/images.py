@@ -87,6 +87,11 @@ def photograph_size(path: Path, *, roots: Sequence[Path]) -> tuple[int, int]:
         return (image.height, image.width) if turned else image.size
 
 
+def is_lossy(start: bytes) -> bool:
+    """Whether a file that begins with these 16 bytes is JPEG or lossy WEBP: by content, not by name."""
+    return start.startswith(b"\xff\xd8") or (start[:4] == b"RIFF" and start[8:16] == b"WEBPVP8 ")
+
+
 def _starts_as_dicom(file: Path) -> bool:
     try:
         with file.open("rb") as handle:

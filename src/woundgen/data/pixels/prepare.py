@@ -18,15 +18,16 @@ import numpy as np
 import PIL
 from PIL import Image
 
-from woundgen.data.files.images import decode_image, read_file
+from woundgen.data.files.images import decode_image, is_lossy, photograph_size, read_file
 from woundgen.data.files.reader import Reader
 from woundgen.data.layouts.row_errors import raise_together
 from woundgen.data.pixels.crop import corners, square_for
 from woundgen.data.pixels.pixel_cache import PixelCache
 from woundgen.errors import UserError
-from woundgen.records import Box, Photo
+from woundgen.records import Box, Photo, Preparation
 
 PREPARATION_VERSION = 2  # part of every cache key: raise it when pixels change
+MARGIN = 0.25  # around the wound's box, share of it, where nothing says otherwise
 CHUNK = 16  # photographs that a process takes at a time
 _AHEAD = 4  # chunks in flight for each process: memory does not grow with the number of photographs
 _WORTH_A_PROCESS = 100  # photographs; starting one costs as much as preparing about as many
@@ -48,13 +49,49 @@ def prepare(photo: Photo, *, resolution: int, margin: float, roots: Sequence[Pat
     return _prepare_bytes(content, photo, resolution=resolution, margin=margin)
 
 
-def _prepare_bytes(content: bytes, photo: Photo, *, resolution: int, margin: float) -> np.ndarray:
-    assert margin >= 0
-    image = decode_image(content, name=photo.path)
+def prepare_pixels(pixels: np.ndarray, box: Box | None, *, resolution: int, margin: float, name: str) -> np.ndarray:
+    """An image uint8 [H, W, 3] that lies in no file, as `prepare` would from a lossless one. `name` is for errors."""
+    return _prepare_image(Image.fromarray(pixels), box, resolution=resolution, margin=margin, name=name)
+
+
+def describe_preparation(
+    photos: Sequence[Photo], *, resolution: int, margin: float, roots: Sequence[Path]
+) -> Preparation:
+    """How `prepare_all` prepares these photographs; only headers are read."""
+    traces = sum(_keeps_traces(photo, resolution=resolution, margin=margin, roots=roots) for photo in photos)
+    return Preparation(
+        resolution=resolution,
+        margin=margin if any(photo.box is not None for photo in photos) else None,
+        compressed=traces > len(photos) / 2,
+        version=PREPARATION_VERSION,
+    )
+
+
+def _keeps_traces(photo: Photo, *, resolution: int, margin: float, roots: Sequence[Path]) -> bool:
+    """Whether the file is lossy and its square reduced less than twofold."""
+    try:
+        with Path(photo.path).open("rb") as file:
+            if not is_lossy(file.read(16)):
+                return False
+    except OSError:
+        return False  # preparing will tell
+    side = min(photograph_size(Path(photo.path), roots=roots))
     if photo.box is not None:
-        _refuse_outside(photo.box, size=image.size, name=photo.path)
-    square = square_for(image, photo.box, margin=margin)
-    small = image.crop(corners(square))
+        longer = max(photo.box.x_max - photo.box.x_min, photo.box.y_max - photo.box.y_min)
+        side = min(side, round(longer * (1 + 2 * margin)))
+    return side < 2 * resolution
+
+
+def _prepare_bytes(content: bytes, photo: Photo, *, resolution: int, margin: float) -> np.ndarray:
+    image = decode_image(content, name=photo.path)
+    return _prepare_image(image, photo.box, resolution=resolution, margin=margin, name=photo.path)
+
+
+def _prepare_image(image: Image.Image, box: Box | None, *, resolution: int, margin: float, name: str) -> np.ndarray:
+    assert margin >= 0
+    if box is not None:
+        _refuse_outside(box, size=image.size, name=name)
+    small = image.crop(corners(square_for(image, box, margin=margin)))
     return np.asarray(small.resize((resolution, resolution), Image.Resampling.LANCZOS))
 
 

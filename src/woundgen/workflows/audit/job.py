@@ -16,6 +16,7 @@ from woundgen.config.train import TrainConfig, prompts_for
 from woundgen.data.files.images import write_png
 from woundgen.data.photo_set import PhotoSet, photographs_of
 from woundgen.errors import UserError
+from woundgen.metrics.checks import check_preparations
 from woundgen.metrics.neighbour_scores import authenticity
 from woundgen.models.base import load_base
 from woundgen.privacy.counts import upper_bound
@@ -71,7 +72,7 @@ def audit_set(
     drawn, held_back = _drawn(generated)
     photos = photographs_of(run)
     adapters = [(_file_of(run, digest), strength) for digest, strength in recipe["adapters"]]
-    images = read_set(generated, phase=recipe["label"], size=photos.images.shape[1], margin=0).images
+    images = _images(generated, recipe["label"], photos)
     claim_output(out, identity=sha256_json([recipe, photos.digest, quality.model_dump(mode="json")]), what="audit")
     sides = Sides(photos.rows("train"), photos.rows("validation") + photos.rows("holdout"), photos.rows("holdout"))
 
@@ -107,6 +108,14 @@ def audit_set(
     _write_pairs(private_folder(out), images, photos.images[sides.trained], distances[:, sides.trained])
     say(result["verdict"])
     return result
+
+
+def _images(generated: Path, label: str, photos: PhotoSet) -> NDArray[np.uint8]:
+    """The set's; UserError where its generator was trained on photographs that were prepared otherwise."""
+    side = photos.preparation.resolution
+    drawn = read_set(generated, phase=label, size=side, margin=photos.preparation.margin or 0)
+    check_preparations({"real": photos.preparation, "generated": drawn.preparation})
+    return drawn.images
 
 
 def _drawn(generated: Path) -> tuple[int, int]:

@@ -4,19 +4,39 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from woundgen.data.files.images import write_png
+from woundgen.data.pixels.prepare import PREPARATION_VERSION, prepare_pixels
 from woundgen.errors import UserError
+from woundgen.metrics.prepared import PreparedImages
 from woundgen.phantoms import PHASES, RENDERER_VERSION, draw_phantoms
 from woundgen.privacy.exposure import write_set_record
+from woundgen.records import Box, Preparation
 from woundgen.storage.files import sha256_json, write_text
 from woundgen.storage.names import IMAGES, METADATA_CSV
 from woundgen.storage.ownership import claim_output
 
 Say = Callable[[str], None]
 CHUNK = 64
+
+
+def draw_held_out(
+    indices: Sequence[int], *, seed: int, phases: Sequence[str], resolution: int = 128, margin: float
+) -> PreparedImages:
+    """Phantoms as training would prepare them from the files of `write_phantoms`: cropped to the box, resized.
+
+    Whatever is compared with a model that learned from phantoms goes through here. margin: the training's box_margin.
+    """
+    drawn = draw_phantoms(indices, seed=seed, phases=tuple(phases))
+    images = [
+        prepare_pixels(pixels, Box(*box), resolution=resolution, margin=margin, name=f"phantom {index}")
+        for index, pixels, box in zip(indices, drawn.images, drawn.boxes.tolist(), strict=True)
+    ]
+    return PreparedImages(np.stack(images), Preparation(resolution, margin, False, PREPARATION_VERSION))
 
 
 def write_phantoms(

@@ -13,24 +13,23 @@ import torch
 from numpy.typing import NDArray
 
 from woundgen.adapters.lora import fuse_lora
-from woundgen.adapters.saved import find_adapter
+from woundgen.adapters.saved import find_adapter, saved_preparation
 from woundgen.config.load import load_train_config
 from woundgen.config.prompts import SHORT_PROMPT
 from woundgen.config.quality import QualityConfig
 from woundgen.config.train import TrainConfig
 from woundgen.features.embedded import feature_network
 from woundgen.generation.in_memory import draw_images
-from woundgen.metrics.gap import gap_closed
-from woundgen.metrics.measure import RealSets, load_extractors, measure_images, pooled_features
+from woundgen.metrics.measure import RealSets, load_extractors, measure_images
+from woundgen.metrics.prepared import PreparedImages, gap_closed_of_images
 from woundgen.models.base import EMBEDDED, load_base
 from woundgen.models.images import round_trip
-from woundgen.phantoms import draw_phantoms
 from woundgen.runtime.console import Console
 from woundgen.storage.files import sha256_json, write_json
 from woundgen.storage.names import METRICS_JSON, SUMMARY_JSON
 from woundgen.storage.ownership import claim_output
-from woundgen.workflows.dataset.phantoms import write_phantoms
-from woundgen.workflows.demo.colour_reader import fit_colour_reader, recall_of
+from woundgen.workflows.dataset.phantoms import draw_held_out, write_phantoms
+from woundgen.workflows.demo.colour_reader import ColourReader, fit_colour_reader, recall_of
 from woundgen.workflows.evaluate.job import metrics_record
 from woundgen.workflows.generate.job import DrawRequest, generate_set
 from woundgen.workflows.report import write_report
@@ -83,8 +82,8 @@ def run_demo(out: Path, *, console: Console) -> dict[str, Any]:
                 say=console.info,
                 progress=console.progress,
             )
-        held_out = {phase: _held_out(phase) for phase in PHASES}
-        reader = fit_colour_reader(per_phase=250)
+        held_out = {phase: _held_out(phase, config) for phase in PHASES}
+        reader = fit_colour_reader(per_phase=250, margin=config.box_margin)
 
     console.info("2. what the base model draws, untuned")
     with clock.part("drawing"):
@@ -97,8 +96,9 @@ def run_demo(out: Path, *, console: Console) -> dict[str, Any]:
         console.info(f"4. pictures of phase {phase}, measured against phantoms that no model has seen")
         with clock.part("drawing"):
             tuned_base = load_base(EMBEDDED, notice=console.info)
-            fuse_lora(tuned_base.unet, [(find_adapter(out / "runs" / f"phase_{phase}", weights="auto").file, 1.0)])
-            tuned = _draw(tuned_base, config, console)
+            adapter = find_adapter(out / "runs" / f"phase_{phase}", weights="auto").file
+            fuse_lora(tuned_base.unet, [(adapter, 1.0)])
+            tuned = PreparedImages(_draw(tuned_base, config, console), saved_preparation(adapter))
         with clock.part("measuring"):
             summary["phases"][phase] = _measure(phase, untuned, tuned, held_out[phase], reader)
         console.info(_sentence(phase, summary["phases"][phase]))
@@ -128,8 +128,11 @@ def run_demo(out: Path, *, console: Console) -> dict[str, Any]:
     return summary
 
 
-def _held_out(phase: str) -> Images:
-    return draw_phantoms(range(HELD_OUT), seed=HELD_OUT_SEED, phases=(phase,)).images
+def _held_out(phase: str, config: TrainConfig) -> PreparedImages:
+    """Framed as the adapter's photographs are: against whole pictures, the framing would be measured."""
+    return draw_held_out(
+        range(HELD_OUT), seed=HELD_OUT_SEED, phases=(phase,), resolution=config.resolution, margin=config.box_margin
+    )
 
 
 def _draw(base: Any, config: TrainConfig, console: Console) -> Images:
@@ -159,9 +162,11 @@ def _train(config: TrainConfig, phase: str, out: Path, console: Console) -> None
         raise SystemExit(result.exit_code)
 
 
-def _measure(phase: str, untuned: Images, tuned: Images, real: Images, reader: Any) -> dict[str, Any]:
+def _measure(
+    phase: str, untuned: Images, tuned: PreparedImages, real: PreparedImages, reader: ColourReader
+) -> dict[str, Any]:
     network, _ = feature_network()
-    found = gap_closed(*(pooled_features(network, images) for images in (untuned, tuned, real)))
+    found = gap_closed_of_images(network, base=untuned, tuned=tuned, real=real)
     recall_real = recall_of(reader, real, phase, label="held-out phantoms")
     recall_generated = recall_of(reader, tuned, phase, label="generated")
     return {
@@ -175,7 +180,7 @@ def _measure(phase: str, untuned: Images, tuned: Images, real: Images, reader: A
         "recall_real_95": [recall_real.low, recall_real.high],
         "recall_generated": recall_generated.value,
         "recall_generated_95": [recall_generated.low, recall_generated.high],
-        "recall_n": {"real": len(real), "generated": len(tuned)},
+        "recall_n": {"real": len(real.images), "generated": len(tuned.images)},
     }
 
 
@@ -210,10 +215,12 @@ def _request(out: Path, phase: str, config: TrainConfig) -> DrawRequest:
     )
 
 
-def _write_metrics(one: Path, tuned: Images, real: Images, vae: torch.nn.Module) -> None:
+def _write_metrics(one: Path, tuned: PreparedImages, real: PreparedImages, vae: torch.nn.Module) -> None:
     """Of all that was drawn, before screening: numbers of a filtered set alone would flatter."""
     networks = load_extractors(["embedded"])
-    rows = measure_images(networks, generated=tuned, real=RealSets(images=real, through=round_trip(vae, real)))
+    assert real.preparation is not None, "of phantoms it is always known"
+    sets = RealSets(images=real.images, preparation=real.preparation, through=round_trip(vae, real.images))
+    rows = measure_images(networks, generated=tuned, real=sets)
     record = metrics_record(
         rows, generated="drawn, not screened", real="held-out phantoms", label=f"{one.name}", networks=networks
     )

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from woundgen.errors import UserError
+from woundgen.metrics.checks import check_preparations
 from woundgen.runtime.console import Say
 from woundgen.workflows.evaluate.sets import (
     ImageSet,
@@ -38,6 +39,16 @@ def check_sets(generated: ImageSet, real: ImageSet) -> None:
                 f"(mean brightness of all {one.images.mean():.1f} of 255).",
                 "Were values of 0..1 written as 0..255? Write uint8 PNG over the whole range.",
             )
+    check_preparations(
+        {"real": real.preparation, "generated": generated.preparation},
+        hint="Leave --margin out, and give photographs as training had them: with their boxes, or as whole pictures.",
+    )
+    if generated.compressed and not real.compressed:
+        raise UserError(
+            "The generated images are lossy files (JPEG), and the photographs show no traces of compression: those "
+            "traces would be measured.",
+            "Give the generated images as PNG, as they were drawn.",
+        )
     shared = same_images(generated.images, real.images)
     if shared == len(generated.images):
         raise UserError(
@@ -51,13 +62,16 @@ def warn_of(generated: ImageSet, real: ImageSet, say: Say) -> None:
     shared = same_images(generated.images, real.images)
     if shared:
         say(f"warning: {shared} of {len(generated.images)} generated images are photographs, pixel by pixel")
-    shares = [one.lossy / len(one.images) for one in (generated, real)]
-    if abs(shares[0] - shares[1]) > 0.5:
-        kinds = [("JPEG" if share > 0.5 else "PNG or another lossless format") for share in shares]
+    if generated.preparation is None:
         say(
-            f"warning: the generated images are {kinds[0]}, the photographs {kinds[1]}: traces of compression "
-            "count as a difference (the floor does not have them)"
+            "warning: the generated set does not say how its generator's photographs were framed; where that differs "
+            "from the framing here, it counts as a difference"
         )
+        if real.compressed and not generated.compressed:
+            say(
+                "warning: the photographs show traces of lossy compression and the generated images are lossless: "
+                "the traces count as a difference (the floor does not have them)"
+            )
 
 
 def same_images(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 from woundgen.features.cache import Cache, content_digest
 from woundgen.features.extractor import Extractor
 from woundgen.metrics.measure import RealSets, enough_for_neighbours, measure_images
+from woundgen.metrics.prepared import PreparedImages
 from woundgen.metrics.table import DEFAULT_PROTOCOL, Protocol
 from woundgen.models.base import EMBEDDED, EMBEDDED_FOLDER, base_digest, load_base
 from woundgen.models.images import round_trip
@@ -59,20 +60,30 @@ def evaluate_set(
         through = kept.array(
             "round trip", model.digest, [held_out.images], lambda: round_trip(model.vae, held_out.images)
         )
+    assert held_out.preparation is not None, "of photographs it is always known"
     sets = RealSets(
         images=held_out.images,
+        preparation=held_out.preparation,
         groups=held_out.groups,
         through=through,
         training=None if real.training is None else real.training.images,
         training_groups=None if real.training is None else real.training.groups,
     )
     rows = measure_images(
-        networks, generated=generated.images, real=sets, neighbours=neighbours, protocol=protocol, cache=kept
+        networks,
+        generated=PreparedImages(generated.images, generated.preparation),
+        real=sets,
+        neighbours=neighbours,
+        protocol=protocol,
+        cache=kept,
     )
     digest = hashlib.sha256(held_out.images.tobytes()).hexdigest()[:12]
     shown = f"{held_out.name} {digest}"  # equal for the same photographs
     record = metrics_record(rows, generated=generated.name, real=shown, label=label, networks=networks)
-    write_json(out, record | {"digest": content_digest(generated.images)})
+    prepared = {"real": held_out.preparation.to_json(), "generated": None}
+    if generated.preparation is not None:
+        prepared["generated"] = generated.preparation.to_json()
+    write_json(out, record | {"digest": content_digest(generated.images), "preparation": prepared})
     return rows
 
 

@@ -14,15 +14,15 @@ from woundgen.data.layouts.find_photos import find_photos
 from woundgen.data.layouts.manifest import photograph_root
 from woundgen.data.leaks import assert_no_leak
 from woundgen.data.photo_set import PhotoSet, patients, photographs_of
-from woundgen.data.pixels.prepare import prepare_all
+from woundgen.data.pixels.preparation_file import read_preparation
+from woundgen.data.pixels.prepare import MARGIN, describe_preparation, prepare_all
 from woundgen.errors import UserError
 from woundgen.privacy.exposure import find_keys, read_seen, seen_groups
-from woundgen.records import Photo
+from woundgen.records import Photo, Preparation
 from woundgen.runtime.console import Say
 from woundgen.storage.files import read_json
 from woundgen.storage.names import CACHE, MANIFEST_JSONL, METADATA_CSV, RUN_JSON
 
-JPEG_START = b"\xff\xd8"
 VALIDATION, HOLDOUT = "validation", "holdout"
 
 
@@ -30,13 +30,15 @@ VALIDATION, HOLDOUT = "validation", "holdout"
 class ImageSet:
     """images: uint8 [N, S, S, 3]; groups: patients, None where not known; name: for tables and files.
 
-    lossy: how many come from JPEG files.
+    preparation: of a generated set, that of the photographs that its generator was trained on; None where not known.
+    compressed: whether its own files left traces of lossy compression.
     """
 
     images: NDArray[np.uint8]
     groups: list[str] | None
     name: str
-    lossy: int = 0
+    preparation: Preparation | None
+    compressed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +56,41 @@ class Photographs:
 
 
 def read_set(folder: Path, *, phase: str, size: int | None, margin: float) -> ImageSet:
-    """All photographs of one phase, prepared as training prepares them. size None: as the first one is.
+    """All images of one phase that a generator drew. size None: as the first one is.
 
-    folder: any that training could read, a plain folder of images (all of `phase`), or a set's table itself.
+    folder: of a generated set, any that training could read, a plain folder of images (all of `phase`), or a set's
+    table itself. Images with a box of the wound are framed as photographs are, with `margin`.
     """
-    if folder.name in (METADATA_CSV, MANIFEST_JSONL) and folder.is_file():
-        folder = folder.parent
+    folder = folder_of_set(folder)
     photos = find_photos(folder, phases=[phase], unlabelled=phase)
-    return _prepared(photos, folder, name=folder.name, size=size, margin=margin)
+    found = _prepared(photos, folder, name=folder.name, size=size, margin=margin)
+    recorded = read_preparation(folder)
+    assert found.preparation is not None
+    if recorded is not None:
+        return replace(found, preparation=recorded.at(found.images.shape[1]))
+    return found if found.preparation.margin is not None else replace(found, preparation=None)
+
+
+def folder_of_set(path: Path) -> Path:
+    """The folder of a set that may be named by its table."""
+    return path.parent if path.name in (METADATA_CSV, MANIFEST_JSONL) and path.is_file() else path
+
+
+def choose_margin(generated: Path, *, run: Path | None, asked: float | None) -> float:
+    """The margin around boxes: the run's, that asked for, that of the set's generator, or MARGIN."""
+    if run is not None:
+        if asked is not None:
+            raise UserError("--margin is given beside --run.", "Leave it out: the run knows how it framed photographs.")
+        return float(read_json(run / RUN_JSON)["config"]["box_margin"])
+    recorded = read_preparation(folder_of_set(generated))
+    return choose_learned_margin(recorded, asked=asked)
+
+
+def choose_learned_margin(learned: Preparation | None, *, asked: float | None) -> float:
+    """The same without a run. learned: how the photographs were prepared that a generator was trained on."""
+    if asked is not None:
+        return asked
+    return MARGIN if learned is None or learned.margin is None else learned.margin
 
 
 def _prepared(photos: Sequence[Photo], folder: Path, *, name: str, size: int | None, margin: float) -> ImageSet:
@@ -69,7 +98,8 @@ def _prepared(photos: Sequence[Photo], folder: Path, *, name: str, size: int | N
     if size is None:
         size = max(32, min(photograph_size(Path(photos[0].path), roots=roots)) // 8 * 8)
     images = prepare_all(photos, resolution=size, margin=margin, roots=roots, cache_dir=None, progress=None)
-    return ImageSet(images, patients(photos), name, _lossy(photos))
+    preparation = describe_preparation(photos, resolution=size, margin=margin, roots=roots)
+    return ImageSet(images, patients(photos), name, preparation, bool(preparation.compressed))
 
 
 def held_out_of(run: Path, *, phase: str, side: str = VALIDATION) -> Photographs:
@@ -144,13 +174,7 @@ def refuse_seen(generated: Path, real: Photographs, *, runs: Path, say: Say) -> 
 def _side(photos: PhotoSet, side: str, phase: str, name: str) -> ImageSet | None:
     rows = [row for row in photos.rows(side) if photos.photos[row].phase == phase]
     chosen = [photos.photos[row] for row in rows]
-    return ImageSet(photos.images[rows], patients(chosen), name, _lossy(chosen)) if rows else None
-
-
-def _lossy(photos: Sequence[Photo]) -> int:
-    """By the first bytes, not by the name."""
-    count = 0
-    for photo in photos:
-        with Path(photo.path).open("rb") as file:
-            count += file.read(2) == JPEG_START
-    return count
+    if not rows:
+        return None
+    compressed = bool(photos.preparation.compressed)
+    return ImageSet(photos.images[rows], patients(chosen), name, photos.preparation, compressed)

@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from woundgen.adapters.post_hoc_ema import adapter_of
+from woundgen.adapters.saved import saved_preparation
 from woundgen.config.quality import QualityConfig
 from woundgen.errors import UserError
 from woundgen.features.cache import Cache, content_digest
@@ -21,7 +23,7 @@ from woundgen.features.extractor import Extractor
 from woundgen.metrics.measure import PERCEPTUAL, Pairwise, perceptual_between, ssim_between_sets
 from woundgen.metrics.paired_rows import pair_scores, pair_sets
 from woundgen.metrics.rows import Network
-from woundgen.records import PairedValue
+from woundgen.records import PairedValue, Preparation
 from woundgen.storage.files import read_json, write_json
 from woundgen.storage.names import CHECKPOINTS, METRICS_JSON
 from woundgen.workflows.evaluate.job import base_of_set, evaluate_set
@@ -95,7 +97,7 @@ def _run_of(place: Path) -> str:
 def sweep(
     variants: Sequence[Variant],
     *,
-    real: Callable[[int], Photographs],
+    real: Callable[[int, Preparation | None], Photographs],
     networks: Sequence[Extractor],
     phase: str,
     count: int,
@@ -108,9 +110,11 @@ def sweep(
 ) -> list[Path]:
     """Folders of the sets, each with metrics.json; all but the first with paired differences to the first.
 
-    real: photographs prepared at a size. Nothing is screened: screening would choose other seeds for each.
+    real: photographs prepared at a size, framed as those that the reference was trained on.
+    Nothing is screened: screening would choose other seeds for each.
     """
-    photographs, cache = real(size), Cache()
+    learned = saved_preparation(adapter_of(variants[0].adapter, weights=variants[0].weights).file)
+    photographs, cache = real(size, learned), Cache()
     folders: list[Path] = []
     drawn: list[ImageSet] = []
     for one in variants:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from woundgen.config.quality import QualityConfig
 from woundgen.data.layouts.manifest import photograph_root
+from woundgen.data.pixels.preparation_file import write_preparation
 from woundgen.errors import Shortfall
 from woundgen.generation.dataset_card import CardFacts, dataset_card
 from woundgen.generation.distributed import SharedDraw
@@ -75,6 +76,7 @@ def generate_set(
     decisions = read_decisions(out)
     rejected = rejections(decisions) if request.reviewed else {}
     with _held(out, recipe, rejected, say) as writer:
+        write_preparation(out, model.learned)
         _record_what_was_seen(out, model, screen=screen, real=real, say=say)
         judge = None if screen is None else _judge(screen, out)
         with shared.finished():
@@ -104,7 +106,7 @@ def _screen(
         return None
     return build_screen(
         real, label=model.recipe.label, size=request.size, origins=model.origins, quality=quality,
-        release_copies=request.release_copies, say=say, calibration=calibration,
+        release_copies=request.release_copies, say=say, calibration=calibration, learned=model.learned,
     )  # fmt: skip
 
 

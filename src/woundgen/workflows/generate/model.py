@@ -12,12 +12,14 @@ from torch import Tensor
 
 from woundgen.adapters.noise_schedule import as_trained
 from woundgen.adapters.post_hoc_ema import adapter_of
-from woundgen.adapters.saved import Adapter, DrawingNotes, apply_trained, drawing_notes
+from woundgen.adapters.saved import Adapter, DrawingNotes, apply_trained, drawing_notes, saved_preparation
 from woundgen.errors import UserError
 from woundgen.generation.image_set import Recipe
 from woundgen.generation.sampler import SamplerSettings, check_fit, check_strength, place
+from woundgen.metrics.checks import check_preparations
 from woundgen.models.base import ALIASES, EMBEDDED, PINNED, BaseModel, encode_prompts, load_base
 from woundgen.models.prompts import cut_prompts
+from woundgen.records import Preparation
 from woundgen.runtime.devices import choose_device
 from woundgen.storage.names import EMBEDDING_FILE
 from woundgen.storage.ownership import run_of
@@ -35,6 +37,7 @@ class DrawModel:
 
     guide: UNet to lead away from, and its adapter's file. prompt, negative: states [1, 77, D].
     run: that the first adapter lies in. origins: of everything that images are drawn from.
+    learned: how the photographs were prepared that the adapters were trained on.
     """
 
     base: BaseModel
@@ -45,6 +48,7 @@ class DrawModel:
     negative: Tensor
     run: Path | None
     origins: Origins
+    learned: Preparation | None
     device: torch.device
 
     @property
@@ -76,6 +80,7 @@ def load_model(request: DrawRequest, say: Say) -> DrawModel:
         negative=encode_prompts(base, [recipe.negative_prompt]),
         run=run_of(adapters[0][0].file) if adapters else None,
         origins=_find_origins([adapter for adapter, _ in [*adapters, *([guide] if guide else [])]]),
+        learned=_learned([adapter.file for adapter, _ in adapters], size=request.size),
         device=device,
     )
 
@@ -84,6 +89,13 @@ def _find_origins(adapters: Sequence[Adapter]) -> Origins:
     runs = [run_of(adapter.file) for adapter in adapters]
     lone = [adapter.phase for adapter, run in zip(adapters, runs, strict=True) if run is None]
     return Origins(tuple(run for run in runs if run is not None), tuple(lone))
+
+
+def _learned(files: Sequence[Path], *, size: int) -> Preparation | None:
+    """What all adapters say alike; UserError where they were trained on photographs prepared in different ways."""
+    found = [one.at(size) for file in files if (one := saved_preparation(file)) is not None]
+    check_preparations({f"photographs of adapter {number}": one for number, one in enumerate(found, 1)})
+    return found[0] if found else None
 
 
 def _base_for(

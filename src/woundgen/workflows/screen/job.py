@@ -16,10 +16,12 @@ from woundgen.copies.keypoints import detect_keypoints
 from woundgen.copies.picture import describe_match, draw_match
 from woundgen.copies.verify import verify_copy
 from woundgen.data.photo_set import PhotoSet
+from woundgen.data.pixels.prepare import MARGIN
 from woundgen.errors import UserError
 from woundgen.features.embedded import feature_network
+from woundgen.metrics.checks import check_preparations
 from woundgen.metrics.measure import features_of
-from woundgen.records import Photo, Verdict
+from woundgen.records import Photo, Preparation, Verdict
 from woundgen.screening.acceptance import acceptance_on_real, why_spec_accepts_nothing
 from woundgen.screening.calibration import Calibration, calibrate
 from woundgen.screening.descriptors import Descriptors
@@ -100,12 +102,19 @@ def build_screen(
     release_copies: bool,
     say: Say,
     calibration: Path | None = None,
+    learned: Preparation | None = None,
 ) -> Screen:
     """References from the training side; acceptance tried on the photographs held out, and said.
 
     origins: all that images are drawn from. calibration: a file of `woundgen calibrate` to use.
+    learned: how the photographs were prepared that the adapters were trained on; others are refused.
     """
-    gathered = gather_references(real, origins, label=label, size=size, say=say)
+    margin = MARGIN if learned is None or learned.margin is None else learned.margin
+    gathered = gather_references(real, origins, label=label, size=size, margin=margin, say=say)
+    check_preparations(
+        {"real": gathered.photos.preparation, "generated": None if learned is None else learned.at(size)},
+        hint="Screen against the photographs that training had, with their boxes.",
+    )
     screen = screen_from(
         gathered.photos, quality=quality, release_copies=release_copies, say=say, calibration=calibration
     )

@@ -10,12 +10,13 @@ import numpy as np
 
 from woundgen.config.train import TrainConfig
 from woundgen.data.photo_set import PhotoSet, digest_of, gather, gather_for
+from woundgen.data.pixels.prepare import MARGIN
+from woundgen.metrics.checks import check_preparations
 from woundgen.records import Photo
 from woundgen.storage.files import read_json
 from woundgen.storage.names import RUN_JSON
 
 Say = Callable[[str], None]
-MARGIN = 0.25
 TRAIN_SHARE = 0.85
 
 
@@ -35,12 +36,14 @@ class ReferencePhotographs:
     is_complete: bool
 
 
-def gather_references(real: Path, origins: Origins, *, label: str, size: int, say: Say) -> ReferencePhotographs:
+def gather_references(
+    real: Path, origins: Origins, *, label: str, size: int, say: Say, margin: float = MARGIN
+) -> ReferencePhotographs:
     """Gather the photographs below `real` and mark as `train` all that any of the runs was trained on.
 
     A photograph is held out only if no run was trained on it. Of an adapter without its run nobody knows what it was
     trained on: then all photographs of its phases and the label's are references, and none of them is held out.
-    A base model alone was trained on none of them: they are divided anew.
+    A base model alone was trained on none of them: they are divided anew. margin: around boxes, where no run says.
     """
     parts: list[PhotoSet] = []
     complete = True
@@ -50,7 +53,7 @@ def gather_references(real: Path, origins: Origins, *, label: str, size: int, sa
         complete &= matches
     if origins.lone or not parts:
         phases = list(dict.fromkeys(name for names in (label, *origins.lone) for name in names.split(",")))
-        whole = gather(real, phases=phases, resolution=size, margin=MARGIN, train_share=TRAIN_SHARE, seed=0)
+        whole = gather(real, phases=phases, resolution=size, margin=margin, train_share=TRAIN_SHARE, seed=0)
         if origins.lone:
             say("an adapter lies in no run that says what it was trained on: images are held against all photographs")
             whole = _all_trained_on(whole)
@@ -71,6 +74,7 @@ def unite_references(parts: Sequence[PhotoSet]) -> PhotoSet:
     Photographs of later parts are added only if they were trained on there.
     """
     first, *others = parts
+    check_preparations({f"photographs of run {number}": part.preparation for number, part in enumerate(parts, 1)})
     trained = {_key(photo) for part in parts for photo in part.photos if photo.split == "train"}
     photos = [replace(photo, split="train") if _key(photo) in trained else photo for photo in first.photos]
     images = [first.images]
@@ -82,7 +86,7 @@ def unite_references(parts: Sequence[PhotoSet]) -> PhotoSet:
         images.append(part.images[rows])
     whole = np.concatenate(images)
     unchanged = len(whole) == len(first.images) and photos == first.photos
-    return first if unchanged else PhotoSet(photos, whole, digest_of(photos, whole))
+    return first if unchanged else PhotoSet(photos, whole, digest_of(photos, whole), first.preparation)
 
 
 def _gather_run(real: Path, run: Path, *, size: int) -> tuple[PhotoSet, bool]:
@@ -96,7 +100,7 @@ def _gather_run(real: Path, run: Path, *, size: int) -> tuple[PhotoSet, bool]:
 
 def _all_trained_on(photos: PhotoSet) -> PhotoSet:
     moved = [replace(photo, split="train") for photo in photos.photos]
-    return PhotoSet(moved, photos.images, digest_of(moved, photos.images))
+    return PhotoSet(moved, photos.images, digest_of(moved, photos.images), photos.preparation)
 
 
 def _key(photo: Photo) -> tuple[object, ...]:

@@ -111,6 +111,7 @@ def adapter_metadata(session: TrainingSession) -> dict[str, object]:
         "updates": session.state.updates,
         "zero_terminal_snr": config.zero_terminal_snr,
         "train_resolution": config.trained_side,
+        "preparation": session.dataset.trained.preparation.to_json(),
         "prompts": {phase: prompts_for(config, phase)[0] for phase in config.phases},
     }
 

@@ -19,6 +19,7 @@ from woundgen.features.extractor import Extractor
 from woundgen.generation.resize import reduced
 from woundgen.metrics.floor import equal_n
 from woundgen.metrics.measure import RealSets, measure_images
+from woundgen.metrics.prepared import PreparedImages
 from woundgen.models.images import round_trip
 from woundgen.records import MetricValue
 from woundgen.runtime.ranks import Ranks
@@ -44,6 +45,7 @@ def choose_reference(photos: PhotoSet, config: TrainConfig) -> RealSets | None:
             _refuse_few_images(config.metric_images, len(images))
             return RealSets(
                 images,
+                photos.preparation,
                 groups,
                 training=None if trained is None else trained[0],
                 training_groups=None if trained is None else trained[1],
@@ -109,7 +111,8 @@ def build_measure(
         try:
             for network in networks:
                 network.module.to(device)
-            return measure_images(networks, generated=images, real=sets, neighbours=False, cache=cache)
+            drawn = PreparedImages(images, sets.preparation)  # of the model that learns from these photographs
+            return measure_images(networks, generated=drawn, real=sets, neighbours=False, artefacts=False, cache=cache)
         finally:
             for network in networks:
                 network.module.to("cpu")

@@ -118,6 +118,7 @@ def write_start(session: TrainingSession, estimate: Estimate | None) -> float:
         "data": {
             "folder": str(data.resolve()),
             "digest": photos.digest,
+            "preparation": photos.preparation.to_json(),
             "counts": photos.counts(),
             "grouping": photos.grouping,
             "masks": session.dataset.masks_digest,

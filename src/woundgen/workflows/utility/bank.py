@@ -16,10 +16,12 @@ from woundgen.data.layouts.manifest import photograph_root
 from woundgen.data.layouts.phases import PHASES
 from woundgen.data.photo_set import PhotoSet, gather
 from woundgen.data.pixels.augment import variations
-from woundgen.data.pixels.prepare import prepare_all
+from woundgen.data.pixels.preparation_file import read_preparation
+from woundgen.data.pixels.prepare import MARGIN, describe_preparation, prepare_all
 from woundgen.data.splits.fixed_split import joined_groups
 from woundgen.data.splits.split import with_cluster_groups
 from woundgen.errors import UserError
+from woundgen.metrics.checks import check_preparations
 from woundgen.privacy.exposure import find_keys, read_seen, seen_groups
 from woundgen.utility.arms import Material, synthetic_count
 from woundgen.utility.run import Fold
@@ -80,13 +82,32 @@ def read_sets(
         if not known:
             raise UserError(f"{folder} has no image of phase {' or '.join(classes)}.", "Name another set.")
         found = find_photos(folder, phases=known)
-        images = prepare_all(
-            found, resolution=size, margin=0, roots=[photograph_root(folder)], cache_dir=None, progress=None
-        )
+        margin, roots = photos.preparation.margin or 0, [photograph_root(folder)]
+        own = describe_preparation(found, resolution=size, margin=margin, roots=roots)
+        recorded = read_preparation(folder)
+        # Without a record, boxes tell that these are photographs, or pictures of limbs as photographs are.
+        framed = recorded.at(size) if recorded is not None else own if own.margin is not None else None
+        check_preparations({"real": photos.preparation, "generated": framed})
+        images = prepare_all(found, resolution=size, margin=margin, roots=roots, cache_dir=None, progress=None)
         refuse_other_values(images, photos.images, name=str(folder))
         seen = seen_groups(photos.photos, read_seen(folder), keys=keys, root=root)
         sets.append(SyntheticSet(folder.name, images, tuple(photo.phase for photo in found), frozenset(seen)))
     return sets
+
+
+def choose_margin(folders: Sequence[Path], *, asked: float | None) -> float:
+    """That asked for, or that of the photographs which the sets' generators were trained on, or MARGIN."""
+    if asked is not None:
+        return asked
+    recorded = [one for folder in folders if (one := read_preparation(folder)) is not None]
+    margins = {one.margin for one in recorded if one.margin is not None}
+    if len(margins) > 1:
+        told = " and ".join(f"{margin:g}" for margin in sorted(margins))
+        raise UserError(
+            f"The generators of the sets were trained with different margins around the box: {told}.",
+            "Study sets of one margin at a time.",
+        )
+    return margins.pop() if margins else MARGIN
 
 
 def refuse_other_values(images: Images, real: Images, *, name: str) -> None:

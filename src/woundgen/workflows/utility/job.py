@@ -18,7 +18,15 @@ from woundgen.storage.ownership import claim_output, make_private
 from woundgen.utility.assess import HeldOut
 from woundgen.utility.choice import pool_of
 from woundgen.utility.conclude import Conclusion
-from woundgen.workflows.utility.bank import Bank, build_bank, counts, read_photographs, read_sets, receiving
+from woundgen.workflows.utility.bank import (
+    Bank,
+    build_bank,
+    choose_margin,
+    counts,
+    read_photographs,
+    read_sets,
+    receiving,
+)
 from woundgen.workflows.utility.classifiers import (
     Classifier,
     command_words,
@@ -35,7 +43,10 @@ FEWEST_SEEDS = 5
 
 @dataclass(frozen=True, slots=True)
 class UtilityRequest:
-    """What the user asked for. phases: that get synthetic images; None: all that the sets have."""
+    """What the user asked for. phases: that get synthetic images; None: all that the sets have.
+
+    margin: around the wound's box; None: as the sets' generators were trained.
+    """
 
     real: Path
     synthetic: tuple[Path, ...]
@@ -47,7 +58,7 @@ class UtilityRequest:
     seeds: int
     seed: int
     size: int
-    margin: float
+    margin: float | None
     clusters: bool
     runs: Path
 
@@ -59,8 +70,9 @@ def measure_utility(request: UtilityRequest, *, out: Path, say: Say, progress: P
     """
     doses = tuple(sorted({dose for dose in request.doses if dose > 0}))
     _check(request, doses)
+    margin = choose_margin(request.synthetic, asked=request.margin)
     photos = read_photographs(
-        request.real, classes=request.classes, size=request.size, margin=request.margin, clusters=request.clusters
+        request.real, classes=request.classes, size=request.size, margin=margin, clusters=request.clusters
     )
     sets = read_sets(
         request.synthetic, photos, root=request.real, classes=request.classes, size=request.size, runs=request.runs

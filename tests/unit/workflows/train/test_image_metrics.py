@@ -16,7 +16,7 @@ from woundgen.data.photo_set import PhotoSet
 from woundgen.errors import UserError
 from woundgen.features.load import load_extractor
 from woundgen.models.base import BaseModel
-from woundgen.records import Photo
+from woundgen.records import Photo, Preparation
 from woundgen.workflows.train.image_metrics import build_measure, choose_monitor, choose_reference, evaluation_wishes
 
 
@@ -24,7 +24,7 @@ def photographs(train: int, validation: int) -> PhotoSet:
     sides = ["train"] * train + ["validation"] * validation
     photos = [Photo(f"/x/{i}.png", "I", f"p{i}", split=side) for i, side in enumerate(sides)]  # type: ignore[arg-type]
     images = np.random.default_rng(0).integers(0, 256, (len(photos), 32, 32, 3)).astype(np.uint8)
-    return PhotoSet(photos, images, "digest")
+    return PhotoSet(photos, images, "digest", Preparation(images.shape[1], None, False, 1))
 
 
 def test_held_out_photographs_where_there_are_enough() -> None:
