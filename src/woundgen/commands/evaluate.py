@@ -33,10 +33,16 @@ def evaluate(
         float | None,
         typer.Option(min=0, help="Around the wound's box, with --real [as the generator's photographs; else 0.25]."),
     ] = None,
+    two_sample: Annotated[
+        bool, typer.Option("--two-sample", help="Train classifiers to tell the sets apart; takes minutes.")
+    ] = False,
+    permutations: Annotated[
+        int, typer.Option(min=0, help="Refits for the p-value of --two-sample; each as long as the test itself.")
+    ] = 0,
     thresholds: Annotated[Path | None, typer.Option(help="Grades: configs/quality_thresholds.yaml")] = None,
     out: Annotated[Path | None, typer.Option(help="[GENERATED/metrics.json]")] = None,
 ) -> None:
-    """Measure a generated set against real photographs: FD, KID, SSIM, perceptual distance, with floors.
+    """Measure a generated set against real photographs: FD, KID, SSIM, perceptual distance, artefacts, with floors.
 
     FID and IS need --features inception, LPIPS lpips-vgg or lpips-alex. With --run, the photographs trained
     on are held against those held out, too.
@@ -46,6 +52,7 @@ def evaluate(
     woundgen evaluate --generated generated/phase_I --run runs/phase_I --phase I --base embedded
     woundgen evaluate --generated generated/phase_I --run runs/phase_I --phase I --features inception
     woundgen evaluate --generated generated/phase_I --real frozen --side holdout --phase I
+    woundgen evaluate --generated generated/phase_I --run runs/phase_I --phase I --two-sample --permutations 19
     """
     if (real is None) == (run is None):
         raise UserError("Give either --real or --run.", "--run takes the photographs that run held out.")
@@ -57,6 +64,8 @@ def evaluate(
         raise UserError(f"--side {side!r} is unknown.", "Use validation or holdout.")
     if training is not None and run is not None:
         raise UserError("--training is given beside --run.", "Leave it out: the run knows what it was trained on.")
+    if permutations and not two_sample:
+        raise UserError("--permutations is given without --two-sample.", "Add --two-sample, or leave it out.")
     from woundgen.config.load import load_quality_config
     from woundgen.config.prompts import PHASES
 
@@ -92,7 +101,9 @@ def evaluate(
             out=target,
             label=f"phase {phase}",
             protocol=Protocol(k=k),
+            two_sample=permutations if two_sample else None,
             say=console.info,
+            progress=console.progress,
         )
         console.info(as_text(metric_table(rows, source=str(target), grades=grades_of(quality))))
         console.info(f"written to {target}")

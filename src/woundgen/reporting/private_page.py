@@ -34,6 +34,7 @@ class PrivateSection:
     """Of one phase. real, generated: shown alternately, as many as both have. All pixels of one size.
 
     scores: of screening against photographs, where the set's private folder is here.
+    telltale: patches of photographs that the two-sample test was surest of.
     """
 
     title: str
@@ -41,6 +42,7 @@ class PrivateSection:
     generated: Sequence[Source] = ()
     pairs: Sequence[NearestPair] = ()
     scores: SetScores | None = None
+    telltale: Sequence[Picture] = ()
 
     def photographs(self) -> tuple[Path, ...]:
         """The files whose names must not stand in a shared page."""
@@ -60,6 +62,7 @@ class _Section:
     title: str
     mixed: tuple[tuple[str, Picture], ...]
     pairs: tuple[_Pair, ...]
+    telltale: tuple[Picture, ...]
     table: Markup | None
     strips: tuple[Strip, ...]
 
@@ -83,7 +86,8 @@ def _section(section: PrivateSection) -> _Section:
     pairs = (_Pair(_picture(pair.generated), _picture(pair.photograph, name=True), pair.text) for pair in section.pairs)
     scores = section.scores
     table = as_html(score_table(scores)) if scores is not None and scores.means else None
-    return _Section(section.title, tuple(mixed), tuple(pairs), table, scores.strips if scores is not None else ())
+    strips = scores.strips if scores is not None else ()
+    return _Section(section.title, tuple(mixed), tuple(pairs), tuple(section.telltale), table, strips)
 
 
 def _picture(image: Source, *, name: bool = False) -> Picture:

@@ -14,9 +14,10 @@ from woundgen.reporting.metric_table import number
 from woundgen.reporting.pictures import Picture, read_picture
 from woundgen.reporting.report_data import Facts, ScoreMeans, SetFacts, SetScores, Strip
 from woundgen.storage.files import read_json
-from woundgen.storage.names import MANIFEST_JSONL, SET_JSON
+from woundgen.storage.names import MANIFEST_JSONL, SET_JSON, TELLTALE_PATCHES
 from woundgen.storage.set_rows import SURPLUS, read_drawn_rows, read_released_rows, read_tally
 
+TELLTALE = 12  # patches of a set that are shown
 SHOWN, STRIP = 48, 6  # pictures of a set, and of a strip of lowest or highest
 # Of the many statistics of screening, those that strips are shown of; all where none of these was taken.
 STRIP_SCORES = ("ssim_topk", "perceptual_topk", "embedding_nearest", "sharpness")
@@ -50,7 +51,7 @@ def collect_set(folder: Path) -> SetFacts:
         reasons=tuple(reasons.most_common()),
         settings=_settings(rows[0]) if rows else (),
         pictures=tuple(_picture(folder, row, f"image {row['index']}") for row in rows[:SHOWN]),
-        strips=_strips(folder, rows, RELEASED_STRIPS),
+        strips=(*_strips(folder, rows, RELEASED_STRIPS), *_telltale(folder)),
     )
 
 
@@ -65,6 +66,18 @@ def collect_scores(folder: Path) -> SetScores:
 
 def _copies_sought(screening: Mapping[str, Any]) -> bool:
     return bool(screening) and not screening.get("copies_not_looked_for")
+
+
+def _telltale(folder: Path) -> tuple[Strip, ...]:
+    """Patches of generated images that the two-sample test's classifiers were surest of, where it was made."""
+    found = read_telltale_patches(folder)
+    return (Strip("Patches that gave the set away (two-sample test)", found),) if found else ()
+
+
+def read_telltale_patches(folder: Path) -> tuple[Picture, ...]:
+    """Read the patches, the surest first, with their logits where those are kept; none where the test was not made."""
+    files = sorted((folder / TELLTALE_PATCHES).glob("*.png"))
+    return tuple(read_picture(file, root=folder, caption=file.stem.partition("_")[2]) for file in files[:TELLTALE])
 
 
 def _settings(row: Row) -> Facts:

@@ -37,6 +37,7 @@ METRICS_JSON = "metrics.json"
 SUMMARY_JSON = "summary.json"
 TRAINING_GROUPS = "training_groups.json"
 PREPARATION_JSON = "preparation.json"
+TELLTALE_PATCHES = "telltale_patches"
 UTILITY_JSON, UTILITY_HTML, UTILITY_MD = "utility.json", "utility.html", "UTILITY.md"
 
 

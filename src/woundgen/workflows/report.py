@@ -19,12 +19,12 @@ from woundgen.metrics.measure import pooled_features
 from woundgen.reporting.grades import grades_of
 from woundgen.reporting.private_page import NearestPair, PrivateSection
 from woundgen.reporting.read_run import collect
-from woundgen.reporting.read_set import collect_scores
+from woundgen.reporting.read_set import collect_scores, read_telltale_patches
 from woundgen.reporting.utility_page import read_utility, utility_view
 from woundgen.reporting.write import write_reports
 from woundgen.similarity.neighbours import euclidean_distances
 from woundgen.storage.files import read_json
-from woundgen.storage.names import MANIFEST_JSONL, METRICS_JSON, RUN_JSON, SET_JSON
+from woundgen.storage.names import MANIFEST_JSONL, METRICS_JSON, RUN_JSON, SET_JSON, private_folder
 from woundgen.storage.set_rows import read_released_rows
 
 Say = Callable[[str], None]
@@ -93,7 +93,7 @@ def private_section(run: Path, one: Path, photos: PhotoSet) -> PrivateSection:
     ]
     return PrivateSection(
         title=f"{run.name}: {one.name}", real=list(training), generated=list(drawn), pairs=pairs,
-        scores=collect_scores(one),
+        scores=collect_scores(one), telltale=read_telltale_patches(private_folder(one)),
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from woundgen.features.cache import Cache, content_digest
 from woundgen.features.extractor import Extractor
+from woundgen.metrics.artefacts import SMALLEST_SIDE
 from woundgen.metrics.measure import RealSets, enough_for_neighbours, measure_images
 from woundgen.metrics.prepared import PreparedImages
 from woundgen.metrics.table import DEFAULT_PROTOCOL, Protocol
@@ -23,6 +24,7 @@ from woundgen.workflows.evaluate.sets import (
     ImageSet,
     Photographs,
 )
+from woundgen.workflows.evaluate.two_sample import Progress, two_sample_rows
 
 
 def base_of_set(folder: Path, *, say: Say) -> str | None:
@@ -45,20 +47,32 @@ def evaluate_set(
     say: Say,
     protocol: Protocol = DEFAULT_PROTOCOL,
     cache: Cache | None = None,
+    two_sample: int | None = None,
+    progress: Progress = lambda done, total, text: None,
 ) -> list[MetricValue]:
-    """Measure, and write metrics.json to `out`. base: its autoencoder gives the ceiling."""
+    """Measure, and write metrics.json to `out`. base: its autoencoder gives the ceiling.
+
+    two_sample: permutations of the classifier two-sample test, 0 for no p-value; None leaves the test out.
+    """
     held_out = real.held_out
     check_sets(generated, held_out)
     warn_of(generated, held_out, say)
     neighbours = enough_for_neighbours(len(generated.images), len(held_out.images), held_out.groups, protocol)
     if not neighbours:
         say(f"precision, recall and their like are left out: too few images for k = {protocol.k} in two halves")
+    if generated.images.shape[1] < SMALLEST_SIDE:
+        say(f"artefacts are left out: images of less than {SMALLEST_SIDE} pixels a side")
     kept = cache or Cache(real.cache)
     through = None
     if base is not None:
         model = load_base(base, notice=say)
         through = kept.array(
             "round trip", model.digest, [held_out.images], lambda: round_trip(model.vae, held_out.images)
+        )
+    told_apart = []
+    if two_sample is not None:
+        told_apart = two_sample_rows(
+            generated, held_out, through, permutations=two_sample, folder=out.parent, say=say, progress=progress
         )
     assert held_out.preparation is not None, "of photographs it is always known"
     sets = RealSets(
@@ -77,6 +91,7 @@ def evaluate_set(
         protocol=protocol,
         cache=kept,
     )
+    rows += told_apart
     digest = hashlib.sha256(held_out.images.tobytes()).hexdigest()[:12]
     shown = f"{held_out.name} {digest}"  # equal for the same photographs
     record = metrics_record(rows, generated=generated.name, real=shown, label=label, networks=networks)
