@@ -1,0 +1,95 @@
+"""`woundgen evaluate --two-sample`: rows, p, and where patches of images and of photographs go."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from woundgen.cli import run
+from woundgen.storage.files import read_json
+
+from .conftest import Workshop
+
+
+@pytest.fixture(autouse=True)
+def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("woundgen.metrics.two_sample_network.STEPS", 3)
+
+
+@pytest.fixture
+def drawn(trained: Path, tmp_path: Path) -> Path:
+    out = tmp_path / "generated" / "phase_I"
+    words = ["generate", "--count", "16", "--block", "8", "--steps", "2", "--size", "32", "--out", str(out)]
+    assert run([*words, "--adapter", str(trained)]) == 0
+    return out
+
+
+def evaluate(drawn: Path, workshop: Workshop, *more: str) -> int:
+    words = ["evaluate", "--generated", str(drawn), "--real", str(workshop.photographs), "--phase", "I"]
+    return run([*words, "--base", str(workshop.base), *more])
+
+
+def test_rows_patches_and_report(
+    drawn: Path, trained: Path, workshop: Workshop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluate(drawn, workshop, "--two-sample", "--permutations", "3") == 0
+    assert "told apart by a classifier" in capsys.readouterr().out
+    rows = {row["label"]: row for row in read_json(drawn / "metrics.json")["rows"] if row["metric"] == "two_sample"}
+    assert set(rows) == {"", "floor", "ceiling"}
+    assert "permutation p = " in rows[""]["interval"]
+    assert "3 refits" in rows[""]["interval"]
+    assert rows[""]["n"] == rows["floor"]["n"] == rows["ceiling"]["n"]
+    assert all(row["low"] <= row["value"] <= row["high"] for row in rows.values())
+
+    shown, private = drawn / "telltale_patches", drawn.with_name("phase_I.private") / "telltale_patches"
+    assert stat.S_IMODE(private.parent.stat().st_mode) == 0o700
+    images = [np.asarray(Image.open(file)) for file in (drawn / "images").glob("*.png")]
+    for file in shown.glob("*.png"):
+        assert is_part_of(np.asarray(Image.open(file)), images), "a patch of a generated image, of no photograph"
+    assert len(list(shown.glob("*.png"))) == 16
+    assert not any(is_part_of(np.asarray(Image.open(file)), images) for file in private.glob("*.png"))
+
+    words = ["report", "--run", str(trained), "--generated", str(drawn), "--out", str(tmp_path / "pages"), "--private"]
+    assert run(words) == 0
+    assert "Patches that gave the set away" in (tmp_path / "pages" / "report.html").read_text()
+    page = next((tmp_path / "pages").rglob("report_private.html")).read_text()
+    assert "Patches that gave photographs away" in page
+
+
+def is_part_of(patch: np.ndarray, images: list[np.ndarray]) -> bool:
+    size = len(patch)
+    return any(
+        np.array_equal(patch, image[y : y + size, x : x + size])
+        for image in images
+        for y in range(len(image) - size + 1)
+        for x in range(len(image) - size + 1)
+    )
+
+
+def test_a_second_measurement_replaces_the_patches(drawn: Path, workshop: Workshop) -> None:
+    assert evaluate(drawn, workshop, "--two-sample") == 0
+    first = {file.name for file in (drawn / "telltale_patches").iterdir()}
+    (drawn / "telltale_patches" / "note.txt").write_text("kept")
+    assert evaluate(drawn, workshop, "--two-sample") == 0
+    assert {file.name for file in (drawn / "telltale_patches").iterdir()} == {*first, "note.txt"}
+
+
+def test_a_plain_folder_gets_no_pictures(
+    drawn: Path, workshop: Workshop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = tmp_path / "plain"
+    shutil.copytree(drawn / "images", plain)
+    before = {path.name for path in plain.iterdir()}
+    assert evaluate(plain, workshop, "--two-sample") == 0
+    assert "are not kept" in capsys.readouterr().out
+    assert {path.name for path in plain.iterdir()} == {*before, "metrics.json"}
+
+
+def test_permutations_alone_are_refused(drawn: Path, workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate(drawn, workshop, "--permutations", "9") == 2
+    assert "without --two-sample" in capsys.readouterr().err
