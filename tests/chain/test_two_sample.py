@@ -38,7 +38,7 @@ def test_rows_patches_and_report(
     drawn: Path, trained: Path, workshop: Workshop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert evaluate(drawn, workshop, "--two-sample", "--permutations", "3") == 0
-    assert "told apart by a classifier" in capsys.readouterr().out
+    assert "told apart by a classifier" in capsys.readouterr().out.lower()
     rows = {row["label"]: row for row in read_json(drawn / "metrics.json")["rows"] if row["metric"] == "two_sample"}
     assert set(rows) == {"", "floor", "ceiling"}
     assert "permutation p = " in rows[""]["interval"]
