@@ -29,6 +29,7 @@ async function load() {
     button.append(`${reason} `, key); button.addEventListener("click", () => decide("reject", reason));
     return button;
   }));
+  if (innerWidth < 640) $("size").value = 96;
   arrange();
   $("scroll").focus();
 }
@@ -55,8 +56,8 @@ function arrange(keep) {
 }
 
 function layout() {
-  const side = Number($("size").value) + 10, width = $("scroll").clientWidth - 16;
-  const across = Math.max(1, Math.floor(width / side));
+  const width = $("scroll").clientWidth - 16, across = Math.max(1, Math.floor(width / (Number($("size").value) + 10)));
+  const side = Math.floor(width / across);
   return { side, across, rows: Math.ceil(shown.length / across) };
 }
 
