@@ -6,7 +6,7 @@ from woundgen.privacy.membership import Membership
 from woundgen.privacy.nearness import Nearness
 
 NOT_COVERED = (
-    "Not covered: likeness that the embedded features and aligned SSIM do not see (a tattoo, a single small mark); "
+    "Not covered: likeness that matched local features do not see (a wound drawn anew, a single small mark); "
     "what can be read from the adapter's file rather than from these images; attackers who know more than the "
     "loss; images that this model draws on other seeds or prompts."
 )

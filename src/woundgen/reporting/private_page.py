@@ -1,4 +1,4 @@
-"""What only report_private.html shows: real photographs beside generated images."""
+"""What only report_private.html shows: real photographs beside generated images, and images that nothing screened."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class PrivateSection:
     """Of one phase. real, generated: shown alternately, as many as both have. All pixels of one size.
 
     scores: of screening against photographs, where the set's private folder is here.
-    telltale: patches of photographs that the two-sample test was surest of.
+    telltale: patches of photographs that the two-sample test was surest of. grids: drawn while training.
     """
 
     title: str
@@ -43,6 +43,7 @@ class PrivateSection:
     pairs: Sequence[NearestPair] = ()
     scores: SetScores | None = None
     telltale: Sequence[Picture] = ()
+    grids: Sequence[Picture] = ()
 
     def photographs(self) -> tuple[Path, ...]:
         """The files whose names must not stand in a shared page."""
@@ -65,6 +66,7 @@ class _Section:
     telltale: tuple[Picture, ...]
     table: Markup | None
     strips: tuple[Strip, ...]
+    grids: tuple[Picture, ...]
 
 
 def score_table(scores: SetScores) -> Table:
@@ -87,7 +89,9 @@ def _section(section: PrivateSection) -> _Section:
     scores = section.scores
     table = as_html(score_table(scores)) if scores is not None and scores.means else None
     strips = scores.strips if scores is not None else ()
-    return _Section(section.title, tuple(mixed), tuple(pairs), tuple(section.telltale), table, strips)
+    return _Section(
+        section.title, tuple(mixed), tuple(pairs), tuple(section.telltale), table, strips, tuple(section.grids)
+    )
 
 
 def _picture(image: Source, *, name: bool = False) -> Picture:

@@ -34,7 +34,6 @@ def collect(run_folder: Path, generated: Sequence[Path], metrics: Sequence[Mappi
         run=_run_facts(run_folder),
         log=_training_log(run_folder / TRAIN_LOG),
         evaluations=evaluations,
-        samples=_samples(run_folder),
         sets=tuple(collect_set(folder) for folder in generated),
         measurements=tuple(_measurement(content) for content in metrics),
     )
@@ -102,8 +101,11 @@ def _evaluation(row: Mapping[str, Any], run_folder: Path) -> Evaluation:
     return Evaluation(int(row["step"]), float(row["epoch"]), str(row["weights"]), tuple(one.value for one in stored))
 
 
-def _samples(run_folder: Path) -> tuple[Picture, ...]:
-    """Sample grids of the EMA weights (of the raw ones where there are none): first, middle and last."""
+def collect_grids(run_folder: Path) -> tuple[Picture, ...]:
+    """Read sample grids of the EMA weights (of the raw ones where there are none): first, middle and last.
+
+    Nothing has screened them for copies: they are for the private page.
+    """
     found = [(m, path) for path in sorted((run_folder / SAMPLES).glob("*.png")) if (m := _SAMPLE.match(path.stem))]
     weights = "ema" if any(m[2] == "ema" for m, _ in found) else "raw"
     grids = sorted((int(m[1]), path) for m, path in found if m[2] == weights)

@@ -124,7 +124,6 @@ class ReportContent:
     run: RunFacts
     log: TrainingLog = field(default_factory=TrainingLog)
     evaluations: tuple[Evaluation, ...] = ()
-    samples: tuple[Picture, ...] = ()
     sets: tuple[SetFacts, ...] = ()
     measurements: tuple[Measurement, ...] = ()
     grades: Grades = field(default_factory=lambda: GRADES)

@@ -18,7 +18,7 @@ from woundgen.features.embedded import feature_network
 from woundgen.metrics.measure import pooled_features
 from woundgen.reporting.grades import grades_of
 from woundgen.reporting.private_page import NearestPair, PrivateSection
-from woundgen.reporting.read_run import collect
+from woundgen.reporting.read_run import collect, collect_grids
 from woundgen.reporting.read_set import collect_scores, read_telltale_patches
 from woundgen.reporting.utility_page import read_utility, utility_view
 from woundgen.reporting.write import write_reports
@@ -65,6 +65,9 @@ def write_report(
     for run, sets in by_run.items():
         photos = photographs_of(run) if private else None
         if photos is not None:
+            sections += (
+                [PrivateSection(title=f"{run.name}: training", grids=grids)] if (grids := collect_grids(run)) else []
+            )
             sections += [private_section(run, one, photos) for one in sets]
             secrets += [group for group in set(photos.groups(range(len(photos.photos)))) if len(group) > 3]
     pages = write_reports(

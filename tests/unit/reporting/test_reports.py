@@ -16,7 +16,7 @@ from woundgen.errors import UserError
 from woundgen.reporting.markdown import training_report
 from woundgen.reporting.pictures import jpeg_bytes
 from woundgen.reporting.private_page import NearestPair, PrivateSection
-from woundgen.reporting.read_run import collect
+from woundgen.reporting.read_run import collect, collect_grids
 from woundgen.reporting.read_set import collect_scores
 from woundgen.reporting.write import report_page, write_reports
 
@@ -101,6 +101,19 @@ def test_real_photographs_are_on_the_private_page_alone(begun: Path, generated: 
 
 def _uri(pixels: np.ndarray) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(jpeg_bytes(pixels)).decode()
+
+
+def test_grids_drawn_while_training_are_on_the_private_page_alone(begun: Path, tmp_path: Path) -> None:
+    """Nothing screens them: a run that memorises draws its photographs there."""
+    grids = collect_grids(begun)
+    assert grids
+    section = PrivateSection("training", grids=grids)
+    write_reports([collect(begun, [], [measured()])], out=tmp_path / "out", title="Report", private=[section])
+    shared, private = ((tmp_path / "out" / name).read_text() for name in ("report.html", "report_private.html"))
+    for grid in grids:
+        assert grid.source not in shared
+        assert grid.source in private
+    assert "step 0, " not in shared
 
 
 def test_a_secret_in_a_label_stops_everything(begun: Path, tmp_path: Path) -> None:
