@@ -103,12 +103,12 @@ def _uri(pixels: np.ndarray) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(jpeg_bytes(pixels)).decode()
 
 
-def test_grids_drawn_while_training_are_on_the_private_page_alone(begun: Path, tmp_path: Path) -> None:
+def test_grids_drawn_while_training_are_on_the_private_page_alone(run: Path, tmp_path: Path) -> None:
     """Nothing screens them: a run that memorises draws its photographs there."""
-    grids = collect_grids(begun)
+    grids = collect_grids(run)
     assert grids
     section = PrivateSection("training", grids=grids)
-    write_reports([collect(begun, [], [measured()])], out=tmp_path / "out", title="Report", private=[section])
+    write_reports([collect(run, [], [measured()])], out=tmp_path / "out", title="Report", private=[section])
     shared, private = ((tmp_path / "out" / name).read_text() for name in ("report.html", "report_private.html"))
     for grid in grids:
         assert grid.source not in shared
