@@ -124,7 +124,7 @@ def train_one(options: argparse.Namespace, config: TrainConfig, phase: str, seed
         data = options.out / "photographs" / phase
         ensure_phantoms(data, phase)
     run = options.out / f"run_{phase}_{seed}"
-    settings = config.model_copy(update={"phases": (phase,), "seed": seed})
+    settings = config.with_values(phases=(phase,), seed=seed)
     trained = train_adapter(TrainRequest(settings, data, run, command=("benchmarks/gap_closed.py",)), console=Console())
     if trained.exit_code:  # stopped by a signal: half a run is not measured
         sys.exit(trained.exit_code)

@@ -26,7 +26,8 @@ import torch
 from architectures import build
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler, StableDiffusionPipeline
 
-from woundgen.adapters.lora import LoraSettings, add_lora, fuse_lora, save_lora
+from woundgen.adapters.lora import add_lora, fuse_lora, save_lora
+from woundgen.config.groups import LoraOptions
 from woundgen.generation.sampler import SamplerSettings, draw_block, initial_noise, place
 from woundgen.generation.spacing import spaced_timesteps
 from woundgen.models.base import EMBEDDED, EMBEDDED_FOLDER, BaseModel, encode_prompts, load_base
@@ -123,7 +124,7 @@ def loaded(name: str, device: torch.device) -> BaseModel:
 
 def random_adapter(base: BaseModel, folder: Path) -> Path:
     """An adapter of the consultation's shape that changes something; `base` is spent on it."""
-    settings = LoraSettings(rank=16, alpha=32, dropout=0.0, targets=("to_q", "to_k", "to_v", "to_out.0"))
+    settings = LoraOptions(rank=16, alpha=32, dropout=0.0, target_modules=("to_q", "to_k", "to_v", "to_out.0"))
     tensors = add_lora(base.unet, settings, seed=0)
     source = torch.Generator().manual_seed(1)
     with torch.no_grad():

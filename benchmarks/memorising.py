@@ -25,8 +25,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from woundgen.adapters.lora import LoraSettings, add_lora
+from woundgen.adapters.lora import add_lora
 from woundgen.adapters.lora_forward import run_by_position
+from woundgen.config.groups import AveragingOptions, LoraOptions, LossOptions
 from woundgen.generation.in_memory import draw_images
 from woundgen.metrics.intervals import binomial_bounds
 from woundgen.models.base import EMBEDDED, BaseModel, load_base
@@ -48,7 +49,7 @@ from woundgen.workflows.train.dataset import encode_variations
 
 PROMPT = "photograph of a wound"
 MEMORISED, REFERENCES = 8, 85
-LORA = LoraSettings(rank=16, alpha=16, dropout=0.0, targets=("to_q", "to_k", "to_v", "to_out.0"))  # as the demo's
+LORA = LoraOptions(rank=16, alpha=16, dropout=0.0, target_modules=("to_q", "to_k", "to_v", "to_out.0"))  # as the demo's
 SEALED_OF_A_DRAW = 24
 BLOCK = 25
 
@@ -145,12 +146,9 @@ def fit(
             steps=steps,
             global_batch=batch,
             micro_batch=batch,
-            prompt_dropout=0.0,
-            snr_gamma=None,
-            noise_offset=0.0,
-            max_grad_norm=1.0,
-            ema_decay=None,
-            ema_warmup=False,
+            max_gradient_norm=1.0,
+            loss=LossOptions(prompt_dropout=0.0),
+            averaging=AveragingOptions(),
             precision="fp32",
         ),
         state=LoopState(step=0, average=None),

@@ -32,6 +32,7 @@ from terms import ALWAYS, low_noise_part, vgg
 from train_throughput import PROMPT, example_step
 
 from woundgen.adapters.lora_forward import run_by_position
+from woundgen.config.groups import AveragingOptions, LossOptions
 from woundgen.config.train import TrainConfig
 from woundgen.models.base import BaseModel, release_parts
 from woundgen.models.cuda_graphs import ReplayedUNet
@@ -81,10 +82,12 @@ def ours(base: BaseModel, way: Way, photographs: np.ndarray, options: argparse.N
     """Seconds of each step of the loop."""
     device = torch.device(options.device)
     config = TrainConfig(base_model="sd21-base", **way.settings)
-    precision = PRECISIONS.get(config.mixed_precision, config.mixed_precision)
+    precision = PRECISIONS.get(config.compute.mixed_precision, config.compute.mixed_precision)
     method, trainable = prepare_model(base, config, device, precision)
-    dropout = run_by_position(base.unet, dropout=config.lora_dropout) if method.name == "lora" else None
-    optimizer = new_optimizer(trainable, betas=(0.9, 0.999), weight_decay=config.weight_decay, kind=config.optimizer)
+    dropout = run_by_position(base.unet, dropout=config.lora.dropout) if method.name == "lora" else None
+    optimizer = new_optimizer(
+        trainable, betas=(0.9, 0.999), weight_decay=config.optimization.weight_decay, kind=config.optimization.algorithm
+    )
     latents = encode_variations(base, photographs, count=1, seed=0)
     contexts = PromptTable(base, [PROMPT] * len(photographs), live=method.reads_text)
     terms = []
@@ -117,12 +120,9 @@ def ours(base: BaseModel, way: Way, photographs: np.ndarray, options: argparse.N
             steps=options.warm + options.steps,
             global_batch=options.batch,
             micro_batch=options.batch,
-            prompt_dropout=0.1,
-            snr_gamma=None,
-            noise_offset=0.0,
-            max_grad_norm=1.0,
-            ema_decay=0.999,
-            ema_warmup=True,
+            max_gradient_norm=1.0,
+            loss=LossOptions(prompt_dropout=0.1),
+            averaging=AveragingOptions(decay=0.999),
             precision=precision,
         ),
         state=LoopState(step=0, average=trainable.values.detach().clone()),
@@ -223,8 +223,8 @@ def main() -> None:
             print(f"{first} / {second}: {medians[first] / medians[second]:.2f}")
     if {"lora bf16", "lora bf16, perceptual"} <= medians.keys():
         config, base = TrainConfig(), build(options.name, options.device)
-        share = low_noise_part(base.alphas_cumprod, config.estimate_min_snr)
-        samples = options.batch * config.perceptual_share * share
+        share = low_noise_part(base.alphas_cumprod, config.loss.estimate_min_snr)
+        samples = options.batch * config.perceptual.share * share
         added = (medians["lora bf16, perceptual"] / medians["lora bf16"] - 1) * samples
         print(f"perceptual term as it is by default: {samples:.3f} samples a step, {1 + added:.3f} of a step without")
 

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 from train_throughput import our_step
 
+from woundgen.config.groups import AdversarialOptions
 from woundgen.config.train import TrainConfig
 from woundgen.features.extractor import Extractor
 from woundgen.features.load import load_extractor
@@ -51,7 +52,7 @@ def perceptual(features: Extractor, share: float) -> Terms:
 
 
 def adversarial(base: BaseModel) -> list[ExtraTerm]:
-    judge = Discriminator(base.unet.config.in_channels, seed=0, rate=1e-4, r1=0.1, device=torch.device("cpu"))
+    judge = Discriminator(base.unet.config.in_channels, AdversarialOptions(), seed=0, device=torch.device("cpu"))
     return [ExtraTerm("adversarial", 0.01, 1.0, 1.0, judge.term, judge)]
 
 

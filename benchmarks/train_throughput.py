@@ -27,8 +27,9 @@ from peft import LoraConfig
 from PIL import Image
 from torch import nn
 
-from woundgen.adapters.lora import LoraSettings, add_lora
+from woundgen.adapters.lora import add_lora
 from woundgen.adapters.lora_forward import run_by_position
+from woundgen.config.groups import AveragingOptions, LoraOptions, LossOptions
 from woundgen.diffusion.objective import add_noise, training_target
 from woundgen.models.base import EMBEDDED, BaseModel, load_base
 from woundgen.models.flat_parameters import flatten
@@ -118,7 +119,7 @@ def our_step(
 ) -> Callable[[], None]:
     """One pass through woundgen's training loop."""
     base = load_base(EMBEDDED, notice=print)
-    settings = LoraSettings(rank=16, alpha=16, dropout=dropout, targets=TARGETS)
+    settings = LoraOptions(rank=16, alpha=16, dropout=dropout, target_modules=TARGETS)
     trainable = flatten(add_lora(base.unet, settings, seed=0))
     masks = run_by_position(base.unet, dropout=dropout)
     optimizer = new_optimizer(trainable, betas=(0.9, 0.999), weight_decay=0.01)
@@ -145,12 +146,9 @@ def our_step(
                 steps=state.step + 1,
                 global_batch=batch,
                 micro_batch=batch,
-                prompt_dropout=0.1,
-                snr_gamma=None,
-                noise_offset=0.0,
-                max_grad_norm=1.0,
-                ema_decay=0.999,
-                ema_warmup=True,
+                max_gradient_norm=1.0,
+                loss=LossOptions(prompt_dropout=0.1),
+                averaging=AveragingOptions(decay=0.999),
                 precision="fp32",
             ),
             state=state,

@@ -1,14 +1,15 @@
-"""Writes docs/options.md from the settings themselves, so that the page cannot drift from the code.
+"""Writes docs/options.md and configs/train.schema.json from the settings themselves, so that neither can drift.
 
     python scripts/make_options_table.py
 
-Default and allowed values come from the pydantic models of woundgen.config, "read by" from the syntax trees of
-src/woundgen, the meaning from the field's own description or from MEANING below.
+Names, meanings, defaults and bounds come from the pydantic models of woundgen.config, "read by" from the syntax trees
+of src/woundgen. Editors with a YAML language server complete and check configs by the schema.
 """
 
 from __future__ import annotations
 
 import ast
+import json
 import typing
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -19,96 +20,30 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from woundgen.config.names import flat_name, setting_names, walk_settings
 from woundgen.config.quality import QualityConfig
 from woundgen.config.train import TrainConfig
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "woundgen"
 PAGE = ROOT / "docs" / "options.md"
+SCHEMA = ROOT / "configs" / "train.schema.json"
 UNREAD = "**nothing yet**"
-LAST = "Which test holds each option, and what was measured of it: [options-tested.md](options-tested.md)."
-
-# How the code calls the two models where it reads them.
-CALLED: Mapping[type[BaseModel], frozenset[str]] = {
-    TrainConfig: frozenset({"config", "session.config", "self.session.config", "request.config", "settings"}),
-    QualityConfig: frozenset({"quality"}),
-}
-NOT_A_CONFIG = {"workflows/rebuild/stages.py", "workflows/rebuild/base.py", "generation/sampler.py", "training/loop.py"}
-"""Files that call another record `settings`."""
-
-MEANING = {
-    "base_model": "what is adapted: `embedded`, `sd21-base` (or the consultation's name for it), or a diffusers folder",
-    "resolution": "side of the square images, pixels",
-    "training_method": "what is trained",
-    "lora_rank": "rank r of the update B A of each layer",
-    "lora_alpha": "the update is scaled by alpha / rank",
-    "lora_dropout": "share of a layer's inputs dropped before A",
-    "lora_target_modules": "names of the adapted layers of the UNet",
-    "batch_size_per_gpu": "images in one forward pass",
-    "gradient_accumulation": "forward passes for one optimizer step",
-    "learning_rate": "of AdamW, at its peak",
-    "lr_scheduler": "course of the learning rate after warm-up",
-    "lr_warmup_steps": "optimizer steps of linear warm-up",
-    "max_epochs": "passes over the training photographs",
-    "inference_steps_during_training": "sampler steps of sample grids and of FD in training, at most",
-    "inference_steps_production": "sampler steps of `woundgen generate` for this adapter",
-    "guidance_scale": "of sample grids and of FD in training; 1 is none",
-    "train_val_split": "share of the photographs that is trained on; patients stay whole",
-    "data_augmentation": "flips, turns and colour changes, encoded once before training",
-    "save_every_n_epochs": "a checkpoint after so many epochs",
-    "keep_last_n_checkpoints": "how many can be resumed from; older ones keep their adapters only",
-    "save_best_only": "no periodic checkpoints: the best, the last and those at a stop",
-    "mixed_precision": "of the forward and backward pass on a GPU; on a CPU it is fp32, with a notice",
-    "gradient_checkpointing": "less memory for about a third more time",
-    "use_xformers": "memory-efficient attention; PyTorch's own serves",
-    "phases": "healing phases this adapter is trained on",
-    "seed": "of everything random in the run",
-    "prompts": "text of the photographs: the consultation's, one neutral sentence, none, or `prompt`",
-    "prompt_dropout": "share of the training steps' images that see the empty prompt, so that guidance works",
-    "augmentation_variations": "augmented versions of each photograph in the latent cache",
-    "weight_decay": "of AdamW",
-    "max_gradient_norm": "a longer gradient is scaled down to this",
-    "min_snr_gamma": "weighting of the loss by signal-to-noise ratio (Hang et al. 2023); null: none",
-    "noise_offset": "noise shared by all positions of a channel, for darker and brighter images; 0: none",
-    "ema": "keep an exponential moving average of the adapter, evaluated and saved beside the raw weights",
-    "ema_decay": "of the average, at most",
-    "ema_warmup": "min(decay, (1 + t) / (10 + t)): the average follows from the first step",
-    "evaluate_every_n_epochs": "validation loss after so many epochs; drawing and metrics, too, as the plan has room",
-    "monitor": "metric by which the best checkpoint is chosen; `auto`: FID or FD where it is measured, else `val_loss`",
-    "device": "where to compute; auto takes a GPU where there is one",
-    "policy": "calibrated: a joint rule learned from real against real; spec: the consultation's; report: keep all",
-    "ssim_minimum": "spec: SSIM to the set must be above it; grade \"good\"",
-    "lpips_maximum": "spec: perceptual distance to the set must be below it; grade \"good\"",
-    "ssim_excellent": "grade \"excellent\"",
-    "lpips_excellent": "grade \"excellent\"",
-    "fid_good": "grade \"good\": FID below it",
-    "fid_excellent": "grade \"excellent\": FID below it",
-    "is_good": "grade \"good\": inception score above it",
-    "is_excellent": "grade \"excellent\": inception score above it",
-    "aggregation": "spec: similarity to a set is the best match, the mean of the k nearest, or the mean",
-    "topk": "k of aggregation: topk, and of the statistics of the calibrated rule",
-}  # fmt: skip
+HELD_AS = {"settings": "lora", "options": "adversarial"}
+"""Names under which mechanisms hold a group that is not called as it is in the config."""
 
 HEAD = """# Options
 
 <!-- Made by scripts/make_options_table.py from src/woundgen/config/; a test holds that it is current. -->
 
 Settings are read from a YAML file and `--set key=value` on top of it; an unknown key, or a value that is not
-allowed, is an error, and all of them are reported at once. "Read by" names the files of `src/woundgen` that
-act on a key.
+allowed, is an error, and all of them are reported at once. Each key of training has two names: `lora_rank: 8` and
+`lora: {rank: 8}` (`--set lora.rank=8`) are the same. "Read by" names the files of `src/woundgen` that act on a key.
 """
 SECTIONS = (
     (TrainConfig, "Training", "`woundgen train --config configs/phase_I_config.yaml --set learning_rate=1e-4`"),
     (QualityConfig, "Screening and grades", "`woundgen generate --thresholds configs/quality_thresholds.yaml ...`"),
 )
-
-
-def meaning(name: str, field: FieldInfo) -> str:
-    text = MEANING.get(name, field.description)
-    assert text, f"{name} has neither a description nor an entry in MEANING"
-    if field.description and name in MEANING:
-        raise AssertionError(f"{name}: its field says what it means; drop it from MEANING")
-    return text
 
 
 def shown(value: Any) -> str:
@@ -147,47 +82,75 @@ def _choices(annotation: Any) -> Iterator[str]:
 
 @cache
 def readers(model: type[BaseModel]) -> dict[str, list[str]]:
-    """key -> files that read it, straight or through a property or function of config/."""
+    """flat name -> files that read it, straight (GROUP.KEY) or through a property or function of config/."""
+    names = {path: flat for flat, path in setting_names(model).items()}
+    through = _ways_through_config(names)
     found: dict[str, set[str]] = defaultdict(set)
-    through = _ways_through_config(model)
     for path in sorted(SOURCE.rglob("*.py")):
         name = path.relative_to(SOURCE).as_posix()
         if name.startswith("config/"):
             continue
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
-                if ast.unparse(node.value) in CALLED[model] and not (
-                    name in NOT_A_CONFIG and ast.unparse(node.value) == "settings"
-                ):
-                    for key in through.get(node.attr, {node.attr}):
-                        found[key].add(name)
-            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-                for key in through.get(node.func.id, ()):
-                    found[key].add(name)
-    return {key: sorted(found[key]) for key in model.model_fields}
+            for flat in _read_at(node, names) | through.get(_called(node), set()):
+                found[flat].add(name)
+    return {flat: sorted(found[flat]) for flat in setting_names(model)}
 
 
-def _ways_through_config(model: type[BaseModel]) -> dict[str, set[str]]:
-    """Name of a function or property of config/train.py -> keys that it reads (checks do not count)."""
+def _read_at(node: ast.AST, names: Mapping[tuple[str, str], str]) -> set[str]:
+    """Settings that an expression reads: X.group.key or group.key, `key` alone of what is called config or quality."""
+    if not isinstance(node, ast.Attribute) or not isinstance(node.ctx, ast.Load):
+        return set()
+    *before, owner = ast.unparse(node.value).split(".")
+    if owner in ("config", "quality"):
+        group = ""
+    elif not before or before[-1] in ("config", "s"):
+        group = HELD_AS.get(owner, owner)
+    else:
+        return set()
+    return {names[group, node.attr]} if (group, node.attr) in names else set()
+
+
+def _called(node: ast.AST) -> str:
+    """The name of an attribute that is read, or of a function that is called."""
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
+
+
+def _ways_through_config(names: Mapping[tuple[str, str], str]) -> dict[str, set[str]]:
+    """Name of a function or property of config/ -> settings that it reads (checks do not count)."""
     ways = {}
     nodes = [node for path in (SOURCE / "config").glob("*.py") for node in ast.walk(ast.parse(path.read_text()))]
     for node in nodes:
-        if not isinstance(node, ast.FunctionDef) or any("validator" in ast.unparse(d) for d in node.decorator_list):
-            continue
-        read = {inner.attr for inner in ast.walk(node) if isinstance(inner, ast.Attribute)} & set(model.model_fields)
-        if read:
-            ways[node.name] = read
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+            read = {flat for inner in ast.walk(node) for flat in _read_at(inner, names)}
+            if read:
+                ways[node.name] = read
     return ways
 
 
 def table(model: type[BaseModel]) -> str:
-    lines = ["| key | meaning | default | allowed | read by |", "| --- | --- | --- | --- | --- |"]
+    heads = ("key", "in its group", "meaning", "default", "allowed", "read by")
+    lines = ["| " + " | ".join(heads) + " |", "| " + " | ".join(["---"] * len(heads)) + " |"]
     files = readers(model)
-    for name, field in model.model_fields.items():
-        where = ", ".join(f"`{file}`" for file in files[name]) or UNREAD
-        cells = (f"`{name}`", meaning(name, field), f"`{shown(field.default)}`", allowed(field), where)
+    for group, key, field in walk_settings(model):
+        flat = flat_name(key, field)
+        assert field.description, f"{flat} has no description"
+        where = ", ".join(f"`{file}`" for file in files[flat]) or UNREAD
+        dotted = f"`{group}.{key}`" if group else ""
+        cells = (f"`{flat}`", dotted, field.description, f"`{shown(field.default)}`", allowed(field), where)
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def schema() -> dict[str, Any]:
+    """JSON schema of a training config: groups, and every key by its flat name."""
+    found = TrainConfig.model_json_schema()
+    for group, key, field in walk_settings(TrainConfig):
+        if group:
+            reference = found["properties"][group]["$ref"].rsplit("/", 1)[-1]
+            found["properties"][flat_name(key, field)] = found["$defs"][reference]["properties"][key]
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}
 
 
 def page() -> str:
@@ -201,6 +164,5 @@ def page() -> str:
 
 
 if __name__ == "__main__":
-    unknown = set(MEANING) - set(TrainConfig.model_fields) - set(QualityConfig.model_fields)
-    assert not unknown, f"MEANING explains keys that are gone: {unknown}"
     PAGE.write_text(page())
+    SCHEMA.write_text(json.dumps(schema(), indent=1) + "\n")

@@ -12,7 +12,7 @@ from typing import get_args
 
 import pytest
 
-from woundgen.config.train import TrainConfig
+from woundgen.config.groups import ModelOptions
 from woundgen.storage.files import read_json, read_jsonl
 from woundgen.storage.names import EVAL_LOG, TRAIN_LOG
 
@@ -21,7 +21,7 @@ from .kills import Moment, draw_moment, requests_of_a_save, start
 
 STARTS = {"lora": 60, "full": 20, "textual_inversion": 20}
 TABLES = os.environ.get("WOUNDGEN_KILLS_TABLES")  # a folder: METHOD.csv, a line for each start
-BUILT = get_args(TrainConfig.model_fields["training_method"].annotation)
+BUILT = get_args(ModelOptions.model_fields["method"].annotation)
 SETTINGS = ("sample_images=0", "save_every_minutes=null", "max_steps=60", "evaluate_every_n_epochs=1")
 STRATA = ("save", "caching", "save", "step", "save", "evaluation")
 COLUMNS = ("start", "stratum", "call", "save", "how", "delay", "killed", "run", "reached", "seconds")

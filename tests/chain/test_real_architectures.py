@@ -17,6 +17,7 @@ import torch
 
 from woundgen.adapters.lora_forward import run_by_position
 from woundgen.adapters.methods import prepare_method
+from woundgen.config.groups import AveragingOptions, LossOptions
 from woundgen.config.train import TrainConfig, prompts_for
 from woundgen.models.flat_parameters import flatten
 from woundgen.models.prompts import PromptTable
@@ -65,8 +66,8 @@ def test_one_step_at_128(name: str) -> None:
         prediction=base.prediction,
         dropout=run_by_position(base.unet, dropout=0.1),
         settings=LoopSettings(
-            seed=0, steps=1, global_batch=1, micro_batch=1, prompt_dropout=0.1, snr_gamma=None, noise_offset=0.0,
-            max_grad_norm=1.0, ema_decay=None, ema_warmup=True, precision="fp32",
+            seed=0, steps=1, global_batch=1, micro_batch=1, max_gradient_norm=1.0, loss=LossOptions(),
+            averaging=AveragingOptions(), precision="fp32",
         ),
         state=LoopState(step=0, average=None),
         after_step=lambda report: bool(reports.append(report)),

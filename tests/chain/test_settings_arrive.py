@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from woundgen.config.groups import AveragingOptions, LossOptions
 from woundgen.config.load import load_train_config
 from woundgen.runtime.console import silent_console
 from woundgen.training.loop_state import LoopSettings
@@ -52,8 +53,11 @@ def given(workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_every_setting_arrives(given: dict[str, Any]) -> None:
     assert given["settings"] == LoopSettings(
-        seed=5, steps=7, global_batch=6, micro_batch=3, prompt_dropout=0.3, snr_gamma=3.0, noise_offset=0.02,
-        max_grad_norm=0.4, ema_decay=0.9, ema_warmup=False, precision="bf16",
+        seed=5, steps=7, global_batch=6, micro_batch=3, max_gradient_norm=0.4, precision="bf16",
+        loss=LossOptions(
+            prompt_dropout=0.3, min_snr_gamma=3.0, noise_offset=0.02, region_weight=4, estimate_min_snr=2
+        ),
+        averaging=AveragingOptions(decay=0.9, warmup=False, post_hoc=True),
     )  # fmt: skip
     # Linear after two steps of warm-up, to zero at the end.
     assert [given["learning_rate"](step) for step in (0, 1, 4, 7)] == pytest.approx([1.5e-3, 3e-3, 1.8e-3, 0.0])

@@ -50,7 +50,7 @@ ARROWS: dict[str, set[str]] = {
     "metrics": {"features", "runtime", "similarity"},
     "privacy": {"data/files", "data/layouts", "similarity", "storage"},
     "generation": {"data/files", "data/layouts", "diffusion", "models", "runtime", "storage"},
-    "training": {"adapters", "diffusion", "features", "models", "runtime", "storage"},
+    "training": {"adapters", "config", "diffusion", "features", "models", "runtime", "storage"},
     "shipped": {"features", "models", "storage", "training"},
     "reporting": {"config", "copies", "data/files", "data/pixels", "data/splits", "screening", "storage"},
     "comparison": {"reporting", "storage"},

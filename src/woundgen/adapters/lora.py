@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -20,6 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from woundgen.adapters.lora_forward import ADAPTER
+from woundgen.config.groups import LoraOptions
 from woundgen.errors import UserError
 from woundgen.storage.names import ADAPTER_FILE, ADAPTER_NOTES
 
@@ -27,26 +27,7 @@ NO_ENCODERS: Mapping[str, nn.Module] = MappingProxyType({})
 TEXT_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj")  # of CLIP's attention, as diffusers' examples choose them
 
 
-@dataclass(frozen=True, slots=True)
-class LoraSettings:
-    """stabilised: scale alpha / sqrt(rank) instead of alpha / rank (rsLoRA, Kalajdzievski 2023).
-
-    decomposed: direction and length of each row are learned apart (DoRA, Liu et al. 2024).
-    """
-
-    rank: int
-    alpha: float
-    dropout: float
-    targets: tuple[str, ...]
-    stabilised: bool = False
-    decomposed: bool = False
-
-    @property
-    def scale(self) -> float:
-        return self.alpha / (self.rank**0.5 if self.stabilised else self.rank)
-
-
-def add_lora(module: UNet2DConditionModel, settings: LoraSettings, *, seed: int) -> dict[str, nn.Parameter]:
+def add_lora(module: UNet2DConditionModel, settings: LoraOptions, *, seed: int) -> dict[str, nn.Parameter]:
     """Inject LoRA layers (a UNet or a CLIP text encoder) and return their parameters by name; the rest is frozen.
 
     A is initialised from `seed` (Kaiming uniform as peft does), B is zero, so the model starts unchanged.
@@ -60,10 +41,10 @@ def add_lora(module: UNet2DConditionModel, settings: LoraSettings, *, seed: int)
     return {name: p for name, p in module.named_parameters() if p.requires_grad}
 
 
-def check_targets(module: nn.Module, settings: LoraSettings) -> None:
+def check_targets(module: nn.Module, settings: LoraOptions) -> None:
     """UserError where a target names no layer that can be adapted, or the rank exceeds what a layer can have."""
     layers = [(name, layer) for name, layer in module.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
-    for target in settings.targets:
+    for target in settings.target_modules:
         matching = [(name, layer) for name, layer in layers if name.endswith(f".{target}")]
         if not matching:
             raise UserError(
@@ -79,26 +60,26 @@ def check_targets(module: nn.Module, settings: LoraSettings) -> None:
                 )
 
 
-def _peft_config(settings: LoraSettings) -> LoraConfig:
+def _peft_config(settings: LoraOptions) -> LoraConfig:
     return LoraConfig(
         r=settings.rank,
         lora_alpha=settings.alpha,  # type: ignore[arg-type]
         lora_dropout=0.0,  # ours, by position
         init_lora_weights=True,
-        target_modules=list(settings.targets),
-        use_rslora=settings.stabilised,
-        use_dora=settings.decomposed,
+        target_modules=list(settings.target_modules),
+        use_rslora=settings.rslora,
+        use_dora=settings.dora,
     )
 
 
-def lora_count(module: nn.Module, settings: LoraSettings) -> int:
+def lora_count(module: nn.Module, settings: LoraOptions) -> int:
     """How many parameters `add_lora` has to make: rank x (inputs + outputs) of every target layer; a length a row."""
     total = 0
     for name, layer in module.named_modules():
-        if name.endswith(tuple(f".{target}" for target in settings.targets)):
+        if name.endswith(tuple(f".{target}" for target in settings.target_modules)):
             weight = layer.weight
             assert isinstance(weight, Tensor)
-            total += settings.rank * (weight[0].numel() + len(weight)) + settings.decomposed * len(weight)
+            total += settings.rank * (weight[0].numel() + len(weight)) + settings.dora * len(weight)
     return total
 
 
@@ -106,7 +87,7 @@ def save_lora(
     folder: Path,
     unet: nn.Module,
     tensors: Mapping[str, Tensor],
-    settings: LoraSettings,
+    settings: LoraOptions,
     notes: Mapping[str, object],
     *,
     text_encoders: Mapping[str, nn.Module] = NO_ENCODERS,
@@ -116,7 +97,7 @@ def save_lora(
     tensors: values by parameter name (raw or EMA); those of a text encoder begin with its name and a dot.
     text_encoders: those with an adapter, by name. notes: what the file should say of itself (base, run).
     """
-    text = replace(settings, targets=TEXT_TARGETS)
+    text = settings.model_copy(update={"target_modules": TEXT_TARGETS})
     arguments: dict[str, Any] = {}
     for part, module in text_encoders.items():
         own = {key.removeprefix(f"{part}."): tensors[key] for key in tensors if key.startswith(f"{part}.")}
@@ -130,7 +111,19 @@ def save_lora(
         **arguments,
     )
     _sort_metadata(folder / ADAPTER_FILE)
-    (folder / ADAPTER_NOTES).write_text(json.dumps({"lora": asdict(settings), **notes}, indent=1))
+    (folder / ADAPTER_NOTES).write_text(json.dumps({"lora": _recorded(settings), **notes}, indent=1))
+
+
+def _recorded(settings: LoraOptions) -> dict[str, Any]:
+    """Return the settings by the names that they have in woundgen_adapter.json."""
+    return {
+        "rank": settings.rank,
+        "alpha": settings.alpha,
+        "dropout": settings.dropout,
+        "targets": list(settings.target_modules),
+        "stabilised": settings.rslora,
+        "decomposed": settings.dora,
+    }
 
 
 def _layers(module: nn.Module, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor, nn
 
 from woundgen.adapters.full import save_whole, train_whole
-from woundgen.adapters.lora import TEXT_TARGETS, LoraSettings, add_lora, lora_count, save_lora
+from woundgen.adapters.lora import TEXT_TARGETS, add_lora, lora_count, save_lora
 from woundgen.config.train import TrainConfig, token_of
 from woundgen.diffusion.randomness import position_seed
 from woundgen.errors import UserError
@@ -41,7 +41,7 @@ def prepare_method(base: BaseModel, config: TrainConfig) -> Method:
     """Make ready what the config's method trains, freeze the rest of `base`, and assert that it is so."""
     for part in base.modules:
         part.requires_grad_(False)
-    method = _METHODS[config.training_method](base, config)
+    method = _METHODS[config.model.method](base, config)
     trained = [p for part in base.modules for p in part.parameters() if p.requires_grad]
     assert {id(p) for p in trained} == {id(p) for p in method.parameters.values()}, "what is trained, and nothing else"
     assert sum(p.numel() for p in trained) == method.expected, f"{method.name} trains {method.expected} parameters"
@@ -49,12 +49,12 @@ def prepare_method(base: BaseModel, config: TrainConfig) -> Method:
 
 
 def _lora(base: BaseModel, config: TrainConfig) -> Method:
-    settings = lora_settings(config)
+    settings = config.lora
     expected = lora_count(base.unet, settings)
     parameters = add_lora(base.unet, settings, seed=config.seed)
-    encoders = base.text_encoders if config.lora_text_encoder else {}
+    encoders = base.text_encoders if config.lora.text_encoder else {}
     for number, (part, encoder) in enumerate(encoders.items(), start=1):
-        text = replace(settings, targets=TEXT_TARGETS)
+        text = settings.model_copy(update={"target_modules": TEXT_TARGETS})
         expected += lora_count(encoder, text)
         own = add_lora(encoder, text, seed=position_seed(config.seed, "text adapter", number))
         parameters |= {f"{part}.{name}": parameter for name, parameter in own.items()}
@@ -72,7 +72,7 @@ def _whole(base: BaseModel, config: TrainConfig) -> Method:
         save_whole(folder, base.unet, values, notes)
 
     heavy = (f"raw/{WHOLE_FILE}", f"ema/{WHOLE_FILE}")
-    return Method(config.training_method, train_whole(base.unet), expected, reads_text=False, save=save, heavy=heavy)
+    return Method(config.model.method, train_whole(base.unet), expected, reads_text=False, save=save, heavy=heavy)
 
 
 def _textual_inversion(base: BaseModel, config: TrainConfig) -> Method:
@@ -81,9 +81,9 @@ def _textual_inversion(base: BaseModel, config: TrainConfig) -> Method:
             f"training_method: textual_inversion needs one text encoder, and {base.name} has two.",
             "Use lora, or base_model: sd21-base.",
         )
-    settings = InversionSettings(token_of(config), config.token_vectors, config.token_initializer)
+    settings = InversionSettings(token_of(config), config.token.vectors, config.token.initializer)
     parameters = add_token(base.tokenizer, base.text_encoder, settings)
-    expected = config.token_vectors * base.text_encoder.config.hidden_size
+    expected = config.token.vectors * base.text_encoder.config.hidden_size
 
     def save(folder: Path, values: Mapping[str, Tensor], notes: Mapping[str, object]) -> None:
         save_embedding(folder, values[ROWS], settings, notes)
@@ -97,14 +97,3 @@ _METHODS: Mapping[str, Callable[[BaseModel, TrainConfig], Method]] = {
     "dreambooth": _whole,
     "textual_inversion": _textual_inversion,
 }
-
-
-def lora_settings(config: TrainConfig) -> LoraSettings:
-    return LoraSettings(
-        rank=config.lora_rank,
-        alpha=config.lora_alpha,
-        dropout=config.lora_dropout,
-        targets=config.lora_target_modules,
-        stabilised=config.lora_rslora,
-        decomposed=config.lora_dora,
-    )

@@ -99,7 +99,7 @@ def _run_here(request: TrainRequest, *, folds: int | None, place: Place | None, 
     from woundgen.workflows.train.job import train_adapter
     from woundgen.workflows.train.request import split_into_folds
 
-    with open_console() as console, join_ranks(place, asked=count, device=request.config.device) as ranks:
+    with open_console() as console, join_ranks(place, asked=count, device=request.config.compute.device) as ranks:
         for run in split_into_folds(request, folds):
             gc.collect()  # layers with a forward of ours are held by a cycle, and hold gigabytes of a card
             result = train_adapter(run, console=console, ranks=ranks)

@@ -14,17 +14,24 @@ class QualityConfig(BaseModel):
 
     model_config = STRICT
 
-    policy: Literal["calibrated", "spec", "report"] = "calibrated"
-    ssim_minimum: float = Field(0.70, ge=-1, le=1)
-    lpips_maximum: float = Field(0.30, ge=0)
-    ssim_excellent: float = Field(0.80, ge=-1, le=1)
-    lpips_excellent: float = Field(0.20, ge=0)
-    fid_good: float = Field(50.0, gt=0)
-    fid_excellent: float = Field(30.0, gt=0)
-    is_good: float = Field(2.0, gt=0)
-    is_excellent: float = Field(3.0, gt=0)
-    aggregation: Literal["max", "topk", "mean"] = "topk"
-    topk: int = Field(5, ge=1)
+    policy: Literal["calibrated", "spec", "report"] = Field(
+        "calibrated",
+        description="calibrated: a joint rule from real against real; spec: the consultation's; report: keep all",
+    )
+    ssim_minimum: float = Field(0.70, ge=-1, le=1, description='spec: SSIM to the set must be above it; grade "good"')
+    lpips_maximum: float = Field(
+        0.30, ge=0, description='spec: perceptual distance to the set must be below it; grade "good"'
+    )
+    ssim_excellent: float = Field(0.80, ge=-1, le=1, description='grade "excellent"')
+    lpips_excellent: float = Field(0.20, ge=0, description='grade "excellent"')
+    fid_good: float = Field(50.0, gt=0, description='grade "good": FID below it')
+    fid_excellent: float = Field(30.0, gt=0, description='grade "excellent": FID below it')
+    is_good: float = Field(2.0, gt=0, description='grade "good": inception score above it')
+    is_excellent: float = Field(3.0, gt=0, description='grade "excellent": inception score above it')
+    aggregation: Literal["max", "topk", "mean"] = Field(
+        "topk", description="spec: similarity to a set is the best match, the mean of the k nearest, or the mean"
+    )
+    topk: int = Field(5, ge=1, description="k of aggregation: topk, and of the statistics of the calibrated rule")
     acceptance: float = Field(0.95, gt=0.5, lt=1, description="share of real photographs the calibrated rule accepts")
     copy_quantile: float = Field(
         0.99,

@@ -103,20 +103,22 @@ def gather_for(config: TrainConfig, root: Path) -> PhotoSet:
     """As a run with this config prepares and splits them."""
     return gather(
         root,
-        phases=config.phases,
-        resolution=config.resolution,
-        margin=config.box_margin,
-        train_share=config.train_val_split,
+        phases=config.photographs.phases,
+        resolution=config.model.resolution,
+        margin=config.photographs.box_margin,
+        train_share=config.photographs.train_share,
         seed=config.seed,
-        fold=None if config.fold is None or config.folds is None else (config.fold, config.folds),
+        fold=None
+        if config.photographs.fold is None or config.photographs.folds is None
+        else (config.photographs.fold, config.photographs.folds),
     )
 
 
 def as_trained_on(config: TrainConfig, root: Path, photos: PhotoSet) -> PhotoSet:
     """The same photographs at the size that is trained, where that is not the size asked for."""
-    if config.trained_side == config.resolution:
+    if config.trained_side == config.model.resolution:
         return photos
-    larger = gather_for(config.model_copy(update={"resolution": config.trained_side}), root)
+    larger = gather_for(config.with_values(resolution=config.trained_side), root)
     assert [photo.split for photo in larger.photos] == [photo.split for photo in photos.photos], "one split"
     return larger
 

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from woundgen.config.groups import AdversarialOptions
 from woundgen.diffusion.randomness import position_seed
 from woundgen.models.flat_parameters import FlatParameters, flatten
 from woundgen.runtime.ranks import Ranks
@@ -35,13 +36,13 @@ def network(channels: int) -> nn.Sequential:
 class Discriminator:
     """The network of an adversarial ExtraTerm: `term` is the generator's loss, `learn` and `finish` train it."""
 
-    def __init__(self, channels: int, *, seed: int, rate: float, r1: float, device: torch.device) -> None:
+    def __init__(self, channels: int, options: AdversarialOptions, *, seed: int, device: torch.device) -> None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(position_seed(seed, "discriminator"))
             self.network = network(channels).to(device)
         self.flat: FlatParameters = flatten(dict(self.network.named_parameters()))
-        self.optimizer = torch.optim.Adam([self.flat.values], lr=rate, betas=(0.0, 0.99))
-        self.r1 = r1
+        self.optimizer = torch.optim.Adam([self.flat.values], lr=options.learning_rate, betas=(0.0, 0.99))
+        self.r1 = options.r1
         self.seen = torch.zeros(3, device=device)  # samples, right on real, right on fake
 
     def term(self, estimate: Tensor, clean: Tensor) -> Tensor:

@@ -111,13 +111,13 @@ def train(
             clean = latents.sample(mine, seed=s.seed, step=step, slots=slots)
             region = latents.regions(mine, seed=s.seed, step=step, slots=slots)
             noise = normal(clean.shape[1:], s.seed, "noise", step, slots)
-            if s.noise_offset > 0:
-                noise += s.noise_offset * normal((clean.shape[1], 1, 1), s.seed, "noise offset", step, slots)
+            if s.loss.noise_offset > 0:
+                noise += s.loss.noise_offset * normal((clean.shape[1], 1, 1), s.seed, "noise offset", step, slots)
             timesteps = stratified_timesteps(s.seed, step, slots, batch=s.global_batch, count=len(alphas_cumprod))
-            dropped = [uniform(s.seed, "prompt dropout", step, slot) < s.prompt_dropout for slot in slots]
+            dropped = [uniform(s.seed, "prompt dropout", step, slot) < s.loss.prompt_dropout for slot in slots]
             weights = None
-            if s.snr_gamma is not None:
-                weights = min_snr_weights(timesteps, alphas_cumprod, gamma=s.snr_gamma, prediction=prediction)
+            if s.loss.min_snr_gamma is not None:
+                weights = min_snr_weights(timesteps, alphas_cumprod, gamma=s.loss.min_snr_gamma, prediction=prediction)
             if batches is not None:
                 weights = batches.weights[mine] if weights is None else weights * batches.weights[mine]
             noisy = add_noise(clean, noise, timesteps, alphas_cumprod).to(device)
@@ -148,19 +148,18 @@ def train(
 
         # Update, unless something is not finite: then this step is skipped and counted.
         scaler.unscale_(optimizer)
-        norm = torch.nn.utils.clip_grad_norm_([trainable.values], s.max_grad_norm)
+        norm = torch.nn.utils.clip_grad_norm_([trainable.values], s.max_gradient_norm)
         loss_value, norm_value = tally.loss.item(), norm.item()
         finite = bool(torch.isfinite(tally.sums.sum() + norm).item())
         if finite:
             scaler.step(optimizer)
             if state.average is not None:
-                assert s.ema_decay is not None
                 ema.update(
                     state.average,
                     trainable.values.detach(),
                     state.updates,
-                    decay=s.ema_decay,
-                    warmup=s.ema_warmup,
+                    decay=s.averaging.decay,
+                    warmup=s.averaging.warmup,
                 )
             for sigma, average in state.powers.items():
                 update_power(average, trainable.values.detach(), state.updates + 1, sigma=sigma)

@@ -6,21 +6,22 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from woundgen.config.groups import AveragingOptions, LossOptions
+
 RATE_AFTER_ROLLBACK = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class LoopSettings:
+    """What the loop has to know. global_batch, micro_batch: images of a step, and of a forward pass."""
+
     seed: int
     steps: int
     global_batch: int
     micro_batch: int
-    prompt_dropout: float
-    snr_gamma: float | None
-    noise_offset: float
-    max_grad_norm: float
-    ema_decay: float | None
-    ema_warmup: bool
+    max_gradient_norm: float
+    loss: LossOptions
+    averaging: AveragingOptions  # of LoopState.average, where there is one
     precision: str  # fp32 | bf16 | fp16
 
 

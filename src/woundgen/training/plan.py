@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from woundgen.adapters.ema import share_of_start
+from woundgen.config.train import TrainConfig
 from woundgen.training.evaluation_plan import EvaluationPlan, Wishes, plan_evaluation
 
 
@@ -56,46 +57,33 @@ NOTHING_DRAWN = Wishes()
 
 
 def make_plan(
+    config: TrainConfig,
     *,
     images: int,
     validation_images: int,
-    global_batch: int,
-    batch_size: int,
-    max_epochs: int,
-    max_steps: int | None,
-    learning_rate: float,
-    scheduler: str,
-    warmup: int,
-    ema_decay: float | None,
-    ema_warmup: bool,
-    save_every_epochs: int,
-    evaluate_every_epochs: int,
-    guidance_scale: float,
-    method: str,
     evaluation: Wishes = NOTHING_DRAWN,
     processes: int = 1,
-    train_pixels: int | None = None,
     native_pixels: int | None = None,
-    snapshots: bool = False,
 ) -> Plan:
     """Turn epochs into steps once; every photograph is seen equally often and no batch is dropped.
 
-    train_pixels: side of the images trained on; native_pixels: that of the images the base was made for.
-    snapshots: kept for EMA of any length.
+    evaluation: what the settings ask for at each evaluation. native_pixels: side of the images the base was made for.
     """
+    optimization, averaging, global_batch = config.optimization, config.averaging, config.global_batch
     per_epoch = images / global_batch
-    steps = max_steps or max(1, math.ceil(max_epochs * per_epoch))
-    rate = schedule(scheduler, peak=learning_rate, steps=steps, warmup=warmup)
+    steps = optimization.max_steps or max(1, math.ceil(optimization.max_epochs * per_epoch))
+    warmup = optimization.warmup_steps
+    rate = schedule(optimization.scheduler, peak=optimization.learning_rate, steps=steps, warmup=warmup)
     start_share = None
-    if ema_decay is not None:
-        start_share = share_of_start(steps, decay=ema_decay, warmup=ema_warmup)
-    save_every = max(1, round(save_every_epochs * per_epoch))
-    evaluate_every = max(1, round(evaluate_every_epochs * per_epoch))
+    if averaging.ema:
+        start_share = share_of_start(steps, decay=averaging.decay, warmup=averaging.warmup)
+    save_every = max(1, round(config.checkpoints.every_n_epochs * per_epoch))
+    evaluate_every = max(1, round(config.evaluation.every_n_epochs * per_epoch))
     plan = Plan(
         images=images,
         validation_images=validation_images,
         global_batch=global_batch,
-        micro_batch=min(batch_size, math.ceil(global_batch / processes)),  # each process has work
+        micro_batch=min(config.batch.per_gpu, math.ceil(global_batch / processes)),  # each process has work
         steps=steps,
         steps_per_epoch=per_epoch,
         epochs=steps / per_epoch,
@@ -109,60 +97,64 @@ def make_plan(
         evaluation=plan_evaluation(evaluation, steps=steps, global_batch=global_batch, evaluate_every=evaluate_every),
         warnings=(),
     )
-    warnings = _warnings(
-        plan, learning_rate=learning_rate, guidance=guidance_scale, decay=ema_decay, warmed=ema_warmup, method=method
+    warnings = (
+        *_schedule_warnings(plan, config),
+        *_average_warnings(plan, config),
+        *_evaluation_warnings(plan, evaluation),
+        *_size_warnings(config.trained_side, native_pixels),
     )
-    if plan.evaluation.share > evaluation.share:
-        warnings.append(
-            f"drawing and measuring once comes to {plan.evaluation.share:.0%} of the training, more than "
-            f"evaluation_share {evaluation.share:g}; set metric_images: 0, or fewer sample_images"
-        )
-    warnings += _size_warnings(train_pixels, native_pixels)
-    if snapshots and plan.saves < FEWEST_SNAPSHOTS:
-        often = max(1, int(plan.epochs / (2 * FEWEST_SNAPSHOTS)))
-        warnings.append(
-            f"{plan.saves} saves are few for EMA of any length (ema@LENGTH); lower save_every_n_epochs to {often}, "
-            "or set post_hoc_ema: false"
-        )
-    return Plan(**{**_fields(plan), "warnings": tuple(warnings)})
+    return replace(plan, warnings=warnings)
 
 
 FEWEST_SNAPSHOTS = 4
 _POINTS = {"start": 0.0, "quarter": 0.25, "half": 0.5, "end": 1.0}
 
 
-def _fields(plan: Plan) -> dict[str, Any]:
-    return {name: getattr(plan, name) for name in plan.__dataclass_fields__}
-
-
-def _warnings(
-    plan: Plan, *, learning_rate: float, guidance: float, decay: float | None, warmed: bool, method: str
-) -> list[str]:
-    found = []
-    if method == "lora" and learning_rate < 5e-5 and plan.steps < 5000:
-        found.append(
-            f"learning_rate {learning_rate:g} with LoRA over {plan.steps} steps barely moves the model; "
+def _schedule_warnings(plan: Plan, config: TrainConfig) -> Iterator[str]:
+    """Warn of rates, warm-up, guidance and numbers of steps that are known not to work."""
+    rate, guidance = config.optimization.learning_rate, config.sampling.guidance_scale
+    if config.model.method == "lora" and rate < 5e-5 and plan.steps < 5000:
+        yield (
+            f"learning_rate {rate:g} with LoRA over {plan.steps} steps barely moves the model; "
             "1e-4 to 1e-3 is usual (docs/results.md has the sweep)"
         )
     if plan.warmup_share > 0.1:
-        found.append(
+        yield (
             f"lr_warmup_steps {plan.warmup_steps} is {plan.warmup_share:.0%} of the run; "
             f"set lr_warmup_steps to {max(1, plan.steps // 20)}"
         )
-    if plan.ema_start_share is not None and plan.ema_start_share > 0.1:
-        found.append(
-            f"at the end EMA still holds {plan.ema_start_share:.0%} of the untrained weights; "
-            + ("set ema_warmup: true" if not warmed else f"lower ema_decay to {1 - 10 / max(plan.steps, 20):.3f}")
-        )
-    if decay is not None and warmed and plan.steps * (1 - decay) < 0.2 and (1 + plan.steps) / (10 + plan.steps) < decay:
-        found.append(
-            f"ema_decay {decay:g} is never reached in {plan.steps} steps: the warm-up sets the average's length"
-        )
     if guidance > 7:
-        found.append(f"guidance_scale {guidance:g} draws the prompt rather than the data; compare with 1.5 to 3")
+        yield f"guidance_scale {guidance:g} draws the prompt rather than the data; compare with 1.5 to 3"
     if plan.steps < 50:
-        found.append(f"only {plan.steps} optimizer steps; lower planned_devices or gradient_accumulation")
-    return found
+        yield f"only {plan.steps} optimizer steps; lower planned_devices or gradient_accumulation"
+
+
+def _average_warnings(plan: Plan, config: TrainConfig) -> Iterator[str]:
+    """Warn of an EMA that does not follow, or whose decay is never reached, and of few snapshots."""
+    decay, warmup = config.averaging.decay, config.averaging.warmup
+    if plan.ema_start_share is not None and plan.ema_start_share > 0.1:
+        yield (
+            f"at the end EMA still holds {plan.ema_start_share:.0%} of the untrained weights; "
+            + ("set ema_warmup: true" if not warmup else f"lower ema_decay to {1 - 10 / max(plan.steps, 20):.3f}")
+        )
+    is_short = plan.steps * (1 - decay) < 0.2 and (1 + plan.steps) / (10 + plan.steps) < decay
+    if config.averaging.ema and warmup and is_short:
+        yield f"ema_decay {decay:g} is never reached in {plan.steps} steps: the warm-up sets the average's length"
+    if config.keeps_snapshots and plan.saves < FEWEST_SNAPSHOTS:
+        often = max(1, int(plan.epochs / (2 * FEWEST_SNAPSHOTS)))
+        yield (
+            f"{plan.saves} saves are few for EMA of any length (ema@LENGTH); lower save_every_n_epochs to {often}, "
+            "or set post_hoc_ema: false"
+        )
+
+
+def _evaluation_warnings(plan: Plan, evaluation: Wishes) -> Iterator[str]:
+    """Warn where even one evaluation costs more than its share."""
+    if plan.evaluation.share > evaluation.share:
+        yield (
+            f"drawing and measuring once comes to {plan.evaluation.share:.0%} of the training, more than "
+            f"evaluation_share {evaluation.share:g}; set metric_images: 0, or fewer sample_images"
+        )
 
 
 def _size_warnings(train_pixels: int | None, native_pixels: int | None) -> list[str]:

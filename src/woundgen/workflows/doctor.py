@@ -32,8 +32,10 @@ def examine(config: TrainConfig | None, *, folder: Path) -> list[Finding]:
     config: what is to be run; without one, models that are not fetched are told but stand in nobody's way.
     folder: where runs would be written.
     """
-    bases = _bases(None) if config is None else _bases(config.base_model)
-    features = _features(NAMES, needed=False) if config is None else _features(config.features, needed=True)
+    bases = _bases(None) if config is None else _bases(config.model.base)
+    features = (
+        _features(NAMES, needed=False) if config is None else _features(config.evaluation.feature_networks, needed=True)
+    )
     return [*_software(), *_cards(config), *_room(folder), *bases, *features]
 
 
@@ -59,7 +61,7 @@ def _cards(config: TrainConfig | None) -> list[Finding]:
         )
         for card in cards
     ]
-    asked = "auto" if config is None else config.device
+    asked = "auto" if config is None else config.compute.device
     if asked == "cpu":
         return [*findings, Finding("device", "cpu, as the config asks")]
     try:

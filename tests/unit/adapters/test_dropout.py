@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,13 +12,14 @@ from scipy import stats
 from torch import Tensor, nn
 
 from woundgen.adapters.dropout import DropoutMasks, random_bytes, seed_of
-from woundgen.adapters.lora import LoraSettings, add_lora
+from woundgen.adapters.lora import add_lora
 from woundgen.adapters.lora_forward import run_by_position
+from woundgen.config.groups import LoraOptions
 from woundgen.diffusion.randomness import position_seed
 from woundgen.models.base import BaseModel
 
 LAYERS = ("first", "second")
-SETTINGS = LoraSettings(rank=4, alpha=8.0, dropout=0.1, targets=("to_q", "to_k", "to_v", "to_out.0"))
+SETTINGS = LoraOptions(rank=4, alpha=8.0, dropout=0.1, target_modules=("to_q", "to_k", "to_v", "to_out.0"))
 
 
 def seeds_of(slots: Sequence[int], *, seed: int = 0, step: int = 0) -> Tensor:
@@ -182,7 +182,7 @@ def test_the_same_mask_gives_what_peft_gives(decomposed: bool, fresh_base: BaseM
             return x * self.mask
 
     name = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
-    parameters = add_lora(fresh_base.unet, replace(SETTINGS, decomposed=decomposed), seed=1)
+    parameters = add_lora(fresh_base.unet, SETTINGS.model_copy(update={"dora": decomposed}), seed=1)
     source = torch.Generator().manual_seed(3)
     with torch.no_grad():
         for key, parameter in parameters.items():

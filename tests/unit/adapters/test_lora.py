@@ -13,15 +13,16 @@ from diffusers import UNet2DConditionModel
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from woundgen.adapters.lora import LoraSettings, add_lora, fuse_lora, lora_count, save_lora
+from woundgen.adapters.lora import add_lora, fuse_lora, lora_count, save_lora
 from woundgen.adapters.lora_forward import run_by_position
+from woundgen.config.groups import LoraOptions
 from woundgen.errors import UserError
 from woundgen.models.base import BaseModel
 from woundgen.storage.names import ADAPTER_FILE
 
 from ...tiny_base import pipeline_of
 
-SETTINGS = LoraSettings(rank=4, alpha=10.0, dropout=0.0, targets=("to_q", "to_k", "to_v", "to_out.0"))
+SETTINGS = LoraOptions(rank=4, alpha=10.0, dropout=0.0, target_modules=("to_q", "to_k", "to_v", "to_out.0"))
 
 
 def fill(parameters: dict[str, nn.Parameter]) -> None:
@@ -56,8 +57,8 @@ def saved(tuned: tuple[UNet2DConditionModel, dict[str, nn.Parameter]], tmp_path:
 
 KINDS = {
     "plain": SETTINGS,
-    "stabilised": replace(SETTINGS, stabilised=True, alpha=5.0),  # the scale of the plain one
-    "decomposed": replace(SETTINGS, decomposed=True),
+    "stabilised": SETTINGS.model_copy(update={"rslora": True, "alpha": 5.0}),  # the scale of the plain one
+    "decomposed": SETTINGS.model_copy(update={"dora": True}),
 }
 
 
@@ -83,15 +84,9 @@ def test_output_and_gradients_equal_pefts(dropout: float, kind: str, make_base: 
         assert (left - right).norm() <= 1e-5 * right.norm()
 
 
-def test_the_scale_of_each_kind() -> None:
-    """alpha / r, and alpha / sqrt(r) of Kalajdzievski 2023."""
-    assert LoraSettings(16, 32.0, 0.0, ()).scale == 2
-    assert LoraSettings(16, 32.0, 0.0, (), stabilised=True).scale == 8
-
-
 def test_dora_starts_at_the_lengths_of_the_rows(loaded_base: BaseModel, fresh_base: BaseModel) -> None:
     """Liu et al. 2024, equation 5: m starts at the norm of each row of W, so the model starts unchanged."""
-    parameters = add_lora(fresh_base.unet, replace(SETTINGS, decomposed=True), seed=1)
+    parameters = add_lora(fresh_base.unet, SETTINGS.model_copy(update={"dora": True}), seed=1)
     lengths = {name: p for name, p in parameters.items() if "lora_magnitude_vector" in name}
     assert len(lengths) == len(parameters) / 3
     for name, parameter in lengths.items():
@@ -101,15 +96,17 @@ def test_dora_starts_at_the_lengths_of_the_rows(loaded_base: BaseModel, fresh_ba
     torch.testing.assert_close(output_of(fresh_base.unet), output_of(loaded_base.unet), rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("settings", [SETTINGS, replace(SETTINGS, decomposed=True), replace(SETTINGS, rank=3)])
-def test_the_count_is_foretold(settings: LoraSettings, make_base: Callable[[], BaseModel]) -> None:
+@pytest.mark.parametrize(
+    "settings", [SETTINGS, SETTINGS.model_copy(update={"dora": True}), SETTINGS.model_copy(update={"rank": 3})]
+)
+def test_the_count_is_foretold(settings: LoraOptions, make_base: Callable[[], BaseModel]) -> None:
     expected = lora_count(make_base().unet, settings)
     assert sum(p.numel() for p in add_lora(make_base().unet, settings, seed=1).values()) == expected
 
 
 def test_a_rank_larger_than_a_layer(fresh_base: BaseModel) -> None:
     with pytest.raises(UserError, match=r"lora_rank = 17 is larger than layer .*, whose full rank is 16"):
-        add_lora(fresh_base.unet, replace(SETTINGS, rank=17), seed=1)
+        add_lora(fresh_base.unet, SETTINGS.model_copy(update={"rank": 17}), seed=1)
 
 
 def test_the_adapter_alone_is_trained(loaded_base: BaseModel, fresh_base: BaseModel) -> None:
@@ -144,7 +141,7 @@ def test_the_start_is_a_function_of_the_seed(loaded_base: BaseModel) -> None:
 
 def test_unknown_target(fresh_base: BaseModel) -> None:
     with pytest.raises(UserError, match="to_x matches no layer"):
-        add_lora(fresh_base.unet, replace(SETTINGS, targets=("to_q", "to_x")), seed=1)
+        add_lora(fresh_base.unet, SETTINGS.model_copy(update={"target_modules": ("to_q", "to_x")}), seed=1)
 
 
 def test_diffusers_opens_the_file_with_its_alpha(

@@ -61,18 +61,18 @@ DECISION_4 = {
 @pytest.mark.parametrize(("key", "value"), DECISION_5.items())
 def test_every_key_as_approved(key: str, value: Any) -> None:
     """As a default, in both files, and in them written out rather than left to the default."""
-    assert TrainConfig().model_dump(mode="json")[key] == value
+    assert TrainConfig().flat()[key] == value
     for phase in "IR":
         path = CONFIGS / f"phase_{phase}_config.yaml"
         assert key in yaml.safe_load(path.read_text())
-        assert load_train_config(path).model_dump(mode="json")[key] == value
+        assert load_train_config(path).flat()[key] == value
 
 
 @pytest.mark.parametrize("phase", ["I", "R"])
 def test_a_file_for_each_phase(phase: str) -> None:
     config = load_train_config(CONFIGS / f"phase_{phase}_config.yaml")
-    assert config.phases == (phase,)
-    assert config.prompts == "medical"
+    assert config.photographs.phases == (phase,)
+    assert config.text.strategy == "medical"
     assert config.global_batch == 32, "8 x 2 on two GPUs, whatever the machine"
 
 
@@ -156,11 +156,11 @@ def test_what_yaml_makes_of_words(tmp_path: Path) -> None:
         "mixed_precision: no\ndata_augmentation: off\nlearning_rate: 1e-4\nmax_steps: null\nema: yes\n"
     )
     config = load_train_config(tmp_path / "c.yaml")
-    assert config.mixed_precision == "no"
-    assert config.data_augmentation is False
-    assert config.learning_rate == 1e-4
-    assert config.max_steps is None
-    assert config.ema is True
+    assert config.compute.mixed_precision == "no"
+    assert config.photographs.augmentation is False
+    assert config.optimization.learning_rate == 1e-4
+    assert config.optimization.max_steps is None
+    assert config.averaging.ema is True
 
 
 def test_overrides_stand_above_the_file(tmp_path: Path) -> None:
@@ -169,9 +169,9 @@ def test_overrides_stand_above_the_file(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="prompt"):  # "a=b: c" is a mapping to YAML
         load_train_config(tmp_path / "c.yaml", overrides)
     config = load_train_config(tmp_path / "c.yaml", [*overrides[:-1], "prompt='a=b: c'"])
-    assert (config.lora_rank, config.learning_rate, config.mixed_precision) == (4, 1e-3, "no")
-    assert config.phases == ("I", "R")
-    assert config.prompt == "a=b: c"
+    assert (config.lora.rank, config.optimization.learning_rate, config.compute.mixed_precision) == (4, 1e-3, "no")
+    assert config.photographs.phases == ("I", "R")
+    assert config.text.prompt == "a=b: c"
 
 
 @pytest.mark.parametrize("override", ["lora_rank", "=3", "lora_target_modules=[to_q", "prompt='x"])
@@ -237,7 +237,7 @@ def test_thresholds_that_cannot_work(text: str, names: str, tmp_path: Path) -> N
 
 def test_a_config_does_not_change() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        TrainConfig().lora_rank = 3
+        TrainConfig().lora.rank = 3
 
 
 def test_the_token_in_the_prompt() -> None:
@@ -254,7 +254,7 @@ def test_the_token_in_the_prompt() -> None:
 
 def test_a_prompt_for_each_phase() -> None:
     config = TrainConfig(prompts="custom", prompt={"I": "red", "R": "pale"}, phases=("I", "R"))
-    assert [prompts_for(config, phase)[0] for phase in config.phases] == ["red", "pale"]
+    assert [prompts_for(config, phase)[0] for phase in config.photographs.phases] == ["red", "pale"]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ from diffusers import (
 )
 from torch import Tensor
 
-from woundgen.adapters.lora import LoraSettings, add_lora, fuse_lora, save_lora
+from woundgen.adapters.lora import add_lora, fuse_lora, save_lora
+from woundgen.config.groups import LoraOptions
 from woundgen.errors import UserError
 from woundgen.generation.sampler import (
     Beginning,
@@ -139,7 +140,7 @@ def test_the_seed_of_a_row_gives_the_pipeline_the_same_image(base: BaseModel):
 
 def adapter(folder: Path, base: BaseModel, *, alpha: float) -> dict[str, Tensor]:
     """A saved adapter of random weights at rank 4."""
-    settings = LoraSettings(rank=4, alpha=alpha, dropout=0.0, targets=("to_q", "to_k", "to_v", "to_out.0"))
+    settings = LoraOptions(rank=4, alpha=alpha, dropout=0.0, target_modules=("to_q", "to_k", "to_v", "to_out.0"))
     tensors = add_lora(base.unet, settings, seed=1)
     source = torch.Generator().manual_seed(2)
     with torch.no_grad():

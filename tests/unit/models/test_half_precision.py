@@ -7,12 +7,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from woundgen.adapters.lora import LoraSettings, add_lora
+from woundgen.adapters.lora import add_lora
 from woundgen.adapters.lora_forward import run_by_position
+from woundgen.config.groups import LoraOptions
 from woundgen.models.base import BaseModel
 from woundgen.models.half_precision import run_in_half
 
-SETTINGS = LoraSettings(rank=4, alpha=8.0, dropout=0.0, targets=("to_q", "to_k", "to_v", "to_out.0"))
+SETTINGS = LoraOptions(rank=4, alpha=8.0, dropout=0.0, target_modules=("to_q", "to_k", "to_v", "to_out.0"))
 HALF = torch.bfloat16
 
 

@@ -22,7 +22,7 @@ from ..training.rig import Rig, contexts, photographs
 MakeBase = Callable[[], BaseModel]
 STEPS = 20
 # Of 11 images: one process takes 8 + 3; two take 4 + 3 and 4. Weighted losses, prompt dropout and LoRA dropout.
-WEIGHTED = {"steps": STEPS, "global_batch": 11, "snr_gamma": 5.0, "prompt_dropout": 0.3, "noise_offset": 0.1}
+WEIGHTED = {"steps": STEPS, "global_batch": 11, "min_snr_gamma": 5.0, "prompt_dropout": 0.3, "noise_offset": 0.1}
 
 
 def outcome(rig: Rig) -> dict[str, Tensor]:

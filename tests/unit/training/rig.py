@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from woundgen.adapters.dropout import DropoutMasks
-from woundgen.adapters.lora import LoraSettings, add_lora
+from woundgen.adapters.lora import add_lora
 from woundgen.adapters.lora_forward import run_by_position
+from woundgen.config.groups import AveragingOptions, LoraOptions, LossOptions
 from woundgen.models.base import BaseModel
 from woundgen.models.flat_parameters import FlatParameters, flatten
 from woundgen.models.half_precision import HALVES, run_in_half
@@ -24,20 +25,29 @@ from woundgen.training.state import new_optimizer
 from woundgen.training.terms import ExtraTerm
 
 IMAGES, VARIATIONS, RATE = 5, 3, 1e-2
-LORA = LoraSettings(rank=4, alpha=8.0, dropout=0.1, targets=("to_q", "to_k", "to_v", "to_out.0"))
+LORA = LoraOptions(rank=4, alpha=8.0, dropout=0.1, target_modules=("to_q", "to_k", "to_v", "to_out.0"))
 PLAIN = LoopSettings(
     seed=3,
     steps=6,
     global_batch=4,
     micro_batch=4,
-    prompt_dropout=0.0,
-    snr_gamma=None,
-    noise_offset=0.0,
-    max_grad_norm=1.0,
-    ema_decay=0.9,
-    ema_warmup=True,
+    max_gradient_norm=1.0,
+    loss=LossOptions(prompt_dropout=0.0),
+    averaging=AveragingOptions(decay=0.9),
     precision="fp32",
 )
+
+
+def loop_settings(**changed: Any) -> LoopSettings:
+    """PLAIN with other values; those of a group by their own names."""
+    loss = {key: changed.pop(key) for key in list(changed) if key in LossOptions.model_fields}
+    averaging = {key: changed.pop(key) for key in list(changed) if key in AveragingOptions.model_fields}
+    return replace(
+        PLAIN,
+        loss=PLAIN.loss.model_copy(update=loss),
+        averaging=PLAIN.averaging.model_copy(update=averaging),
+        **changed,
+    )
 
 
 def photographs() -> Latents:
@@ -79,7 +89,7 @@ class Rig:
             trainable=trainable,
             optimizer=new_optimizer(trainable, betas=(0.9, 0.999), weight_decay=0.01),
             dropout=run_by_position(base.unet, dropout=dropout),
-            settings=replace(PLAIN, **settings),
+            settings=loop_settings(**settings),
             state=LoopState(step=0, average=trainable.values.detach().clone()),
         )
 

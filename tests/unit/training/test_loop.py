@@ -24,7 +24,7 @@ from woundgen.training.state import counters, pack, unpack
 from .rig import IMAGES, RATE, VARIATIONS, Rig, contexts, photographs
 
 MakeBase = Callable[[], BaseModel]
-EVERYTHING: dict[str, Any] = {"dropout": 0.1, "prompt_dropout": 0.3, "snr_gamma": 5.0, "noise_offset": 0.05}
+EVERYTHING: dict[str, Any] = {"dropout": 0.1, "prompt_dropout": 0.3, "min_snr_gamma": 5.0, "noise_offset": 0.05}
 
 
 def test_the_first_loss_by_hand(make_base: MakeBase) -> None:
@@ -66,7 +66,7 @@ def test_the_first_update_is_adamws(make_base: MakeBase) -> None:
 
 def test_the_gradient_is_clipped(make_base: MakeBase) -> None:
     """AdamW's first moment is a tenth of the clipped gradient; what is reported is the norm before."""
-    run = Rig.build(make_base(), steps=1, max_grad_norm=1e-3).run()
+    run = Rig.build(make_base(), steps=1, max_gradient_norm=1e-3).run()
     moment = run.optimizer.state[run.trainable.values]["exp_avg"]
     assert moment.norm().item() == pytest.approx(0.1 * 1e-3, rel=1e-4)
     assert run.reports[0].gradient_norm > 1e-2
@@ -230,7 +230,7 @@ def test_sets_smaller_than_the_batch(size: int, make_base: MakeBase) -> None:
 
 @pytest.mark.parametrize(
     "changed",
-    [{"prompt_dropout": 1.0}, {"snr_gamma": 5.0}, {"noise_offset": 0.1}, {"seed": 4}, {"global_batch": 3}],
+    [{"prompt_dropout": 1.0}, {"min_snr_gamma": 5.0}, {"noise_offset": 0.1}, {"seed": 4}, {"global_batch": 3}],
 )
 def test_each_setting_changes_the_loss(changed: dict[str, Any], make_base: MakeBase) -> None:
     plain, other = Rig.build(make_base(), steps=1).run(), Rig.build(make_base(), **{"steps": 1, **changed}).run()
@@ -274,7 +274,7 @@ def test_noise_offset_is_one_number_a_channel(make_base: MakeBase) -> None:
 
 
 def test_an_average_can_be_left_out(make_base: MakeBase) -> None:
-    run = Rig.build(make_base(), steps=1, ema_decay=None)
+    run = Rig.build(make_base(), steps=1)
     run.state.average = None
     run.run()
     assert "average" not in pack(run.trainable, run.optimizer, run.state)

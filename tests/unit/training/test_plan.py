@@ -10,28 +10,38 @@ import pytest
 from woundgen.adapters.ema import share_of_start
 from woundgen.config.train import TrainConfig
 from woundgen.training.evaluation_plan import Wishes
-from woundgen.training.plan import Plan, disk_bytes, make_plan, schedule
+from woundgen.training.plan import NOTHING_DRAWN, Plan, disk_bytes, make_plan, schedule
+
+SETTINGS: dict[str, Any] = {
+    "batch_size_per_gpu": 8,
+    "gradient_accumulation": 4,
+    "planned_devices": 1,
+    "max_epochs": 100,
+    "learning_rate": 1e-3,
+    "lr_warmup_steps": 10,
+    "ema_decay": 0.99,
+    "guidance_scale": 1.5,
+    "post_hoc_ema": False,
+}
 
 
-def plan(**changed: Any) -> Plan:
-    settings: dict[str, Any] = {
-        "images": 100,
-        "validation_images": 18,
-        "global_batch": 32,
-        "batch_size": 8,
-        "max_epochs": 100,
-        "max_steps": None,
-        "learning_rate": 1e-3,
-        "scheduler": "cosine",
-        "warmup": 10,
-        "ema_decay": 0.99,
-        "ema_warmup": True,
-        "save_every_epochs": 5,
-        "evaluate_every_epochs": 5,
-        "guidance_scale": 1.5,
-        "method": "lora",
-    }
-    return make_plan(**{**settings, **changed})
+def plan(
+    *,
+    images: int = 100,
+    evaluation: Wishes = NOTHING_DRAWN,
+    processes: int = 1,
+    native_pixels: int | None = None,
+    **changed: Any,
+) -> Plan:
+    config = TrainConfig.model_validate(SETTINGS | changed)
+    return make_plan(
+        config,
+        images=images,
+        validation_images=18,
+        evaluation=evaluation,
+        processes=processes,
+        native_pixels=native_pixels,
+    )
 
 
 def test_steps_and_epochs() -> None:
@@ -58,7 +68,7 @@ def test_steps_given_outright() -> None:
 
 
 def test_the_micro_batch_fits_into_the_batch() -> None:
-    assert plan(global_batch=4, batch_size=8).micro_batch == 4
+    assert plan(processes=8).micro_batch == 4, "32 images, each of eight processes has work"
 
 
 @pytest.mark.parametrize(
@@ -84,23 +94,14 @@ def test_cosine_at_a_quarter() -> None:
 def test_the_share_that_ema_keeps() -> None:
     found = plan(ema_decay=0.9999, ema_warmup=False)
     assert found.ema_start_share == pytest.approx(0.9999**313)
-    assert plan(ema_decay=None).ema_start_share is None
+    assert plan(ema=False).ema_start_share is None
     assert plan().ema_start_share == share_of_start(313, decay=0.99, warmup=True)
 
 
 def consultation(**changed: Any) -> Plan:
     """Decision 5 as approved, on 100 photographs."""
-    config = TrainConfig()
-    return plan(
-        global_batch=config.global_batch,
-        batch_size=config.batch_size_per_gpu,
-        max_epochs=config.max_epochs,
-        learning_rate=config.learning_rate,
-        scheduler=config.lr_scheduler,
-        warmup=config.lr_warmup_steps,
-        guidance_scale=config.guidance_scale,
-        **changed,
-    )
+    config = TrainConfig.model_validate({"ema_decay": 0.99, "post_hoc_ema": False} | changed)
+    return make_plan(config, images=100, validation_images=18)
 
 
 def test_the_approved_values_are_warned_of() -> None:
@@ -129,13 +130,15 @@ def test_a_decay_that_is_never_reached_is_warned_of() -> None:
 
 
 def test_a_handful_of_steps_is_warned_of() -> None:
-    assert any("only 12 optimizer steps" in line for line in plan(max_steps=12, warmup=0).warnings)
+    assert any("only 12 optimizer steps" in line for line in plan(max_steps=12, lr_warmup_steps=0).warnings)
 
 
 def test_an_evaluation_dearer_than_its_share_is_warned_of() -> None:
     """Once at the end is the least there is; 3 steps of 32 are 288 passes, and 16 images at 12 steps 896."""
     wishes = Wishes(images=64, grid=16, sampler_steps=50, guided=True, kinds=2, share=0.5)
-    found = [line for line in plan(max_steps=3, warmup=0, evaluation=wishes).warnings if "evaluation_share" in line]
+    found = [
+        line for line in plan(max_steps=3, lr_warmup_steps=0, evaluation=wishes).warnings if "evaluation_share" in line
+    ]
     assert len(found) == 1
     assert "311%" in found[0]
     assert not any("evaluation_share" in line for line in plan(evaluation=wishes).warnings)
@@ -152,17 +155,17 @@ def test_what_run_json_holds() -> None:
 
 def test_few_snapshots_are_warned_of() -> None:
     """313 steps saved every 156: 3 saves."""
-    found = plan(save_every_epochs=50, snapshots=True)
+    found = plan(save_every_n_epochs=50, post_hoc_ema=True)
     assert found.saves == 3
     assert any("few for EMA of any length" in line and "save_every_n_epochs to 12" in line for line in found.warnings)
-    assert plan(snapshots=True).warnings == ()
+    assert plan(post_hoc_ema=True).warnings == ()
 
 
 def test_a_size_far_below_the_bases_own_is_warned_of() -> None:
     """512-pixel Stable Diffusion at 128: half its size costs (256 / 128)^2 = 4 times a step, its own 16 times."""
-    (line,) = plan(train_pixels=128, native_pixels=512).warnings
+    (line,) = plan(native_pixels=512).warnings
     assert "train_resolution: 512 or 256 (256 costs about 4 times a step, 512 costs about 16 times a step)" in line
-    assert plan(train_pixels=128, native_pixels=128).warnings == ()
+    assert plan(native_pixels=128).warnings == ()
 
 
 def test_disk_by_hand() -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from woundgen.config.groups import AdversarialOptions
 from woundgen.diffusion.objective import PredictionType, add_noise, training_target
 from woundgen.features.load import load_extractor
 from woundgen.models.base import BaseModel
@@ -132,7 +133,7 @@ def test_perceptual_distance_is_lpips_form(make_base: MakeBase) -> None:
 
 
 def judge(rate: float = 1e-3) -> Discriminator:
-    return Discriminator(4, seed=1, rate=rate, r1=0.1, device=torch.device("cpu"))
+    return Discriminator(4, AdversarialOptions(learning_rate=rate), seed=1, device=torch.device("cpu"))
 
 
 def test_a_discriminator_learns_to_tell() -> None:
@@ -156,7 +157,7 @@ def test_r1_is_the_squared_slope_at_real_latents() -> None:
     real, fake = torch.randn(2, 3, 4, 8, 8, generator=torch.Generator().manual_seed(3))
     gradients = []
     for r1 in (0.0, 2.0):
-        found = Discriminator(4, seed=1, rate=1e-3, r1=r1, device=torch.device("cpu"))
+        found = Discriminator(4, AdversarialOptions(learning_rate=1e-3, r1=r1), seed=1, device=torch.device("cpu"))
         found.learn(fake, real)
         gradients.append(found.flat.gradient.clone())
     direction = torch.nn.functional.normalize(gradients[1] - gradients[0], dim=0)

@@ -170,7 +170,7 @@ def _membership(
     config = TrainConfig.model_validate(record["config"])
     rows = sides.trained + sides.sealed
     prompts = [prompts_for(config, photos.photos[row].phase)[0] for row in rows]
-    base = as_trained(load_base(config.base_model, notice=lambda text: None), [file for file, _ in adapters])
+    base = as_trained(load_base(config.model.base, notice=lambda text: None), [file for file, _ in adapters])
     difference = loss_difference(base, adapters, photos.images[rows], prompts)
     return membership_test(difference, np.isin(rows, sides.trained), photos.groups(rows))
 

@@ -64,7 +64,7 @@ class Clock:
 def run_demo(out: Path, *, console: Console) -> dict[str, Any]:
     """Phantoms, an adapter a phase, pictures, screening, measures, report. Returns what summary.json holds."""
     config = load_train_config(PRESET)
-    identity = sha256_json(config.model_dump(mode="json") | {"drawn": DRAWN, "held_out": HELD_OUT})
+    identity = sha256_json(config.flat() | {"drawn": DRAWN, "held_out": HELD_OUT})
     claim_output(out, identity=identity, what="demo")
     clock = Clock()
     started = time.monotonic()
@@ -142,17 +142,17 @@ def _draw(base: Any, config: TrainConfig, console: Console) -> Images:
         count=DRAWN,
         prompt=SHORT_PROMPT,
         negative_prompt="",
-        guidance_scale=config.guidance_scale,
+        guidance_scale=config.sampling.guidance_scale,
         steps=STEPS,
         seed=DRAW_SEED,
-        size=config.resolution,
+        size=config.model.resolution,
         progress=lambda done, total: console.progress(done, total, "drawing"),
     )
 
 
 def _train(config: TrainConfig, phase: str, out: Path, console: Console) -> None:
     request = TrainRequest(
-        config=config.model_copy(update={"phases": (phase,)}),
+        config=config.with_values(phases=(phase,)),
         data=out / "photographs" / phase,
         out=out / "runs" / f"phase_{phase}",
         command=("woundgen", "demo"),
@@ -206,9 +206,9 @@ def _request(out: Path, phase: str, config: TrainConfig) -> DrawRequest:
         seed=DRAW_SEED + 1,
         sampler="dpmsolver++",
         steps=STEPS,
-        guidance_scale=config.guidance_scale,
+        guidance_scale=config.sampling.guidance_scale,
         guidance_interval=(0.0, 1.0),
-        size=config.resolution,
+        size=config.model.resolution,
         block=16,
         device="auto",
         precision="fp32",

@@ -18,8 +18,8 @@ Say = Callable[[str], None]
 
 def needed_by(config: TrainConfig) -> list[str]:
     """Names of what a config's run reads and does not ship; what is local already has no name here."""
-    base = ALIASES.get(config.base_model, config.base_model)
-    return [name for name in (base, *config.features) if name in PINNED or name in SOURCES]
+    base = ALIASES.get(config.model.base, config.model.base)
+    return [name for name in (base, *config.evaluation.feature_networks) if name in PINNED or name in SOURCES]
 
 
 def fetch_named(

@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from woundgen.config.groups import AveragingOptions, LossOptions
 from woundgen.errors import UserError
 from woundgen.models.base import load_base
 from woundgen.models.cuda_graphs import ReplayedUNet
@@ -117,12 +118,9 @@ def rebuild_base(settings: RebuildSettings, say: Say, ranks: Ranks = ALONE) -> P
             steps=settings.steps,
             global_batch=settings.batch,
             micro_batch=math.ceil(settings.batch / ranks.size),
-            prompt_dropout=0.1,
-            snr_gamma=None,
-            noise_offset=0.0,
-            max_grad_norm=1.0,
-            ema_decay=0.9995,
-            ema_warmup=True,
+            max_gradient_norm=1.0,
+            loss=LossOptions(prompt_dropout=0.1),
+            averaging=AveragingOptions(decay=0.9995),
             precision="fp32",
         ),
         state=state,

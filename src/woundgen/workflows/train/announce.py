@@ -12,8 +12,8 @@ from woundgen.workflows.train.session import TrainingSession
 def announce(session: TrainingSession) -> None:
     """Print photographs, steps, batch, rates, evaluations and warnings."""
     config = session.config
-    if config.fold is not None:
-        session.console.info(f"fold         {config.fold} of {config.folds}: {session.folder}")
+    if config.photographs.fold is not None:
+        session.console.info(f"fold         {config.photographs.fold} of {config.photographs.folds}: {session.folder}")
     for line in (*_data_lines(session), *_plan_lines(session.plan, session.ranks.size), *_model_lines(session)):
         session.console.info(line)
     for warning in session.plan.warnings:

@@ -30,7 +30,7 @@ class Checkpointer:
 
     def clock_is_due(self) -> bool:
         """Whether `save_every_minutes` have passed: a save for resuming only, which nothing is measured for."""
-        minutes = self.session.config.save_every_minutes
+        minutes = self.session.config.checkpoints.every_minutes
         return minutes is not None and time.monotonic() - self.saved_at >= 60 * minutes
 
     def save(self, report: StepReport, policy: dict[str, Any], *, best: bool, resuming_only: bool) -> None:
@@ -61,7 +61,7 @@ class Checkpointer:
         best = pointer(root, BEST)
         prune(
             root,
-            keep_last=session.config.keep_last_n_checkpoints,
+            keep_last=session.config.checkpoints.keep_last_n,
             protect=[best] if best else [],
             trim=[STATE_TENSORS, *LOGS, *session.method.heavy],
             written=written,
@@ -75,7 +75,7 @@ class Checkpointer:
             "scaler": session.scaler.state_dict(),
             "observer": policy,
             "identity": session.identity,
-            "config": session.config.model_dump(mode="json"),
+            "config": session.config.flat(),
             "draws": draws_digest(session.config.seed, report.step),
         }
 
@@ -98,21 +98,21 @@ class Checkpointer:
 def adapter_metadata(session: TrainingSession) -> dict[str, object]:
     """Return what is stored beside an adapter: base, prompts, and how to sample with it."""
     config, base = session.config, session.base
-    positive, negative = prompts_for(config, config.phases[0])
+    positive, negative = prompts_for(config, config.photographs.phases[0])
     return {
         "method": session.method.name,
         "base": base.name,
         "base_digest": base.digest,
-        "phase": ",".join(config.phases),
+        "phase": ",".join(config.photographs.phases),
         "prompt": positive,
         "negative_prompt": negative,
-        "steps": config.inference_steps_production,
-        "guidance_scale": config.guidance_scale,
+        "steps": config.sampling.steps,
+        "guidance_scale": config.sampling.guidance_scale,
         "updates": session.state.updates,
-        "zero_terminal_snr": config.zero_terminal_snr,
+        "zero_terminal_snr": config.loss.zero_terminal_snr,
         "train_resolution": config.trained_side,
         "preparation": session.dataset.trained.preparation.to_json(),
-        "prompts": {phase: prompts_for(config, phase)[0] for phase in config.phases},
+        "prompts": {phase: prompts_for(config, phase)[0] for phase in config.photographs.phases},
     }
 
 

@@ -41,7 +41,7 @@ class Difference:
 
 def run_identity(config: TrainConfig, dataset: Dataset, base: BaseModel) -> str:
     """Return the digest of all that decides the trajectory: settings, photographs, base, and masks from files."""
-    settings = {key: value for key, value in config.model_dump(mode="json").items() if key not in FREE_TO_CHANGE}
+    settings = {key: value for key, value in config.flat().items() if key not in FREE_TO_CHANGE}
     masks = {} if dataset.masks_digest is None else {"masks": dataset.masks_digest}
     return sha256_json({"config": settings, "data": dataset.photos.digest, "base": base.digest} | masks)
 
@@ -50,7 +50,7 @@ def find_differences(
     record: dict[str, Any], config: TrainConfig, dataset: Dataset, base: BaseModel
 ) -> list[Difference]:
     """List what decides the trajectory and is not as in run.json, the settings first."""
-    old, new = record["config"], config.model_dump(mode="json")
+    old, new = record["config"], config.flat()
     changed = [
         Difference(key, repr(old.get(key)), repr(new[key]))
         for key in new

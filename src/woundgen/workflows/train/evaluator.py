@@ -83,20 +83,20 @@ class Evaluator:
     def _sample(self, step: int, weights: str) -> Images:
         """Sample images from the current weights, with the same seeds each time; save the grid, return the rest."""
         plan, config = self.session.plan.evaluation, self.session.config
-        texts = [prompts_for(config, phase) for phase in config.phases]
+        texts = [prompts_for(config, phase) for phase in config.photographs.phases]
         images = draw_images(
             self.session.base,
             count=max(plan.grid, plan.images),
             prompt=[positive for positive, _ in texts],  # in turn
             negative_prompt=texts[0][1],
             encode=self.encode,
-            guidance_scale=config.guidance_scale,
+            guidance_scale=config.sampling.guidance_scale,
             steps=plan.sampler_steps,
             seed=config.seed + SAMPLE_SEED_OFFSET,
             size=config.trained_side,
             ranks=self.session.ranks,
         )
-        images = reduced(images, config.resolution)
+        images = reduced(images, config.model.resolution)
         if self.session.ranks.first:
             self._save_grid(images[: plan.grid], step, weights)
         return images[: plan.images]
@@ -119,18 +119,22 @@ def build_evaluator(session: TrainingSession) -> Evaluator:
         mean * base.latent_scale,
         alphas_cumprod=base.alphas_cumprod,
         prediction=base.prediction,
-        timesteps=config.validation_timesteps,
+        timesteps=config.evaluation.timesteps,
         seed=config.seed,
     )
     prompts = [prompts_for(config, photos.photos[row].phase)[0] for row in rows]
     measure = None
     if reference is not None:
         as_trained = photos.images[photos.rows("train" if reference.training is None else "validation")]
-        measure = build_measure(base.vae, load_extractors(config.features), reference, as_trained=as_trained)
+        measure = build_measure(
+            base.vae, load_extractors(config.evaluation.feature_networks), reference, as_trained=as_trained
+        )
     return Evaluator(
         session=session,
         grid=grid,
         validation_prompts=PromptTable(base, prompts, live=session.method.reads_text),
-        encode=known_prompts(base, [text for phase in config.phases for text in prompts_for(config, phase)]),
+        encode=known_prompts(
+            base, [text for phase in config.photographs.phases for text in prompts_for(config, phase)]
+        ),
         measure=measure,
     )

@@ -36,13 +36,13 @@ def choose_reference(photos: PhotoSet, config: TrainConfig) -> RealSets | None:
 
     UserError where metrics are asked for by name and there are too few photographs or images.
     """
-    if config.metric_images == 0:
+    if config.evaluation.metric_images == 0:
         return None
     sides = [_side(photos, side) for side in ("validation", "train")]
     for side, (images, groups) in enumerate(sides):
         if len(images) and equal_n(2 * len(images), len(images), groups) >= FEWEST // 2:
             trained = sides[1] if side == 0 else None
-            _refuse_few_images(config.metric_images, len(images))
+            _refuse_few_images(config.evaluation.metric_images, len(images))
             return RealSets(
                 images,
                 photos.preparation,
@@ -50,8 +50,11 @@ def choose_reference(photos: PhotoSet, config: TrainConfig) -> RealSets | None:
                 training=None if trained is None else trained[0],
                 training_groups=None if trained is None else trained[1],
             )
-    if config.metric_images is not None or {config.monitor, config.early_stopping_metric} - {AUTO, "val_loss"}:
-        _refuse_few_images(config.metric_images or FEWEST, len(sides[1][0]))
+    if config.evaluation.metric_images is not None or {config.evaluation.best_metric, config.stopping.metric} - {
+        AUTO,
+        "val_loss",
+    }:
+        _refuse_few_images(config.evaluation.metric_images or FEWEST, len(sides[1][0]))
     return None
 
 
@@ -71,24 +74,26 @@ def _refuse_few_images(asked: int | None, photographs: int) -> None:
 
 def evaluation_wishes(config: TrainConfig, reference: RealSets | None) -> Wishes:
     """Return what the settings ask for at each evaluation, which the plan fits into evaluation_share."""
-    images = config.metric_images or (MOST if reference is None else min(MOST, max(FEWEST, len(reference.images))))
+    images = config.evaluation.metric_images or (
+        MOST if reference is None else min(MOST, max(FEWEST, len(reference.images)))
+    )
     return Wishes(
         images=0 if reference is None else images,
-        grid=config.sample_images,
-        sampler_steps=config.inference_steps_during_training,
-        guided=config.guidance_scale > 1,
-        kinds=2 if config.ema else 1,
-        share=config.evaluation_share,
+        grid=config.evaluation.sample_images,
+        sampler_steps=config.evaluation.sampler_steps,
+        guided=config.sampling.guidance_scale > 1,
+        kinds=2 if config.averaging.ema else 1,
+        share=config.evaluation.share,
     )
 
 
 def choose_monitor(config: TrainConfig, reference: RealSets | None) -> str:
     """Return the metric that chooses the best checkpoint: the one named, else the first measured of FID, FD, loss."""
-    if config.monitor != AUTO:
-        return config.monitor
+    if config.evaluation.best_metric != AUTO:
+        return config.evaluation.best_metric
     if reference is None:
         return "val_loss"
-    return "fid" if "inception" in config.features else "fd"
+    return "fid" if "inception" in config.evaluation.feature_networks else "fd"
 
 
 def build_measure(

@@ -91,7 +91,10 @@ def _train(session: TrainingSession, encoded: EncodedDataset, observer: Observer
         optimizer=session.optimizer,
         scaler=session.scaler,
         learning_rate=schedule(
-            config.lr_scheduler, peak=config.learning_rate, steps=session.plan.steps, warmup=config.lr_warmup_steps
+            config.optimization.scheduler,
+            peak=config.optimization.learning_rate,
+            steps=session.plan.steps,
+            warmup=config.optimization.warmup_steps,
         ),
         latents=encoded.latents,
         contexts=encoded.prompts,

@@ -31,15 +31,15 @@ def encode_dataset(session: TrainingSession, class_images: NDArray[np.uint8]) ->
     config, dataset = session.config, session.dataset
     rows = dataset.photos.rows("train")
     phases = [dataset.photos.photos[row].phase for row in rows]
-    texts = [prompts_for(config, phase)[0] for phase in phases] + [config.class_prompt] * len(class_images)
+    texts = [prompts_for(config, phase)[0] for phase in phases] + [config.prior.prompt] * len(class_images)
     prompts = PromptTable(session.base, texts, live=session.method.reads_text)
     latents = _encode(
-        session, dataset.trained.images[rows], config.augmentation_variations if config.data_augmentation else 1
+        session, dataset.trained.images[rows], config.photographs.variations if config.photographs.augmentation else 1
     )
     latents = replace(
         latents,
         region=build_region_weights(config, dataset.masks, latents=latents),
-        groups=phase_groups(phases) if config.balance_phases else None,
+        groups=phase_groups(phases) if config.photographs.balance_phases else None,
     )
     if not len(class_images):
         return EncodedDataset(latents, prompts, batches=None)
@@ -48,7 +48,7 @@ def encode_dataset(session: TrainingSession, class_images: NDArray[np.uint8]) ->
         seed=config.seed,
         batch=config.global_batch,
         class_images=len(class_images),
-        weight=config.prior_weight,
+        weight=config.prior.weight,
     )
     others = _encode(session, class_images, latents.mean.shape[1])
     return EncodedDataset(concatenate(latents, others), prompts, batches)

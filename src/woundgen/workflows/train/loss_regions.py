@@ -22,12 +22,12 @@ def load_masks(config: TrainConfig, photos: PhotoSet, *, data: Path) -> Masks | 
 
     UserError where no photograph has a mask or a box.
     """
-    if config.region_weight == 1:
+    if config.loss.region_weight == 1:
         return None
-    folder = None if config.region_masks is None else Path(config.region_masks)
+    folder = None if config.loss.region_masks is None else Path(config.loss.region_masks)
     if folder is None and not any(photo.box for photo in photos.photos):
         raise UserError(
-            f"region_weight = {config.region_weight:g}, but no photograph says where its wound is.",
+            f"region_weight = {config.loss.region_weight:g}, but no photograph says where its wound is.",
             "Give x_min, y_min, x_max, y_max in metadata.csv, region_masks: FOLDER, or set region_weight: 1.",
         )
     if folder is not None and not folder.is_dir():
@@ -35,7 +35,7 @@ def load_masks(config: TrainConfig, photos: PhotoSet, *, data: Path) -> Masks | 
     masks = wound_masks(
         [photos.photos[row] for row in photos.rows("train")],
         resolution=photos.images.shape[1],
-        margin=config.box_margin,
+        margin=config.photographs.box_margin,
         roots=[photograph_root(data)],
         folder=folder,
     )
@@ -46,7 +46,7 @@ def load_masks(config: TrainConfig, photos: PhotoSet, *, data: Path) -> Masks | 
 
 def masks_digest(config: TrainConfig, masks: Masks | None) -> str | None:
     """Digest of the mask files; None for boxes, which the photographs' digest covers."""
-    return None if masks is None or config.region_masks is None else hashlib.sha256(masks.tobytes()).hexdigest()
+    return None if masks is None or config.loss.region_masks is None else hashlib.sha256(masks.tobytes()).hexdigest()
 
 
 def build_region_weights(config: TrainConfig, masks: Masks | None, *, latents: Latents) -> Tensor | None:
@@ -54,4 +54,4 @@ def build_region_weights(config: TrainConfig, masks: Masks | None, *, latents: L
     if masks is None:
         return None
     varied = mask_variations(masks, count=latents.mean.shape[1], seed=config.seed)
-    return torch.from_numpy(region_weights(varied, weight=config.region_weight, side=latents.mean.shape[-1]))
+    return torch.from_numpy(region_weights(varied, weight=config.loss.region_weight, side=latents.mean.shape[-1]))

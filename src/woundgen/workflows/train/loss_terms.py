@@ -22,7 +22,7 @@ def resolve_perceptual_network(config: TrainConfig, console: Console) -> TrainCo
 
     The name is stored in run.json, so that a resume elsewhere cannot silently use another network.
     """
-    if config.perceptual_weight == 0 or config.perceptual_network != "auto":
+    if config.perceptual.weight == 0 or config.perceptual.network != "auto":
         return config
     name = PREFERRED
     try:
@@ -30,23 +30,22 @@ def resolve_perceptual_network(config: TrainConfig, console: Console) -> TrainCo
     except UserError:
         name = SHIPPED
         console.info(f"perceptual term in {SHIPPED} features ({PREFERRED} is not fetched: woundgen fetch {PREFERRED})")
-    return config.model_copy(update={"perceptual_network": name})
+    return config.with_values(perceptual_network=name)
 
 
 def load_perceptual_network(config: TrainConfig) -> Extractor | None:
     """Load the resolved network; None without a perceptual term. UserError where the network is not fetched."""
-    return load_extractor(config.perceptual_network) if config.perceptual_weight else None
+    return load_extractor(config.perceptual.network) if config.perceptual.weight else None
 
 
 def build_discriminator(config: TrainConfig, base: BaseModel, device: torch.device) -> Discriminator | None:
     """Make the discriminator of the adversarial term; None where the term has no weight."""
-    if config.adversarial_weight == 0:
+    if config.adversarial.weight == 0:
         return None
     return Discriminator(
         base.unet.config.in_channels,
+        config.adversarial,
         seed=config.seed,
-        rate=config.discriminator_rate,
-        r1=config.discriminator_r1,
         device=device,
     )
 
@@ -66,9 +65,9 @@ def build_terms(
         terms.append(
             ExtraTerm(
                 name="perceptual",
-                weight=config.perceptual_weight,
-                share=config.perceptual_share,
-                least_snr=config.estimate_min_snr,
+                weight=config.perceptual.weight,
+                share=config.perceptual.share,
+                least_snr=config.loss.estimate_min_snr,
                 loss=latent_distance(base.vae, perceptual, scale=base.latent_scale),
             )
         )
@@ -76,9 +75,9 @@ def build_terms(
         terms.append(
             ExtraTerm(
                 name="adversarial",
-                weight=config.adversarial_weight,
-                share=config.adversarial_share,
-                least_snr=config.estimate_min_snr,
+                weight=config.adversarial.weight,
+                share=config.adversarial.share,
+                least_snr=config.loss.estimate_min_snr,
                 loss=discriminator.term,
                 discriminator=discriminator,
             )

@@ -28,7 +28,7 @@ def prepare_model(
     for part in base.modules:
         part.to(device)
     method = prepare_method(base, config)
-    if config.gradient_checkpointing:
+    if config.compute.gradient_checkpointing:
         # The recomputed pass draws nothing (adapters/dropout.py), so no generator's state need be kept for it; reading
         # one cannot be recorded in a CUDA graph.
         base.unet.enable_gradient_checkpointing(partial(checkpoint, use_reentrant=False, preserve_rng_state=False))
@@ -41,8 +41,8 @@ def prepare_model(
 
 def unet_for_training(base: BaseModel, config: TrainConfig, trainable: FlatParameters, device: torch.device) -> Network:
     """Return the UNet callable for the loop: torch.compile'd, wrapped in CUDA graphs, or unchanged."""
-    if config.compile:
+    if config.compute.compile:
         return torch.compile(base.unet)  # type: ignore[return-value]
-    if config.cuda_graphs and device.type == "cuda":
+    if config.compute.cuda_graphs and device.type == "cuda":
         return ReplayedUNet(base.unet, trainable)
     return base.unet

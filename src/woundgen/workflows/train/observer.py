@@ -47,7 +47,7 @@ class Observer:
         self.stopped_by = signal or None
         # Do not save by the clock or by count on a skipped step: a rollback must land before the bad steps.
         clock = clock and not report.skipped
-        is_periodic = report.step % session.plan.save_every == 0 and not session.config.save_best_only
+        is_periodic = report.step % session.plan.save_every == 0 and not session.config.checkpoints.best_only
         due = last or better or exhausted or (is_periodic and not report.skipped)
         if due or signal or clock:
             if session.ranks.first:
@@ -55,7 +55,7 @@ class Observer:
             self.checkpointer.saved_at = time.monotonic()
         if exhausted:
             session.console.info(
-                f"no better {session.config.early_stopping_metric} in {self.policy.stopping.patience} evaluations: "
+                f"no better {session.config.stopping.metric} in {self.policy.stopping.patience} evaluations: "
                 "stopping early"
             )
         return exhausted or signal > 0
@@ -105,8 +105,8 @@ def build_observer(
     """Make the observer, with the best and the patience that the checkpoint recorded."""
     policy = BestAndStopping(
         monitor=choose_monitor(session.config, session.dataset.reference),
-        waits_for=session.config.early_stopping_metric,
-        stopping=EarlyStopping(patience=session.config.early_stopping_patience),
+        waits_for=session.config.stopping.metric,
+        stopping=EarlyStopping(patience=session.config.stopping.patience),
     )
     # Under changed settings (--allow-changes) an earlier best says nothing about what follows.
     if checkpoint is not None and checkpoint.state.get("identity", session.identity) == session.identity:

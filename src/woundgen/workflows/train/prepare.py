@@ -34,15 +34,15 @@ def prepare(request: TrainRequest, console: Console, ranks: Ranks) -> TrainingSe
     """Make the session of a run. Nothing is written yet: whatever the settings lack is a UserError here."""
     check_phase_prompts(request.config)
     config = resolve_perceptual_network(request.config, console)
-    if config.optimizer == "adamw-8bit":
+    if config.optimization.algorithm == "adamw-8bit":
         eight_bit()
-    device = choose_device(config.device)
-    precision = choose_precision(config.mixed_precision, device, console.info)
+    device = choose_device(config.compute.device)
+    precision = choose_precision(config.compute.mixed_precision, device, console.info)
     base = _load_base(config, console)
     method, trainable = prepare_model(base, config, device, precision)
     _warn_of_cut_prompts(config, base, console)  # after the learned word has joined the tokenizer
     perceptual = load_perceptual_network(config)
-    check_names(config.features)
+    check_names(config.evaluation.feature_networks)
     dataset = load_dataset(config, request.data)
     discriminator = build_discriminator(config, base, device)
     return TrainingSession(
@@ -56,12 +56,17 @@ def prepare(request: TrainRequest, console: Console, ranks: Ranks) -> TrainingSe
         method=method,
         trainable=trainable,
         unet=unet_for_training(base, config, trainable, device),
-        dropout=run_by_position(base.unet, dropout=config.lora_dropout) if method.name == "lora" else None,
+        dropout=run_by_position(base.unet, dropout=config.lora.dropout) if method.name == "lora" else None,
         terms=build_terms(config, base, device, perceptual=perceptual, discriminator=discriminator),
         discriminator=discriminator,
         dataset=dataset,
         plan=build_plan(config, dataset, processes=ranks.size, native_pixels=native_pixels(base)),
-        optimizer=new_optimizer(trainable, betas=(0.9, 0.999), weight_decay=config.weight_decay, kind=config.optimizer),
+        optimizer=new_optimizer(
+            trainable,
+            betas=(0.9, 0.999),
+            weight_decay=config.optimization.weight_decay,
+            kind=config.optimization.algorithm,
+        ),
         scaler=torch.amp.GradScaler(device.type, enabled=precision == "fp16"),
         state=LoopState(step=0, average=None),
         identity=run_identity(config, dataset, base),
@@ -70,31 +75,31 @@ def prepare(request: TrainRequest, console: Console, ranks: Ranks) -> TrainingSe
 
 def check_phase_prompts(config: TrainConfig) -> None:
     """Raise UserError where several phases would be trained with one and the same prompt."""
-    if config.prompts in ("short", "none") and len(config.phases) > 1:
+    if config.text.strategy in ("short", "none") and len(config.photographs.phases) > 1:
         raise UserError(
-            f"prompts: {config.prompts} gives the phases {', '.join(config.phases)} the same text.",
+            f"prompts: {config.text.strategy} gives the phases {', '.join(config.photographs.phases)} the same text.",
             "Train one adapter a phase, or use prompts: medical.",
         )
 
 
 def _load_base(config: TrainConfig, console: Console) -> BaseModel:
     """Load the base that the config names. UserError where the size of the images does not fit it."""
-    base = load_base(config.base_model, notice=console.info)
+    base = load_base(config.model.base, notice=console.info)
     factor = 2 ** (len(base.vae.config.block_out_channels) - 1)
     levels = 2 ** (len(base.unet.config.block_out_channels) - 1)
     if config.trained_side % (factor * levels):
-        key = "resolution" if config.train_resolution is None else "train_resolution"
+        key = "resolution" if config.model.train_resolution is None else "train_resolution"
         raise UserError(
             f"{key} = {config.trained_side} does not fit base model {base.name}.",
             f"Give a multiple of {factor * levels}.",
         )
-    if config.use_xformers:
+    if config.compute.use_xformers:
         console.info("use_xformers: PyTorch's own memory-efficient attention serves")
-    return with_zero_terminal_snr(base) if config.zero_terminal_snr else base
+    return with_zero_terminal_snr(base) if config.loss.zero_terminal_snr else base
 
 
 def _warn_of_cut_prompts(config: TrainConfig, base: BaseModel, console: Console) -> None:
-    for phase in config.phases:
+    for phase in config.photographs.phases:
         positive, negative = prompts_for(config, phase)
         named = {f"prompt of phase {phase}": positive, f"negative prompt of phase {phase}": negative}
         for message in cut_prompts(base, named):

@@ -24,20 +24,20 @@ def load_class_images(session: TrainingSession) -> NDArray[np.uint8]:
     """
     config, ranks = session.config, session.ranks
     side = config.trained_side
-    if config.training_method != "dreambooth" or config.prior_weight == 0:
+    if config.model.method != "dreambooth" or config.prior.weight == 0:
         return np.empty((0, side, side, 3), np.uint8)
     path = session.folder / CACHE / f"class_images_{_recipe_digest(session)[:16]}.npy"
     (is_cached,) = ranks.greatest([int(ranks.first and path.exists())], session.base.unet.device)
     if is_cached:
         return _read(path)
-    session.console.info(f"drawing {config.class_images} class images, once: {config.class_prompt}")
+    session.console.info(f"drawing {config.prior.images} class images, once: {config.prior.prompt}")
     images = draw_images(
         session.base,
-        count=config.class_images,
-        prompt=config.class_prompt,
+        count=config.prior.images,
+        prompt=config.prior.prompt,
         negative_prompt="",
-        guidance_scale=config.guidance_scale,
-        steps=config.inference_steps_during_training,
+        guidance_scale=config.sampling.guidance_scale,
+        steps=config.evaluation.sampler_steps,
         seed=config.seed + SEED_OFFSET,
         size=side,
         ranks=ranks,
@@ -55,10 +55,10 @@ def _recipe_digest(session: TrainingSession) -> str:
     config = session.config
     recipe = {
         "base": session.base.digest,
-        "prompt": config.class_prompt,
-        "count": config.class_images,
-        "guidance": config.guidance_scale,
-        "steps": config.inference_steps_during_training,
+        "prompt": config.prior.prompt,
+        "count": config.prior.images,
+        "guidance": config.sampling.guidance_scale,
+        "steps": config.evaluation.sampler_steps,
         "seed": config.seed,
         "size": config.trained_side,
     }

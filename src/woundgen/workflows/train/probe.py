@@ -60,7 +60,7 @@ class Estimate:
 
 def probe(session: TrainingSession) -> Estimate | None:
     """Run a few steps and print what the run will take; None where `probe_steps` is 0."""
-    if session.config.probe_steps == 0:
+    if session.config.compute.probe_steps == 0:
         return None
     measured = run_probe(session)
     estimated = estimate(
@@ -95,19 +95,21 @@ def run_probe(session: TrainingSession) -> Probe:
         scaler=torch.amp.GradScaler(session.device.type, enabled=settings.precision == "fp16"),
         learning_rate=lambda step: 0.0,
         latents=_invent_latents(base, config.trained_side),
-        contexts=PromptTable(base, [prompts_for(config, config.phases[0])[0]], live=session.method.reads_text),
+        contexts=PromptTable(
+            base, [prompts_for(config, config.photographs.phases[0])[0]], live=session.method.reads_text
+        ),
         alphas_cumprod=base.alphas_cumprod,
         prediction=base.prediction,
         dropout=session.dropout,
-        settings=replace(settings, steps=config.probe_steps + 1, global_batch=settings.micro_batch),
-        state=LoopState(step=0, average=before.clone() if settings.ema_decay is not None else None),
+        settings=replace(settings, steps=config.compute.probe_steps + 1, global_batch=settings.micro_batch),
+        state=LoopState(step=0, average=before.clone() if settings.averaging.ema else None),
         after_step=note,
         # Without the discriminator, which would learn from what is no photograph.
         terms=[replace(term, discriminator=None) for term in session.terms],
     )
     trainable.load(before)
     seconds = statistics.median(after - earlier for earlier, after in pairwise(clock[1:]))
-    return Probe(steps=config.probe_steps, seconds=seconds, peak_bytes=_peak_bytes(session.device))
+    return Probe(steps=config.compute.probe_steps, seconds=seconds, peak_bytes=_peak_bytes(session.device))
 
 
 def _invent_latents(base: BaseModel, side: int) -> Latents:
@@ -129,8 +131,8 @@ def _expected_disk_bytes(session: TrainingSession) -> int:
     return disk_bytes(
         session.plan,
         parameters=session.trainable.values.numel(),
-        averages=config.ema + (len(LENGTHS) if config.keeps_snapshots else 0),
-        keep_last=config.keep_last_n_checkpoints,
+        averages=config.averaging.ema + (len(LENGTHS) if config.keeps_snapshots else 0),
+        keep_last=config.checkpoints.keep_last_n,
     )
 
 

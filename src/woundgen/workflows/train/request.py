@@ -44,7 +44,7 @@ def read_request(
         data = data or recorded_data
     else:
         settings = load_train_config(config, overrides)
-    source = data or (Path(settings.data) if settings.data else None)
+    source = data or (Path(settings.photographs.folder) if settings.photographs.folder else None)
     if source is None:
         raise UserError("No photographs are named.", "Give --data FOLDER, or `data:` in the config.")
     return TrainRequest(settings, source, out or Path("runs") / default_name(settings), command=(), resume=resume)
@@ -52,7 +52,7 @@ def read_request(
 
 def default_name(config: TrainConfig) -> str:
     """Return the name of a run's folder where the user gives none."""
-    return f"phase_{'_'.join(config.phases)}"
+    return f"phase_{'_'.join(config.photographs.phases)}"
 
 
 def split_into_folds(request: TrainRequest, folds: int | None) -> list[TrainRequest]:
@@ -62,7 +62,7 @@ def split_into_folds(request: TrainRequest, folds: int | None) -> list[TrainRequ
     return [
         replace(
             request,
-            config=request.config.model_copy(update={"folds": folds, "fold": fold}),
+            config=request.config.with_values(folds=folds, fold=fold),
             out=fold_folder(request.out, fold),
         )
         for fold in range(1, folds + 1)

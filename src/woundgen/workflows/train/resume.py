@@ -71,7 +71,7 @@ def restore_or_begin(session: TrainingSession, checkpoint: Checkpoint | None) ->
         session.optimizer,
         session.scaler,
         checkpoint,
-        ema=session.config.ema,
+        ema=session.config.averaging.ema,
         powers=LENGTHS if session.config.keeps_snapshots else (),
     )
     copy_state_into(session.state, state)

@@ -106,10 +106,10 @@ def write_start(session: TrainingSession, estimate: Estimate | None) -> float:
     before: dict[str, Any] = read_json(path) if path.exists() else {}
     record = {
         "name": session.folder.name,
-        "phases": list(config.phases),
+        "phases": list(config.photographs.phases),
         "created": before.get("created", _now()),
         "command": before.get("command", list(session.request.command)),
-        "config": config.model_dump(mode="json"),
+        "config": config.flat(),
         "changes": before.get("changes", []),
         "rollbacks": before.get("rollbacks", []),
         "processes": session.ranks.size,

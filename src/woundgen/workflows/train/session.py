@@ -67,7 +67,7 @@ class TrainingSession:
     def needs_decoder(self) -> bool:
         """Whether the VAE's decoder is used after caching: for samples, metrics or the perceptual term."""
         evaluation = self.plan.evaluation
-        return bool(evaluation.images or evaluation.grid or self.config.perceptual_weight)
+        return bool(evaluation.images or evaluation.grid or self.config.perceptual.weight)
 
     def weights(self) -> dict[str, Tensor]:
         """Return the weights that are evaluated and saved, [P] each, by name: a copy of raw, and EMA if it is on."""

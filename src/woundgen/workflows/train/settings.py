@@ -14,26 +14,12 @@ def build_plan(config: TrainConfig, dataset: Dataset, *, processes: int, native_
     """Plan a run on `processes` ranks. native_pixels: side of the images that the base was made for."""
     photos = dataset.photos
     return make_plan(
+        config,
         images=len(photos.rows("train")),
         validation_images=len(photos.rows("validation")),
-        global_batch=config.global_batch,
-        batch_size=config.batch_size_per_gpu,
-        max_epochs=config.max_epochs,
-        max_steps=config.max_steps,
-        learning_rate=config.learning_rate,
-        scheduler=config.lr_scheduler,
-        warmup=config.lr_warmup_steps,
-        ema_decay=config.ema_decay if config.ema else None,
-        ema_warmup=config.ema_warmup,
-        save_every_epochs=config.save_every_n_epochs,
-        evaluate_every_epochs=config.evaluate_every_n_epochs,
-        guidance_scale=config.guidance_scale,
-        method=config.training_method,
         evaluation=evaluation_wishes(config, dataset.reference),
         processes=processes,
-        train_pixels=config.trained_side,
         native_pixels=native_pixels,
-        snapshots=config.keeps_snapshots,
     )
 
 
@@ -44,11 +30,8 @@ def loop_settings(config: TrainConfig, plan: Plan, precision: str, batches: Batc
         steps=plan.steps,
         global_batch=config.global_batch if batches is None else batches.size,
         micro_batch=plan.micro_batch,
-        prompt_dropout=config.prompt_dropout,
-        snr_gamma=config.min_snr_gamma,
-        noise_offset=config.noise_offset,
-        max_grad_norm=config.max_gradient_norm,
-        ema_decay=config.ema_decay if config.ema else None,
-        ema_warmup=config.ema_warmup,
+        max_gradient_norm=config.optimization.max_gradient_norm,
+        loss=config.loss,
+        averaging=config.averaging,
         precision=precision,
     )
