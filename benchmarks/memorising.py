@@ -32,7 +32,7 @@ from woundgen.generation.in_memory import draw_images
 from woundgen.metrics.intervals import binomial_bounds
 from woundgen.models.base import EMBEDDED, BaseModel, load_base
 from woundgen.models.flat_parameters import FlatParameters, flatten
-from woundgen.models.prompts import PromptTable
+from woundgen.models.prompts import PromptEncoder
 from woundgen.phantoms import draw_phantoms
 from woundgen.privacy.membership import membership_test
 from woundgen.records import Verdict
@@ -137,7 +137,7 @@ def fit(
         scaler=torch.amp.GradScaler("cpu", enabled=False),
         learning_rate=lambda step: rate * cosine(step, steps=steps, warmup=20),
         latents=encode_variations(base, images, count=variations, seed=0),
-        contexts=PromptTable(base, [PROMPT] * len(images)),
+        prompt_embeds=PromptEncoder(base, [PROMPT] * len(images)),
         alphas_cumprod=base.alphas_cumprod,
         prediction=base.prediction,
         dropout=None,

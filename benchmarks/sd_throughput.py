@@ -34,10 +34,10 @@ from train_throughput import PROMPT, example_step
 from woundgen.adapters.lora_forward import run_by_position
 from woundgen.config.groups import AveragingOptions, LossOptions
 from woundgen.config.train import TrainConfig
-from woundgen.models.base import BaseModel, release_parts
+from woundgen.models.base import BaseModel, free_unused_modules
 from woundgen.models.cuda_graphs import ReplayedUNet
 from woundgen.models.flat_parameters import flatten
-from woundgen.models.prompts import PromptTable
+from woundgen.models.prompts import PromptEncoder
 from woundgen.training.loop import StepReport, train
 from woundgen.training.loop_state import LoopSettings, LoopState
 from woundgen.training.perceptual_term import latent_distance
@@ -89,14 +89,14 @@ def ours(base: BaseModel, way: Way, photographs: np.ndarray, options: argparse.N
         trainable, betas=(0.9, 0.999), weight_decay=config.optimization.weight_decay, kind=config.optimization.algorithm
     )
     latents = encode_variations(base, photographs, count=1, seed=0)
-    contexts = PromptTable(base, [PROMPT] * len(photographs), live=method.reads_text)
+    prompt_embeds = PromptEncoder(base, [PROMPT] * len(photographs), live=method.reads_text)
     terms = []
     if way.perceptual:
         features = vgg()
         features.module.to(device)
         distance = latent_distance(base.vae, features, scale=base.latent_scale)
         terms = [ExtraTerm("perceptual", 0.1, 1 / options.batch, ALWAYS, distance)]
-    release_parts(base, decodes=bool(terms))
+    free_unused_modules(base, decodes=bool(terms))
     count_from_here(device)
     clock = [time.perf_counter()]
 
@@ -111,7 +111,7 @@ def ours(base: BaseModel, way: Way, photographs: np.ndarray, options: argparse.N
         scaler=torch.amp.GradScaler(device.type, enabled=precision == "fp16"),
         learning_rate=lambda step: 1e-4,
         latents=latents,
-        contexts=contexts,
+        prompt_embeds=prompt_embeds,
         alphas_cumprod=base.alphas_cumprod,
         prediction=base.prediction,
         dropout=dropout,

@@ -33,7 +33,7 @@ from woundgen.config.groups import AveragingOptions, LoraOptions, LossOptions
 from woundgen.diffusion.objective import add_noise, training_target
 from woundgen.models.base import EMBEDDED, BaseModel, load_base
 from woundgen.models.flat_parameters import flatten
-from woundgen.models.prompts import PromptTable
+from woundgen.models.prompts import PromptEncoder
 from woundgen.phantoms import draw_phantoms
 from woundgen.training.loop import train
 from woundgen.training.loop_state import LoopSettings, LoopState
@@ -125,7 +125,7 @@ def our_step(
     optimizer = new_optimizer(trainable, betas=(0.9, 0.999), weight_decay=0.01)
     state = LoopState(step=0, average=trainable.values.detach().clone())
     latents = encode_variations(base, images, count=2, seed=0)
-    contexts = PromptTable(base, [PROMPT] * len(images))
+    prompt_embeds = PromptEncoder(base, [PROMPT] * len(images))
     scaler = torch.amp.GradScaler("cpu", enabled=False)
     terms = terms_of(base)
 
@@ -137,7 +137,7 @@ def our_step(
             scaler=scaler,
             learning_rate=lambda number: 1e-4,
             latents=latents,
-            contexts=contexts,
+            prompt_embeds=prompt_embeds,
             alphas_cumprod=base.alphas_cumprod,
             prediction=base.prediction,
             dropout=masks,

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from woundgen.runtime.ranks import Ranks, joined
+from woundgen.runtime.ranks import Ranks, process_group
 
 
 def fork(action: Callable[[], int], *, environment: Mapping[str, str] | None = None) -> int:
@@ -48,7 +48,7 @@ def two_ranks(work: Callable[[Ranks], None]) -> list[int]:
     """Process ids of two forks that train together."""
 
     def action(rank: int) -> int:
-        with joined(rank, 2, asked=2, device=torch.device("cpu")) as ranks:
+        with process_group(rank, 2, asked=2, device=torch.device("cpu")) as ranks:
             work(ranks)
         return 0
 

@@ -20,7 +20,7 @@ from woundgen.adapters.methods import prepare_method
 from woundgen.config.groups import AveragingOptions, LossOptions
 from woundgen.config.train import TrainConfig, prompts_for
 from woundgen.models.flat_parameters import flatten
-from woundgen.models.prompts import PromptTable
+from woundgen.models.prompts import PromptEncoder
 from woundgen.training.loop import StepReport, train
 from woundgen.training.loop_state import LoopSettings, LoopState
 from woundgen.training.state import new_optimizer
@@ -61,7 +61,7 @@ def test_one_step_at_128(name: str) -> None:
         scaler=torch.amp.GradScaler("cpu", enabled=False),
         learning_rate=lambda step: 1e-4,
         latents=latents,
-        contexts=PromptTable(base, [prompts_for(config, "I")[0]] * 2),
+        prompt_embeds=PromptEncoder(base, [prompts_for(config, "I")[0]] * 2),
         alphas_cumprod=base.alphas_cumprod,
         prediction=base.prediction,
         dropout=run_by_position(base.unet, dropout=0.1),

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from woundgen.adapters.full import save_whole, train_whole
 from woundgen.adapters.lora import TEXT_TARGETS, add_lora, lora_count, save_lora
-from woundgen.config.train import TrainConfig, token_of
+from woundgen.config.train import TrainConfig, bound_token
 from woundgen.diffusion.randomness import position_seed
 from woundgen.errors import UserError
 from woundgen.models.base import BaseModel
@@ -81,7 +81,7 @@ def _textual_inversion(base: BaseModel, config: TrainConfig) -> Method:
             f"training_method: textual_inversion needs one text encoder, and {base.name} has two.",
             "Use lora, or base_model: sd21-base.",
         )
-    settings = InversionSettings(token_of(config), config.token.vectors, config.token.initializer)
+    settings = InversionSettings(bound_token(config), config.token.vectors, config.token.initializer)
     parameters = add_token(base.tokenizer, base.text_encoder, settings)
     expected = config.token.vectors * base.text_encoder.config.hidden_size
 

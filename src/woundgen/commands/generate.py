@@ -124,9 +124,9 @@ def generate(
         guide=None if guide is None else _place(guide, "--guide"),
         source=None if from_ is None or strength is None else (from_, strength),
     )
-    from woundgen.runtime.processes import place_of, run_together
+    from woundgen.runtime.processes import read_launcher, run_together
 
-    place = place_of(os.environ)
+    place = read_launcher(os.environ)
     if place is None and devices is not None and devices > 1:
         return run_together(sys.argv[1:], count=devices)
     from woundgen.runtime.devices import join_ranks, threads_fixed

@@ -57,9 +57,9 @@ def rebuild(
         with open_console() as console:
             console.info(f"written to {write_card(work, say=console.info)}")
         return 0
-    from woundgen.runtime.processes import place_of, run_together
+    from woundgen.runtime.processes import read_launcher, run_together
 
-    place = place_of(os.environ)
+    place = read_launcher(os.environ)
     if place is None and devices is not None and devices > 1:
         return run_together(sys.argv[1:], count=devices)
     from woundgen.runtime.devices import choose_device, join_ranks

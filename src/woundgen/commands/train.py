@@ -55,8 +55,8 @@ def train(
     woundgen train --config configs/phase_I_config.yaml --config configs/phase_R_config.yaml --devices 0,1 --data photos
     """
     from woundgen.runtime.hardware import installed_cards
-    from woundgen.runtime.parallel_runs import cards_of
-    from woundgen.runtime.processes import place_of, run_together
+    from woundgen.runtime.parallel_runs import parse_cards
+    from woundgen.runtime.processes import read_launcher, run_together
     from woundgen.workflows.train.request import read_request
 
     if folds is not None and resume is not None:
@@ -65,7 +65,7 @@ def train(
             "Leave --resume out, or name one fold's run (--out).",
         )
     overrides = set_ or []
-    cards = None if devices is None else cards_of(devices, present=installed_cards())
+    cards = None if devices is None else parse_cards(devices, present=installed_cards())
     if config is not None and len(config) > 1:
         if devices is not None and cards is None:
             raise UserError(f"--devices {devices} with several configs.", "Name the cards: --devices 0,1.")
@@ -81,7 +81,7 @@ def train(
         dry_run=dry_run,
         allow_changes=allow_changes,
     )
-    place = place_of(os.environ)
+    place = read_launcher(os.environ)
     count = None if devices is None else len(cards) if cards is not None else int(devices)
     if place is None and count is not None and count > 1 and not dry_run:
         if cards is not None:
@@ -93,7 +93,7 @@ def train(
 def _run_here(request: TrainRequest, *, folds: int | None, place: Place | None, count: int | None) -> int:
     """Train in this process, one run after the other; return the exit code of the last one begun.
 
-    place, count: of this process among those that share the work, and how many the user asked for, if said.
+    place, count: of this process among those that share the work, and how many the user asked for, or None.
     """
     from woundgen.runtime.devices import join_ranks
     from woundgen.workflows.train.job import train_adapter
@@ -130,4 +130,4 @@ def _run_each_config(
         for path, folder in zip(configs, folders, strict=True)
     ]
     with open_console() as console:
-        return run_side_by_side(jobs, cards=cards, say=console.info)
+        return run_side_by_side(jobs, cards=cards, console=console)

@@ -87,7 +87,9 @@ class TokenOptions(BaseModel):
     )
     vectors: int = setting(1, "textual_inversion: rows that the token stands for", flat="token_vectors", ge=1, le=16)
     initializer: str = setting(
-        "wound", "textual_inversion: words whose mean row the token starts at", flat="token_initializer"
+        "wound",
+        "textual_inversion: initialise the token with the mean embedding of these words",
+        flat="token_initializer",
     )
 
 
@@ -176,7 +178,7 @@ class LossOptions(BaseModel):
     )
     estimate_min_snr: float = setting(
         10.0,
-        "perceptual and adversarial terms count where the signal-to-noise ratio is as high",
+        "apply the perceptual and adversarial terms only at a signal-to-noise ratio of at least this",
         flat="estimate_min_snr",
         gt=0,
     )
@@ -218,9 +220,9 @@ class AdversarialOptions(BaseModel):
     )
     share: float = setting(1.0, "of the samples that the discriminator sees", flat="adversarial_share", ge=1 / 32, le=1)
     learning_rate: float = setting(
-        0.0001, "learning rate of the discriminator's own Adam", flat="discriminator_rate", gt=0, le=1
+        0.0001, "learning rate of the Adam that trains the discriminator", flat="discriminator_rate", gt=0, le=1
     )
-    r1: float = setting(0.1, "its penalty on the slope at real latents", flat="discriminator_r1", ge=0)
+    r1: float = setting(0.1, "weight of the R1 gradient penalty", flat="discriminator_r1", ge=0)
 
 
 class AveragingOptions(BaseModel):
@@ -230,7 +232,7 @@ class AveragingOptions(BaseModel):
 
     ema: bool = setting(
         True,
-        "keep an exponential moving average of the adapter, evaluated and saved beside the raw weights",
+        "keep an exponential moving average of the adapter, evaluated and saved with the raw weights",
         flat="ema",
     )
     decay: float = setting(0.9999, "of the average, at most", flat="ema_decay", ge=0, lt=1)
@@ -262,7 +264,7 @@ class CheckpointOptions(BaseModel):
 
 
 class EvaluationOptions(BaseModel):
-    """What is evaluated while training, and how often."""
+    """Evaluations during training."""
 
     model_config = STRICT
 
@@ -359,7 +361,7 @@ class PhotographOptions(BaseModel):
     variations: int = setting(
         8, "augmented versions of each photograph in the latent cache", flat="augmentation_variations", ge=1, le=64
     )
-    balance_phases: bool = setting(True, "several phases: each is seen equally often", flat="balance_phases")
+    balance_phases: bool = setting(True, "several phases: each is used equally often", flat="balance_phases")
 
 
 class TextOptions(BaseModel):
@@ -375,11 +377,11 @@ class TextOptions(BaseModel):
     prompt: str | dict[Literal["I", "P", "R"], str] | None = setting(
         None, "with prompts: custom; one text, or one for each phase", flat="prompt"
     )
-    negative_prompt: str | None = setting(None, "overrides the strategy's own", flat="negative_prompt")
+    negative_prompt: str | None = setting(None, "overrides that of the strategy", flat="negative_prompt")
 
 
 class ComputeOptions(BaseModel):
-    """Where and how the run is computed."""
+    """Device, precision and memory."""
 
     model_config = STRICT
 
@@ -398,7 +400,7 @@ class ComputeOptions(BaseModel):
         True, "on a GPU, a step's kernels start as one graph; not with compile", flat="cuda_graphs"
     )
     probe_steps: int = setting(
-        3, "steps tried for the plan's time and memory; 0: none", flat="probe_steps", ge=0, le=20
+        3, "steps measured for the time and memory of the plan; 0: none", flat="probe_steps", ge=0, le=20
     )
 
     @field_validator("mixed_precision", mode="before")

@@ -33,13 +33,13 @@ def setting_names(model: type[BaseModel]) -> Mapping[str, tuple[str, str]]:
 
 
 def flatten_settings(settings: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
-    """Return settings by flat name, whichever way they are given; unknown keys stay as they are.
+    """Return settings by flat name, whichever names are used; unknown keys stay as they are.
 
-    ValueError where one setting is given by two names.
+    ValueError where a setting appears under two names.
     """
     flat_of = {f"{group}.{key}": flat for flat, (group, key) in setting_names(model).items() if group}
     groups = {group for group, _ in setting_names(model).values() if group}
-    found: dict[str, Any] = {}
+    flat_settings: dict[str, Any] = {}
     for name, value in settings.items():
         content = value.model_dump() if isinstance(value, BaseModel) else value
         inner = (
@@ -49,10 +49,10 @@ def flatten_settings(settings: Mapping[str, Any], model: type[BaseModel]) -> dic
         )
         for key, item in inner.items():
             flat = flat_of.get(key, key)
-            if flat in found:
-                raise ValueError(f"{flat} is given twice, by its flat name and in its group")
-            found[flat] = item
-    return found
+            if flat in flat_settings:
+                raise ValueError(f"{flat} appears twice, by its flat name and in its group")
+            flat_settings[flat] = item
+    return flat_settings
 
 
 def from_any_names(settings: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Settings of the quality filter and of the grades printed beside metrics."""
+"""Settings of the quality filter and of the grades printed with metrics."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from woundgen.config.strict import STRICT
 
 
 class QualityConfig(BaseModel):
-    """The quality filter and the grades printed beside metrics (configs/quality_thresholds.yaml)."""
+    """The quality filter and the grades printed with metrics (configs/quality_thresholds.yaml)."""
 
     model_config = STRICT
 

@@ -31,7 +31,7 @@ from woundgen.config.strict import STRICT
 
 
 class TrainConfig(BaseModel):
-    """One adapter's run. Settings may be given by flat names, dotted names, or group by group."""
+    """Settings of a training run, accepted by flat names, dotted names, or group by group."""
 
     model_config = STRICT
 
@@ -99,7 +99,7 @@ class TrainConfig(BaseModel):
 
     @property
     def keeps_snapshots(self) -> bool:
-        """Whether averages for post-hoc EMA are kept: by default for adapters, whose snapshots are a few MB each."""
+        """Whether averages for post-hoc EMA are stored: by default for adapters, whose snapshots are a few MB each."""
         is_whole = self.model.method in ("full", "dreambooth")
         return not is_whole if self.averaging.post_hoc is None else self.averaging.post_hoc
 
@@ -109,15 +109,15 @@ class TrainConfig(BaseModel):
         return self.batch.per_gpu * self.batch.accumulation * self.batch.devices
 
 
-def token_of(config: TrainConfig) -> str:
-    """Return the word that what is trained is bound to; "" for methods that bind none unless one is given."""
+def bound_token(config: TrainConfig) -> str:
+    """Return the word that what is trained is bound to; "" for methods that bind none, unless the user set one."""
     usual = {"dreambooth": "sks", "textual_inversion": f"<wound-{'-'.join(config.photographs.phases)}>"}
     return config.token.word or usual.get(config.model.method, "")
 
 
 def prompts_for(config: TrainConfig, phase: str) -> tuple[str, str]:
     """Return the (positive, negative) text of a phase under the strategy of the config, with its token if any."""
-    token = f"{token_of(config)} ".lstrip()
+    token = f"{bound_token(config)} ".lstrip()
     prompt = config.text.prompt
     custom = prompt.get(phase, "") if isinstance(prompt, dict) else prompt  # type: ignore[call-overload]
     strategies = {
@@ -162,8 +162,8 @@ def _check_method(config: TrainConfig) -> None:
     if config.text.strategy == "none":
         raise ValueError(f"training_method: {method} is bound to a word, and prompts: none has none")
     for phase in config.photographs.phases:
-        if token_of(config) not in prompts_for(config, phase)[0]:
-            raise ValueError(f"prompt: that of phase {phase} lacks the token {token_of(config)!r} (instance_token)")
+        if bound_token(config) not in prompts_for(config, phase)[0]:
+            raise ValueError(f"prompt: that of phase {phase} lacks the token {bound_token(config)!r} (instance_token)")
 
 
 def _check_metrics(config: TrainConfig) -> None:

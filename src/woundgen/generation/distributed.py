@@ -39,27 +39,27 @@ class SharedDraw:
     def __call__(self, indices: Sequence[int]) -> NDArray[np.uint8]:
         first = indices[0]
         if first not in self.ready:
-            self.ranks.greatest([first], self.device)  # the others hear where the round begins
+            self.ranks.all_reduce_max([first], self.device)  # the others hear where the round begins
             self.ready = self._round(first)
         return self.ready.pop(first)
 
     def serve(self) -> None:
         """Draw this process's block of each round, until the first process is finished."""
-        while (first := self.ranks.greatest([LISTENING], self.device)[0]) != STOP:
+        while (first := self.ranks.all_reduce_max([LISTENING], self.device)[0]) != STOP:
             self._round(first)
 
     @contextmanager
     def finished(self) -> Iterator[None]:
         """Let the others go once all is drawn. After an error they go with the connection."""
         yield
-        self.ranks.greatest([STOP], self.device)
+        self.ranks.all_reduce_max([STOP], self.device)
 
     def _round(self, first: int) -> dict[int, NDArray[np.uint8]]:
         """A block for each process, known to all."""
         starts = range(first, self.end, self.block)[: self.ranks.size]
         drawn = torch.zeros(len(starts), self.block, self.size, self.size, 3, dtype=torch.uint8, device=self.device)
-        for place in self.ranks.mine(len(starts)):
+        for place in self.ranks.shard(len(starts)):
             block = range(starts[place], starts[place] + self.block)
             drawn[place] = torch.from_numpy(self.draw(block)).to(self.device)
-        self.ranks.add_up(drawn)
+        self.ranks.all_reduce_sum(drawn)
         return dict(zip(starts, drawn.cpu().numpy(), strict=True))

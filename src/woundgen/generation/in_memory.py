@@ -52,7 +52,7 @@ def draw_images(
     states, negative_states = encode(prompts), encode([negative_prompt])
     blocks = math.ceil(count / BLOCK)
     drawn = torch.zeros(blocks * BLOCK, size, size, 3, dtype=torch.uint8, device=states.device)
-    for number in ranks.mine(blocks):
+    for number in ranks.shard(blocks):
         indices = range(number * BLOCK, (number + 1) * BLOCK)
         block = draw_block(
             base,
@@ -65,5 +65,5 @@ def draw_images(
         drawn[indices.start : indices.stop] = torch.from_numpy(block).to(drawn.device)
         if progress is not None:
             progress(min(count, indices.stop), count)
-    ranks.add_up(drawn)
+    ranks.all_reduce_sum(drawn)
     return drawn[:count].cpu().numpy()

@@ -186,9 +186,12 @@ def prompt_length(base: BaseModel, prompt: str) -> int:
     return len(base.tokenizer(spelled_out(prompt, base.tokenizer)).input_ids)
 
 
-def release_parts(base: BaseModel, *, decodes: bool) -> int:
-    """How many parameters were let go: the text encoders, unless one is trained; the VAE's encoder; all of the VAE,
-    unless something is still decoded. What is let go holds no numbers any more and cannot be run."""
+def free_unused_modules(base: BaseModel, *, decodes: bool) -> int:
+    """Free the modules that are not needed after caching, and return the number of their parameters.
+
+    These are the text encoders unless they are trained, and the VAE's encoder, or the whole VAE unless `decodes`. Freed
+    modules are on the meta device and must not be called.
+    """
     encoders = list(base.text_encoders.values())
     parts: list[nn.Module] = []
     if not any(parameter.requires_grad for encoder in encoders for parameter in encoder.parameters()):

@@ -67,15 +67,15 @@ def flatten(parameters: Mapping[str, nn.Parameter]) -> FlatParameters:
 
 
 @contextmanager
-def using(trainable: FlatParameters, vector: Tensor, base: BaseModel) -> Iterator[None]:
-    """Run with `vector` in place of the trained values, in evaluation mode; both are put back afterwards."""
-    kept = trainable.values.detach().clone()
+def temporarily_load(trainable: FlatParameters, vector: Tensor, base: BaseModel) -> Iterator[None]:
+    """Load `vector` in place of the trained values while inside, in evaluation mode; restore both afterwards."""
+    before = trainable.values.detach().clone()
     trainable.load(vector)
     base.unet.eval()
     try:
         yield
     finally:
-        trainable.load(kept)
+        trainable.load(before)
         base.unet.train()
 
 

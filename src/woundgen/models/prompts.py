@@ -1,4 +1,4 @@
-"""Prompts of a run as text-encoder states: computed once, or at every call while the encoder is trained."""
+"""Encode the prompts of a run: once, or at every call while the text encoder is trained."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def cut_prompts(base: BaseModel, prompts: Mapping[str, str]) -> list[str]:
     return warnings
 
 
-class PromptTable:
-    """Text states for the loop: calling it with (rows, dropped) gives [N, 77, D]. Computed once, unless live."""
+class PromptEncoder:
+    """Text states for the loop: called with (rows, dropped), it returns [N, 77, D]."""
 
     def __init__(self, base: BaseModel, prompts: Sequence[str], *, live: bool = False) -> None:
         """prompts: one for each photograph; the empty prompt stands for a dropped one.

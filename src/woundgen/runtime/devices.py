@@ -1,4 +1,4 @@
-"""Where a job computes: the device, its threads, its precision, and the processes that share it."""
+"""Choose where a job computes: device, threads, precision, process group."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from woundgen.errors import UserError
 from woundgen.runtime.console import Say
 from woundgen.runtime.hardware import installed_cards, unusable_cards
 from woundgen.runtime.processes import Place
-from woundgen.runtime.ranks import ALONE, Ranks, joined
+from woundgen.runtime.ranks import ALONE, Ranks, process_group
 
 
 def choose_device(name: str) -> torch.device:
-    """auto takes the GPU where there is one; a card that torch cannot use is an error, never a silent CPU run."""
+    """Return the device. auto: the GPU if there is one; a card that torch cannot use is a UserError, not a CPU run."""
     if name != "cpu":
         error = unusable_cards(
             installed_cards(),
@@ -32,7 +32,7 @@ def choose_device(name: str) -> torch.device:
 
 @contextmanager
 def threads_fixed(count: int | None) -> Iterator[None]:
-    """torch with `count` CPU threads; None leaves it as it is. Sums are rounded by the number of threads, too."""
+    """Run torch with `count` CPU threads while inside, since sums depend on their number; None changes nothing."""
     before = torch.get_num_threads()
     torch.set_num_threads(count or before)
     try:
@@ -43,9 +43,9 @@ def threads_fixed(count: int | None) -> Iterator[None]:
 
 @contextmanager
 def join_ranks(place: Place | None, *, asked: int | None, device: str) -> Iterator[Ranks]:
-    """The processes that a launcher has started, as one group; without a launcher, this process alone.
+    """Join the processes that a launcher has started; without a launcher, this process is alone.
 
-    asked: how many the user wants, if said. UserError where others have come.
+    asked: how many the user wants, or None. UserError where the launcher started another number.
     """
     if place is None:
         yield ALONE
@@ -58,12 +58,12 @@ def join_ranks(place: Place | None, *, asked: int | None, device: str) -> Iterat
                 "Ask for as many --devices as there are cards, or for the CPU (device: cpu).",
             )
         torch.cuda.set_device(place.local)
-    with joined(place.rank, place.size, asked=asked, device=chosen) as ranks:
+    with process_group(place.rank, place.size, asked=asked, device=chosen) as ranks:
         yield ranks
 
 
 def choose_precision(mixed: str, device: torch.device, notice: Say) -> str:
-    """fp32 | bf16 | fp16 for what the config asks and the machine has."""
+    """Return fp32 | bf16 | fp16, by `mixed_precision` of the config and the device."""
     if mixed == "no":
         return "fp32"
     if device.type == "cpu" and mixed == "fp16":

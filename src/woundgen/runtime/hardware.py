@@ -1,4 +1,4 @@
-"""What the machine has: NVIDIA cards as the driver sees them, memory, disk; and whether torch can use the cards."""
+"""Read what the machine has: NVIDIA cards as the driver reports them, memory, disk; check that torch can use them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SECONDS_TO_ANSWER = 20
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """An NVIDIA card as nvidia-smi tells of it. memory_total, memory_free: MiB."""
+    """An NVIDIA card as nvidia-smi reports it. memory_total, memory_free: MiB."""
 
     index: int
     name: str
@@ -33,7 +33,7 @@ class Card:
 
 
 def installed_cards() -> list[Card]:
-    """Cards that the driver knows; none where there is no nvidia-smi or it fails."""
+    """Return the cards that the driver knows; none where nvidia-smi is missing or fails."""
     command = ["nvidia-smi", f"--query-gpu={QUERY}", "--format=csv,noheader,nounits"]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS_TO_ANSWER, check=True)
@@ -52,57 +52,57 @@ def _card(line: str) -> Card | None:
 
 
 def hidden_cards() -> bool:
-    """Whether the user hid the cards on purpose."""
+    """Whether CUDA_VISIBLE_DEVICES hides all cards."""
     return os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
 
 
 def unusable_cards(
     cards: Sequence[Card], *, torch_version: str, torch_cuda: str | None, usable: bool
 ) -> UserError | None:
-    """The error for cards that torch cannot use, with the pip line for a build that fits; None where all is well.
+    """Return the error for cards that torch cannot use, with the pip line of a build that fits; None if all is well.
 
     torch_version: torch.__version__. torch_cuda: torch.version.cuda, None for a CPU build.
     usable: torch.cuda.is_available().
     """
     if not cards or usable or hidden_cards():
         return None
-    found = f"{cards[0].name} (driver {cards[0].driver})"
+    card = f"{cards[0].name} (driver {cards[0].driver})"
     driver = int(cards[0].driver.split(".")[0])
     fitting = next((index for _, least, index in DRIVERS if driver >= least), None)
     if fitting is None:
         return UserError(
-            f"{found} cannot be used: CUDA 12 needs driver {DRIVERS[-1][1]} or newer.",
+            f"{card} cannot be used: CUDA 12 needs driver {DRIVERS[-1][1]} or newer.",
             "Update the driver, or set device: cpu.",
         )
     build = "a CPU build" if torch_cuda is None else f"built for CUDA {torch_cuda}"
     if torch_cuda is not None and driver >= _least_driver(torch_cuda):
         return UserError(
-            f"{found} cannot be used, though torch {torch_version} is {build}, which fits the driver.",
-            "See what `python -c 'import torch; torch.cuda.init()'` says (a reboot after a driver update often "
+            f"{card} cannot be used, though torch {torch_version} is {build}, which fits the driver.",
+            "Read the output of `python -c 'import torch; torch.cuda.init()'` (a reboot after a driver update often "
             "helps), or set device: cpu.",
         )
     version = torch_version.split("+")[0]
     return UserError(
-        f"{found} cannot be used: torch {torch_version} is {build}.",
+        f"{card} cannot be used: torch {torch_version} is {build}.",
         f"pip install --force-reinstall torch=={version} --index-url {WHEELS}/{fitting} (or set device: cpu to run "
         "without the card).",
     )
 
 
 def _least_driver(cuda: str) -> int:
-    """Least driver for a CUDA version; newer ones than we know need at least that of the newest we know."""
+    """Return the least driver for a CUDA version; that of the newest known version for newer ones."""
     major = int(cuda.split(".")[0])
     return next((least for known, least, _ in DRIVERS if major >= known), 0)
 
 
 def memory_gib() -> tuple[float, float]:
-    """(available, total) main memory."""
+    """Return (available, total) main memory in GiB."""
     memory = psutil.virtual_memory()
     return memory.available / 2**30, memory.total / 2**30
 
 
 def disk_gib(folder: Path) -> float:
-    """Free space where `folder` is, or will be."""
+    """Return the free space in GiB where `folder` is, or will be."""
     while not folder.exists():
         folder = folder.parent
     return shutil.disk_usage(folder).free / 2**30

@@ -1,7 +1,7 @@
-"""One writer at a time in a run folder.
+"""Lock a run folder, so that one process at a time writes there.
 
-The lock is the kernel's (flock): it goes with the process that holds it, however that ends. So the file that a
-killed run leaves behind is stale by itself and is taken over; what it says of its owner is for the error only.
+flock is released by the kernel when the holder dies, so the file of a killed run blocks nobody; its content only names
+the holder in the error.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from woundgen.storage.names import LOCK
 
 @contextmanager
 def only_writer(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock, or UserError that names who holds it."""
+    """Hold the folder's lock while inside; UserError that names the holder where another process has it."""
     with (folder / LOCK).open("a+") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

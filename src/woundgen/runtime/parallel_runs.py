@@ -1,7 +1,7 @@
-"""Independent runs of one command at once, one a card: phases of 60 images an epoch gain more so than by sharing.
+"""Run independent commands in parallel, each on a card of its own: faster for small sets than sharing the cards.
 
-Each job is a process that sees its card alone; a job that waits takes the first card that is free. One that fails
-leaves the others alone, for they are other runs.
+Each job is a process to which only its card is visible; a waiting job takes the first card that is free. A job that
+fails does not end the others.
 """
 
 from __future__ import annotations
@@ -11,21 +11,20 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import IO
 
 from woundgen.errors import UserError
+from woundgen.runtime.console import Console
 from woundgen.runtime.hardware import Card
 from woundgen.runtime.processes import POLL, START
 from woundgen.runtime.signals import stop_on_signals
 
-Say = Callable[[str], None]
-
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """name: before each line that the job says. words: of `woundgen`, the verb first."""
+    """name: prefix of each line that the job prints. words: arguments of `woundgen`, the verb first."""
 
     name: str
     words: tuple[str, ...]
@@ -39,10 +38,10 @@ class _Running:
     listener: threading.Thread
 
 
-def cards_of(text: str, *, present: Sequence[Card]) -> list[int] | None:
-    """The cards of `--devices 0,1`; None for a plain number, which counts processes. UserError for others.
+def parse_cards(text: str, *, present: Sequence[Card]) -> list[int] | None:
+    """Parse `--devices 0,1` into card numbers; None for a plain number, which counts processes. UserError for others.
 
-    present: what the driver knows; where it knows none, any numbers do, and runs share the processor.
+    present: the cards that the driver knows; with none, any numbers are accepted, and runs share the processor.
     """
     if "," not in text:
         if not text.isdecimal() or int(text) < 1:
@@ -62,7 +61,7 @@ def run_side_by_side(
     jobs: Sequence[Job],
     *,
     cards: Sequence[int],
-    say: Say,
+    console: Console,
 ) -> int:
     """Run all jobs, as many at once as there are cards. Exit code: 0, or that of the first job that did not end well.
 
@@ -76,22 +75,22 @@ def run_side_by_side(
         while running or (waiting and stop.received is None):
             while waiting and free and stop.received is None:
                 job, card = waiting.pop(0), free.pop(0)
-                say(f"{job.name} | on card {card}: woundgen {' '.join(job.words)}")
+                console.info(f"{job.name} | on card {card}: woundgen {' '.join(job.words)}")
                 process = _start(job, card)
-                running.append(_Running(job, card, process, _listen(job, process, say)))
+                running.append(_Running(job, card, process, _listen(job, process, console)))
             if stop.received is not None and not passed_on:
                 passed_on = True
-                for one in running:
-                    one.process.send_signal(stop.received)
-            for one in [one for one in running if one.process.poll() is not None]:
-                one.listener.join()
-                running.remove(one)
-                free.append(one.card)
-                codes[one.job.name] = _code(one.process.returncode)
+                for job_run in running:
+                    job_run.process.send_signal(stop.received)
+            for ended in [entry for entry in running if entry.process.poll() is not None]:
+                ended.listener.join()
+                running.remove(ended)
+                free.append(ended.card)
+                codes[ended.job.name] = _code(ended.process.returncode)
             time.sleep(POLL)
     failed = [(name, code) for name, code in codes.items() if code]
     for name, code in failed:
-        say(f"{name} | ended with exit code {code}; the same command goes on from its last checkpoint")
+        console.info(f"{name} | ended with exit code {code}; the same command goes on from its last checkpoint")
     return 128 + stop.received if stop.received is not None else failed[0][1] if failed else 0
 
 
@@ -100,7 +99,7 @@ def _code(returned: int) -> int:
 
 
 def _start(job: Job, card: int) -> subprocess.Popen[str]:
-    """A session of its own, so that Ctrl-C reaches it once: through us."""
+    """Start a job in a new session, so that Ctrl-C reaches it once, through this process."""
     environment = {name: value for name, value in os.environ.items() if name not in ("WORLD_SIZE", "RANK")}
     environment |= {"CUDA_VISIBLE_DEVICES": str(card), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
     return subprocess.Popen(
@@ -113,12 +112,12 @@ def _start(job: Job, card: int) -> subprocess.Popen[str]:
     )
 
 
-def _listen(job: Job, process: subprocess.Popen[str], say: Say) -> threading.Thread:
-    """Says each line of the job with its name before it, until it ends."""
+def _listen(job: Job, process: subprocess.Popen[str], console: Console) -> threading.Thread:
+    """Print each line of the job after its name, in a thread, until the job ends."""
 
     def relay(lines: IO[str]) -> None:
         for line in lines:
-            say(f"{job.name} | {line.rstrip()}")
+            console.info(f"{job.name} | {line.rstrip()}")
 
     assert process.stdout is not None
     thread = threading.Thread(target=relay, args=(process.stdout,), daemon=True)

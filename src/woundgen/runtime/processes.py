@@ -1,4 +1,4 @@
-"""Several processes of one command on this machine: started, watched, and ended together."""
+"""Start several processes of one command on this machine, supervise them, and end them together."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ GRACE = 20.0  # seconds for the others to end by themselves once one has died
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """This process as a launcher (ours, torchrun, accelerate) has placed it: rank of size, `local` on its machine."""
+    """The rank that a launcher (ours, torchrun, accelerate) gave this process; `local` is its rank on this machine."""
 
     rank: int
     local: int
     size: int
 
 
-def place_of(environment: Mapping[str, str]) -> Place | None:
-    """None for a process that no launcher has placed. UserError where a launcher has started too few or not said."""
+def read_launcher(environment: Mapping[str, str]) -> Place | None:
+    """Read RANK, LOCAL_RANK, WORLD_SIZE; None without a launcher. UserError where they are incomplete."""
     if "WORLD_SIZE" not in environment:
         if "ACCELERATE_USE_CPU" in environment and "MASTER_PORT" in environment:
-            raise UserError(  # seen with --cpu --num_processes 2: no word of it, and half the work left undone
+            raise UserError(  # observed with --cpu --num_processes 2: half of the work would be missing
                 "accelerate launch was asked for several processes and has started one.",
                 "Without GPUs: woundgen train --devices N, or torchrun --nproc_per_node N.",
             )
@@ -60,7 +60,7 @@ def place_of(environment: Mapping[str, str]) -> Place | None:
 
 
 def end_with_parent() -> None:
-    """On Linux: a process whose launcher is killed is killed too, and holds no lock after it."""
+    """On Linux, let the kernel kill this process when its launcher is killed, so that it holds no lock after it."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
@@ -68,27 +68,27 @@ def end_with_parent() -> None:
 def run_together(words: Sequence[str], *, count: int) -> int:
     """Run `woundgen WORDS` in `count` processes and return the exit code of all.
 
-    Signals are passed on. Where one process dies, the others are ended within GRACE, and what it said is shown.
+    Signals are passed on. Where one process dies, the others are ended within GRACE, and its output is shown.
     """
     port = _free_port()
     with ExitStack() as stack:
         stop = stack.enter_context(stop_on_signals())
-        # The first speaks for all; what the others say is shown only if it explains the end.
-        said = [stack.enter_context(tempfile.TemporaryFile()) for _ in range(count)]
-        processes = [_start(words, rank, count, port, said[rank] if rank else None) for rank in range(count)]
+        # Rank 0 prints for all; the output of the others is shown only if it explains the end.
+        outputs = [stack.enter_context(tempfile.TemporaryFile()) for _ in range(count)]
+        processes = [_start(words, rank, count, port, outputs[rank] if rank else None) for rank in range(count)]
         died = _watch(processes, stop)
         codes = [process.returncode for process in processes]
         if not died:
             return 0
-        # Who dies of another's death does so with a traceback, exit code 1.
+        # Ranks that fail because another rank failed exit with code 1; report the other one as the cause.
         cause = min(died, key=lambda rank: codes[rank] == 1)
-        if len(died) < count or len(set(codes)) > 1:  # else all have ended alike, and the first has said why
-            _tell(cause, codes, said[cause])
+        if len(died) < count or len(set(codes)) > 1:  # else all have ended alike, and rank 0 has printed why
+            _report(cause, codes, outputs[cause])
     return codes[cause] if codes[cause] >= 0 else 128 - codes[cause]
 
 
 def _watch(processes: Sequence[subprocess.Popen[bytes]], stop: StopRequest) -> list[int]:
-    """Wait for all to end. Returns the ranks that did not end well by themselves, in the order in which they died."""
+    """Wait for all to end; return the ranks that failed by themselves, in the order in which they died."""
     died: list[int] = []
     passed_on = False
     deadline = math.inf
@@ -106,7 +106,7 @@ def _watch(processes: Sequence[subprocess.Popen[bytes]], stop: StopRequest) -> l
         if died and deadline == math.inf:
             deadline = time.monotonic() + GRACE
     else:
-        died += _newly_dead(processes, died)  # the last may have ended between two looks
+        died += _newly_dead(processes, died)  # the last may have ended between two polls
     for process in processes:
         process.wait()
     return died
@@ -116,11 +116,11 @@ def _newly_dead(processes: Sequence[subprocess.Popen[bytes]], died: Sequence[int
     return [rank for rank, process in enumerate(processes) if process.poll() and rank not in died]
 
 
-def _tell(cause: int, codes: Sequence[int], said: IO[bytes]) -> None:
-    """The end that one process has brought on all, in its own words."""
-    said.seek(0)
-    sys.stderr.write(said.read().decode(errors="replace"))
-    if codes[cause] not in (2, 3):  # a user's mistake, a shortfall: said already
+def _report(cause: int, codes: Sequence[int], output: IO[bytes]) -> None:
+    """Print the output of the process that failed, and that the others were ended."""
+    output.seek(0)
+    sys.stderr.write(output.read().decode(errors="replace"))
+    if codes[cause] not in (2, 3):  # a user's mistake, a shortfall: its message is in the output
         code = codes[cause]
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
         print(
@@ -129,15 +129,17 @@ def _tell(cause: int, codes: Sequence[int], said: IO[bytes]) -> None:
         )
 
 
-def _start(words: Sequence[str], rank: int, count: int, port: int, said: IO[bytes] | None) -> subprocess.Popen[bytes]:
-    """A session of its own, so that Ctrl-C reaches it once: through us."""
+def _start(words: Sequence[str], rank: int, count: int, port: int, output: IO[bytes] | None) -> subprocess.Popen[bytes]:
+    """Start a rank in a new session, so that Ctrl-C reaches it once, through this process."""
     placed = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     environment = nccl_settings(installed_cards()) | os.environ | {name: str(value) for name, value in placed.items()}
-    return subprocess.Popen([sys.executable, "-c", START, *words], env=environment, stderr=said, start_new_session=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", START, *words], env=environment, stderr=output, start_new_session=True
+    )
 
 
 def nccl_settings(cards: Sequence[Card]) -> dict[str, str]:
-    """What processes on several RTX 40 cards need: they have no peer-to-peer, and older drivers hang where it is tried.
+    """Return what NCCL needs on several RTX 40 cards: they have no peer-to-peer, and older drivers hang on trying it.
 
     The two variables that accelerate asks for of such cards (accelerate.utils.environment).
     """

@@ -1,8 +1,8 @@
-"""What processes that train together say to one another: sums of tensors, and decisions made once.
+"""Ranks of a process group: collectives on tensors, and decisions made once for all.
 
-What is trained is one vector, so data parallelism is one sum of one gradient a step. Micro-batches are dealt to
-the ranks in turn, and randomness is by slot of the global batch (diffusion/randomness.py): any number of
-processes sees the same images, timesteps and noise. Only tensors travel; nothing is pickled.
+The trained parameters are one vector, so data parallelism is one all-reduce of one gradient a step. Micro-batches are
+assigned to the ranks in turn, and randomness is by slot of the global batch (diffusion/randomness.py): any number of
+processes uses the same images, timesteps and noise. Only tensors are sent; nothing is pickled.
 """
 
 from __future__ import annotations
@@ -17,59 +17,59 @@ import torch.distributed as dist
 from torch import Tensor
 
 from woundgen.errors import UserError
-from woundgen.runtime.heartbeat import watched
+from woundgen.runtime.heartbeat import heartbeat_monitor
 
 PATIENCE = timedelta(hours=6)
-"""For a rank that is alive and has much to do alone; one that dies or hangs is noticed otherwise: heartbeat.py."""
+"""Longest wait for a rank that is alive and works alone; one that dies or hangs is noticed by heartbeat.py."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """This process among `size` that train together; (0, 1) is a process alone, for which all of this is nothing."""
+    """This process in a group of `size`. For (0, 1), a process alone, every collective returns its input."""
 
     rank: int = 0
     size: int = 1
 
     @property
     def first(self) -> bool:
-        """Whether this process writes and speaks for all."""
+        """Whether this is rank 0, which writes files and prints."""
         return self.rank == 0
 
-    def mine(self, things: int) -> range:
-        """Which of `things` pieces of work are this rank's: dealt in turn."""
+    def shard(self, things: int) -> range:
+        """Return the indices below `things` that this rank works on: every size-th."""
         return range(self.rank, things, self.size)
 
-    def add_up(self, tensor: Tensor) -> None:
+    def all_reduce_sum(self, tensor: Tensor) -> None:
         """Replace `tensor` by its sum over the ranks, the same bits on each."""
         if self.size > 1:
             dist.all_reduce(tensor)
 
-    def share(self, text: str, *, by: int) -> str:
-        """What rank `by` holds, on all ranks."""
+    def broadcast(self, text: str, *, source: int) -> str:
+        """Return the text of rank `source` on all ranks."""
         if self.size == 1:
             return text
-        content = text.encode() if self.rank == by else b""
-        (length,) = self.greatest([len(content)])
+        content = text.encode() if self.rank == source else b""
+        (length,) = self.all_reduce_max([len(content)])
         tensor = torch.zeros(length, dtype=torch.uint8)
         tensor[: len(content)] = torch.frombuffer(bytearray(content), dtype=torch.uint8) if content else 0
         dist.all_reduce(tensor)
         return bytes(tensor.tolist()).decode()
 
-    def greatest(self, numbers: Sequence[int], device: torch.device | None = None) -> list[int]:
-        """Elementwise maximum over the ranks: what any of them knows, all know."""
+    def all_reduce_max(self, numbers: Sequence[int], device: torch.device | None = None) -> list[int]:
+        """Return the elementwise maximum over the ranks."""
         if self.size == 1:
             return list(numbers)
         tensor = torch.tensor(numbers, dtype=torch.int64, device=device)
         dist.all_reduce(tensor, op=dist.ReduceOp.MAX)
         return tensor.tolist()
 
-    def meet(self) -> None:
-        """Go on once all ranks have come here."""
-        self.greatest([0])
+    def barrier(self) -> None:
+        """Wait until all ranks have come here."""
+        self.all_reduce_max([0])
 
-    def agree(self, number: int, what: str, device: torch.device | None = None) -> None:
-        """UserError on all ranks where they do not hold the same number."""
-        high, low = self.greatest([number, -number], device)
+    def assert_same(self, number: int, what: str, device: torch.device | None = None) -> None:
+        """Raise UserError on all ranks where they do not hold the same number. what: names it in the message."""
+        high, low = self.all_reduce_max([number, -number], device)
         if high != -low:
             raise UserError(
                 f"The {self.size} processes do not have the same {what}.",
@@ -81,21 +81,21 @@ ALONE = Ranks()
 
 
 @contextmanager
-def in_turn(ranks: Ranks) -> Iterator[None]:
-    """The first of the ranks does what is inside, then the others: what it leaves on disk they find."""
+def first_rank_first(ranks: Ranks) -> Iterator[None]:
+    """Run the body on rank 0 first, then on the others, which can read what rank 0 has written."""
     if not ranks.first:
-        ranks.meet()
+        ranks.barrier()
     yield
     if ranks.first:
-        ranks.meet()
+        ranks.barrier()
 
 
 @contextmanager
-def joined(rank: int, size: int, *, asked: int | None, device: torch.device) -> Iterator[Ranks]:
-    """The group that the launcher's environment names (MASTER_ADDR, MASTER_PORT), left again at the end.
+def process_group(rank: int, size: int, *, asked: int | None, device: torch.device) -> Iterator[Ranks]:
+    """Join the process group that the launcher's environment names (MASTER_ADDR, MASTER_PORT), and leave it at the end.
 
-    asked: how many processes the user wants, if said. UserError where another number has come together: a
-    launcher that quietly starts one process would train at half the batch.
+    asked: how many processes the user wants, or None. UserError where the launcher started another number, which
+    would otherwise train at another batch without notice.
     """
     if asked is not None and asked != size:
         raise UserError(
@@ -116,13 +116,13 @@ def joined(rank: int, size: int, *, asked: int | None, device: torch.device) -> 
     try:
         if dist.get_world_size() != size:
             raise UserError(f"{size} processes were asked for and {dist.get_world_size()} came together.")
-        with watched(rank, size):
+        with heartbeat_monitor(rank, size):
             ranks = Ranks(rank, size)
             yield ranks
-            ranks.meet()  # none leaves, and takes its beat away, before all have done their work
+            ranks.barrier()  # no rank may leave, and end its heartbeat, before all have finished
     finally:
         dist.destroy_process_group()
 
 
-def unheard(*told: object) -> None:
-    """In place of what the first rank says and shows of its progress, for every other one."""
+def unheard(*anything: object) -> None:
+    """Do nothing: the console methods of ranks other than 0, in jobs that take them one by one."""

@@ -1,5 +1,5 @@
-"""SIGTERM, SIGINT and SIGHUP end a run in good order: the step is finished, a checkpoint written, and the exit
-code says what happened (143, 130, 129), so that `train && generate` does not go on."""
+"""End a run in good order on SIGTERM, SIGINT and SIGHUP: finish the step, write a checkpoint, and exit with 143, 130 or
+129, so that `train && generate` stops there."""
 
 from __future__ import annotations
 
@@ -16,15 +16,10 @@ class StopRequest:
     def __init__(self) -> None:
         self.received: int | None = None
 
-    @property
-    def exit_code(self) -> int:
-        assert self.received is not None
-        return 128 + self.received
-
 
 @contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
-    """While inside, the signals are noted instead of acted on; a second one of a kind acts as usual."""
+    """Record signals instead of acting on them while inside; a second signal of a kind acts as usual."""
     request = StopRequest()
 
     def note(number: int, frame: object) -> None:

@@ -16,7 +16,7 @@ from torch import nn
 
 from woundgen.storage.checkpoint import all_checkpoints, newest_sound, read_checkpoint, set_pointer, write_checkpoint
 from woundgen.storage.names import LATEST
-from woundgen.training.optimizer_state import optimizer_tensors, restore_optimizer, under
+from woundgen.training.optimizer_state import optimizer_tensors, restore_optimizer, strip_prefix
 
 Say = Callable[[str], None]
 
@@ -82,8 +82,8 @@ def _restore(
         return 0
     checkpoint = read_checkpoint(newest)
     for name, module in modules.items():
-        module.load_state_dict(under(name, checkpoint.tensors))
+        module.load_state_dict(strip_prefix(name, checkpoint.tensors))
     for name, optimizer in optimizers.items():
-        restore_optimizer(optimizer, under(f"optimizer_{name}", checkpoint.tensors))
+        restore_optimizer(optimizer, strip_prefix(f"optimizer_{name}", checkpoint.tensors))
     say(f"going on from {newest}")
     return int(checkpoint.state["step"])

@@ -71,10 +71,10 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
 
 
 @contextmanager
-def told_of_the_disk(folder: Path) -> Iterator[None]:
-    """A disk that is full or may not be written, met while `folder` is filled: the user's to mend, in one line.
+def disk_errors_as_user_errors(folder: Path) -> Iterator[None]:
+    """Turn errors of a full or unwritable disk, while `folder` is filled, into a UserError.
 
-    Also a file elsewhere that may not be read: nothing is written there.
+    Also a file elsewhere that cannot be read: nothing is written there.
     """
     try:
         yield

@@ -1,6 +1,6 @@
 """Which rows make the global batch of a step, and what each counts: functions of the step alone.
 
-Prior preservation (Ruiz et al. 2023, DreamBooth): beside each photograph of the subject one image of its class, drawn
+Prior preservation (Ruiz et al. 2023, DreamBooth): for each photograph of the subject one image of its class, drawn
 once by the untrained base. The loss is the mean over photographs plus `weight` times the mean over class images.
 """
 
@@ -32,11 +32,11 @@ def with_class_images(photographs: Latents, *, seed: int, batch: int, class_imag
     Weights 2 and 2 `weight`, for the loop takes the mean over all slots: the two means, added as diffusers' example
     adds them.
     """
-    own, count = position_seed(seed, "class images"), len(photographs)
+    class_seed, count = position_seed(seed, "class images"), len(photographs)
 
     def rows(step: int) -> list[int]:
         subject = photographs.rows(seed=seed, step=step, batch=batch)
-        others = batch_rows(own, step, batch=batch, size=class_images)
+        others = batch_rows(class_seed, step, batch=batch, size=class_images)
         return [row for pair in zip(subject, others, strict=True) for row in (pair[0], count + pair[1])]
 
     weights = torch.full((count + class_images,), 2.0)

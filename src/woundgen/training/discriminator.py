@@ -1,7 +1,7 @@
 """A discriminator of latents, for the adversarial term: real is an encoded photograph, fake the network's estimate.
 
-It works in latent space: latents are cached, so that no decoder runs in the loop and none has to be differentiated
-through; and it sees all that the UNet decides. What a decoder makes of latents it does not see. Non-saturating loss
+It works in latent space: latents are cached, so that no decoder runs in the loop. What the decoder adds is outside its
+view. Non-saturating loss
 (Goodfellow et al. 2014) with the R1 penalty on real latents (Mescheder et al. 2018).
 """
 
@@ -15,7 +15,7 @@ from woundgen.config.groups import AdversarialOptions
 from woundgen.diffusion.randomness import position_seed
 from woundgen.models.flat_parameters import FlatParameters, flatten
 from woundgen.runtime.ranks import Ranks
-from woundgen.training.optimizer_state import optimizer_tensors, restore_optimizer, under
+from woundgen.training.optimizer_state import optimizer_tensors, restore_optimizer, strip_prefix
 
 WIDTH = 32
 
@@ -43,7 +43,7 @@ class Discriminator:
         self.flat: FlatParameters = flatten(dict(self.network.named_parameters()))
         self.optimizer = torch.optim.Adam([self.flat.values], lr=options.learning_rate, betas=(0.0, 0.99))
         self.r1 = options.r1
-        self.seen = torch.zeros(3, device=device)  # samples, right on real, right on fake
+        self.counts = torch.zeros(3, device=device)  # samples, right on real, right on fake
 
     def term(self, estimate: Tensor, clean: Tensor) -> Tensor:
         """[n], softplus(-D(estimate)); lower where the estimate passes for real."""
@@ -58,25 +58,25 @@ class Discriminator:
         loss = loss + 0.5 * self.r1 * slope.square().flatten(1).sum(1)
         loss.sum().backward()
         right = [(on_real.detach() > 0).float().mean(), (on_fake.detach() < 0).float().mean()]
-        self.seen += len(clean) * torch.stack([torch.ones_like(right[0]), *right])
+        self.counts += len(clean) * torch.stack([torch.ones_like(right[0]), *right])
 
     def finish(self, *, finite: bool, ranks: Ranks) -> dict[str, float]:
-        """One update from what the step's samples gave; the shares that it told right, where it saw any."""
-        ranks.add_up(self.flat.gradient)
-        ranks.add_up(self.seen)
-        count, real, fake = self.seen.tolist()
+        """Update once from the gradients of the step; return the shares classified correctly, {} without samples."""
+        ranks.all_reduce_sum(self.flat.gradient)
+        ranks.all_reduce_sum(self.counts)
+        count, real, fake = self.counts.tolist()
         if count and finite and bool(self.flat.gradient.isfinite().all()):
             self.flat.gradient.div_(count)
             self.optimizer.step()
         self.flat.gradient.zero_()
-        self.seen.zero_()
+        self.counts.zero_()
         return {"discriminator_real": real / count, "discriminator_fake": fake / count} if count else {}
 
     def tensors(self) -> dict[str, Tensor]:
-        """For a checkpoint: values and moments, copies on the CPU."""
+        """Return values and moments for a checkpoint, copies on the CPU."""
         moments = {f"optimizer.{key}": value.cpu().clone() for key, value in optimizer_tensors(self.optimizer).items()}
         return {"values": self.flat.values.detach().cpu().clone()} | moments
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         self.flat.load(tensors["values"].to(self.flat.values.device))
-        restore_optimizer(self.optimizer, under("optimizer", tensors))
+        restore_optimizer(self.optimizer, strip_prefix("optimizer", tensors))

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 TRAINING_PASSES = 3  # forward, and a backward pass that costs about two
 DECODING_PASSES = 4  # an image's autoencoder and feature networks, about
 ENOUGH_EVALUATIONS = 4  # below that, rather fewer images and sampler steps
-# Sampler steps and images, at most, in the order in which they are given up.
+# Sampler steps and images, at most, in the order in which they are reduced.
 REDUCTIONS: tuple[tuple[int, int], ...] = ((1000, 1000), (20, 1000), (20, 32), (12, 32), (12, 16))
 
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What the settings ask for at each evaluation. images: for metrics; grid: of these, or more, to look at.
+    """Requests of the settings for each evaluation. images: for metrics. grid: of these, or more, to look at.
 
     kinds: of weights (raw, EMA). share: of the training's own passes that drawing may cost.
     """

@@ -1,6 +1,6 @@
-"""Encoded photographs, computed once: posterior mean and deviation of each augmented variation.
+"""Latents of the photographs, encoded once: posterior mean and deviation of each augmented variation.
 
-A step resamples from the posterior, as encoding the image anew would, without running the encoder.
+A step samples from the posterior, as encoding the image again would, without running the encoder.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ class Latents:
         return len(self.mean)
 
     def rows(self, *, seed: int, step: int, batch: int) -> list[int]:
-        """Of the global batch at `step`."""
+        """Return the rows of the global batch at `step`."""
         if self.groups is None:
             return batch_rows(seed, step, batch=batch, size=len(self))
         return balanced_rows(seed, step, batch=batch, groups=self.groups)
 
     def sample(self, rows: Sequence[int], *, seed: int, step: int, slots: Sequence[int]) -> Tensor:
-        """[len(rows), C, h, w] for slots of the global batch at `step`: a variation, then a posterior sample."""
+        """Sample [len(rows), C, h, w] for slots of the global batch at `step`: a variation, then a posterior sample."""
         index = self._index(rows, seed=seed, step=step, slots=slots)
         noise = normal(self.mean.shape[2:], seed, "posterior", step, slots)
         return (self.mean[index] + self.deviation[index] * noise) * self.scale
 
     def regions(self, rows: Sequence[int], *, seed: int, step: int, slots: Sequence[int]) -> Tensor | None:
-        """[len(rows), h, w] of the variations that `sample` picks."""
+        """Return weights [len(rows), h, w] of the variations that `sample` picks."""
         return None if self.region is None else self.region[self._index(rows, seed=seed, step=step, slots=slots)]
 
     def _index(self, rows: Sequence[int], *, seed: int, step: int, slots: Sequence[int]) -> tuple[Tensor, Tensor]:

@@ -18,7 +18,7 @@ LOGS = (TRAIN_LOG, EVAL_LOG)
 
 
 def restore_logs(folder: Path, checkpoint: Checkpoint | None) -> None:
-    """The histories as the checkpoint holds them: rows after it, and what a power cut took before it, do not count."""
+    """Restore both logs from the checkpoint, which drops rows written after it."""
     for name in LOGS:
         if checkpoint is not None and (checkpoint.folder / name).is_file():
             write_bytes(folder / name, (checkpoint.folder / name).read_bytes())
@@ -33,12 +33,12 @@ class RunLog:
         self.board = SummaryWriter(str(folder / TENSORBOARD), purge_step=resumed_step + 1)
 
     def cut(self, step: int) -> None:
-        """Drop what was logged after `step`."""
+        """Drop the rows that were logged after `step`."""
         for name in LOGS:
             _cut(self.folder / name, step)
 
     def train(self, row: dict[str, Any]) -> None:
-        """One step; None where a number was not finite."""
+        """Log one step."""
         append_jsonl(self.folder / TRAIN_LOG, [row])
         for name, value in row.items():
             if name not in ("step", "epoch", "skipped") and value is not None:
@@ -55,7 +55,7 @@ class RunLog:
 
 
 def train_row(report: StepReport) -> dict[str, Any]:
-    """One step of train.jsonl; None where a number was not finite, which JSON has no word for."""
+    """Return one row of train.jsonl; None where a number was not finite, which JSON cannot write."""
     return {
         "step": report.step,
         "epoch": round(report.epoch, 4),
@@ -72,7 +72,7 @@ def _if_finite(value: float) -> float | None:
 
 
 def _cut(path: Path, step: int) -> None:
-    """Leave the rows up to `step`; a kill after a save leaves rows that the resumed run writes again."""
+    """Drop the rows after `step`: a kill after a save leaves rows that the resumed run writes again."""
     if path.exists():
-        kept = [row for row in read_jsonl(path) if row["step"] <= step]
-        write_text(path, "".join(json.dumps(row) + "\n" for row in kept))
+        rows = [row for row in read_jsonl(path) if row["step"] <= step]
+        write_text(path, "".join(json.dumps(row) + "\n" for row in rows))

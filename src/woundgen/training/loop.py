@@ -1,6 +1,6 @@
 """The training loop, from top to bottom.
 
-What is trained is a flat vector (an adapter, or a whole network); the loop knows neither files nor configs.
+The trained parameters are a flat vector (an adapter, or a whole network); the loop knows no files.
 All randomness is a function of (seed, step, slot in the global batch), see diffusion/randomness.py, so a run
 that starts again at step k from the saved tensors is the run that was never stopped, and one that is shared by
 several processes (runtime/ranks.py) sees what one process would.
@@ -37,14 +37,14 @@ from woundgen.training.latents import Latents
 from woundgen.training.loop_state import RATE_AFTER_ROLLBACK, LoopSettings, LoopState
 from woundgen.training.terms import Batch, ExtraTerm, Tally, add_gradients
 
-Contexts = Callable[[Sequence[int], Sequence[bool]], Tensor]
+PromptEmbeds = Callable[[Sequence[int], Sequence[bool]], Tensor]
 """(photograph rows, prompt dropped?) -> text encoder states [N, 77, D]."""
 
 Network = nn.Module | ReplayedUNet
 """(noisy [N, C, h, w], timesteps [N], states [N, 77, D]) -> .sample; `train()` before the first step."""
 
 GoBack = Callable[[], bool]
-"""Put parameters, optimizer and LoopState back to the last good checkpoint; False where there is none."""
+"""Restore parameters, optimizer and LoopState from the last good checkpoint; False where there is none."""
 
 NON_FINITE_LIMIT = 5
 MOST_ROLLBACKS = 1
@@ -52,10 +52,10 @@ MOST_ROLLBACKS = 1
 
 @dataclass(frozen=True, slots=True)
 class StepReport:
-    """step counts finished steps; loss is the mean over the global batch, seen fraction in epochs.
+    """step: finished steps. loss: mean over the global batch. epoch: passes over the photographs, a fraction.
 
-    Of a step that was skipped, loss and gradient_norm are what made it so, finite or not.
-    terms: of the loss beside the diffusion error, and what they say of themselves.
+    A skipped step has the loss and gradient_norm for which it was skipped, finite or not.
+    terms: values of the auxiliary terms, with their shares of the gradient.
     """
 
     step: int
@@ -75,7 +75,7 @@ def train(
     scaler: torch.amp.GradScaler,
     learning_rate: Callable[[int], float],
     latents: Latents,
-    contexts: Contexts,
+    prompt_embeds: PromptEmbeds,
     alphas_cumprod: Tensor,
     prediction: PredictionType,
     dropout: DropoutMasks | None,
@@ -104,12 +104,12 @@ def train(
 
         # Forward and backward, one micro-batch at a time; the ranks take them in turn.
         tally = Tally(terms, device)
-        for number in ranks.mine(math.ceil(s.global_batch / s.micro_batch)):
+        for number in ranks.shard(math.ceil(s.global_batch / s.micro_batch)):
             first = number * s.micro_batch
             slots = range(first, min(first + s.micro_batch, s.global_batch))
-            mine = rows[slots.start : slots.stop]
-            clean = latents.sample(mine, seed=s.seed, step=step, slots=slots)
-            region = latents.regions(mine, seed=s.seed, step=step, slots=slots)
+            own_rows = rows[slots.start : slots.stop]
+            clean = latents.sample(own_rows, seed=s.seed, step=step, slots=slots)
+            region = latents.regions(own_rows, seed=s.seed, step=step, slots=slots)
             noise = normal(clean.shape[1:], s.seed, "noise", step, slots)
             if s.loss.noise_offset > 0:
                 noise += s.loss.noise_offset * normal((clean.shape[1], 1, 1), s.seed, "noise offset", step, slots)
@@ -119,15 +119,15 @@ def train(
             if s.loss.min_snr_gamma is not None:
                 weights = min_snr_weights(timesteps, alphas_cumprod, gamma=s.loss.min_snr_gamma, prediction=prediction)
             if batches is not None:
-                weights = batches.weights[mine] if weights is None else weights * batches.weights[mine]
+                weights = batches.weights[own_rows] if weights is None else weights * batches.weights[own_rows]
             noisy = add_noise(clean, noise, timesteps, alphas_cumprod).to(device)
             target = training_target(clean, noise, timesteps, alphas_cumprod, prediction).to(device)
             if dropout is not None:
                 seeds = [position_seed(s.seed, "adapter dropout", step, slot) for slot in slots]
                 dropout.begin(torch.tensor(seeds, device=device))
-            # The UNet brings its own (models/half_precision.py); what reads the prompts does not.
+            # The UNet casts by itself (models/half_precision.py); the text encoder does not.
             with torch.autocast(device.type, half) if half else nullcontext():
-                output = unet(noisy, timesteps.to(device), contexts(mine, dropped)).sample
+                output = unet(noisy, timesteps.to(device), prompt_embeds(own_rows, dropped)).sample
             # Every term's gradient is taken at the network's output, so that the network is gone through once.
             leaf = output.detach().float().requires_grad_()
             errors = weighted_error(leaf, target, _on(weights, device), _on(region, device))
@@ -143,8 +143,8 @@ def train(
             output.backward(scaler.scale(gradient).to(output.dtype))
         if dropout is not None:
             dropout.begin(None)
-        ranks.add_up(trainable.gradient)  # each loss was divided by the global batch: sums, not means
-        ranks.add_up(tally.sums)
+        ranks.all_reduce_sum(trainable.gradient)  # each loss was divided by the global batch: sums, not means
+        ranks.all_reduce_sum(tally.sums)
 
         # Update, unless something is not finite: then this step is skipped and counted.
         scaler.unscale_(optimizer)
@@ -198,13 +198,13 @@ def _on(tensor: Tensor | None, device: torch.device) -> Tensor | None:
 
 
 def _go_back_or_stop(state: LoopState, go_back: GoBack | None) -> None:
-    """Back to the last good checkpoint at half the rate, once; UserError where that has not helped or cannot be."""
+    """Roll back to the last good checkpoint at half the rate, once; UserError where that did not help or cannot be."""
     step, rollbacks = state.step, state.rollbacks
     if rollbacks < MOST_ROLLBACKS and go_back is not None and go_back():
         state.rollbacks, state.skipped_in_a_row = rollbacks + 1, 0
         return
-    tried = f", and again at {RATE_AFTER_ROLLBACK**rollbacks:g} of the learning rate" if rollbacks else ""
+    again = f", and again at {RATE_AFTER_ROLLBACK**rollbacks:g} of the learning rate" if rollbacks else ""
     raise UserError(
-        f"Loss or gradient was not finite for {NON_FINITE_LIMIT} steps in a row, up to step {step}{tried}.",
+        f"Loss or gradient was not finite for {NON_FINITE_LIMIT} steps in a row, up to step {step}{again}.",
         "Lower learning_rate or use mixed_precision: no | bf16; the last checkpoint is sound.",
     )

@@ -13,7 +13,7 @@ RATE_AFTER_ROLLBACK = 0.5
 
 @dataclass(frozen=True, slots=True)
 class LoopSettings:
-    """What the loop has to know. global_batch, micro_batch: images of a step, and of a forward pass."""
+    """Settings of the loop. global_batch, micro_batch: images of a step, and of a forward pass."""
 
     seed: int
     steps: int
@@ -27,7 +27,7 @@ class LoopSettings:
 
 @dataclass(slots=True)
 class LoopState:
-    """What a step changes, besides the parameters and the optimizer."""
+    """State that a step changes, besides the parameters and the optimizer."""
 
     step: int
     average: Tensor | None  # EMA, [P]

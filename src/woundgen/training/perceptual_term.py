@@ -30,8 +30,8 @@ def latent_distance(vae: nn.Module, features: Extractor, *, scale: float) -> Cal
         with torch.no_grad():
             wanted = layers(clean)
         total = torch.zeros(len(clean), device=clean.device)
-        for number, (found, right) in enumerate(zip(layers(estimate), wanted, strict=True)):
-            squares = (found - right).square()
+        for number, (estimated, target) in enumerate(zip(layers(estimate), wanted, strict=True)):
+            squares = (estimated - target).square()
             if weights is not None:
                 squares = squares * weights[number].to(squares.device)[:, None, None]
             total = total + squares.sum(1).mean((1, 2))

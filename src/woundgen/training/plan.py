@@ -1,4 +1,4 @@
-"""What will happen, in numbers, before anything runs: steps, rates, how far EMA follows, and what cannot work."""
+"""Plan a run in numbers before it starts: steps, rates, how far EMA follows, and warnings of what cannot work."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Plan:
 
 
 def schedule(kind: str, *, peak: float, steps: int, warmup: int) -> Callable[[int], float]:
-    """Learning rate by step: linear warm-up to `peak`, then cosine or linear to 0, or constant."""
+    """Return the learning rate by step: linear warm-up to `peak`, then cosine or linear to 0, or constant."""
 
     def rate(step: int) -> float:
         if step < warmup:
@@ -65,7 +65,7 @@ def make_plan(
     processes: int = 1,
     native_pixels: int | None = None,
 ) -> Plan:
-    """Turn epochs into steps once; every photograph is seen equally often and no batch is dropped.
+    """Turn epochs into steps once; every photograph is used equally often and no batch is dropped.
 
     evaluation: what the settings ask for at each evaluation. native_pixels: side of the images the base was made for.
     """
@@ -172,11 +172,11 @@ def _size_warnings(train_pixels: int | None, native_pixels: int | None) -> list[
 
 
 def disk_bytes(plan: Plan, *, parameters: int, averages: int, keep_last: int) -> int:
-    """What a run's checkpoints come to, in single precision: all adapters, and what resuming needs of the newest.
+    """Return the bytes of a run's checkpoints in single precision: all adapters, and the training state of the newest.
 
     averages: kinds of EMA, each in the training state and as an adapter in every checkpoint.
     """
-    kept = min(plan.saves, keep_last + 1)  # the newest and the best stay whole
+    whole = min(plan.saves, keep_last + 1)  # the newest and the best stay whole
     adapters = plan.saves * (1 + averages) * parameters
-    states = kept * (3 + averages) * parameters  # values and two moments
+    states = whole * (3 + averages) * parameters  # values and two moments
     return 4 * (adapters + states)

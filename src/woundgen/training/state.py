@@ -1,4 +1,4 @@
-"""A training state as tensors and plain values, and back: what a checkpoint holds."""
+"""Convert a training state to tensors and plain values for a checkpoint, and back."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from woundgen.errors import UserError
 from woundgen.models.flat_parameters import FlatParameters
 from woundgen.training.generators import generator_states, restore_generators
 from woundgen.training.loop_state import LoopState
-from woundgen.training.optimizer_state import optimizer_tensors, restore_optimizer, under
+from woundgen.training.optimizer_state import optimizer_tensors, restore_optimizer, strip_prefix
 
 
 def pack(trainable: FlatParameters, optimizer: torch.optim.Optimizer, state: LoopState) -> dict[str, Tensor]:
-    """values, averages (EMA, power functions) and optimizer moments, all copies on the CPU."""
+    """Return values, averages (EMA, power functions) and optimizer moments, all copies on the CPU."""
     tensors = {"values": trainable.values.detach().cpu().clone()}
     if state.average is not None:
         tensors["average"] = state.average.cpu().clone()
@@ -34,7 +34,7 @@ def unpack(
     optimizer: torch.optim.Optimizer,
     scaler: torch.amp.GradScaler | None = None,
 ) -> LoopState:
-    """Put a checkpoint's tensors back in place and return the counters; scaler and generators where it has them."""
+    """Restore a checkpoint's tensors in place, with scaler and generators where it has them; return the loop state."""
     device = trainable.values.device
     if tensors["values"].shape != trainable.values.shape:
         raise UserError(
@@ -43,10 +43,10 @@ def unpack(
             "Give the settings it was trained with, or another --out.",
         )
     trainable.load(tensors["values"].to(device))
-    restore_optimizer(optimizer, under("optimizer", tensors))
+    restore_optimizer(optimizer, strip_prefix("optimizer", tensors))
     if scaler is not None and counters.get("scaler"):
         scaler.load_state_dict(counters["scaler"])
-    if generators := under("generator", tensors):
+    if generators := strip_prefix("generator", tensors):
         restore_generators(generators)
     average = tensors.get("average")
     return LoopState(
@@ -55,16 +55,17 @@ def unpack(
         skipped=int(counters["skipped"]),
         skipped_in_a_row=int(counters["skipped_in_a_row"]),
         rollbacks=int(counters.get("rollbacks", 0)),
-        powers={float(sigma): power.to(device) for sigma, power in under("power", tensors).items()},
+        powers={float(sigma): power.to(device) for sigma, power in strip_prefix("power", tensors).items()},
     )
 
 
 def generators() -> dict[str, Tensor]:
-    """The global generators as a checkpoint holds them."""
+    """Return the states of the global generators for a checkpoint."""
     return {f"generator.{name}": state for name, state in generator_states().items()}
 
 
 def counters(state: LoopState) -> dict[str, int]:
+    """Return the counters for a checkpoint."""
     return {
         "step": state.step,
         "skipped": state.skipped,
@@ -76,14 +77,14 @@ def counters(state: LoopState) -> dict[str, int]:
 def new_optimizer(
     trainable: FlatParameters, *, betas: tuple[float, float], weight_decay: float, kind: str = "adamw"
 ) -> torch.optim.Optimizer:
-    """AdamW over the flat vector, fused or with 8-bit moments; the rate is set at every step."""
+    """Make AdamW over the flat vector, fused or with 8-bit moments; the rate is set at every step."""
     if kind == "adamw":
         return torch.optim.AdamW([trainable.values], lr=1.0, betas=betas, weight_decay=weight_decay, fused=True)
     return eight_bit()([trainable.values], lr=1.0, betas=betas, weight_decay=weight_decay)
 
 
 def eight_bit() -> Callable[..., torch.optim.Optimizer]:
-    """bitsandbytes' AdamW8bit (Dettmers et al. 2022); UserError where it is not installed."""
+    """Return bitsandbytes' AdamW8bit (Dettmers et al. 2022); UserError where it is not installed."""
     try:
         return importlib.import_module("bitsandbytes").optim.AdamW8bit
     except ImportError:

@@ -1,4 +1,4 @@
-"""Terms of the loss beside the diffusion error: functions of the clean latent that the network's output implies.
+"""Auxiliary terms of the loss: functions of the clean latent that the network's output implies.
 
 Such an estimate means something at low noise only, and a term may cost more than the step itself: it is taken where
 the signal-to-noise ratio is high enough and on a fixed share of the samples, weighted by the inverse of that share,
@@ -39,7 +39,7 @@ class ExtraTerm:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What a term may need of a micro-batch. positions: of the samples in the run."""
+    """A micro-batch as a term needs it. positions: of the samples in the run."""
 
     noisy: Tensor
     clean: Tensor
@@ -56,7 +56,7 @@ class Tally:
 
     @property
     def loss(self) -> Tensor:
-        """Of the diffusion error alone, so that it means the same with and without terms."""
+        """Return the diffusion error alone, so that it means the same with and without terms."""
         return self.sums[0]
 
     def add(self, place: int, value: Tensor, gradient: Tensor) -> None:
@@ -68,11 +68,11 @@ class Tally:
         """Return each term's value and its share of the gradient: its norm among the norms of all."""
         pairs = self.sums.view(-1, 2).tolist()
         norms = [square**0.5 for _, square in pairs]
-        found = {}
+        values = {}
         for term, (value, _), norm in zip(self.terms, pairs[1:], norms[1:], strict=True):
-            found[term.name] = value
-            found[f"{term.name}_gradient_share"] = norm / sum(norms) if norm else 0.0
-        return found
+            values[term.name] = value
+            values[f"{term.name}_gradient_share"] = norm / sum(norms) if norm else 0.0
+        return values
 
 
 def add_gradients(
@@ -85,7 +85,7 @@ def add_gradients(
     prediction: PredictionType,
     global_batch: int,
 ) -> Tensor:
-    """`gradient` [n, C, h, w] of the loss by the network's output, plus that of every term. output: a leaf."""
+    """Return `gradient` [n, C, h, w] of the loss by the network's output, plus that of every term. output: a leaf."""
     abar = alphas_cumprod[batch.timesteps.cpu()]
     for place, term in enumerate(tally.terms, start=1):
         enough = (abar >= term.least_snr * (1 - abar)).tolist()

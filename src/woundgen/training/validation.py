@@ -1,4 +1,4 @@
-"""Validation loss that does not swing: the same images, timesteps and noise every time.
+"""Compute a validation loss that is comparable between steps: the same images, timesteps and noise every time.
 
 With fresh timesteps at each evaluation the loss of a small set moves by 20 % while nothing changes, and early
 stopping follows the noise. Here two evaluations of the same weights are equal, and of two checkpoints the
@@ -54,12 +54,12 @@ def build_grid(
 def per_image_loss(
     unet: nn.Module,
     grid: ValidationGrid,
-    contexts: Callable[[Tensor], Tensor],
+    prompt_embeds: Callable[[Tensor], Tensor],
     *,
     batch: int,
     ranks: Ranks = ALONE,
 ) -> Tensor:
-    """[N] mean loss of each validation image over its timesteps. contexts: rows -> text states.
+    """[N] mean loss of each validation image over its timesteps. prompt_embeds: rows -> text states.
 
     The ranks share the batches, and each gets the whole result: to the bit what one process computes.
     """
@@ -67,11 +67,13 @@ def per_image_loss(
     training = unet.training
     unet.eval()
     errors = torch.zeros(len(grid.rows), device=device)
-    for number in ranks.mine(math.ceil(len(grid.rows) / batch)):
+    for number in ranks.shard(math.ceil(len(grid.rows) / batch)):
         part = slice(number * batch, (number + 1) * batch)
-        output = unet(grid.noisy[part].to(device), grid.timesteps[part].to(device), contexts(grid.rows[part])).sample
+        output = unet(
+            grid.noisy[part].to(device), grid.timesteps[part].to(device), prompt_embeds(grid.rows[part])
+        ).sample
         errors[part] = weighted_error(output, grid.target[part].to(device), None)
-    ranks.add_up(errors)
+    ranks.all_reduce_sum(errors)
     unet.train(training)
     return errors.cpu().view(grid.images, -1).mean(1)
 

@@ -15,7 +15,7 @@ from woundgen.config.train import TrainConfig, prompts_for
 from woundgen.errors import UserError
 from woundgen.models.base import BaseModel
 from woundgen.models.flat_parameters import flatten
-from woundgen.models.prompts import PromptTable
+from woundgen.models.prompts import PromptEncoder
 from woundgen.training.loop import train
 from woundgen.training.loop_state import LoopState
 from woundgen.training.state import new_optimizer
@@ -56,7 +56,7 @@ def train_two_steps(base: BaseModel, config: TrainConfig) -> dict[str, torch.Ten
         scaler=torch.amp.GradScaler("cpu", enabled=False),
         learning_rate=lambda step: 1e-3,
         latents=photographs(),
-        contexts=PromptTable(base, [prompts_for(config, "I")[0]] * IMAGES, live=method.reads_text),
+        contexts=PromptEncoder(base, [prompts_for(config, "I")[0]] * IMAGES, live=method.reads_text),
         alphas_cumprod=base.alphas_cumprod,
         prediction=base.prediction,
         dropout=run_by_position(base.unet, dropout=0.0),
@@ -80,7 +80,7 @@ def test_dropped_prompts_alone_still_make_a_step(whole_base: BaseModel) -> None:
     """Nothing of a learned word is in them: the gradient is zero, not missing."""
     config = TrainConfig(training_method="textual_inversion", **SMALL)  # type: ignore[arg-type]
     method = prepare_method(whole_base, config)
-    table = PromptTable(whole_base, [prompts_for(config, "I")[0]], live=True)
+    table = PromptEncoder(whole_base, [prompts_for(config, "I")[0]], live=True)
     (rows,) = method.parameters.values()
     table([0], [True]).sum().backward()
     assert rows.grad is not None

@@ -26,13 +26,13 @@ class Threads:
     barrier: Barrier
     brought: list[Tensor]
 
-    def mine(self, things: int) -> range:
+    def shard(self, things: int) -> range:
         return range(self.rank, things, self.size)
 
-    def add_up(self, tensor: Tensor) -> None:
+    def all_reduce_sum(self, tensor: Tensor) -> None:
         tensor.copy_(self._all(tensor).sum(dim=0))
 
-    def greatest(self, numbers: Sequence[int], device: torch.device) -> list[int]:
+    def all_reduce_max(self, numbers: Sequence[int], device: torch.device) -> list[int]:
         return self._all(torch.tensor(numbers)).amax(dim=0).tolist()
 
     def _all(self, tensor: Tensor) -> Tensor:

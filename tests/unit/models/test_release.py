@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from woundgen.generation.in_memory import draw_images
-from woundgen.models.base import BaseModel, encode_prompts, load_base, release_parts
+from woundgen.models.base import BaseModel, encode_prompts, free_unused_modules, load_base
 from woundgen.models.prompts import known_prompts
 
 DRAW = {"count": 2, "negative_prompt": "blurry", "guidance_scale": 2.0, "steps": 2, "seed": 0, "size": 32}
@@ -22,7 +22,7 @@ def fresh(base_folders: dict[str, Path]) -> BaseModel:
 def test_what_only_caching_needs_is_let_go_and_drawing_goes_on(base_folders: dict[str, Path]) -> None:
     whole, lean = fresh(base_folders), fresh(base_folders)
     encode = known_prompts(lean, ["a wound", "blurry"])
-    gone = release_parts(lean, decodes=True)
+    gone = free_unused_modules(lean, decodes=True)
     expected = sum(p.numel() for part in (whole.text_encoder, whole.vae.encoder) for p in part.parameters())
     assert gone == expected > 0
     assert {p.device.type for p in lean.text_encoder.parameters()} == {"meta"}
@@ -36,14 +36,14 @@ def test_what_only_caching_needs_is_let_go_and_drawing_goes_on(base_folders: dic
 
 def test_without_drawing_the_decoder_goes_too(base_folders: dict[str, Path]) -> None:
     base = fresh(base_folders)
-    release_parts(base, decodes=False)
+    free_unused_modules(base, decodes=False)
     assert {p.device.type for p in base.vae.parameters()} == {"meta"}
 
 
 def test_a_text_encoder_that_is_trained_stays(base_folders: dict[str, Path]) -> None:
     base = fresh(base_folders)
     base.text_encoder.requires_grad_(True)
-    release_parts(base, decodes=True)
+    free_unused_modules(base, decodes=True)
     assert {p.device.type for p in base.text_encoder.parameters()} == {"cpu"}
 
 

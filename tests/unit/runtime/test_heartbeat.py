@@ -19,8 +19,8 @@ SOON = 60.0  # seconds; nothing here needs one, on an idle machine
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three seconds of patience instead of thirty."""
-    monkeypatch.setattr(heartbeat, "BEAT", 0.2)
-    monkeypatch.setattr(heartbeat, "LOOKS", 15)
+    monkeypatch.setattr(heartbeat, "INTERVAL", 0.2)
+    monkeypatch.setattr(heartbeat, "MISSED_BEATS", 15)
 
 
 def test_one_that_hangs_ends_the_other(capfd: pytest.CaptureFixture[str]) -> None:
@@ -29,7 +29,7 @@ def test_one_that_hangs_ends_the_other(capfd: pytest.CaptureFixture[str]) -> Non
     def work(ranks: Ranks) -> None:
         if not ranks.first:
             os.kill(os.getpid(), signal.SIGSTOP)
-        ranks.meet()
+        ranks.barrier()
 
     first, second = two_ranks(work)
     try:
@@ -44,7 +44,7 @@ def test_one_that_hangs_ends_the_other(capfd: pytest.CaptureFixture[str]) -> Non
 
 def test_the_first_is_gone_while_the_other_is_busy(capfd: pytest.CaptureFixture[str]) -> None:
     def work(ranks: Ranks) -> None:
-        ranks.meet()
+        ranks.barrier()
         if ranks.first:
             os.kill(os.getpid(), signal.SIGKILL)
         time.sleep(2 * SOON)

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,7 +17,7 @@ from woundgen.cli import run
 from woundgen.errors import UserError
 from woundgen.runtime import parallel_runs as module
 from woundgen.runtime.hardware import Card
-from woundgen.runtime.parallel_runs import Job, cards_of, run_side_by_side
+from woundgen.runtime.parallel_runs import Job, parse_cards, run_side_by_side
 from woundgen.runtime.processes import nccl_settings
 
 PAIR = [Card(index, "NVIDIA GeForce RTX 4090", "550.54", 24564, 24000) for index in (0, 1)]
@@ -24,7 +25,7 @@ PAIR = [Card(index, "NVIDIA GeForce RTX 4090", "550.54", 24564, 24000) for index
 
 @pytest.mark.parametrize(("text", "cards"), [("2", None), ("0,1", [0, 1]), ("1,", [1]), ("1, 0", [1, 0])])
 def test_devices(text: str, cards: list[int] | None) -> None:
-    assert cards_of(text, present=PAIR) == cards
+    assert parse_cards(text, present=PAIR) == cards
 
 
 @pytest.mark.parametrize(
@@ -34,9 +35,9 @@ def test_devices(text: str, cards: list[int] | None) -> None:
 )  # fmt: skip
 def test_devices_that_are_none(text: str, words: str) -> None:
     with pytest.raises(UserError, match=words):
-        cards_of(text, present=PAIR)
+        parse_cards(text, present=PAIR)
     if words.startswith("there"):
-        assert cards_of(text, present=[]) == [0, 2], "where the driver knows none, the runs share the processor"
+        assert parse_cards(text, present=[]) == [0, 2], "where the driver knows none, the runs share the processor"
 
 
 def test_rtx_40_pairs_do_without_peer_to_peer() -> None:
@@ -71,7 +72,7 @@ def test_at_once_each_on_its_card(tmp_path: Path) -> None:
         Job("c", ("import os; print('c on', os.environ['CUDA_VISIBLE_DEVICES']); raise SystemExit(3)",)),
     ]
     said: list[str] = []
-    assert run_side_by_side(jobs, cards=[4, 7], say=said.append) == 3
+    assert run_side_by_side(jobs, cards=[4, 7], console=SimpleNamespace(info=said.append)) == 3
     assert {"a | 4", "b | 7"} <= set(said)
     assert {"c | c on 4", "c | c on 7"} & set(said)
     assert any("c | ended with exit code 3" in line for line in said)
@@ -91,7 +92,7 @@ def test_a_signal_reaches_all() -> None:
 
     threading.Thread(target=stop_when_both_are_up, daemon=True).start()
     jobs = [Job(name, (sleep,)) for name in "abc"]
-    assert run_side_by_side(jobs, cards=[0, 1], say=said.append) == 143
+    assert run_side_by_side(jobs, cards=[0, 1], console=SimpleNamespace(info=said.append)) == 143
     assert not any(line.startswith("c |") for line in said), "no further job is begun"
 
 

@@ -15,19 +15,19 @@ from woundgen import cli
 from woundgen.errors import UserError
 from woundgen.runtime import devices
 from woundgen.runtime import processes as module
-from woundgen.runtime.processes import Place, place_of, run_together
+from woundgen.runtime.processes import Place, read_launcher, run_together
 
 SLEEP = "import time; time.sleep(60)"
 
 
 def test_the_environment_of_launchers() -> None:
-    assert place_of({}) is None
-    assert place_of({"WORLD_SIZE": "4", "RANK": "2", "LOCAL_RANK": "0"}) == Place(rank=2, local=0, size=4)
+    assert read_launcher({}) is None
+    assert read_launcher({"WORLD_SIZE": "4", "RANK": "2", "LOCAL_RANK": "0"}) == Place(rank=2, local=0, size=4)
     with pytest.raises(UserError, match="RANK"):
-        place_of({"WORLD_SIZE": "4"})
-    assert place_of({"ACCELERATE_USE_CPU": "True"}) is None, "accelerate launch with one process"
+        read_launcher({"WORLD_SIZE": "4"})
+    assert read_launcher({"ACCELERATE_USE_CPU": "True"}) is None, "accelerate launch with one process"
     with pytest.raises(UserError, match="asked for several processes and has started one"):
-        place_of({"ACCELERATE_USE_CPU": "True", "MASTER_PORT": "29500"})
+        read_launcher({"ACCELERATE_USE_CPU": "True", "MASTER_PORT": "29500"})
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from woundgen.errors import UserError
 from woundgen.models.base import BaseModel
-from woundgen.runtime.ranks import ALONE, Ranks, in_turn, joined
+from woundgen.runtime.ranks import ALONE, Ranks, first_rank_first, process_group
 from woundgen.training.state import counters, pack, unpack
 from woundgen.training.validation import build_grid, per_image_loss
 
@@ -58,10 +58,10 @@ class _Lonely:
 
     rank, size = 0, 2
 
-    def mine(self, things: int) -> range:
+    def shard(self, things: int) -> range:
         return range(0, things, 2)
 
-    def add_up(self, tensor: Tensor) -> None:
+    def all_reduce_sum(self, tensor: Tensor) -> None:
         pass
 
 
@@ -108,10 +108,10 @@ def test_what_one_knows_all_know(tmp_path: Path) -> None:
     """A decision of the first, a signal that reached the second; and disagreement is an error on both."""
 
     def work(ranks: Ranks) -> dict[str, Tensor]:
-        heard = ranks.greatest([1, 0] if ranks.first else [0, 15])
-        ranks.agree(7, "number")
+        heard = ranks.all_reduce_max([1, 0] if ranks.first else [0, 15])
+        ranks.assert_same(7, "number")
         with pytest.raises(UserError, match="do not have the same step"):
-            ranks.agree(ranks.rank, "step")
+            ranks.assert_same(ranks.rank, "step")
         return {"heard": torch.tensor(heard)}
 
     assert [found["heard"].tolist() for found in in_two_processes(work, tmp_path)] == [[1, 15], [1, 15]]
@@ -121,10 +121,10 @@ def test_what_one_has_all_get(tmp_path: Path) -> None:
     """Texts of either rank, an empty one too; and what the first leaves on disk before the second looks."""
 
     def work(ranks: Ranks) -> dict[str, Tensor]:
-        texts = [ranks.share(f"of {ranks.rank}: ä" if ranks.rank == by else "no", by=by) for by in (1, 0)]
+        texts = [ranks.broadcast(f"of {ranks.rank}: ä" if ranks.rank == by else "no", source=by) for by in (1, 0)]
         assert texts == ["of 1: ä", "of 0: ä"]
-        assert ranks.share("", by=1) == ""
-        with in_turn(ranks):
+        assert ranks.broadcast("", source=1) == ""
+        with first_rank_first(ranks):
             found = (tmp_path / "left").exists()
             if ranks.first:
                 time.sleep(0.3)
@@ -138,15 +138,15 @@ def test_what_one_has_all_get(tmp_path: Path) -> None:
 def test_fewer_than_asked_is_an_error(asked: int, size: int) -> None:
     with (
         pytest.raises(UserError, match=f"--devices {asked}, but the launcher started {size}"),
-        joined(0, size, asked=asked, device=torch.device("cpu")),
+        process_group(0, size, asked=asked, device=torch.device("cpu")),
     ):
         pass
 
 
 def test_alone_nothing_is_said() -> None:
     tensor = torch.ones(3)
-    ALONE.add_up(tensor)
+    ALONE.all_reduce_sum(tensor)
     assert tensor.tolist() == [1, 1, 1]
-    assert ALONE.greatest([3, 0]) == [3, 0]
-    assert ALONE.share("text", by=0) == "text"
-    assert list(ALONE.mine(3)) == [0, 1, 2]
+    assert ALONE.all_reduce_max([3, 0]) == [3, 0]
+    assert ALONE.broadcast("text", source=0) == "text"
+    assert list(ALONE.shard(3)) == [0, 1, 2]

@@ -14,11 +14,11 @@ import pytest
 from woundgen.errors import UserError
 from woundgen.storage.files import (
     append_jsonl,
+    disk_errors_as_user_errors,
     read_json,
     read_jsonl,
     sha256_file,
     sha256_json,
-    told_of_the_disk,
     write_bytes,
     write_json,
     write_text,
@@ -168,7 +168,7 @@ def test_a_refused_read_is_not_called_a_write(tmp_path: Path) -> None:
     """Only what lies in the folder is written; a photograph or a base beside it is read."""
 
     def refused(path: Path, number: int) -> str:
-        with pytest.raises(UserError) as caught, told_of_the_disk(tmp_path / "run"):
+        with pytest.raises(UserError) as caught, disk_errors_as_user_errors(tmp_path / "run"):
             raise OSError(number, os.strerror(number), str(path))
         return str(caught.value)
 

@@ -61,7 +61,7 @@ def texts() -> Tensor:
     return torch.randn(IMAGES + 1, 7, 16, generator=torch.Generator().manual_seed(9))
 
 
-def contexts(rows: Sequence[int], dropped: Sequence[bool]) -> Tensor:
+def prompt_embeds(rows: Sequence[int], dropped: Sequence[bool]) -> Tensor:
     return texts()[[IMAGES if drop else row for row, drop in zip(rows, dropped, strict=True)]]
 
 
@@ -113,7 +113,7 @@ class Rig:
             scaler=torch.amp.GradScaler(device.type, enabled=self.settings.precision == "fp16"),
             learning_rate=lambda step: RATE / (1 + step),
             latents=latents or photographs(),
-            contexts=lambda rows, dropped: contexts(rows, dropped).to(device),
+            prompt_embeds=lambda rows, dropped: prompt_embeds(rows, dropped).to(device),
             alphas_cumprod=self.base.alphas_cumprod,
             prediction=self.base.prediction,
             dropout=self.dropout,

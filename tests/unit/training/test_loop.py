@@ -21,7 +21,7 @@ from woundgen.training.loop import NON_FINITE_LIMIT
 from woundgen.training.loop_state import LoopState
 from woundgen.training.state import counters, pack, unpack
 
-from .rig import IMAGES, RATE, VARIATIONS, Rig, contexts, photographs
+from .rig import IMAGES, RATE, VARIATIONS, Rig, photographs, prompt_embeds
 
 MakeBase = Callable[[], BaseModel]
 EVERYTHING: dict[str, Any] = {"dropout": 0.1, "prompt_dropout": 0.3, "min_snr_gamma": 5.0, "noise_offset": 0.05}
@@ -42,7 +42,7 @@ def test_the_first_loss_by_hand(make_base: MakeBase) -> None:
         noisy = abar.sqrt() * clean + (1 - abar).sqrt() * noise
         velocity = abar.sqrt() * noise - (1 - abar).sqrt() * clean
         with torch.no_grad():
-            output = base.unet(noisy, torch.tensor([step]), contexts([row], [False])).sample
+            output = base.unet(noisy, torch.tensor([step]), prompt_embeds([row], [False])).sample
         total += (output - velocity).square().mean().item() / 4
     run = Rig.build(make_base(), steps=1).run()
     assert run.losses[0] == pytest.approx(total, rel=1e-5)

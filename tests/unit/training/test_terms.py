@@ -17,7 +17,7 @@ from woundgen.models.base import BaseModel
 from woundgen.runtime.ranks import ALONE
 from woundgen.storage.checkpoint import read_checkpoint, write_checkpoint
 from woundgen.training.discriminator import Discriminator
-from woundgen.training.optimizer_state import under
+from woundgen.training.optimizer_state import strip_prefix
 from woundgen.training.perceptual_term import latent_distance
 from woundgen.training.state import counters, pack, unpack
 from woundgen.training.terms import Batch, ExtraTerm, Tally, add_gradients
@@ -188,7 +188,7 @@ def test_an_adversarial_run_resumes_exactly(make_base: MakeBase, tmp_path: Path)
     write_checkpoint(tmp_path, "half", state=counters(first.state), tensors=tensors)
     saved, fresh = read_checkpoint(tmp_path / "half"), Rig.build(make_base())
     fresh.state = unpack(saved.tensors, saved.state, trainable=fresh.trainable, optimizer=fresh.optimizer)
-    second_judge.restore(under("discriminator", saved.tensors))
+    second_judge.restore(strip_prefix("discriminator", saved.tensors))
     fresh.run(terms=[adversarial(second_judge)])
     assert torch.equal(fresh.values, whole.values)
     assert torch.equal(second_judge.flat.values, whole_judge.flat.values)

@@ -17,7 +17,7 @@ from woundgen.training.validation import EarlyStopping, ValidationGrid, build_gr
 TEXT = torch.randn(3, 7, 16, generator=torch.Generator().manual_seed(2))
 
 
-def contexts(rows: Tensor) -> Tensor:
+def prompt_embeds(rows: Tensor) -> Tensor:
     return TEXT[rows]
 
 
@@ -40,16 +40,16 @@ def test_every_image_at_the_middle_of_each_stratum(grid: ValidationGrid) -> None
 
 def test_two_evaluations_are_equal(grid: ValidationGrid, loaded_base: BaseModel) -> None:
     """To the bit, whatever was drawn in between; and a grid built again is the same one."""
-    first = per_image_loss(loaded_base.unet, grid, contexts, batch=5)
+    first = per_image_loss(loaded_base.unet, grid, prompt_embeds, batch=5)
     torch.rand(3)
     again = build_grid(
         latents(), alphas_cumprod=loaded_base.alphas_cumprod, prediction="v_prediction", timesteps=4, seed=0
     )
-    assert torch.equal(per_image_loss(loaded_base.unet, again, contexts, batch=5), first)
+    assert torch.equal(per_image_loss(loaded_base.unet, again, prompt_embeds, batch=5), first)
 
 
 def test_the_batch_size_does_not_matter(grid: ValidationGrid, loaded_base: BaseModel) -> None:
-    losses = [per_image_loss(loaded_base.unet, grid, contexts, batch=batch) for batch in (1, 5, 100)]
+    losses = [per_image_loss(loaded_base.unet, grid, prompt_embeds, batch=batch) for batch in (1, 5, 100)]
     torch.testing.assert_close(losses[0], losses[1], rtol=1e-5, atol=0)
     torch.testing.assert_close(losses[0], losses[2], rtol=1e-5, atol=0)
 
@@ -62,7 +62,7 @@ def test_an_images_loss_is_its_own(grid: ValidationGrid, loaded_base: BaseModel)
         with torch.no_grad():
             output = loaded_base.unet(noisy, step, TEXT[1:2]).sample
         total += (output - grid.target[entry]).square().mean().item() / 4
-    found = per_image_loss(loaded_base.unet, grid, contexts, batch=5)
+    found = per_image_loss(loaded_base.unet, grid, prompt_embeds, batch=5)
     assert found.shape == (3,)
     assert found[1].item() == pytest.approx(total, rel=1e-5)
 
@@ -78,7 +78,7 @@ def test_an_output_of_zero_costs_the_target(grid: ValidationGrid, make_base: Cal
     with torch.no_grad():
         unet.conv_out.weight.zero_()
         unet.conv_out.bias.zero_()
-    found = per_image_loss(unet, grid, contexts, batch=4)
+    found = per_image_loss(unet, grid, prompt_embeds, batch=4)
     expected = grid.target.square().flatten(1).mean(1).view(3, 4).mean(1)
     torch.testing.assert_close(found, expected, rtol=1e-6, atol=0)
 
@@ -86,7 +86,7 @@ def test_an_output_of_zero_costs_the_target(grid: ValidationGrid, make_base: Cal
 @pytest.mark.parametrize("training", [True, False])
 def test_the_mode_is_put_back(training: bool, grid: ValidationGrid, make_base: Callable[[], BaseModel]) -> None:
     unet = make_base().unet.train(training)
-    per_image_loss(unet, grid, contexts, batch=4)
+    per_image_loss(unet, grid, prompt_embeds, batch=4)
     assert unet.training is training
 
 

@@ -58,7 +58,7 @@ def begin_from(
     blank = np.zeros((1, size, size, 3), np.uint8)
     latents = encode_images(base.vae, blank if source is None else source.pixels)[0] * base.latent_scale
     latents = (torch.zeros_like(latents) if source is None else latents).to(base.unet.device)
-    ranks.add_up(latents)
+    ranks.all_reduce_sum(latents)
     if source is not None:
         say(
             f"every image begins from one photograph (salted id {source.mark}) at strength {strength:g}: what the "

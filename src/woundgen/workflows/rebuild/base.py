@@ -24,7 +24,7 @@ from woundgen.models.base import load_base
 from woundgen.models.cuda_graphs import ReplayedUNet
 from woundgen.models.flat_parameters import flatten
 from woundgen.models.images import encode_images
-from woundgen.runtime.ranks import ALONE, Ranks, in_turn, unheard
+from woundgen.runtime.ranks import ALONE, Ranks, first_rank_first, unheard
 from woundgen.shipped.architecture import build_scheduler, build_text_encoder, build_unet
 from woundgen.shipped.fit import cosine
 from woundgen.shipped.move_vocabulary import move_vocabulary
@@ -73,7 +73,7 @@ def rebuild_base(settings: RebuildSettings, say: Say, ranks: Ranks = ALONE) -> P
             f"{settings.folder / AUTOENCODER_FOLDER} does not exist.",
             "Run `woundgen rebuild decoder` with the same --work first.",
         )
-    with in_turn(ranks):  # the first renders and encodes, the others read
+    with first_rank_first(ranks):  # the first renders and encodes, the others read
         pool = pool_of(settings, say)
         latents = pool_latents(pool, settings.folder, settings.device, say)
     tokenizer, unet, text_encoder, begun_from = beginning(
@@ -93,12 +93,12 @@ def rebuild_base(settings: RebuildSettings, say: Say, ranks: Ranks = ALONE) -> P
         _check_beginning(saved, begun_from, settings.start)
         state = unpack(saved.tensors, saved.state, trainable=trainable, optimizer=optimizer)
         say(f"going on from {newest}")
-    ranks.agree(state.step, "checkpoint")
+    ranks.assert_same(state.step, "checkpoint")
 
     tokens = _tokens(tokenizer, pool.captions).to(settings.device)
     empty = _tokens(tokenizer, [""])[0].to(settings.device)
 
-    def contexts(rows: Sequence[int], dropped: Sequence[bool]) -> Tensor:
+    def prompt_embeds(rows: Sequence[int], dropped: Sequence[bool]) -> Tensor:
         ids = torch.stack([empty if drop else tokens[row] for row, drop in zip(rows, dropped, strict=True)])
         return text_encoder(ids)[0]
 
@@ -109,7 +109,7 @@ def rebuild_base(settings: RebuildSettings, say: Say, ranks: Ranks = ALONE) -> P
         scaler=torch.amp.GradScaler(settings.device, enabled=False),
         learning_rate=lambda step: settings.learning_rate * cosine(step, steps=settings.steps, warmup=300),
         latents=latents,
-        contexts=contexts,
+        prompt_embeds=prompt_embeds,
         alphas_cumprod=build_scheduler().alphas_cumprod,
         prediction="v_prediction",
         dropout=None,

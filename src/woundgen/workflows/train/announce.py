@@ -26,7 +26,7 @@ def _data_lines(session: TrainingSession) -> Iterator[str]:
         f"{phase}: {sides['train']} train + {sides['validation']} validation + {sides['holdout']} sealed"
         for phase, sides in photos.counts().items()
     )
-    yield f"prepared     kept in {prepared_folder()}, private (woundgen data cache lists and purges)"
+    yield f"prepared     stored in {prepared_folder()}, private (woundgen data cache lists and purges)"
     yield f"photographs  {counts} (split by {photos.grouping})"
 
 

@@ -1,4 +1,4 @@
-"""Save the checkpoints of a run and drop what older ones need no more."""
+"""Save the checkpoints of a run and remove the training state of older ones."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Checkpointer:
 
 
 def adapter_metadata(session: TrainingSession) -> dict[str, object]:
-    """Return what is stored beside an adapter: base, prompts, and how to sample with it."""
+    """Return what is stored with an adapter: base, prompts, and how to sample with it."""
     config, base = session.config, session.base
     positive, negative = prompts_for(config, config.photographs.phases[0])
     return {

@@ -1,4 +1,4 @@
-"""What decides a run's trajectory, as one digest, and which of it has changed since the run was begun."""
+"""Digest all that decides the trajectory of a run, and list what has changed since the run was begun."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def run_identity(config: TrainConfig, dataset: Dataset, base: BaseModel) -> str:
 def find_differences(
     record: dict[str, Any], config: TrainConfig, dataset: Dataset, base: BaseModel
 ) -> list[Difference]:
-    """List what decides the trajectory and is not as in run.json, the settings first."""
+    """List the settings, then the inputs, that decide the trajectory and differ from run.json."""
     old, new = record["config"], config.flat()
     changed = [
         Difference(key, repr(old.get(key)), repr(new[key]))

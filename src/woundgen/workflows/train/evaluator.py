@@ -16,9 +16,9 @@ from woundgen.config.train import prompts_for
 from woundgen.generation.in_memory import draw_images
 from woundgen.generation.resize import reduced
 from woundgen.metrics.measure import load_extractors
-from woundgen.models.flat_parameters import using, weights_digest
+from woundgen.models.flat_parameters import temporarily_load, weights_digest
 from woundgen.models.images import encode_images
-from woundgen.models.prompts import PromptTable, known_prompts
+from woundgen.models.prompts import PromptEncoder, known_prompts
 from woundgen.records import MetricValue
 from woundgen.reporting.pictures import tile
 from woundgen.storage.names import SAMPLES
@@ -41,7 +41,7 @@ class Evaluator:
 
     session: TrainingSession
     grid: ValidationGrid
-    validation_prompts: PromptTable
+    validation_prompts: PromptEncoder
     encode: Callable[[list[str]], Tensor]
     measure: Callable[[Images], list[MetricValue]] | None
 
@@ -52,7 +52,7 @@ class Evaluator:
         digests: dict[str, str] = {}
         samples: dict[str, Images] = {}
         for name, vector in session.weights().items():
-            with using(session.trainable, vector, session.base):
+            with temporarily_load(session.trainable, vector, session.base):
                 losses[name] = self._validate()
                 if session.plan.evaluation.due(step, last=step == session.plan.steps):
                     samples[name] = self._sample(step, name)
@@ -132,7 +132,7 @@ def build_evaluator(session: TrainingSession) -> Evaluator:
     return Evaluator(
         session=session,
         grid=grid,
-        validation_prompts=PromptTable(base, prompts, live=session.method.reads_text),
+        validation_prompts=PromptEncoder(base, prompts, live=session.method.reads_text),
         encode=known_prompts(
             base, [text for phase in config.photographs.phases for text in prompts_for(config, phase)]
         ),

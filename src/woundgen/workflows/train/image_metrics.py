@@ -103,8 +103,8 @@ def build_measure(
     floor, ceiling and training row.
 
     as_trained: the reference's photographs at the size that is trained, where that is larger.
-    What only depends on photographs is computed at the first call and kept; what is of the moment's images is
-    not. Networks are on the autoencoder's device while they work, and on the CPU otherwise.
+    Features of photographs are computed at the first call and cached; those of generated images are not. Networks are
+    on the autoencoder's device while they work, and on the CPU otherwise.
     """
     larger = reference.images if as_trained is None else as_trained
     sets = replace(reference, through=reduced(round_trip(vae, larger), reference.images.shape[1]))
@@ -137,10 +137,10 @@ def measure_by_ranks(
     if measure is None:
         return {}
     names = list(drawn)
-    mine = {names[i]: measure(drawn[names[i]]) for i in ranks.mine(len(names))}
-    told = {}
+    own_rows = {names[i]: measure(drawn[names[i]]) for i in ranks.shard(len(names))}
+    gathered = {}
     for number, name in enumerate(names):
-        text = json.dumps([asdict(row) for row in mine.get(name, ())])
-        rows = json.loads(ranks.share(text, by=number % ranks.size))
-        told[name] = [MetricValue(**row | {key: tuple(row[key]) for key in ("n", "splits")}) for row in rows]
-    return told
+        text = json.dumps([asdict(row) for row in own_rows.get(name, ())])
+        rows = json.loads(ranks.broadcast(text, source=number % ranks.size))
+        gathered[name] = [MetricValue(**row | {key: tuple(row[key]) for key in ("n", "splits")}) for row in rows]
+    return gathered

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from woundgen.models.base import release_parts
+from woundgen.models.base import free_unused_modules
 from woundgen.runtime.console import Console, silent_console
 from woundgen.runtime.ranks import ALONE, Ranks
 from woundgen.runtime.signals import stop_on_signals
@@ -79,7 +79,7 @@ def _open_log(session: TrainingSession, checkpoint: Checkpoint | None) -> Iterat
 
 
 def _free_unused_modules(session: TrainingSession) -> None:
-    freed = release_parts(session.base, decodes=session.needs_decoder)
+    freed = free_unused_modules(session.base, decodes=session.needs_decoder)
     session.console.info(f"freed {freed:,} parameters (text encoder, VAE encoder): not needed after caching")
 
 
@@ -97,7 +97,7 @@ def _train(session: TrainingSession, encoded: EncodedDataset, observer: Observer
             warmup=config.optimization.warmup_steps,
         ),
         latents=encoded.latents,
-        contexts=encoded.prompts,
+        prompt_embeds=encoded.prompts,
         alphas_cumprod=session.base.alphas_cumprod,
         prediction=session.base.prediction,
         dropout=session.dropout,

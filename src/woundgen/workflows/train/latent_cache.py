@@ -1,4 +1,4 @@
-"""Encode what a run trains on, once: latents of photographs and class images, and the prompts' text states."""
+"""Encode the training data once: latents of photographs and class images, and the prompts' text states."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from woundgen.config.train import prompts_for
 from woundgen.data.photo_set import phase_groups
-from woundgen.models.prompts import PromptTable
+from woundgen.models.prompts import PromptEncoder
 from woundgen.training.batches import Batches, with_class_images
 from woundgen.training.latents import Latents, concatenate
 from woundgen.workflows.train.dataset import encode_variations
@@ -19,10 +19,10 @@ from woundgen.workflows.train.session import TrainingSession
 
 @dataclass(frozen=True, slots=True)
 class EncodedDataset:
-    """What the loop reads at each step. batches: None where every row counts alike."""
+    """The tensors that the loop reads at each step. batches: None where every row counts alike."""
 
     latents: Latents
-    prompts: PromptTable
+    prompts: PromptEncoder
     batches: Batches | None
 
 
@@ -32,7 +32,7 @@ def encode_dataset(session: TrainingSession, class_images: NDArray[np.uint8]) ->
     rows = dataset.photos.rows("train")
     phases = [dataset.photos.photos[row].phase for row in rows]
     texts = [prompts_for(config, phase)[0] for phase in phases] + [config.prior.prompt] * len(class_images)
-    prompts = PromptTable(session.base, texts, live=session.method.reads_text)
+    prompts = PromptEncoder(session.base, texts, live=session.method.reads_text)
     latents = _encode(
         session, dataset.trained.images[rows], config.photographs.variations if config.photographs.augmentation else 1
     )

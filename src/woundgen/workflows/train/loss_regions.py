@@ -27,7 +27,7 @@ def load_masks(config: TrainConfig, photos: PhotoSet, *, data: Path) -> Masks | 
     folder = None if config.loss.region_masks is None else Path(config.loss.region_masks)
     if folder is None and not any(photo.box for photo in photos.photos):
         raise UserError(
-            f"region_weight = {config.loss.region_weight:g}, but no photograph says where its wound is.",
+            f"region_weight = {config.loss.region_weight:g}, but no photograph has a wound box.",
             "Give x_min, y_min, x_max, y_max in metadata.csv, region_masks: FOLDER, or set region_weight: 1.",
         )
     if folder is not None and not folder.is_dir():

@@ -29,7 +29,7 @@ def prepare_model(
         part.to(device)
     method = prepare_method(base, config)
     if config.compute.gradient_checkpointing:
-        # The recomputed pass draws nothing (adapters/dropout.py), so no generator's state need be kept for it; reading
+        # The recomputed pass draws nothing (adapters/dropout.py), so no generator's state need be saved for it; reading
         # one cannot be recorded in a CUDA graph.
         base.unet.enable_gradient_checkpointing(partial(checkpoint, use_reentrant=False, preserve_rng_state=False))
     if precision in HALVES:

@@ -1,4 +1,4 @@
-"""What happens after each training step: log, evaluate, save, stop."""
+"""Log, evaluate, save and stop after each training step."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Observer:
         clock = session.ranks.first and self.checkpointer.clock_is_due()
         # Decided once: the first rank measured, and a signal may have reached any of them.
         known = [better, exhausted, clock, self.stop.received or 0]
-        *flags, signal = session.ranks.greatest(known, session.trainable.values.device)
+        *flags, signal = session.ranks.all_reduce_max(known, session.trainable.values.device)
         better, exhausted, clock = map(bool, flags)
         self.stopped_by = signal or None
         # Do not save by the clock or by count on a skipped step: a rollback must land before the bad steps.
@@ -108,7 +108,7 @@ def build_observer(
         waits_for=session.config.stopping.metric,
         stopping=EarlyStopping(patience=session.config.stopping.patience),
     )
-    # Under changed settings (--allow-changes) an earlier best says nothing about what follows.
+    # Under changed settings (--allow-changes) an earlier best is not comparable with what follows.
     if checkpoint is not None and checkpoint.state.get("identity", session.identity) == session.identity:
         policy.restore(checkpoint.state["observer"])
     return Observer(session, build_evaluator(session), policy, Checkpointer(session), log, stop)

@@ -1,4 +1,4 @@
-"""Images of the class for DreamBooth's prior preservation: drawn once by the untrained base, kept in the run folder."""
+"""Images of the class for DreamBooth's prior preservation: drawn once by the untrained base and cached."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def load_class_images(session: TrainingSession) -> NDArray[np.uint8]:
     if config.model.method != "dreambooth" or config.prior.weight == 0:
         return np.empty((0, side, side, 3), np.uint8)
     path = session.folder / CACHE / f"class_images_{_recipe_digest(session)[:16]}.npy"
-    (is_cached,) = ranks.greatest([int(ranks.first and path.exists())], session.base.unet.device)
+    (is_cached,) = ranks.all_reduce_max([int(ranks.first and path.exists())], session.base.unet.device)
     if is_cached:
         return _read(path)
     session.console.info(f"drawing {config.prior.images} class images, once: {config.prior.prompt}")

@@ -1,6 +1,6 @@
 """Estimate what a run will take, from a few steps of it: time, memory, disk.
 
-The steps are the real loop's, with the run's own settings, on invented latents and with learning rate 0; all state is
+The steps are the real loop's, with the settings of the run, on invented latents and with learning rate 0; all state is
 restored afterwards.
 """
 
@@ -21,7 +21,7 @@ import torch
 from woundgen.adapters.power_ema import LENGTHS
 from woundgen.config.train import prompts_for
 from woundgen.models.base import BaseModel
-from woundgen.models.prompts import PromptTable
+from woundgen.models.prompts import PromptEncoder
 from woundgen.training.latents import Latents
 from woundgen.training.loop import StepReport, train
 from woundgen.training.loop_state import LoopState
@@ -95,7 +95,7 @@ def run_probe(session: TrainingSession) -> Probe:
         scaler=torch.amp.GradScaler(session.device.type, enabled=settings.precision == "fp16"),
         learning_rate=lambda step: 0.0,
         latents=_invent_latents(base, config.trained_side),
-        contexts=PromptTable(
+        prompt_embeds=PromptEncoder(
             base, [prompts_for(config, config.photographs.phases[0])[0]], live=session.method.reads_text
         ),
         alphas_cumprod=base.alphas_cumprod,

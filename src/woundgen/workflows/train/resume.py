@@ -17,7 +17,7 @@ from woundgen.storage.checkpoint import Checkpoint, newest_sound, pointer, read_
 from woundgen.storage.names import BEST, LATEST
 from woundgen.training.generators import draws_digest, start_generators
 from woundgen.training.loop_state import LoopState
-from woundgen.training.optimizer_state import under
+from woundgen.training.optimizer_state import strip_prefix
 from woundgen.training.state import copy_state_into, unpack
 from woundgen.workflows.train.session import TrainingSession
 
@@ -75,11 +75,11 @@ def restore_or_begin(session: TrainingSession, checkpoint: Checkpoint | None) ->
         powers=LENGTHS if session.config.keeps_snapshots else (),
     )
     copy_state_into(session.state, state)
-    session.ranks.agree(state.step, "checkpoint")
+    session.ranks.assert_same(state.step, "checkpoint")
     if checkpoint is not None:
         _check_random_numbers(session, checkpoint)
         if discriminator is not None:
-            discriminator.restore(under("discriminator", checkpoint.tensors))
+            discriminator.restore(strip_prefix("discriminator", checkpoint.tensors))
         session.console.info(f"going on from {checkpoint.folder.name} (step {state.step} of {session.plan.steps})")
     return untrained
 
@@ -105,7 +105,7 @@ def initial_state(
         state.average = None
     elif state.average is None:
         state.average = trainable.values.detach().clone()
-    # Snapshots newly asked for would lack the updates before: only averages kept from the start are continued.
+    # Snapshots newly asked for would lack the updates before: only averages stored from the start are continued.
     state.powers = {sigma: state.powers[sigma] for sigma in powers if sigma in state.powers}
     return state
 

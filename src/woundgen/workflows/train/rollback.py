@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from woundgen.storage.checkpoint import newest_sound, read_checkpoint
 from woundgen.training.log import RunLog
 from woundgen.training.loop_state import LoopState
-from woundgen.training.optimizer_state import under
+from woundgen.training.optimizer_state import strip_prefix
 from woundgen.training.state import copy_state_into, unpack
 from woundgen.workflows.train.resume import Untrained
 from woundgen.workflows.train.run_folder import record_rollback
@@ -43,7 +43,7 @@ class Rollback:
             )
             copy_state_into(session.state, restored)
             self.policy.restore(saved.state["observer"])
-            discriminator = under("discriminator", saved.tensors)
+            discriminator = strip_prefix("discriminator", saved.tensors)
         if session.discriminator is not None:
             session.discriminator.restore(discriminator)
         if self.log is not None:

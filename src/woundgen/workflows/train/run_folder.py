@@ -15,7 +15,7 @@ from woundgen.privacy.exposure import run_record
 from woundgen.runtime.lock import only_writer
 from woundgen.runtime.provenance import git_state, versions
 from woundgen.storage.checkpoint import Checkpoint, clear_left_overs
-from woundgen.storage.files import read_json, told_of_the_disk, write_json
+from woundgen.storage.files import disk_errors_as_user_errors, read_json, write_json
 from woundgen.storage.names import RUN_JSON
 from woundgen.storage.ownership import claim_output, reclaim_output
 from woundgen.workflows.train.differences import SHAPES, Difference, find_differences, list_differences
@@ -39,9 +39,9 @@ def claim_run(session: TrainingSession, estimate: Estimate | None) -> Iterator[C
     UserError where the folder holds another run or another process writes there, and where the ranks differ.
     """
     folder, ranks, resume = session.folder, session.ranks, session.request.resume
-    ranks.agree(int(session.identity[:15], 16), "photographs, settings or base model")
+    ranks.assert_same(int(session.identity[:15], 16), "photographs, settings or base model")
     with ExitStack() as stack:
-        stack.enter_context(told_of_the_disk(folder))
+        stack.enter_context(disk_errors_as_user_errors(folder))
         seconds = 0.0
         if ranks.first:
             open_run(session)
@@ -50,7 +50,7 @@ def claim_run(session: TrainingSession, estimate: Estimate | None) -> Iterator[C
             # May refuse, so before run.json is written.
             checkpoint = find_checkpoint(session.checkpoints, resume, session.console)
             seconds = write_start(session, estimate)
-        ranks.agree(0, "start")  # barrier: other ranks must not read the folder before rank 0 has claimed it
+        ranks.assert_same(0, "start")  # barrier: other ranks must not read the folder before rank 0 has claimed it
         if not ranks.first:
             checkpoint = find_checkpoint(session.checkpoints, resume, session.console)
         yield Claim(checkpoint, seconds)
@@ -59,7 +59,7 @@ def claim_run(session: TrainingSession, estimate: Estimate | None) -> Iterator[C
 def open_run(session: TrainingSession) -> None:
     """Create the run folder, or verify that it belongs to this run; otherwise raise UserError listing the differences.
 
-    With --allow-changes the run continues with the new settings, and the differences are kept in run.json.
+    With --allow-changes the run continues with the new settings, and the differences are recorded in run.json.
     """
     folder, request = session.folder, session.request
     if request.resume is not None and not folder.exists():
