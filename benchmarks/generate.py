@@ -27,7 +27,7 @@ from architectures import build
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler, StableDiffusionPipeline
 
 from woundgen.adapters.lora import add_lora, fuse_lora, save_lora
-from woundgen.config.groups import LoraOptions
+from woundgen.config.method_groups import LoraOptions
 from woundgen.generation.sampler import SamplerSettings, draw_block, initial_noise, place
 from woundgen.generation.spacing import spaced_timesteps
 from woundgen.models.base import EMBEDDED, EMBEDDED_FOLDER, BaseModel, encode_prompts, load_base

@@ -27,7 +27,8 @@ from torch import Tensor, nn
 
 from woundgen.adapters.lora import add_lora
 from woundgen.adapters.lora_forward import run_by_position
-from woundgen.config.groups import AveragingOptions, LoraOptions, LossOptions
+from woundgen.config.method_groups import LoraOptions
+from woundgen.config.optimization_groups import AveragingOptions, LossOptions
 from woundgen.generation.in_memory import draw_images
 from woundgen.metrics.intervals import binomial_bounds
 from woundgen.models.base import EMBEDDED, BaseModel, load_base

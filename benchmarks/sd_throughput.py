@@ -32,7 +32,7 @@ from terms import ALWAYS, low_noise_part, vgg
 from train_throughput import PROMPT, example_step
 
 from woundgen.adapters.lora_forward import run_by_position
-from woundgen.config.groups import AveragingOptions, LossOptions
+from woundgen.config.optimization_groups import AveragingOptions, LossOptions
 from woundgen.config.train import TrainConfig
 from woundgen.models.base import BaseModel, free_unused_modules
 from woundgen.models.cuda_graphs import ReplayedUNet

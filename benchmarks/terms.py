@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from train_throughput import our_step
 
-from woundgen.config.groups import AdversarialOptions
+from woundgen.config.optimization_groups import AdversarialOptions
 from woundgen.config.train import TrainConfig
 from woundgen.features.extractor import Extractor
 from woundgen.features.load import load_extractor

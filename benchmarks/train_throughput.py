@@ -29,7 +29,8 @@ from torch import nn
 
 from woundgen.adapters.lora import add_lora
 from woundgen.adapters.lora_forward import run_by_position
-from woundgen.config.groups import AveragingOptions, LoraOptions, LossOptions
+from woundgen.config.method_groups import LoraOptions
+from woundgen.config.optimization_groups import AveragingOptions, LossOptions
 from woundgen.diffusion.objective import add_noise, training_target
 from woundgen.models.base import EMBEDDED, BaseModel, load_base
 from woundgen.models.flat_parameters import flatten

@@ -12,7 +12,7 @@ from typing import get_args
 
 import pytest
 
-from woundgen.config.groups import ModelOptions
+from woundgen.config.method_groups import ModelOptions
 from woundgen.storage.files import read_json, read_jsonl
 from woundgen.storage.names import EVAL_LOG, TRAIN_LOG
 

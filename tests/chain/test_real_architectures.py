@@ -17,7 +17,7 @@ import torch
 
 from woundgen.adapters.lora_forward import run_by_position
 from woundgen.adapters.methods import prepare_method
-from woundgen.config.groups import AveragingOptions, LossOptions
+from woundgen.config.optimization_groups import AveragingOptions, LossOptions
 from woundgen.config.train import TrainConfig, prompts_for
 from woundgen.models.flat_parameters import flatten
 from woundgen.models.prompts import PromptEncoder

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from woundgen.config.groups import AveragingOptions, LossOptions
 from woundgen.config.load import load_train_config
+from woundgen.config.optimization_groups import AveragingOptions, LossOptions
 from woundgen.runtime.console import silent_console
 from woundgen.training.loop_state import LoopSettings
 from woundgen.workflows.train import job as workflow

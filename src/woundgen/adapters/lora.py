@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from woundgen.adapters.lora_forward import ADAPTER
-from woundgen.config.groups import LoraOptions
+from woundgen.config.method_groups import LoraOptions
 from woundgen.errors import UserError
 from woundgen.storage.names import ADAPTER_FILE, ADAPTER_NOTES
 

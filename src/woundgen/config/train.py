@@ -6,27 +6,26 @@ from typing import Any
 
 from pydantic import BaseModel, Field, model_validator
 
-from woundgen.config.groups import (
+from woundgen.config.method_groups import LoraOptions, ModelOptions, PriorOptions, TokenOptions
+from woundgen.config.names import from_any_names, setting_names
+from woundgen.config.optimization_groups import (
     AdversarialOptions,
     AveragingOptions,
     BatchOptions,
+    LossOptions,
+    OptimizationOptions,
+    PerceptualOptions,
+)
+from woundgen.config.prompts import MEDICAL_NEGATIVE, MEDICAL_PROMPTS, SHORT_PROMPT
+from woundgen.config.run_groups import (
     CheckpointOptions,
     ComputeOptions,
     EvaluationOptions,
-    LoraOptions,
-    LossOptions,
-    ModelOptions,
-    OptimizationOptions,
-    PerceptualOptions,
     PhotographOptions,
-    PriorOptions,
     SamplingOptions,
     StoppingOptions,
     TextOptions,
-    TokenOptions,
 )
-from woundgen.config.names import from_any_names, setting_names
-from woundgen.config.prompts import MEDICAL_NEGATIVE, MEDICAL_PROMPTS, SHORT_PROMPT
 from woundgen.config.strict import STRICT
 
 

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from woundgen.config.groups import AdversarialOptions
+from woundgen.config.optimization_groups import AdversarialOptions
 from woundgen.diffusion.randomness import position_seed
 from woundgen.models.flat_parameters import FlatParameters, flatten
 from woundgen.runtime.ranks import Ranks

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from woundgen.config.groups import AveragingOptions, LossOptions
+from woundgen.config.optimization_groups import AveragingOptions, LossOptions
 
 RATE_AFTER_ROLLBACK = 0.5
 

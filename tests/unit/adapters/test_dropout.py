@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from woundgen.adapters.dropout import DropoutMasks, random_bytes, seed_of
 from woundgen.adapters.lora import add_lora
 from woundgen.adapters.lora_forward import run_by_position
-from woundgen.config.groups import LoraOptions
+from woundgen.config.method_groups import LoraOptions
 from woundgen.diffusion.randomness import position_seed
 from woundgen.models.base import BaseModel
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from woundgen.adapters.lora import add_lora, fuse_lora, lora_count, save_lora
 from woundgen.adapters.lora_forward import run_by_position
-from woundgen.config.groups import LoraOptions
+from woundgen.config.method_groups import LoraOptions
 from woundgen.errors import UserError
 from woundgen.models.base import BaseModel
 from woundgen.storage.names import ADAPTER_FILE

@@ -56,7 +56,7 @@ def train_two_steps(base: BaseModel, config: TrainConfig) -> dict[str, torch.Ten
         scaler=torch.amp.GradScaler("cpu", enabled=False),
         learning_rate=lambda step: 1e-3,
         latents=photographs(),
-        contexts=PromptEncoder(base, [prompts_for(config, "I")[0]] * IMAGES, live=method.reads_text),
+        prompt_embeds=PromptEncoder(base, [prompts_for(config, "I")[0]] * IMAGES, live=method.reads_text),
         alphas_cumprod=base.alphas_cumprod,
         prediction=base.prediction,
         dropout=run_by_position(base.unet, dropout=0.0),

@@ -17,7 +17,7 @@ from diffusers import (
 from torch import Tensor
 
 from woundgen.adapters.lora import add_lora, fuse_lora, save_lora
-from woundgen.config.groups import LoraOptions
+from woundgen.config.method_groups import LoraOptions
 from woundgen.errors import UserError
 from woundgen.generation.sampler import (
     Beginning,

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from woundgen.adapters.lora import add_lora
 from woundgen.adapters.lora_forward import run_by_position
-from woundgen.config.groups import LoraOptions
+from woundgen.config.method_groups import LoraOptions
 from woundgen.models.base import BaseModel
 from woundgen.models.half_precision import run_in_half
 

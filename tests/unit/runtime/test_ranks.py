@@ -17,7 +17,7 @@ from woundgen.training.state import counters, pack, unpack
 from woundgen.training.validation import build_grid, per_image_loss
 
 from ...forks import in_two_processes
-from ..training.rig import Rig, contexts, photographs
+from ..training.rig import Rig, photographs, prompt_embeds
 
 MakeBase = Callable[[], BaseModel]
 STEPS = 20
@@ -96,7 +96,7 @@ def test_validation_is_shared_to_the_bit(make_base: MakeBase, tmp_path: Path) ->
     grid = build_grid(latents, alphas_cumprod=base.alphas_cumprod, prediction=base.prediction, timesteps=3, seed=0)
 
     def losses(ranks: Ranks) -> dict[str, Tensor]:
-        texts = lambda rows: contexts(rows.tolist(), [False] * len(rows))  # noqa: E731
+        texts = lambda rows: prompt_embeds(rows.tolist(), [False] * len(rows))  # noqa: E731
         return {"losses": per_image_loss(base.unet, grid, texts, batch=4, ranks=ranks)}
 
     one = losses(ALONE)["losses"]

@@ -12,7 +12,8 @@ from torch import Tensor
 from woundgen.adapters.dropout import DropoutMasks
 from woundgen.adapters.lora import add_lora
 from woundgen.adapters.lora_forward import run_by_position
-from woundgen.config.groups import AveragingOptions, LoraOptions, LossOptions
+from woundgen.config.method_groups import LoraOptions
+from woundgen.config.optimization_groups import AveragingOptions, LossOptions
 from woundgen.models.base import BaseModel
 from woundgen.models.flat_parameters import FlatParameters, flatten
 from woundgen.models.half_precision import HALVES, run_in_half

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from woundgen.config.groups import AdversarialOptions
+from woundgen.config.optimization_groups import AdversarialOptions
 from woundgen.diffusion.objective import PredictionType, add_noise, training_target
 from woundgen.features.load import load_extractor
 from woundgen.models.base import BaseModel

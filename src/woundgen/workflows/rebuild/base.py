@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from woundgen.config.groups import AveragingOptions, LossOptions
+from woundgen.config.optimization_groups import AveragingOptions, LossOptions
 from woundgen.errors import UserError
 from woundgen.models.base import load_base
 from woundgen.models.cuda_graphs import ReplayedUNet
