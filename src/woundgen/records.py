@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Direction = Literal["higher", "lower", "none"]
 Split = Literal["train", "validation", "holdout"]
 PredictionType = Literal["epsilon", "v_prediction", "sample"]
+Phase = Literal["I", "P", "R"]
+"""Phases of healing: inflammatory, proliferative, remodeling."""
+PHASES: tuple[Phase, ...] = get_args(Phase)
 
 
 @dataclass(frozen=True, slots=True)

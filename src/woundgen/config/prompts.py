@@ -1,8 +1,6 @@
-"""Phases, and the texts of the prompt strategies."""
+"""The texts of the prompt strategies."""
 
 from __future__ import annotations
-
-PHASES = ("I", "P", "R")
 
 MEDICAL_PROMPTS = {
     "I": "Medical photograph of diabetic foot ulcer in inflammatory phase, showing redness, swelling, "

@@ -8,6 +8,7 @@ from pydantic import BaseModel, field_validator
 
 from woundgen.config.setting import MONITORS, known_metric, setting
 from woundgen.config.strict import STRICT
+from woundgen.records import Phase
 
 
 class CheckpointOptions(BaseModel):
@@ -104,9 +105,7 @@ class PhotographOptions(BaseModel):
     model_config = STRICT
 
     folder: str | None = setting(None, "folder of photographs; --data overrides", flat="data")
-    phases: tuple[Literal["I", "P", "R"], ...] = setting(
-        ("I",), "healing phases this adapter is trained on", flat="phases"
-    )
+    phases: tuple[Phase, ...] = setting(("I",), "healing phases this adapter is trained on", flat="phases")
     box_margin: float = setting(
         0.25, "added on each side of the wound's box, share of it", flat="box_margin", ge=0, le=3
     )
@@ -138,7 +137,7 @@ class TextOptions(BaseModel):
         "text of the photographs: the consultation's, one neutral sentence, none, or `prompt`",
         flat="prompts",
     )
-    prompt: str | dict[Literal["I", "P", "R"], str] | None = setting(
+    prompt: str | dict[Phase, str] | None = setting(
         None, "with prompts: custom; one text, or one for each phase", flat="prompt"
     )
     negative_prompt: str | None = setting(None, "overrides that of the strategy", flat="negative_prompt")

@@ -4,9 +4,10 @@ The renderer is frozen: `tests/golden/phantoms_v1.png` holds 16 of its images. A
 raises RENDERER_VERSION and calls for retraining everything trained on phantoms.
 """
 
+from woundgen.records import PHASES
+
 from .captions import View, caption, captions
 from .corruptions import CORRUPTIONS, corrupt
-from .parameters import PHASES
 from .render import RENDERER_VERSION, Phantoms, draw_healthy_skin, draw_phantoms
 
 __all__ = [

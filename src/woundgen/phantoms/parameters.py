@@ -11,7 +11,8 @@ import math
 
 import numpy as np
 
-PHASES = ("I", "P", "R")
+from woundgen.records import PHASES
+
 """Inflammatory, proliferative, remodelling."""
 
 PHASE_CENTRE = {"I": 0.20, "P": 0.50, "R": 0.80}

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtri
 
+from woundgen.records import PHASES
+
 from . import materials as m
 from .camera import photograph
-from .parameters import PHASES, patient_parameters, view_parameters
+from .parameters import patient_parameters, view_parameters
 from .scene import limb_height, limb_inset, rotate, scene_coordinates, smoothstep, wound_inset
 from .textures import BANK_SIZE, CHANNELS, TEXELS_PER_UNIT, sample_bank
 

@@ -14,8 +14,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from woundgen.storage.checkpoint import all_checkpoints, newest_sound, read_checkpoint, set_pointer, write_checkpoint
-from woundgen.storage.names import LATEST
+from woundgen.storage.checkpoint import newest_sound, read_checkpoint, save_and_keep
 from woundgen.training.optimizer_state import optimizer_tensors, restore_optimizer, strip_prefix
 
 Say = Callable[[str], None]
@@ -65,13 +64,7 @@ def _save(folder: Path, done: int, modules: dict[str, nn.Module], optimizers: di
     tensors = {f"{name}.{key}": value for name, module in modules.items() for key, value in module.state_dict().items()}
     for name, optimizer in optimizers.items():
         tensors |= {f"optimizer_{name}.{key}": value for key, value in optimizer_tensors(optimizer).items()}
-    name = f"step_{done:07d}"
-    write_checkpoint(folder, name, state={"step": done}, tensors=tensors)
-    set_pointer(folder, LATEST, name)
-    for old in all_checkpoints(folder)[:-2]:
-        for path in old.iterdir():
-            path.unlink()
-        old.rmdir()
+    save_and_keep(folder, done, state={"step": done}, tensors=tensors)
 
 
 def _restore(

@@ -219,6 +219,20 @@ def prune(root: Path, *, keep_last: int, protect: Iterable[str], trim: Sequence[
             (folder / name).unlink(missing_ok=True)
 
 
+def save_and_keep(
+    root: Path, step: int, *, state: dict[str, Any], tensors: dict[str, Tensor], keep_last: int = 2
+) -> None:
+    """Write the checkpoint of a step, let `latest` name it, and remove all but the newest `keep_last`.
+
+    For networks that are trained from scratch, of which only the last state is of use.
+    """
+    name = f"step_{step:07d}"
+    write_checkpoint(root, name, state=state, tensors=tensors)
+    set_pointer(root, LATEST, name)
+    for folder in all_checkpoints(root)[:-keep_last]:
+        _drop(folder)
+
+
 def _for_resuming_only(folder: Path) -> bool:
     try:
         return bool(json.loads((folder / STATE_JSON).read_text()).get(RESUMING_ONLY))

@@ -25,6 +25,7 @@ from woundgen.storage.checkpoint import (
     pointer,
     prune,
     read_checkpoint,
+    save_and_keep,
     set_pointer,
     write_checkpoint,
 )
@@ -383,3 +384,12 @@ def test_a_crash_at_every_request_leaves_a_checkpoint(tmp_path: Path) -> None:
         assert not list(root.glob(".*")), "left-overs"
         shutil.rmtree(root)
     assert reached == {2, 3}
+
+
+def test_of_a_network_trained_from_scratch_the_last_two_stay(tmp_path: Path) -> None:
+    for step in (5, 10, 15):
+        save_and_keep(tmp_path, step, state={"step": step}, tensors={"a": torch.full((2,), float(step))})
+    assert [folder.name for folder in all_checkpoints(tmp_path)] == ["step_0000010", "step_0000015"]
+    assert pointer(tmp_path, LATEST) == "step_0000015"
+    assert read_checkpoint(tmp_path / "step_0000015").tensors["a"].tolist() == [15, 15]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["latest", "step_0000010", "step_0000015"]

@@ -17,11 +17,11 @@ from woundgen.data.files.images import SUFFIXES
 from woundgen.data.layouts.discover import Listed, list_by_layout, photographs_in
 from woundgen.data.layouts.layout import IMAGE_FOLDER, Layout, class_folders
 from woundgen.data.layouts.manifest import is_manifest, manifest_photos
-from woundgen.data.layouts.phases import PHASE_VALUES, PHASES
+from woundgen.data.layouts.phases import PHASE_VALUES
 from woundgen.data.layouts.row_errors import raise_together
 from woundgen.data.leaks import assert_no_leak
 from woundgen.errors import UserError
-from woundgen.records import LeftOut, Photo
+from woundgen.records import PHASES, LeftOut, Photo
 
 TABLES = ("metadata.csv", "metadata.jsonl")
 MINIMUM_PER_PHASE = 2

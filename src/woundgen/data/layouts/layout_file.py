@@ -20,8 +20,9 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from woundgen.data.layouts.layout import Columns, KeyedMapping, Layout
-from woundgen.data.layouts.phases import PHASE_VALUES, PHASES
+from woundgen.data.layouts.phases import PHASE_VALUES
 from woundgen.errors import UserError
+from woundgen.records import PHASES
 
 ROLES_OF_NAMES = ("phase", "group", "split")
 _KEYS = ("columns", "name", "folders", "values", "keyed")

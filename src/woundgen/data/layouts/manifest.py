@@ -15,10 +15,9 @@ from typing import Any
 
 from woundgen.data.files.paths import relative_name, resolve_inside
 from woundgen.data.layouts.csv_safety import neutral, original
-from woundgen.data.layouts.phases import PHASES
 from woundgen.data.layouts.row_errors import raise_together
 from woundgen.errors import UserError
-from woundgen.records import Box, LeftOut, ManifestRow, Photo
+from woundgen.records import PHASES, Box, LeftOut, ManifestRow, Photo
 from woundgen.storage.files import read_json, sha256_file, sha256_json, write_json, write_text
 from woundgen.storage.names import IMPORT_CSV, IMPORT_JSON, LEFT_OUT_CSV
 

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from woundgen.errors import UserError
-
-PHASES = ("I", "P", "R")
+from woundgen.records import PHASES
 
 # Gradings within a phase (I+, P-, P+) belong to the phase itself, as in the clinic's "Healing Phase Abs".
 PHASE_VALUES: Mapping[str, str] = MappingProxyType(

@@ -29,15 +29,7 @@ from woundgen.shipped.architecture import build_scheduler, build_text_encoder, b
 from woundgen.shipped.fit import cosine
 from woundgen.shipped.move_vocabulary import move_vocabulary
 from woundgen.shipped.tokenizer import build_tokenizer
-from woundgen.storage.checkpoint import (
-    Checkpoint,
-    all_checkpoints,
-    newest_sound,
-    read_checkpoint,
-    set_pointer,
-    write_checkpoint,
-)
-from woundgen.storage.names import LATEST
+from woundgen.storage.checkpoint import Checkpoint, newest_sound, read_checkpoint, save_and_keep
 from woundgen.training.latents import Latents
 from woundgen.training.loop import StepReport, train
 from woundgen.training.loop_state import LoopSettings, LoopState
@@ -216,16 +208,12 @@ def _progress(
             losses.clear()
             clock[0] = time.monotonic()
         if report.step % 500 == 0 or report.step == steps:
-            name = f"step_{report.step:07d}"
-            write_checkpoint(
+            save_and_keep(
                 checkpoints,
-                name,
+                report.step,
                 state=counters(state) | {BEGUN_FROM: begun_from},
                 tensors=pack(trainable, optimizer, state),  # type: ignore[arg-type]
             )
-            set_pointer(checkpoints, LATEST, name)
-            for old in all_checkpoints(checkpoints)[:-2]:
-                shutil.rmtree(old)
         return False
 
     return after_step

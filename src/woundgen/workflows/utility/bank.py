@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from woundgen.data.folds import folds_of
 from woundgen.data.layouts.find_photos import find_photos, phases_below
 from woundgen.data.layouts.manifest import photograph_root
-from woundgen.data.layouts.phases import PHASES
 from woundgen.data.photo_set import PhotoSet, gather
 from woundgen.data.pixels.augment import variations
 from woundgen.data.pixels.preparation_file import read_preparation
@@ -23,6 +22,7 @@ from woundgen.data.splits.split import with_cluster_groups
 from woundgen.errors import UserError
 from woundgen.metrics.checks import check_preparations
 from woundgen.privacy.exposure import find_keys, read_seen, seen_groups
+from woundgen.records import PHASES
 from woundgen.utility.arms import Material, synthetic_count
 from woundgen.utility.run import Fold
 
