@@ -12,7 +12,7 @@ Split = Literal["train", "validation", "holdout"]
 PredictionType = Literal["epsilon", "v_prediction", "sample"]
 Phase = Literal["I", "P", "R"]
 """Phases of healing: inflammatory, proliferative, remodeling."""
-PHASES: tuple[Phase, ...] = get_args(Phase)
+PHASES: tuple[str, ...] = get_args(Phase)
 
 
 @dataclass(frozen=True, slots=True)

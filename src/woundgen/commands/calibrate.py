@@ -28,7 +28,7 @@ def calibrate(
     woundgen calibrate --real photographs --phase I --out calibrated/phase_I
     """
     from woundgen.config.load import load_quality_config
-    from woundgen.config.prompts import PHASES
+    from woundgen.records import PHASES
 
     if (run is None) == (phase is None):
         raise UserError("Give either --run or --phase.", "--run takes its phases and its sides from that run.")

@@ -62,7 +62,7 @@ def compare(
 
     with open_console() as console:
         if adapter:
-            from woundgen.config.prompts import PHASES
+            from woundgen.records import PHASES
 
             if phase not in PHASES:
                 raise UserError(f"--phase {phase!r} is unknown.", f"Use {', '.join(PHASES)}.")

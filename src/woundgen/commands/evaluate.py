@@ -67,7 +67,7 @@ def evaluate(
     if permutations and not two_sample:
         raise UserError("--permutations is given without --two-sample.", "Add --two-sample, or leave it out.")
     from woundgen.config.load import load_quality_config
-    from woundgen.config.prompts import PHASES
+    from woundgen.records import PHASES
 
     quality = load_quality_config(thresholds)
 

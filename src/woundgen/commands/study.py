@@ -72,7 +72,7 @@ def new(
             raise UserError("--real, --synthetic and --out are needed.", "Or give --plan, which draws nothing.")
         if side is not None:
             one_of("--side", side, ("holdout", "validation"))
-        from woundgen.config.prompts import PHASES
+        from woundgen.records import PHASES
         from woundgen.workflows.study.new import NewStudy, draw_study
 
         wanted = tuple(dict.fromkeys(word.strip() for word in (phases or "").split(",") if word.strip()))
