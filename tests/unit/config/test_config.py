@@ -83,7 +83,7 @@ def test_the_approved_thresholds() -> None:
 
 
 def test_the_demos_preset_is_valid() -> None:
-    assert load_train_config(ROOT / "src/woundgen/presets/demo.yaml").base_model == "embedded"
+    assert load_train_config(ROOT / "src/woundgen/presets/demo.yaml").model.base == "embedded"
 
 
 def problem(tmp_path: Path, text: str, overrides: list[str] | None = None) -> str:
