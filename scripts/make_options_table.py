@@ -103,7 +103,7 @@ def _read_at(node: ast.AST, names: Mapping[tuple[str, str], str]) -> set[str]:
     *before, owner = ast.unparse(node.value).split(".")
     if owner in ("config", "quality"):
         group = ""
-    elif not before or before[-1] in ("config", "s"):
+    elif not before or before[-1] in ("config", "s", "self", "settings"):
         group = HELD_AS.get(owner, owner)
     else:
         return set()
