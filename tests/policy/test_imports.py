@@ -327,7 +327,7 @@ def own_classes() -> set[str]:
 def test_no_inheritance_of_our_own() -> None:
     """nn.Module, pydantic's BaseModel and exceptions may be bases; a class of woundgen may not.
 
-    (models/base.py has a record that is called BaseModel too; in config/ the name is pydantic's. metrics/table.py has one
+    (models/base.py has a record called BaseModel too; in config/ the name is pydantic's. metrics/table.py has one
     that is called Protocol, elsewhere the name is typing's.)
     """
     ours = own_classes() - {"BaseModel", "Protocol"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -112,7 +111,7 @@ def test_a_rank_larger_than_a_layer(fresh_base: BaseModel) -> None:
 def test_the_adapter_alone_is_trained(loaded_base: BaseModel, fresh_base: BaseModel) -> None:
     """Both matrices of each target layer, and nothing of the base."""
     parameters = add_lora(fresh_base.unet, SETTINGS, seed=1)
-    targets = [name for name, _ in loaded_base.unet.named_modules() if name.endswith(SETTINGS.targets)]
+    targets = [name for name, _ in loaded_base.unet.named_modules() if name.endswith(SETTINGS.target_modules)]
     assert len(parameters) == 2 * len(targets) > 0
     assert set(parameters) == {name for name, p in fresh_base.unet.named_parameters() if p.requires_grad}
     assert all("lora_" in name for name in parameters)
@@ -188,7 +187,7 @@ def _value(parameters: dict[str, nn.Parameter], layer: str, which: str) -> Tenso
 @pytest.mark.parametrize("kind", KINDS)
 def test_fusing_equals_running(kind: str, make_base: Callable[[], BaseModel], tmp_path: Path) -> None:
     """Also of convolutions, where A's kernel is the layer's and B is 1x1 (peft's Conv2d)."""
-    settings = replace(KINDS[kind], targets=("to_q", "conv1", "conv_shortcut"))
+    settings = KINDS[kind].model_copy(update={"target_modules": ("to_q", "conv1", "conv_shortcut")})
     tuned, fused = make_base().unet, make_base().unet
     parameters = add_lora(tuned, settings, seed=1)
     fill(parameters)

@@ -94,7 +94,7 @@ def _gather_run(real: Path, run: Path, *, size: int) -> tuple[PhotoSet, bool]:
     record = read_json(run / RUN_JSON)
     config = TrainConfig.model_validate(record["config"])
     photos = gather_for(config.model_copy(update={"resolution": size}), real)
-    as_trained = photos if size == config.resolution else gather_for(config, real)
+    as_trained = photos if size == config.model.resolution else gather_for(config, real)
     return photos, as_trained.digest == record["data"]["digest"]
 
 
