@@ -24,9 +24,8 @@ from pathlib import Path
 
 from woundgen.cli import run
 from woundgen.data.layouts.find_photos import find_photos
-from woundgen.data.layouts.phases import PHASES
 from woundgen.data.splits.split import with_cluster_groups
-from woundgen.records import Photo
+from woundgen.records import PHASES, Photo
 from woundgen.workflows.demo.job import PRESET
 
 TESTED, VIEWS, SEED = 300, 2, 860_001  # phantom patients of each phase that are held out, views of each

@@ -93,7 +93,7 @@ def _gather_run(real: Path, run: Path, *, size: int) -> tuple[PhotoSet, bool]:
     """The photographs divided as the run divided them, and whether they are just those of the run."""
     record = read_json(run / RUN_JSON)
     config = TrainConfig.model_validate(record["config"])
-    photos = gather_for(config.model_copy(update={"resolution": size}), real)
+    photos = gather_for(config.with_values(resolution=size), real)
     as_trained = photos if size == config.model.resolution else gather_for(config, real)
     return photos, as_trained.digest == record["data"]["digest"]
 
