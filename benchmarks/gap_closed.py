@@ -108,7 +108,7 @@ def held_out(data: Path | None, phase: str, run: Path, config: TrainConfig) -> P
     if data is not None:
         found = held_out_of(run, phase=phase).held_out
         return PreparedImages(found.images, found.preparation)
-    return draw_held_out(range(HELD_OUT), seed=HELD_OUT_SEED, phases=(phase,), margin=config.box_margin)
+    return draw_held_out(range(HELD_OUT), seed=HELD_OUT_SEED, phases=(phase,), margin=config.photographs.box_margin)
 
 
 def told_in_words(base: BaseModel, phase: str, *, count: int, steps: int) -> np.ndarray:
@@ -228,7 +228,7 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     whole = [f"box_margin={WHOLE_MARGIN}"] if options.framing == "whole" else []
     config = load_train_config(PRESET, [*options.overrides, *whole])
-    reader = fit_colour_reader(per_phase=600, margin=config.box_margin) if options.data is None else None
+    reader = fit_colour_reader(per_phase=600, margin=config.photographs.box_margin) if options.data is None else None
     started = time.monotonic()
     results = {
         phase: part(

