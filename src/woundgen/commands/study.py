@@ -42,7 +42,9 @@ def new(
         Path, typer.Option(help="Folder with the run that made the sets, whose key finds overlaps.")
     ] = Path("runs"),
     size: Annotated[int, typer.Option(min=32, max=1024, help="Pixels a side of every picture.")] = 128,
-    box_margin: Annotated[float, typer.Option(min=0, help="Around the wound's box, share of it.")] = 0.25,
+    box_margin: Annotated[
+        float | None, typer.Option(min=0, help="Around the wound's box, share of it [the generator's].")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     margin: Annotated[float, typer.Option(min=0.01, max=0.5, help="With --plan: of equivalence to 50 %.")] = 0.10,
     reader_sd: Annotated[float, typer.Option(min=0, max=0.5, help="With --plan: SD of readers' accuracies.")] = 0.05,

@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from woundgen.data.layouts.find_photos import find_photos, phases_below
 from woundgen.data.layouts.manifest import photograph_root
-from woundgen.data.pixels.prepare import prepare_all
+from woundgen.data.pixels.preparation_file import read_preparation
+from woundgen.data.pixels.prepare import MARGIN, describe_preparation, prepare_all
 from woundgen.data.splits.split import with_cluster_groups
 from woundgen.errors import UserError
+from woundgen.metrics.checks import check_preparations
 from woundgen.privacy.exposure import find_keys, read_seen, seen_groups
 from woundgen.records import Photo
 from woundgen.storage.files import sha256_json
@@ -34,6 +36,7 @@ class NewStudy:
 
     per_patient: photographs of one patient at most. side: of the photographs' split; None: holdout where there is one,
     else validation. held_out: photographs without a split are taken on the user's word. size: pixels a side.
+    margin: around the wound's box; None: that of the photographs that the sets' generators were trained on.
     """
 
     items: int
@@ -45,7 +48,7 @@ class NewStudy:
     side: str | None = None
     held_out: bool = False
     size: int = 128
-    margin: float = 0.25
+    margin: float | None = None
     seed: int = 0
 
 
@@ -66,7 +69,7 @@ def draw_study(request: NewStudy, *, real: Path, synthetic: Sequence[Path], runs
     rng = np.random.default_rng(request.seed)
     wanted = Wanted(request.items, request.per_patient, _phases(request, synthetic), len(synthetic))
     chosen = choose(_candidates(sources), wanted, rng)
-    pictures = _prepare(chosen, sources, request)
+    pictures = _prepare(chosen, sources, request, margin=_choose_margin(request, sources, chosen, say))
     _refuse_same_pictures(chosen, pictures)
     checks = [draw_check(number, request.size, rng) for number in range(request.checks)]
     names = draw_ids(len(chosen) + len(checks))
@@ -196,7 +199,30 @@ def _candidates(sources: Sources) -> list[Candidate]:
     return real + synthetic
 
 
-def _prepare(chosen: Sequence[Candidate], sources: Sources, request: NewStudy) -> list[NDArray[np.uint8]]:
+def _choose_margin(request: NewStudy, sources: Sources, chosen: Sequence[Candidate], say: Say) -> float:
+    """The margin asked for, else the generators'. UserError where the framing would tell photographs from a set."""
+    recorded = {folder.name: read_preparation(folder) for folder in sources.set_dirs}
+    margins = {one.margin for one in recorded.values() if one is not None and one.margin is not None}
+    if request.margin is None and len(margins) > 1:
+        raise UserError(
+            f"The sets' generators were trained with margins {sorted(margins)} around the wound's box.",
+            "Make a study of each, or give --box-margin.",
+        )
+    margin = request.margin if request.margin is not None else next(iter(margins), MARGIN)
+    for name, one in recorded.items():
+        if one is None:
+            say(f"warning: {name} does not say how photographs were framed; another framing than here would tell")
+    photos = [sources.real[one.row] for one in chosen if one.kind == REAL]
+    roots = [photograph_root(sources.real_dir)]
+    described = describe_preparation(photos, resolution=request.size, margin=margin, roots=roots)
+    known = {name: None if one is None else one.at(request.size) for name, one in recorded.items()}
+    check_preparations({"real": described, **known}, hint="See --box-margin.")
+    return margin
+
+
+def _prepare(
+    chosen: Sequence[Candidate], sources: Sources, request: NewStudy, *, margin: float
+) -> list[NDArray[np.uint8]]:
     """Pixels of the chosen ones, both kinds through `prepare_all` at one size."""
     result: list[NDArray[np.uint8] | None] = [None] * len(chosen)
     for number in (None, *range(len(sources.sets))):
@@ -205,7 +231,7 @@ def _prepare(chosen: Sequence[Candidate], sources: Sources, request: NewStudy) -
         listed = sources.real if number is None else sources.sets[number]
         photos = [replace(listed[chosen[place].row], split=None) for place in places]
         images = prepare_all(
-            photos, resolution=request.size, margin=request.margin, roots=[photograph_root(folder)],
+            photos, resolution=request.size, margin=margin, roots=[photograph_root(folder)],
             cache_dir=None, progress=None,
         )  # fmt: skip
         for place, pixels in zip(places, images, strict=True):
