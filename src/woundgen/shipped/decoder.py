@@ -23,7 +23,7 @@ from woundgen.shipped.patch_discriminator import build_patch_discriminator, disc
 
 PIXEL_WEIGHT = 1.0
 TEXTURE_WEIGHT = 6.0
-LATTICE_WEIGHT = 1.0
+LATTICE_WEIGHT = 5.0
 ADVERSARIAL_WEIGHT = 0.1
 ADVERSARIAL_FROM = 100  # steps before which the discriminator learns alone
 LATENT_NOISE = 0.12  # largest deviation of the noise on latents, whose own deviations have mean square 1

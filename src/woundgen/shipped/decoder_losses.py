@@ -36,19 +36,23 @@ def texture_distance(decoded: Tensor, inputs: Tensor, *, offset: tuple[int, int]
 
 
 def lattice_excess(decoded: Tensor, inputs: Tensor) -> Tensor:
-    """How unevenly the decoder spreads fine detail over the 8 places of a cell, beyond what the pictures ask for.
+    """Measure how unevenly the decoder spreads fine detail over the latent grid, beyond what the pictures ask for.
 
     [N, 3, H, W] each, H and W multiples of 8, the corner on the latent grid. For first and second differences, across
-    and down, in three planes: the variance over the places of log(mean square, decoded / inputs). 0 where no place of
-    the grid is marked. The outermost cells are left out, where padding and not the decoder decides.
+    and down, in three planes, and for periods of 2, 4 and 8 pixels: the variance over the places in a period of
+    log(mean square, decoded / inputs). 0 where no place is marked. Short periods weigh more: their places hold more
+    pixels each, so that less of the variance is the pictures' own. The outermost cells are left out, where padding and
+    not the decoder decides.
     """
     inner = slice(CELL, -CELL)
-    pairs = [(picture[:, :, inner, inner]) for picture in (decoded, inputs)]
+    pairs = [picture[:, :, inner, inner] for picture in (decoded, inputs)]
     total = decoded.new_zeros(())
     for dim in (2, 3):
         for order in (1, 2):
             profiles = [_place_energy(picture, dim=dim, order=order) for picture in pairs]
-            total = total + (profiles[0].log() - profiles[1].log()).var(dim=1, correction=0).mean()
+            for period in (2, 4, 8):
+                ours, theirs = (profile.reshape(3, CELL // period, period).mean(1) for profile in profiles)
+                total = total + CELL / period * (ours.log() - theirs.log()).var(dim=1, correction=0).mean()
     return total / 4
 
 

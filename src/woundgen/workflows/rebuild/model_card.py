@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +12,20 @@ import torch
 from diffusers import AutoencoderKL
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.ndimage import gaussian_filter
 from scipy.stats import spearmanr
 
 from woundgen.config.prompts import SHORT_PROMPT
+from woundgen.data.phantom_frames import FramedPhantoms, frame_phantoms
 from woundgen.errors import UserError
-from woundgen.features.embedded import FeatureNetwork, load_feature_network
+from woundgen.features.embedded import LEARNED, FeatureNetwork, load_feature_network
 from woundgen.generation.in_memory import draw_images
 from woundgen.metrics.frechet import frechet_distance
 from woundgen.metrics.intervals import binomial_bounds, mean_interval
 from woundgen.metrics.measure import pooled_features
 from woundgen.models.base import load_base
 from woundgen.models.images import encode_images, round_trip
-from woundgen.phantoms import PHASES, RENDERER_VERSION, captions, draw_phantoms
+from woundgen.phantoms import PHASES, RENDERER_VERSION, View, captions
+from woundgen.shipped.graded_faults import GRADED_FAULTS, apply_fault
 from woundgen.similarity.colour import srgb_to_lab
 from woundgen.similarity.sharpness import laplacian_variance
 from woundgen.storage.files import write_json
@@ -33,7 +35,9 @@ from woundgen.workflows.rebuild.stages import FEATURES_FILE
 Images = NDArray[np.uint8]
 Say = Callable[[str], None]
 CARD_SEED = 800_001
+CARD_MARGIN = 0.25
 STEPS = 15
+STRENGTHS = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
 
 
 def autoencoder_card(vae: AutoencoderKL, images: Images) -> dict[str, Any]:
@@ -62,62 +66,71 @@ def _pooled_lab(images: Images, size: int = 16) -> NDArray[np.float64]:
     return lab.reshape(n, height // size, size, width // size, size, 3).mean(axis=(2, 4))
 
 
+def draw_card_phantoms(indices: range, *, seed: int) -> FramedPhantoms:
+    """Held-out phantoms framed as the training pool is: every other one whole, the rest cropped with CARD_MARGIN."""
+    return frame_phantoms(indices, seed=seed, margins=[None if index % 2 else CARD_MARGIN for index in indices])
+
+
 def feature_card(network: FeatureNetwork) -> dict[str, Any]:
-    """Phase accuracy, and whether graded spoiling moves a set away in order."""
-    drawn = draw_phantoms(range(1500), seed=CARD_SEED)
+    """Phase accuracy, and whether graded faults move a set away in order; FD at n = 400 against 750, no interval."""
+    drawn = draw_card_phantoms(range(1500), seed=CARD_SEED)
     features = pooled_features(network, drawn.images)
     with torch.no_grad():
-        scores = network.heads(torch.from_numpy(features).float())[:, : len(PHASES)]
+        scores = network.heads(torch.from_numpy(features[:, :LEARNED]).float())[:, : len(PHASES)]
     hits = int((scores.argmax(1).numpy() == np.array([PHASES.index(p) for p in drawn.phases])).sum())
-    clean, probes = features[:750], drawn.images[750:1150]
-    orders = {}
-    for name, spoil in SPOILINGS.items():
-        levels = [0, 1, 2, 3, 4, 5]
-        distances = [frechet_distance(pooled_features(network, spoil(probes, level)), clean) for level in levels]
-        orders[name] = {"spearman": float(spearmanr(levels, distances).statistic), "fd": distances}
     phases = [np.flatnonzero(np.array(drawn.phases) == phase) for phase in ("I", "R")]
     reference, own, other = features[phases[0][:250]], features[phases[0][250:450]], features[phases[1][:200]]
     shares = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
-    distances = [
+    mixed = [
         frechet_distance(np.concatenate([other[: int(200 * share)], own[int(200 * share) :]]), reference)
         for share in shares
     ]
-    orders["wrong phase"] = {"spearman": float(spearmanr(shares, distances).statistic), "fd": distances}
     return {
         "phase_accuracy": hits / len(features),
         "phase_accuracy_95": list(binomial_bounds(hits, len(features))),
         "n": len(features),
-        "corruptions": orders,
+        "fd_floor": frechet_distance(features[750:1150], features[:750]),
+        "strengths": list(STRENGTHS),
+        "faults": grade_faults(network, drawn.images[750:1150], features[:750])
+        | {"wrong phase": {"spearman": float(spearmanr(shares, mixed).statistic), "fd": mixed}},
     }
 
 
-def _blur(images: Images, level: int) -> Images:
-    return images if level == 0 else gaussian_filter(images, sigma=(0, 0.4 * level, 0.4 * level, 0))
+def grade_faults(
+    network: FeatureNetwork, probes: Images, clean: NDArray[np.floating], strengths: Sequence[float] = STRENGTHS
+) -> dict[str, dict[str, Any]]:
+    """FD of `probes` [N, S, S, 3] to `clean` features at each strength of each fault, and their rank correlation."""
+    faults: dict[str, Callable[[Images, float], Images]] = {name: partial(_apply, name) for name in GRADED_FAULTS} | {
+        "hue shift": _turn_hue
+    }
+    graded = {}
+    for name, spoil in faults.items():
+        distances = [frechet_distance(pooled_features(network, spoil(probes, value)), clean) for value in strengths]
+        graded[name] = {"spearman": float(spearmanr(strengths, distances).statistic), "fd": distances}
+    return graded
 
 
-def _noise(images: Images, level: int) -> Images:
-    noise = np.random.default_rng(0).normal(0, 4.0 * level, images.shape)
-    return np.clip(images + noise, 0, 255).astype(np.uint8)
+def _apply(name: str, images: Images, strength: float) -> Images:
+    return apply_fault(images, name, strength)
 
 
-def _hue(images: Images, level: int) -> Images:
+def _turn_hue(images: Images, strength: float) -> Images:
+    """Turn hues by up to 35 degrees."""
     turned = []
     for image in images:
         hsv = np.asarray(Image.fromarray(image).convert("HSV")).copy()
-        hsv[..., 0] += np.uint8(5 * level)
+        hsv[..., 0] += np.uint8(25 * strength)
         turned.append(np.asarray(Image.fromarray(hsv, "HSV").convert("RGB")))
-    return np.stack(turned) if level else images
-
-
-SPOILINGS: dict[str, Callable[[Images, int], Images]] = {"blur": _blur, "noise": _noise, "hue shift": _hue}
+    return np.stack(turned) if strength else images
 
 
 def base_card(folder: str, network: FeatureNetwork, *, n: int, say: Say) -> dict[str, Any]:
     """FD of the base to mixed phantoms at n, with the floor and the autoencoder's ceiling at the same n."""
     base = load_base(folder, notice=say)
-    drawn = draw_phantoms(range(3 * n), seed=CARD_SEED + 1)
+    drawn = draw_card_phantoms(range(3 * n), seed=CARD_SEED + 1)
     rng = np.random.default_rng(CARD_SEED)
-    told = captions({key: values[:n] for key, values in drawn.parameters.items()}, rng)
+    views = [View(bool(drawn.close_up[row]), tuple(drawn.centres[row])) for row in range(n)]
+    prompts = captions({key: values[:n] for key, values in drawn.parameters.items()}, rng, views)
     real = pooled_features(network, drawn.images)
     halves = real[n : 2 * n], real[2 * n :]
     against = lambda features: float(np.mean([frechet_distance(features, half) for half in halves]))  # noqa: E731
@@ -127,7 +140,7 @@ def base_card(folder: str, network: FeatureNetwork, *, n: int, say: Say) -> dict
         "fd_floor": frechet_distance(*halves),
         "fd_ceiling": against(pooled_features(network, round_trip(base.vae, drawn.images[:n]))),
     }
-    for name, prompt in (("captions", told), ("neutral prompt", SHORT_PROMPT), ("no prompt", "")):
+    for name, prompt in (("captions", prompts), ("neutral prompt", SHORT_PROMPT), ("no prompt", "")):
         say(f"drawing {n} with {name}")
         images = draw_images(
             base, count=n, prompt=prompt, negative_prompt="", guidance_scale=1.0, steps=STEPS, seed=1, size=128
@@ -144,7 +157,7 @@ def write_card(work: Path, *, say: Say, n: int = 500) -> Path:
             raise UserError(f"{path} does not exist.", "Run the other stages of `woundgen rebuild` first.")
     network, digest = load_feature_network(features)
     vae = AutoencoderKL.from_pretrained(folder / "vae", torch_dtype=torch.float32).eval()
-    held_out = draw_phantoms(range(256), seed=CARD_SEED + 2).images
+    held_out = draw_card_phantoms(range(256), seed=CARD_SEED + 2).images
     card = {
         "renderer_version": RENDERER_VERSION,
         "feature_network": digest,

@@ -16,12 +16,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from woundgen.errors import UserError
-from woundgen.features.embedded import FeatureNetwork
+from woundgen.features.embedded import FeatureNetwork, fit_detail
 from woundgen.models.images import encode_images, to_unit
 from woundgen.shipped.architecture import DECODER_WIDTHS, LATENT_CHANNELS, build_autoencoder
 from woundgen.shipped.autoencoder import autoencoder_step, crops, fit_block_basis, latent_spread, standardise_latents
 from woundgen.shipped.decoder import averaged_autoencoder, begin_decoder_training, train_decoder_step
-from woundgen.shipped.feature_network import Targets, feature_step
+from woundgen.shipped.feature_network import Targets, count_outputs, feature_step
 from woundgen.shipped.fit import cosine, fit
 from woundgen.shipped.widen import copy_widened
 from woundgen.workflows.rebuild.phantom_pool import SPOILED_SHARE, TRAINING_SEED, Pool, render_pool
@@ -29,6 +29,7 @@ from woundgen.workflows.rebuild.phantom_pool import SPOILED_SHARE, TRAINING_SEED
 Say = Callable[[str], None]
 
 DECODER_WARMUP = 100  # steps
+DETAIL_FITTED_ON = 2000  # clean phantoms of the pool
 
 FEATURES_FILE, ENCODER_FOLDER, AUTOENCODER_FOLDER = "features.safetensors", "vae_first_stage", "vae"
 
@@ -84,7 +85,7 @@ def rebuild_features(settings: RebuildSettings, say: Say) -> Path:
     pool = pool_of(settings, say)
     targets = feature_targets(pool)
     torch.manual_seed(settings.seed)
-    network = FeatureNetwork(outputs=3 + targets.others.shape[1])
+    network = FeatureNetwork(outputs=count_outputs(targets))
     network.to(settings.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(network.parameters(), lr=0.0, weight_decay=0.02)
 
@@ -103,6 +104,9 @@ def rebuild_features(settings: RebuildSettings, say: Say) -> Path:
         save_every=500,
         say=say,
     )
+    network.to("cpu").eval()
+    clean = np.flatnonzero(pool.faults.sum(1) == 0)[:DETAIL_FITTED_ON]
+    fit_detail(network, to_unit(pool.images[clean]))
     target = settings.folder / FEATURES_FILE
     save_file({key: _half(value) for key, value in network.state_dict().items()}, target)
     return target
