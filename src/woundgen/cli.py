@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
@@ -29,7 +30,7 @@ from woundgen.errors import Shortfall, UserError
 from woundgen.runtime.console import VARIABLE
 
 # In the order in which a newcomer meets them, each with its line in `woundgen -h`.
-SUMMARIES = {
+SUMMARIES: dict[Callable[..., Any], str] = {
     demo: "Run the whole way on rendered wounds, in minutes.",
     doctor: "Check this machine: cards, memory, what is fetched.",
     fetch: "Download a base model or feature network, pinned.",

@@ -23,8 +23,8 @@ def measure_detail(images: Tensor) -> Tensor:
     """Compute [N, DETAIL] statistics, logarithms and ratios, of images [N, 3, H, W] in [-1, 1], H and W at least 32.
 
     For each period: how unevenly the energy of differences, and the sign of fine detail, are spread over the places of
-    a grid. Then: energy of fine detail, fine over middle, middle over coarse, axes over diagonals, two chroma planes over
-    luminance, kurtosis, agreement of fine and middle detail from place to place, and the faintest tenth of fine detail.
+    a grid. Then: energy of fine detail, fine over middle, middle over coarse, axes over diagonals, two chroma planes
+    over luminance, kurtosis, agreement of fine and middle detail from place to place, the faintest tenth of it all.
     """
     red, green, blue = images.unbind(1)
     light = (0.299 * red + 0.587 * green + 0.114 * blue)[:, None]

@@ -43,6 +43,9 @@ class FeatureNetwork(nn.Module):
     standardised renderer parameters. Only training uses it.
     """
 
+    detail_mean: Tensor
+    detail_deviation: Tensor
+
     def __init__(self, outputs: int) -> None:
         super().__init__()
         self.stages = nn.ModuleList()

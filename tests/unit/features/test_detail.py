@@ -59,7 +59,7 @@ def test_an_added_checkerboard_is_seen_by_its_sign_and_not_by_its_energy() -> No
 
 
 def test_stripes_across_and_along_the_diagonal_have_the_values_of_algebra() -> None:
-    """Steps of a wave of w radians a pixel have mean square c(w) = 1 - cos(w): c / 2c across, 2 c(w) / c(2w) diagonally."""
+    """Steps of a wave of w radians a pixel: mean square c(w) = 1 - cos(w); c / 2c across, 2 c(w) / c(2w) diagonally."""
     place = np.arange(65)
     across = np.sin(2.0 * place)[None, :, None] * np.ones((65, 1, 3))
     diagonal = np.sin(1.4 * (place[None, :] + place[:, None]))[..., None] * np.ones(3)
