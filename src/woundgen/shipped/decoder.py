@@ -22,13 +22,13 @@ from woundgen.shipped.decoder_losses import CELL, lattice_excess, texture_distan
 from woundgen.shipped.patch_discriminator import build_patch_discriminator, discriminator_loss, generator_loss
 
 PIXEL_WEIGHT = 1.0
-TEXTURE_WEIGHT = 6.0
+TEXTURE_WEIGHT = 14.0
 LATTICE_WEIGHT = 5.0
-ADVERSARIAL_WEIGHT = 0.1
+ADVERSARIAL_WEIGHT = 0.2
 ADVERSARIAL_FROM = 100  # steps before which the discriminator learns alone
 LATENT_NOISE = 0.12  # largest deviation of the noise on latents, whose own deviations have mean square 1
 WHOLE_EVERY = 8  # steps between those that see whole images, because padding falls elsewhere in them
-AVERAGE = 0.998  # of the exponential moving average that ships
+AVERAGE = 0.985  # of the exponential moving average that ships
 
 
 @dataclass(slots=True)
