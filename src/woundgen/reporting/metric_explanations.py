@@ -86,19 +86,20 @@ def reading(value: MetricValue, floor: MetricValue | None, ceiling: MetricValue 
         told = f"{number(value.value)} ({bounds(value)}) is {apart} told apart from real photographs"
         return f"Here {told}; {number(floor.value)} is what two halves of them give.{_against_ceiling(value, ceiling)}"
     if value.metric == "two_sample":
-        return f"{_told_apart(value, floor)}{_against_ceiling(value, ceiling)}"
+        return _told_apart(value, floor, ceiling)
     if floor.n != value.n and value.metric in ("fd", "fid"):
         return f"{here}, taken at another n: the two cannot be compared."
     return f"{here}: {_against_floor(value, floor)}.{_against_ceiling(value, ceiling)}"
 
 
-def _told_apart(value: MetricValue, floor: MetricValue) -> str:
+def _told_apart(value: MetricValue, floor: MetricValue, ceiling: MetricValue | None) -> str:
     bounds_of = [
         "" if one.low is None or one.high is None else f" ({one.low:.0%} to {one.high:.0%})" for one in (value, floor)
     ]
     return (
         f"Here a classifier tells generated from real in {value.value:.0%} of held-out cases{bounds_of[0]}, and "
         f"one half of the photographs from the other in {floor.value:.0%}{bounds_of[1]}; 50 % means that it cannot."
+        + ("" if ceiling is None else f" Photographs that only went through the autoencoder: {ceiling.value:.0%}.")
     )
 
 
