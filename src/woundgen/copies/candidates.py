@@ -14,8 +14,8 @@ Rows = npt.NDArray[np.intp]
 Matrix = npt.NDArray[np.float32]
 
 DIMENSIONS = 16  # of the projected descriptors; verification uses all 128
-INDEXED = 250  # descriptors of a reference in the index, evenly taken from all of them
-VOTERS = 128  # descriptors of an image that vote, evenly taken
+INDEXED = 250  # descriptors of a reference in the index, those of the largest keypoints
+VOTERS = 128  # descriptors of an image that vote, likewise: small keypoints come and go with noise and compression
 BACKGROUND = 11  # the 11th best reference is what an unrelated one gives
 
 
@@ -37,7 +37,7 @@ class ReferenceIndex:
 
 def build_index(references: Sequence[Keypoints]) -> ReferenceIndex:
     """Project INDEXED descriptors of each reference onto the principal axes of all of them."""
-    some = [reference.descriptors[_evenly(len(reference), INDEXED)] for reference in references]
+    some = [reference.descriptors[_largest(reference, INDEXED)] for reference in references]
     rows = np.array([row for row, descriptors in enumerate(some) if len(descriptors)], np.intp)
     stacked = np.concatenate([np.empty((0, LENGTH), np.float32), *some])
     moments = stacked.astype(np.float64).T @ stacked
@@ -61,7 +61,7 @@ def count_votes(image: Keypoints, index: ReferenceIndex) -> npt.NDArray[np.float
 
 
 def _votes(image: Keypoints, index: ReferenceIndex) -> Matrix:
-    voters = image.descriptors[_evenly(len(image), VOTERS)] @ index.axes
+    voters = image.descriptors[_largest(image, VOTERS)] @ index.axes
     nearness = index.projected @ np.concatenate((voters, np.ones((len(voters), 1), np.float32)), axis=1).T
     best = np.maximum.reduceat(nearness, index.starts, axis=0)  # [M, voters]
     rank = min(BACKGROUND, len(best))
@@ -69,6 +69,6 @@ def _votes(image: Keypoints, index: ReferenceIndex) -> Matrix:
     return np.asarray(np.maximum(best - background, 0).sum(axis=1))
 
 
-def _evenly(count: int, most: int) -> Rows:
-    """At most `most` of `count` rows, at even steps."""
-    return np.unique(np.linspace(0, count - 1, most).astype(np.intp)) if count else np.empty(0, np.intp)
+def _largest(keypoints: Keypoints, most: int) -> Rows:
+    """Rows of the at most `most` largest keypoints."""
+    return np.argsort(-keypoints.scales, kind="stable")[:most]
