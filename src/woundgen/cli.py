@@ -17,6 +17,7 @@ from woundgen.commands.data import data
 from woundgen.commands.demo import demo
 from woundgen.commands.doctor import doctor
 from woundgen.commands.evaluate import evaluate
+from woundgen.commands.export import export
 from woundgen.commands.fetch import fetch
 from woundgen.commands.generate import generate
 from woundgen.commands.phantoms import phantoms
@@ -43,6 +44,7 @@ SUMMARIES: dict[Callable[..., Any], str] = {
     utility: "Test whether synthetic images help a classifier.",
     report: "Write a page to share and a private one.",
     review: "Look a set over in the browser: accept, reject.",
+    export: "Write an adapter for other programs.",
     phantoms: "Render wounds with known truth.",
     rebuild: "Train the networks that ship anew.",
 }

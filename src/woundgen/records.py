@@ -87,9 +87,10 @@ class MetricValue:
 
 @dataclass(frozen=True, slots=True)
 class PairedValue:
-    """A metric of one set less that of another drawn on the same seeds. p: two-sided, by exchange of the sets.
+    """A metric of one set less that of another drawn on the same seeds. p: two-sided, of the estimate of [low, high].
 
-    n: (seeds, photographs). interval says what [low, high] is.
+    n: (seeds, photographs). interval says what [low, high] is. candidate, reference: the two values, whose difference
+    `value` is; None in files of older versions.
     """
 
     metric: str
@@ -101,6 +102,8 @@ class PairedValue:
     n: tuple[int, int]
     network: str | None = None
     digest: str | None = None
+    candidate: float | None = None
+    reference: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "version": METRICS[self.metric].version}

@@ -64,7 +64,7 @@ def sealed(row: dict[str, str]) -> dict[str, str]:
 def seen_by_generator(folder: Path, source: Path, groups: list[str]) -> Path:
     shutil.copytree(source, folder)
     record = {"trained_on": [{"key": None, "groups": groups}]}
-    (folder / "training_groups.json").write_text(json.dumps(record))
+    (folder / "exposure.json").write_text(json.dumps(record))
     return folder
 
 
@@ -253,7 +253,7 @@ def test_a_set_that_does_not_say_what_it_saw(
 ) -> None:
     silent = tmp_path / "silent"
     shutil.copytree(clinic.synthetic, silent)
-    (silent / "training_groups.json").unlink()
+    (silent / "exposure.json").unlink()
     refused(clinic.words(tmp_path / "out", synthetic=silent), "does not say which patients", tmp_path / "out", capsys)
 
 
@@ -336,7 +336,7 @@ def test_run_and_set_carry_what_they_saw(
     drawn = tmp_path / "drawn"
     words = ["generate", "--adapter", str(trained), "--count", "4", "--steps", "2", "--size", "32", "--out", str(drawn)]
     assert run(words) == 0
-    text = (drawn / "training_groups.json").read_text()
+    text = (drawn / "exposure.json").read_text()
     assert data["group_key"] not in text
     assert set(json.loads(text)["trained_on"][0]["groups"]) == set(data["training_groups"])
     mixed = tmp_path / "mixed"

@@ -57,6 +57,7 @@ ARROWS: dict[str, set[str]] = {
     # Jobs: any mechanism, and the jobs named here.
     "workflows/__init__": set(),
     "workflows/doctor": set(),
+    "workflows/export": set(),
     "workflows/fetch": set(),
     "workflows/rebuild": set(),
     "workflows/report": set(),

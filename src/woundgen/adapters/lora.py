@@ -14,15 +14,17 @@ from typing import Any
 import torch
 from diffusers import StableDiffusionXLPipeline, UNet2DConditionModel
 from peft import LoraConfig, get_peft_model_state_dict
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from woundgen.adapters.lora_file import LoraLayer, read_lora
 from woundgen.adapters.lora_forward import ADAPTER
+from woundgen.adapters.lora_metadata import saved_metadata
+from woundgen.adapters.lora_names import text_aliases, unet_aliases
 from woundgen.config.method_groups import LoraOptions
 from woundgen.errors import UserError
 from woundgen.storage.names import ADAPTER_FILE, ADAPTER_NOTES
 
+CLIP = "text_model."  # before the names of a text encoder's layers, in all but the newest transformers
 NO_ENCODERS: Mapping[str, nn.Module] = MappingProxyType({})
 TEXT_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj")  # of CLIP's attention, as diffusers' examples choose them
 
@@ -92,22 +94,29 @@ def save_lora(
     *,
     text_encoders: Mapping[str, nn.Module] = NO_ENCODERS,
 ) -> None:
-    """pytorch_lora_weights.safetensors with alpha in its metadata (diffusers reads lora_adapter_metadata).
+    """Write pytorch_lora_weights.safetensors, which diffusers' load_lora_weights opens as it is.
+
+    B is saved times alpha / rank (rsLoRA: alpha / sqrt(rank)), and alpha as the rank: readers that do not know the
+    metadata, kohya's among them, then apply it at the right strength too.
 
     tensors: values by parameter name (raw or EMA); those of a text encoder begin with its name and a dot.
     text_encoders: those with an adapter, by name. notes: what the file should say of itself (base, run).
     """
-    text = settings.model_copy(update={"target_modules": TEXT_TARGETS})
     arguments: dict[str, Any] = {}
     for part, module in text_encoders.items():
         own = {key.removeprefix(f"{part}."): tensors[key] for key in tensors if key.startswith(f"{part}.")}
-        arguments[f"{part}_lora_layers"] = _layers(module, own)
-        arguments[f"{part}_lora_adapter_metadata"] = _plain(_peft_config(text).to_dict())
+        layers = _layers(module, own, _scale(settings))
+        arguments[f"{part}_lora_layers"] = {f"{CLIP}{key.removeprefix(CLIP)}": value for key, value in layers.items()}
+        arguments[f"{part}_lora_adapter_metadata"] = saved_metadata(
+            rank=settings.rank, targets=TEXT_TARGETS, decomposed=settings.dora
+        )
     own = {key: value for key, value in tensors.items() if key.split(".")[0] not in text_encoders}
     StableDiffusionXLPipeline.save_lora_weights(
         save_directory=folder,
-        unet_lora_layers=_layers(unet, own),
-        unet_lora_adapter_metadata=_plain(_peft_config(settings).to_dict()),
+        unet_lora_layers=_layers(unet, own, _scale(settings)),
+        unet_lora_adapter_metadata=saved_metadata(
+            rank=settings.rank, targets=settings.target_modules, decomposed=settings.dora
+        ),
         **arguments,
     )
     _sort_metadata(folder / ADAPTER_FILE)
@@ -126,9 +135,16 @@ def _recorded(settings: LoraOptions) -> dict[str, Any]:
     }
 
 
-def _layers(module: nn.Module, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def _scale(settings: LoraOptions) -> float:
+    """Of the update: alpha / rank, under rsLoRA alpha / sqrt(rank)."""
+    return settings.alpha / (settings.rank**0.5 if settings.rslora else settings.rank)
+
+
+def _layers(module: nn.Module, tensors: dict[str, Tensor], scale: float) -> dict[str, Tensor]:
+    """peft's keys and values, B times the scale."""
     layers = get_peft_model_state_dict(module, state_dict=tensors, adapter_name=ADAPTER)
-    return {key: value.detach().contiguous() for key, value in layers.items()}
+    scaled = {key: value * scale if ".lora_B." in key else value for key, value in layers.items()}
+    return {key: value.detach().contiguous() for key, value in scaled.items()}
 
 
 def _sort_metadata(path: Path) -> None:
@@ -142,55 +158,52 @@ def _sort_metadata(path: Path) -> None:
     path.write_bytes(len(text).to_bytes(8, "little") + text + content[end:])
 
 
-def _plain(config: dict[str, object]) -> dict[str, object]:
-    """peft's settings as JSON holds them."""
-    return json.loads(json.dumps(config, default=lambda value: sorted(value) if isinstance(value, set) else str(value)))
-
-
-def adapter_notes(path: Path) -> dict[str, object]:
-    """What the file says of itself."""
-    try:
-        with safe_open(path, "pt") as file:
-            return json.loads((file.metadata() or {}).get("lora_adapter_metadata", "{}"))
-    except (OSError, ValueError, SafetensorError) as error:
-        raise UserError(f"{path} is not a safetensors adapter ({error}).", "Give the file a run saved.") from None
-
-
 @torch.no_grad()
 def fuse_lora(module: nn.Module, files: Sequence[tuple[Path, float]], *, part: str = "unet") -> None:
     """Add strength * (adapted weight - base weight) of each adapter file, in fp32, then back to the base's dtype.
 
-    part: which of the files' adapters, "unet" or "text_encoder". Drawing then costs what the base costs.
-    Raises UserError where a layer is unknown to this base.
+    part: which of the files' adapters, "unet", "text_encoder" or "text_encoder_2". Drawing then costs what the base
+    costs. Raises UserError where a layer is unknown to this base, or a file is not understood as a whole.
     """
-    modules = dict(module.named_modules())
+    read = [([layer for layer in read_lora(path) if layer.part == part], path, strength) for path, strength in files]
+    aliases = module_aliases(module, part=part)
+    layers = dict(module.named_modules())
     before: dict[str, Tensor] = {}  # of the layers that were changed: every adapter is a difference to the base
-    for path, strength in files:
-        meta = adapter_notes(path)
-        tensors = load_file(path)
-        for key, low in tensors.items():
-            if not (key.startswith(f"{part}.") and key.endswith(".lora_A.weight")):
-                continue
-            name = key.removeprefix(f"{part}.").removesuffix(".lora_A.weight")
-            layer = modules.get(name)
-            scale = _scale(path, meta, part)
-            high = tensors[key.replace("lora_A", "lora_B")]
-            if (
-                not isinstance(layer, nn.Linear | nn.Conv2d)
-                or len(layer.weight) != len(high)
-                or layer.weight[0].shape != low[0].shape
-            ):
-                raise UserError(
-                    f"{path}: layer {name} does not fit this base model.", "Use the base it was trained on."
-                )
+    for lora, path, strength in read:
+        for one in lora:
+            name = aliases.get(one.name, one.name)
+            layer = _matching(layers.get(name), one, path)
             base = before[name] if name in before else layer.weight.float().clone()
             if len(files) > 1:
                 before[name] = base
             # A convolution's A has its kernel and B is 1x1, so the product of the flattened ones serves both.
-            update = scale * (high.float().flatten(1) @ low.float().flatten(1)).to(base.device)
-            magnitude = tensors.get(key.replace("lora_A.weight", "lora_magnitude_vector"))
-            change = _change(base, update.view_as(base), None if magnitude is None else magnitude.to(base.device))
+            update = one.scale * (one.up.flatten(1) @ one.down.flatten(1)).to(base.device)
+            magnitude = None if one.magnitude is None else one.magnitude.to(base.device)
+            change = _change(base, update.view_as(base), magnitude)
             layer.weight.copy_((layer.weight.float() + strength * change).to(layer.weight.dtype))
+
+
+def module_aliases(module: nn.Module, *, part: str) -> dict[str, str]:
+    """The names that files give to the layers of a UNet or text encoder, each with the layer's own."""
+    names = [name for name, layer in module.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
+    if part != "unet":
+        return text_aliases(names)
+    return unet_aliases(names, layers_per_block=int(module.config.layers_per_block))  # type: ignore[union-attr,arg-type]
+
+
+def _matching(layer: nn.Module | None, lora: LoraLayer, path: Path) -> nn.Linear | nn.Conv2d:
+    fits = isinstance(layer, nn.Linear | nn.Conv2d) and (
+        len(layer.weight) == len(lora.up)
+        and layer.weight[0].numel() == lora.down[0].numel()
+        and (layer.weight.ndim == lora.down.ndim or layer.weight[0].numel() == layer.weight.shape[1])
+    )
+    if not fits:
+        raise UserError(
+            f"{path}: layer {lora.name} does not fit this base model's {lora.part}.",
+            "Use the base it was trained on.",
+        )
+    assert isinstance(layer, nn.Linear | nn.Conv2d)
+    return layer
 
 
 def _change(base: Tensor, update: Tensor, magnitude: Tensor | None) -> Tensor:
@@ -199,13 +212,5 @@ def _change(base: Tensor, update: Tensor, magnitude: Tensor | None) -> Tensor:
         return update
     moved = base + update
     lengths = moved.flatten(1).norm(dim=1)
-    stretch = (magnitude.float().flatten() / lengths).view(-1, *(1,) * (moved.ndim - 1))
+    stretch = (magnitude / lengths).view(-1, *(1,) * (moved.ndim - 1))
     return moved * stretch - base
-
-
-def _scale(path: Path, meta: Mapping[str, object], part: str) -> float:
-    """alpha / r, or alpha / sqrt(r) under rsLoRA, as the file's metadata says."""
-    alpha, rank = (float(meta.get(f"{part}.{key}", 0) or 0) for key in ("lora_alpha", "r"))  # type: ignore[arg-type]
-    if not (alpha and rank):
-        raise UserError(f"{path} does not say its alpha.", "Save it with lora_adapter_metadata.")
-    return alpha / (rank**0.5 if meta.get(f"{part}.use_rslora") else rank)

@@ -32,7 +32,8 @@ def with_zero_terminal_snr(base: BaseModel) -> BaseModel:
 
 def as_trained(base: BaseModel, adapters: Sequence[Path]) -> BaseModel:
     """The base on the schedule of these adapter files; UserError where they were trained on different ones."""
-    said = [bool(read_json(file.parent / ADAPTER_NOTES).get("zero_terminal_snr")) for file in adapters]
+    notes = [file.parent / ADAPTER_NOTES for file in adapters]
+    said = [path.exists() and bool(read_json(path).get("zero_terminal_snr")) for path in notes]
     if any(said) and not all(said):
         raise UserError(
             f"{adapters[said.index(False)]} was trained on another noise schedule than {adapters[said.index(True)]}.",

@@ -19,9 +19,8 @@ from woundgen.adapters.saved import Adapter, find_adapter
 from woundgen.adapters.weight_names import MARK, length_of
 from woundgen.errors import UserError
 from woundgen.storage.files import read_json, write_bytes, write_json
-from woundgen.storage.names import ADAPTER_NOTES, CHECKPOINTS
+from woundgen.storage.names import ADAPTER_NOTES, AVERAGES, CHECKPOINTS
 
-AVERAGES = "averages"
 WORST_FIT = 0.5
 
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from woundgen.adapters.full import blend_whole
+from woundgen.adapters.kinds import Kind, base_by_shape, kind_of, read_shapes
 from woundgen.adapters.lora import fuse_lora
+from woundgen.adapters.lora_file import read_lora
 from woundgen.errors import UserError
 from woundgen.models.base import BaseModel
 from woundgen.models.learned_tokens import load_embedding
 from woundgen.records import Preparation
 from woundgen.storage.checkpoint import pointer
 from woundgen.storage.files import read_json, sha256_file
-from woundgen.storage.names import ADAPTER_NOTES, BEST, CHECKPOINTS, EMBEDDING_FILE, LATEST, TRAINED_FILES, WHOLE_FILE
+from woundgen.storage.names import ADAPTER_NOTES, BEST, CHECKPOINTS, LATEST, TRAINED_FILES
 
 
 def apply_trained(base: BaseModel, files: Sequence[tuple[Path, float]]) -> None:
@@ -23,34 +26,51 @@ def apply_trained(base: BaseModel, files: Sequence[tuple[Path, float]]) -> None:
     Whole UNets first, for they are told apart from the base as it was; adapters onto those. UserError where a
     file does not fit, or a learned word is asked for at another strength than 1.
     """
-    halved = [path for path, strength in files if path.name == EMBEDDING_FILE and strength != 1]
+    kinds = {path: kind_of(read_shapes(path)) for path, _ in files}
+    halved = [path for path, strength in files if kinds[path] == "embedding" and strength != 1]
     if halved:
         raise UserError(f"{halved[0]} is a learned word and has no strength.", "Give it without *STRENGTH.")
-    whole = [(path, strength) for path, strength in files if path.name == WHOLE_FILE]
+    whole = [(path, strength) for path, strength in files if kinds[path] == "unet"]
     if whole:
         blend_whole(base.unet, whole)
-    adapters = [one for one in files if one[0].name not in (WHOLE_FILE, EMBEDDING_FILE)]
-    fuse_lora(base.unet, adapters)
-    for part, encoder in base.text_encoders.items():
-        fuse_lora(encoder, adapters, part=part)
+    adapters = [(path, strength) for path, strength in files if kinds[path] == "lora"]
+    parts = {"unet": base.unet, **base.text_encoders}
+    for path, _ in adapters:
+        _check_parts(path, set(parts), base)
+    for part, module in parts.items():
+        fuse_lora(module, adapters, part=part)
     for path, _ in files:
-        if path.name == EMBEDDING_FILE:
+        if kinds[path] == "embedding":
             load_embedding(base.tokenizer, base.text_encoder, path)
+
+
+def _check_parts(path: Path, parts: set[str], base: BaseModel) -> None:
+    """UserError where the file holds layers of a part that this base does not have: they would be left out."""
+    left_out = sorted({layer.part for layer in read_lora(path)} - parts)
+    if left_out:
+        raise UserError(
+            f"{path} has layers of {', '.join(left_out)}, which base {base.name} does not have.",
+            "Give the --base it was trained on.",
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """One file that a run left and what its run recorded: base, phase, prompts, production steps and guidance."""
+    """A file of trained weights, and what its run recorded: base, phase, prompts, production steps and guidance.
+
+    None: not recorded, as of a file that another program wrote.
+    """
 
     file: Path
     digest: str
-    base: str
-    base_digest: str
-    phase: str
-    prompt: str
-    negative_prompt: str
-    steps: int
-    guidance_scale: float
+    kind: Kind
+    base: str | None = None
+    base_digest: str | None = None
+    phase: str | None = None
+    prompt: str | None = None
+    negative_prompt: str = ""
+    steps: int | None = None
+    guidance_scale: float | None = None
 
 
 def find_adapter(place: Path, *, weights: str) -> Adapter:
@@ -59,13 +79,14 @@ def find_adapter(place: Path, *, weights: str) -> Adapter:
     weights: "ema" or "raw", where the place holds both; "auto" takes EMA where there is one.
     """
     file = _file(place, weights)
-    notes_path = file.parent / ADAPTER_NOTES
-    notes = read_json(notes_path) if notes_path.exists() else {}
+    shapes = read_shapes(file)
+    notes = adapter_metadata(file)
     if "base" not in notes:
-        raise UserError(f"{file} does not say which base model it belongs to.", "Give --base and --prompt.")
+        return Adapter(file=file, digest=sha256_file(file), kind=kind_of(shapes), base=base_by_shape(shapes))
     return Adapter(
         file=file,
         digest=sha256_file(file),
+        kind=kind_of(shapes),
         base=notes["base"],
         base_digest=notes["base_digest"],
         phase=notes["phase"],
@@ -76,12 +97,18 @@ def find_adapter(place: Path, *, weights: str) -> Adapter:
     )
 
 
+def adapter_metadata(file: Path) -> dict[str, Any]:
+    """What the run recorded beside an adapter's file; empty for a file that another program wrote."""
+    path = file.parent / ADAPTER_NOTES
+    return read_json(path) if path.exists() else {}
+
+
 def _file(place: Path, weights: str) -> Path:
     if place.is_file():
         return place
     if not place.exists():
         raise UserError(f"{place} does not exist.", "Give a run folder, a checkpoint or an adapter file.")
-    if (own := _trained_in(place)) is not None:
+    if (own := _trained_in(place) or _only_file(place)) is not None:
         return own
     root = place / CHECKPOINTS
     if root.is_dir():
@@ -94,6 +121,12 @@ def _file(place: Path, weights: str) -> Path:
         if (found := _trained_in(place / choice)) is not None:
             return found
     raise UserError(f"{place} holds no {' or '.join(choices)} adapter.", "Try --weights raw, or another checkpoint.")
+
+
+def _only_file(folder: Path) -> Path | None:
+    """The one safetensors file of a folder that another program wrote."""
+    files = list(folder.glob("*.safetensors"))
+    return files[0] if len(files) == 1 else None
 
 
 def _trained_in(folder: Path) -> Path | None:
@@ -119,6 +152,6 @@ def saved_preparation(file: Path) -> Preparation | None:
 
 
 def drawing_notes(file: Path) -> DrawingNotes:
-    notes = read_json(file.parent / ADAPTER_NOTES)
+    notes = adapter_metadata(file)
     prompts = notes.get("prompts") or {}
     return DrawingNotes(side=notes.get("train_resolution"), prompts=prompts if len(prompts) > 1 else {})

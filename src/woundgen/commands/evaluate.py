@@ -40,7 +40,7 @@ def evaluate(
         int, typer.Option(min=0, help="Refits for the p-value of --two-sample; each as long as the test itself.")
     ] = 0,
     thresholds: Annotated[Path | None, typer.Option(help="Grades: configs/quality_thresholds.yaml")] = None,
-    out: Annotated[Path | None, typer.Option(help="[GENERATED/metrics.json]")] = None,
+    out: Annotated[Path | None, typer.Option(help="[GENERATED/metrics.json, or metrics_holdout.json]")] = None,
 ) -> None:
     """Measure a generated set against real photographs: FD, KID, SSIM, perceptual distance, artefacts, with floors.
 
@@ -76,9 +76,12 @@ def evaluate(
     from woundgen.metrics.measure import load_extractors
     from woundgen.metrics.table import Protocol
     from woundgen.reporting.grades import grades_of
+    from woundgen.reporting.metric_explanations import joint_verdict
     from woundgen.reporting.metric_table import metric_table
     from woundgen.reporting.tables import as_text
-    from woundgen.workflows.evaluate.job import base_of_set, evaluate_set
+    from woundgen.storage.names import HOLDOUT_METRICS_JSON, METRICS_JSON
+    from woundgen.storage.provenance import drawn_elsewhere
+    from woundgen.workflows.evaluate.job import base_of_set, evaluate_set, record_opening
     from woundgen.workflows.evaluate.sets import choose_margin, photographs_from, read_set, refuse_seen
 
     networks = load_extractors(features or ["embedded"], device="auto")
@@ -89,21 +92,28 @@ def evaluate(
         run=run, real=real, phase=phase, size=size, margin=margin, training=training, side=side
     )
     folder = generated if generated.is_dir() else generated.parent
-    target = out or folder / "metrics.json"
+    target = out or folder / (METRICS_JSON if side == "validation" else HOLDOUT_METRICS_JSON)
     with open_console() as console:
+        label = f"phase {phase}"
+        if run is not None and drawn_elsewhere(folder, run):
+            label += f", drawn by another run than {run.name}"
+            console.info(f"note: {folder} was not drawn with {run}, which only gives the photographs here")
         if side == "holdout":
             refuse_seen(folder, photographs, runs=run or Path("runs"), say=console.info)
+            record_opening([target.parent, *([run] if run else [])], photographs)
         rows = evaluate_set(
             drawn,
             photographs,
             networks=networks,
             base=base or base_of_set(folder, say=console.info),
             out=target,
-            label=f"phase {phase}",
+            label=label,
             protocol=Protocol(k=k),
             two_sample=permutations if two_sample else None,
             say=console.info,
             progress=console.progress,
         )
         console.info(as_text(metric_table(rows, source=str(target), grades=grades_of(quality))))
+        if verdict := joint_verdict(rows):
+            console.info(verdict)
         console.info(f"written to {target}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from woundgen.comparison.candidates import Candidate
@@ -14,7 +14,7 @@ from woundgen.comparison.split_difference import (
     verdict,
     why_not_paired,
 )
-from woundgen.records import METRICS, MetricValue
+from woundgen.records import METRICS, MetricValue, PairedValue
 from woundgen.reporting.stored_metrics import BESIDE, CEILING, FLOOR, Kind, StoredValue, beside, kind
 
 
@@ -71,7 +71,8 @@ class Comparison:
                 for metric, line in self.picks()
             ],
             "candidates": [
-                {"name": one.name, "rows": [_row_json(stored) for stored in one.values]} for one in self.candidates
+                {"name": one.name, "digest": one.digest, "rows": [_row_json(stored) for stored in one.values]}
+                for one in self.candidates
             ],
             "differences": [
                 _difference_json(metric, line) for metric in self.metrics for line in metric.lines if line.verdict
@@ -99,7 +100,37 @@ def _lines(
         if (kind(stored.value), stored.value.label) == (one, label)
     ]
     reference = found[0] if found[0][0] is candidates[0] else None
-    return [_line(candidate, stored, reference) for candidate, stored in found]
+    lines = [_line(candidate, stored, reference) for candidate, stored in found]
+    return _as_paired(lines, [_paired(candidate, found[0][0], one) for candidate, _ in found[1:]])
+
+
+def _paired(candidate: Candidate, reference: Candidate, one: Kind) -> PairedValue | None:
+    """The difference of this kind that was measured on the images themselves."""
+    if candidate.real != reference.real or not reference.digest or candidate.paired_with != reference.digest:
+        return None
+    return next((row for row in candidate.paired if (row.metric, row.network, row.digest) == one), None)
+
+
+def _as_paired(lines: list[Line], paired: Sequence[PairedValue | None]) -> list[Line]:
+    """The lines with the two values that each difference is of, where all candidates have such.
+
+    A value at equal n is another estimate than a difference over all images: side by side their signs can disagree.
+    Its floor and ceiling go with it, for they are at its n.
+    """
+    known = [row for row in paired if row is not None and row.candidate is not None and row.reference is not None]
+    if not known or len(known) < len(paired) or len(paired) < len(lines) - 1:
+        return lines
+    values = [known[0].reference, *(row.candidate for row in known)]
+    return [_at_paired(line, value, known[0].n) for line, value in zip(lines, values, strict=True)]
+
+
+def _at_paired(line: Line, value: float | None, n: tuple[int, int]) -> Line:
+    assert value is not None
+    told = replace(
+        line.stored.value, value=value, low=None, high=None, n=n,
+        interval="none: its difference has one, on all images and photographs; values at equal n are in metrics.json",
+    )  # fmt: skip
+    return replace(line, stored=replace(line.stored, value=told), floor=None, ceiling=None)
 
 
 def _line(candidate: Candidate, stored: StoredValue, reference: tuple[Candidate, StoredValue] | None) -> Line:
@@ -114,16 +145,13 @@ def _line(candidate: Candidate, stored: StoredValue, reference: tuple[Candidate,
 def _against(
     candidate: Candidate, stored: StoredValue, other: Candidate, reference: StoredValue
 ) -> tuple[SplitDifference | None, str]:
-    same = candidate.real == other.real
-    if same and other.digest and candidate.paired_with == other.digest:
-        for paired in candidate.paired:
-            if (paired.metric, paired.network, paired.digest) == kind(stored.value):
-                difference = measured_difference(paired)
-                return difference, verdict(difference, metric=paired.metric)
-    if reason := why_not_paired(reference, stored, same_real_set=same):
+    if (paired := _paired(candidate, other, kind(stored.value))) is not None:
+        difference = measured_difference(paired)
+        return difference, verdict(difference, metric=paired.metric, n=paired.n)
+    if reason := why_not_paired(reference, stored, same_real_set=candidate.real == other.real):
         return None, f"not tested: {reason}"
     difference = split_difference(reference.splits, stored.splits)
-    return difference, verdict(difference, metric=stored.value.metric)
+    return difference, verdict(difference, metric=stored.value.metric, n=stored.value.n)
 
 
 def _row_json(stored: StoredValue) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from woundgen.comparison.compare import Comparison, Line, MetricComparison
-from woundgen.comparison.split_difference import NO_DIFFERENCE
+from woundgen.comparison.split_difference import DECIDED
 from woundgen.records import METRICS
 from woundgen.reporting.charts import Chart, chart
 from woundgen.reporting.figures import Bar, Reference, intervals_figure
@@ -88,12 +88,14 @@ def _lead(line: Line) -> str:
     """Whether what stands first could stand there by chance, as far as it was tested."""
     if line.difference is None:
         return ""
-    return f" ({line.verdict}{' against the reference' if line.verdict == NO_DIFFERENCE else ' than the reference'})"
+    if line.verdict not in DECIDED:
+        return f" ({line.verdict})"
+    return f" ({line.verdict} than the reference)"
 
 
 def _finding(line: Line, reference: str) -> str:
-    if line.verdict == NO_DIFFERENCE:
-        return f"{NO_DIFFERENCE} between “{line.name}” and “{reference}”: {_difference(line)}."
+    if line.verdict not in DECIDED:
+        return f"{line.verdict}: “{line.name}” and “{reference}”, {_difference(line)}."
     return f"“{line.name}” is {line.verdict} than “{reference}”: {_difference(line)}."
 
 

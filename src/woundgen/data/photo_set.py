@@ -53,6 +53,14 @@ class PhotoSet:
         return grouping_of(self.photos)
 
 
+def count_groups(count: int, grouping: str) -> str:
+    """Name a number of groups after what they are: only named patients are called patients."""
+    if grouping == "patients":
+        return f"{count} patients"
+    unknown = "patients unknown" if grouping == "near-duplicate clusters" else "some patients unknown"
+    return f"{count} clusters of near duplicates ({unknown})"
+
+
 def grouping_of(photos: Sequence[Photo]) -> str:
     """What stands for a patient in these groups."""
     known = {not (photo.group or CLUSTER).startswith(CLUSTER) for photo in photos}

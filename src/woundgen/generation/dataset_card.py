@@ -34,8 +34,16 @@ class CardFacts:
     review: str | None = None
 
 
-def dataset_card(facts: CardFacts) -> str:
-    """Markdown with the YAML head that dataset hubs read. Names no photograph, patient or path."""
+def licence_of(base: str) -> str:
+    """The identifier by which hubs know the licence of a base model."""
+    return LICENCES.get(base, UNKNOWN_LICENCE)[0]
+
+
+def dataset_card(facts: CardFacts, script: str = "") -> str:
+    """Markdown with the YAML head that dataset hubs read. Names no photograph, patient or path.
+
+    script: a program that draws one of the images with diffusers alone; shown where it is given.
+    """
     recipe, sampler, licence = facts.recipe, facts.recipe.sampler, LICENCES.get(facts.base, UNKNOWN_LICENCE)
     head = {
         "license": licence[0],
@@ -56,6 +64,7 @@ def dataset_card(facts: CardFacts) -> str:
         "| | |",
         "| --- | --- |",
         f"| base model | {facts.base}, digest {recipe.base[:16]} |",
+        *([_other_base(recipe.trained_on)] if recipe.trained_on else []),
         f"| licence of the base | {licence[1]} |",
         f"| adapters | {_adapters(recipe)} |",
         f"| sampler | {sampler.sampler}, {sampler.steps} steps, guidance {sampler.guidance_scale:g} on "
@@ -71,12 +80,18 @@ def dataset_card(facts: CardFacts) -> str:
         f"| marks | each PNG says that it is synthetic; IPTC digital source type {DIGITAL_SOURCE_TYPE} |",
         f"| identity | {recipe.identity()} |",
         "",
-        "`metadata.csv` follows the ImageFolder convention; `manifest.jsonl` has a row for each image with its "
+        "`metadata.csv` follows the ImageFolder convention (the loader `imagefolder` of `datasets` reads it), "
+        "`croissant.json` describes the set for programs; `manifest.jsonl` has a row for each image with its "
         "seed and settings; `counts.json` says how many were drawn and why the others were not kept. Scores against "
         "photographs are not here: they would tell whose photographs they are.",
         "",
         "A screen is no proof: it holds back what is measurably nearer to one photograph than photographs of "
         "different patients are to one another.",
+        *(
+            ["", "## An image of this set in plain diffusers", "", "```python", script.rstrip(), "```"]
+            if script
+            else []
+        ),
     ]
     return "\n".join(lines) + "\n"
 
@@ -87,6 +102,11 @@ def _size(count: int) -> str:
 
 def _adapters(recipe: Recipe) -> str:
     return ", ".join(f"{digest[:16]} at {strength:g}" for digest, strength in recipe.adapters) or "none: the base alone"
+
+
+def _other_base(digests: tuple[str, ...]) -> str:
+    named = ", ".join(digest[:16] for digest in digests)
+    return f"| trained on | **another base model, {named}**: what the adapter's run measured does not hold here |"
 
 
 def _begun(mark: str, strength: float) -> str:

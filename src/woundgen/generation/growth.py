@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def is_smaller(folder: Path, recipe: Recipe) -> bool:
     """Whether `folder` holds the set of `recipe` but for a smaller count. Raises UserError where it is larger."""
     if not (folder / SET_JSON).is_file():
         return False
-    before, wanted = read_json(folder / SET_JSON), json.loads(json.dumps(asdict(recipe)))
+    before, wanted = read_json(folder / SET_JSON), json.loads(json.dumps(recipe.record()))
     if not isinstance(before, dict) or before | {"count": recipe.count} != wanted or before == wanted:
         return False
     if recipe.count < before["count"]:

@@ -45,7 +45,7 @@ from woundgen.storage.set_rows import (
     write_tally,
 )
 
-_COLUMNS = ("file_name", "label", "index", "seed")
+COLUMNS = {"file_name": str, "label": str, "index": int, "seed": int}
 _IMAGE_NAME = re.compile(r"\d{6,}\.png")
 
 
@@ -58,6 +58,7 @@ class Recipe:
     guide: (digest, strength) of the adapter of a guide. threads: of the CPU; their number rounds.
     source: (salted id, strength) of a photograph that the images begin from.
     size: that images are reduced to, None: as they are drawn.
+    trained_on: digests of other bases that the adapters were trained on, None where it is this one.
     """
 
     label: str
@@ -73,9 +74,14 @@ class Recipe:
     threads: int | None = None
     source: tuple[str, float] | None = None
     size: int | None = None
+    trained_on: tuple[str, ...] | None = None
+
+    def record(self) -> dict[str, Any]:
+        """What set.json holds. A part that older sets did not have is left out where it says nothing."""
+        return {key: value for key, value in asdict(self).items() if key != "trained_on" or value is not None}
 
     def identity(self) -> str:
-        return sha256_json(asdict(self))
+        return sha256_json(self.record())
 
     def adapter(self) -> str | None:
         """The adapters in one word: digest*strength, joined by +."""
@@ -139,7 +145,7 @@ def open_set(folder: Path, recipe: Recipe) -> GeneratedSet:
     if _is_finished_alone(folder, recipe):
         return GeneratedSet(folder, recipe)
     (folder / IMAGES).mkdir(exist_ok=True)
-    write_json(folder / SET_JSON, asdict(recipe))
+    write_json(folder / SET_JSON, recipe.record())
     journal = prepare_journal(folder)
     _cut_to_whole_blocks(journal, block=recipe.sampler.block)
     rows = list(read_jsonl(journal))
@@ -206,13 +212,13 @@ def _match_files(folder: Path, kept: set[str]) -> None:
 
 
 def _header() -> str:
-    return ",".join(_COLUMNS) + "\n"
+    return ",".join(COLUMNS) + "\n"
 
 
 def _table(rows: Iterable[dict[str, Any]]) -> str:
     """Lines of metadata.csv for the accepted ones among `rows`."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, _COLUMNS, extrasaction="ignore", lineterminator="\n")
+    writer = csv.DictWriter(text, list(COLUMNS), extrasaction="ignore", lineterminator="\n")
     writer.writerows(row | {"label": neutral(row["label"])} for row in rows if row["accepted"])
     return text.getvalue()
 

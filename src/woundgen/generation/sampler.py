@@ -265,6 +265,14 @@ def _step_through(
     return latents
 
 
+def visited_timesteps(base: BaseModel, settings: SamplerSettings) -> list[int] | None:
+    """Return the timesteps that the sampler visits, falling; None for DDIM, which takes no list."""
+    scheduler = build_scheduler(base, settings.sampler)
+    if isinstance(scheduler, DDIMScheduler):
+        return None
+    return spaced_timesteps(scheduler.alphas_cumprod.numpy(), settings.steps)
+
+
 def _set_timesteps(scheduler: Scheduler, steps: int, *, device: torch.device) -> None:
     """Spaced by noise level; DDIM's step knows its own even spacing only."""
     if isinstance(scheduler, DDIMScheduler):

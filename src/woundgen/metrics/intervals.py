@@ -25,12 +25,13 @@ Array = npt.NDArray[np.floating]
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A value with its bounds; `text` says what they are."""
+    """A value with its bounds; `text` says what they are. p: two-sided, that the value is 0, of the same estimate."""
 
     value: float
     low: float
     high: float
     text: str
+    p: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,11 @@ def jackknife_interval(
     denominator = sum(v**2 / f for v, f in zip(variances, spare, strict=True))
     degrees = total**2 / denominator if denominator > 0 else float(sum(spare))
     margin = float(t.ppf(0.5 + level / 2, degrees)) * total**0.5
-    return Interval(value, value - margin, value + margin, f"{level:.0%} {kind} jackknife")
+    if total > 0:
+        p = float(2 * t.sf(abs(value) / total**0.5, degrees))
+    else:
+        p = 1.0 if value == 0 else 0.0
+    return Interval(value, value - margin, value + margin, f"{level:.0%} {kind} jackknife", p)
 
 
 def mean_interval(values: Array, *, groups: Groups | None = None, level: float = 0.95) -> Interval:

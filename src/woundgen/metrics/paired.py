@@ -20,13 +20,6 @@ def paired_difference(first: Array, second: Array, *, groups: Groups | None = No
     return mean_interval(np.asarray(first) - np.asarray(second), groups=groups, level=level)
 
 
-def sign_flip_p_value(first: Array, second: Array, *, permutations: int = 999, seed: int = 0) -> float:
-    """Two-sided and exact, if either set could as well have been the other, seed by seed (Fisher 1935)."""
-    differences = np.asarray(first, np.float64) - np.asarray(second, np.float64)
-    signs = np.random.default_rng(seed).choice((-1.0, 1.0), (permutations, len(differences)))
-    return _share_as_large(signs @ differences / len(differences), differences.mean())
-
-
 def paired_set_difference(
     statistic: SetStatistic,
     first: Array,
@@ -61,30 +54,3 @@ def paired_set_difference(
         Jackknife(np.array(without_photographs), np.array([len(fold) for fold in of_photographs])),
     ]
     return jackknife_interval(difference(every, every), jackknives, level=level, kind="delete-fold")
-
-
-def swap_p_value(
-    statistic: SetStatistic,
-    first: Array,
-    second: Array,
-    real: Array,
-    *,
-    permutations: int = 199,
-    seed: int = 0,
-) -> float:
-    """Two-sided and exact for any statistic at any n, if either set could as well have been the other."""
-    rng = np.random.default_rng(seed)
-
-    def difference(swapped: npt.NDArray[np.bool_]) -> float:
-        one = np.where(swapped[:, None], second, first)
-        other = np.where(swapped[:, None], first, second)
-        return statistic(one, real) - statistic(other, real)
-
-    observed = difference(np.zeros(len(first), bool))
-    shuffled = [difference(rng.random(len(first)) < 0.5) for _ in range(permutations)]
-    return _share_as_large(np.array(shuffled), observed)
-
-
-def _share_as_large(shuffled: Array, observed: float) -> float:
-    as_large = np.abs(shuffled) >= abs(observed) * (1 - 1e-12)  # equal up to rounding is equal
-    return float((1 + as_large.sum()) / (1 + len(shuffled)))

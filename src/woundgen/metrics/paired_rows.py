@@ -13,8 +13,6 @@ from woundgen.metrics.kernel import kernel_distance
 from woundgen.metrics.paired import (
     SetStatistic,
     paired_set_difference,
-    sign_flip_p_value,
-    swap_p_value,
 )
 from woundgen.metrics.rows import Network
 from woundgen.records import PairedValue
@@ -30,10 +28,12 @@ def pair_sets(
     *,
     network: Network,
     real_groups: Groups | None = None,
-    permutations: int = 199,
     seed: int = 0,
 ) -> list[PairedValue]:
-    """FD (FID for Inception) and KID of candidate less those of reference [N, d], row i of both the same seed."""
+    """FD (FID for Inception) and KID of candidate less those of reference [N, d], row i of both the same seed.
+
+    Both values, their difference, its interval and p are of one estimate: all seeds against all photographs.
+    """
     check_features(candidate=candidate, reference=reference, real=real)
     _refuse_other_seeds(candidate, reference)
     statistics: dict[str, SetStatistic] = {
@@ -43,8 +43,8 @@ def pair_sets(
     rows = []
     for metric, statistic in statistics.items():
         found = paired_set_difference(statistic, candidate, reference, real, real_groups=real_groups, seed=seed)
-        p = swap_p_value(statistic, candidate, reference, real, permutations=permutations, seed=seed)
-        rows.append(_row(metric, found, p, (len(candidate), len(real)), network, "over seeds and photographs"))
+        values = statistic(candidate, real), statistic(reference, real)
+        rows.append(_row(metric, found, values, (len(candidate), len(real)), network))
     return rows
 
 
@@ -55,17 +55,15 @@ def pair_scores(
     *,
     network: Network | None = None,
     real_groups: Groups | None = None,
-    seed: int = 0,
 ) -> PairedValue:
     """Mean of candidate less reference, scores [N, M] of seeds to photographs.
 
-    Both are samples: the interval is for other seeds and other photographs, patients whole. The p-value exchanges
-    the sets, seed by seed, over the photographs that are there.
+    Both are samples: interval and p are for other seeds and other photographs, patients whole.
     """
     _refuse_other_seeds(candidate, reference)
     found = pair_mean_interval(candidate - reference, column_groups=real_groups)
-    p = sign_flip_p_value(candidate.mean(axis=1), reference.mean(axis=1), seed=seed)
-    return _row(metric, found, p, candidate.shape, network, "over seeds and photographs")
+    values = float(candidate.mean()), float(reference.mean())
+    return _row(metric, found, values, candidate.shape, network)
 
 
 def _refuse_other_seeds(candidate: Array, reference: Array) -> None:
@@ -76,16 +74,19 @@ def _refuse_other_seeds(candidate: Array, reference: Array) -> None:
 
 
 def _row(
-    metric: str, found: Interval, p: float, n: tuple[int, ...], network: Network | None, units: str
+    metric: str, found: Interval, values: tuple[float, float], n: tuple[int, ...], network: Network | None
 ) -> PairedValue:
+    assert found.p is not None, "the jackknife gives a p"
     return PairedValue(
         metric=metric,
         value=found.value,
         low=found.low,
         high=found.high,
-        interval=f"{found.text}, {units}",
-        p=p,
+        interval=f"{found.text}, over seeds and photographs",
+        p=found.p,
         n=(n[0], n[1]),
         network=network.name if network else None,
         digest=network.digest if network else None,
+        candidate=values[0],
+        reference=values[1],
     )

@@ -22,6 +22,7 @@ from woundgen.errors import UserError
 from woundgen.storage.names import ADAPTER_NOTES, EMBEDDING_FILE
 
 ROWS = "token_rows"
+A1111_ROWS = "emb_params"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +120,18 @@ def save_embedding(folder: Path, rows: Tensor, settings: InversionSettings, note
 
 
 def load_embedding(tokenizer: CLIPTokenizer, text_encoder: CLIPTextModel, path: Path) -> None:
-    """Teach tokenizer and text encoder what the file holds. Raises UserError where it does not fit."""
+    """Teach tokenizer and text encoder what the file holds. Raises UserError where it does not fit.
+
+    diffusers: {token: rows}. A1111: {"emb_params": rows}, and the token is the file's name.
+    """
     try:
         tensors = load_file(path)
     except (OSError, SafetensorError) as error:
         raise UserError(f"{path} is not a safetensors embedding ({error}).", "Give the file a run saved.") from None
+    if A1111_ROWS in tensors:
+        tensors = {path.stem if key == A1111_ROWS else key: value for key, value in tensors.items()}
+    if {"clip_l", "clip_g"} & set(tensors):
+        raise UserError(f"{path} has rows for SDXL's two text encoders, which is not read.", "Use a LoRA for SDXL.")
     width = text_encoder.config.hidden_size
     for token, value in tensors.items():
         rows = value[None] if value.ndim == 1 else value

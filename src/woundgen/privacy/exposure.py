@@ -12,7 +12,7 @@ from woundgen.errors import UserError
 from woundgen.privacy.marks import fingerprint, marks_of, new_key
 from woundgen.records import Photo
 from woundgen.storage.files import read_json, write_json
-from woundgen.storage.names import RUN_JSON, TRAINING_GROUPS
+from woundgen.storage.names import EXPOSURE_JSON, OLD_EXPOSURE_JSON, RUN_JSON
 from woundgen.storage.ownership import run_of
 
 KEY, MARKS = "group_key", "training_groups"
@@ -53,18 +53,21 @@ def record_of_set(files: Sequence[Path], *, screened: Sequence[Photo], roots: Se
 
 
 def write_set_record(folder: Path, record: Mapping[str, Any] | None) -> None:
+    """Write exposure.json; it replaces the file under its older name. None writes nothing."""
     if record is not None:
-        write_json(folder / TRAINING_GROUPS, record)
+        write_json(folder / EXPOSURE_JSON, record)
+        (folder / OLD_EXPOSURE_JSON).unlink(missing_ok=True)
 
 
 def read_seen(folder: Path) -> list[Seen]:
     """What the set in `folder` says it was trained on. UserError where it does not say."""
-    path = folder / TRAINING_GROUPS
-    if not path.exists():
+    paths = [folder / name for name in (EXPOSURE_JSON, OLD_EXPOSURE_JSON) if (folder / name).exists()]
+    if not paths:
         raise UserError(
-            f"{folder} does not say which patients its generator was trained on (no {TRAINING_GROUPS}).",
+            f"{folder} does not say which patients its generator was trained on (no {EXPOSURE_JSON}).",
             "Draw it again with an adapter of this version, or write the file: docs/howto.md says how.",
         )
+    path = paths[0]
     try:
         rows = [(row["key"], row["groups"]) for row in read_json(path)["trained_on"]]
         if not all(isinstance(ids, list) for _, ids in rows):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,13 +10,14 @@ from typing import Any
 def audit_page(result: Mapping[str, Any]) -> str:
     """result: what `woundgen audit` stores in privacy.json."""
     copies, own = result["copies"], result["authenticity"]
+    units = result.get("grouping", "patients")
     usual = "no photograph held out" if own["held_out"] is None else f"{own['held_out']:.2f} (n = {own['n'][1]})"
     rows = [
         ("copies", f"{copies['count']} of {result['n']}; one-sided 95 % bound of the rate {copies['upper_bound']:.1%}"),
         ("held back when drawn", _held_back(result["drawn"])),
-        ("nearest photograph", _nearness(result["nearness"])),
+        ("nearest photograph", _nearness(result["nearness"], units)),
         ("authenticity", f"{own['value']:.2f} (n = {own['n'][0]}; no interval); photographs held out: {usual}"),
-        ("membership, by the model's loss", _membership(result["membership"])),
+        ("membership, by the model's loss", _membership(result["membership"], units)),
         ("membership, from what is released beside the pixels", _released(result["released"])),
         ("where the adapter is shared too", _with_the_adapter(result)),
     ]
@@ -28,12 +30,20 @@ def _held_back(drawn: Mapping[str, Any]) -> str:
     return f"{drawn['held_back']} of {drawn['count']} drawn images were called copies, and are not in the set"
 
 
-def _nearness(test: Mapping[str, Any]) -> str:
+def _groups(grouping: str) -> str:
+    """What the groups are, as a reader has to know them: only named patients are patients."""
+    known = {"patients": "patients", "near-duplicate clusters": "clusters of near duplicates (patients unknown)"}
+    return known.get(grouping, f"groups ({grouping})")
+
+
+def _nearness(test: Mapping[str, Any], units: str) -> str:
     if "not_made" in test:
         return f"not tested: {test['not_made']}"
     return (
-        f"trained on for {test['share']:.0%} of {test['n']} images, where {test['usual']:.0%} are usual; patients "
-        f"dealt anew, p = {test['p']:.3f} ({test['trained']} patients trained on, {test['held_out']} not)"
+        f"{test['n']} images lie {_factor(test['excess'])} to photographs trained on than to others, against what "
+        f"groups dealt anew give; p = {test['p']:.3f} of that factor ({test['trained']} {_groups(units)} trained on, "
+        f"{test['held_out']} not). Trained on is the nearest photograph of {test['share']:.0%} of the images, "
+        f"{test['usual']:.0%} when dealt anew: shares, which were not tested"
     )
 
 
@@ -61,10 +71,15 @@ def _with_the_adapter(result: Mapping[str, Any]) -> str:
     )
 
 
-def _membership(test: Mapping[str, Any]) -> str:
+def _factor(excess: float) -> str:
+    """Mean log ratio of distances -> how many times nearer, or farther."""
+    return f"{math.exp(abs(excess)):.3g} times {'nearer' if excess > 0 else 'less near'}"
+
+
+def _membership(test: Mapping[str, Any], units: str) -> str:
     if "not_made" in test:
         return f"not tested: {test['not_made']}"
     return (
-        f"AUC {test['auc']:.2f}, p = {test['p']:.3f}; the smallest that {test['trained']} patients trained on and "
-        f"{test['held_out']} sealed could show: {test['smallest']:.2f}"
+        f"AUC {test['auc']:.2f}, p = {test['p']:.3f}; the smallest that {test['trained']} {_groups(units)} trained on "
+        f"and {test['held_out']} sealed could show: {test['smallest']:.2f}"
     )

@@ -30,15 +30,18 @@ class Scores:
     places: npt.NDArray[np.float64]
 
 
-def calibration_page(calibration: Calibration, left_out: Scores, accepted: Sequence[Acceptance]) -> str:
-    """left_out: of the references, each from those of other patients. accepted: tried on photographs held out."""
+def calibration_page(calibration: Calibration, left_out: Scores, accepted: Sequence[Acceptance], *, groups: str) -> str:
+    """left_out: of the references, each from those of other groups. accepted: tried on photographs held out.
+
+    groups: how many there are and what they are, such as "12 patients".
+    """
     tried = [one.sentence() for one in accepted] or ["No photograph is held out: what is accepted is not known."]
     lines = [
         "# What is usual among the photographs",
         "",
-        f"{calibration.n} photographs of {calibration.groups} patients; {calibration.duplicates} near duplicates left "
+        f"{calibration.n} photographs of {groups}; {calibration.duplicates} near duplicates left "
         "out. An image passes if its largest deviation, in robust standard deviations from the photographs of other "
-        "patients, is at most the joint threshold; it is a copy if more places of it than the copy ceiling agree with "
+        "groups, is at most the joint threshold; it is a copy if more places of it than the copy ceiling agree with "
         "one photograph under one turn, scale and shift.",
         "",
         *(f"- {line}" for line in (*calibration.statements(), *tried)),
@@ -108,7 +111,7 @@ def calibration_figure(calibration: Calibration, left_out: Scores, held_out: Sco
 
 
 def _draw_panel(axes: Axes, references: npt.NDArray[np.float64], held_out: npt.NDArray[np.float64] | None) -> None:
-    _steps(axes, references, BLUE, "-", "references, each against other patients'")
+    _steps(axes, references, BLUE, "-", "references, each against other groups'")
     if held_out is not None:
         _steps(axes, held_out, ORANGE, "--", "held out")
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from woundgen.records import METRICS
-from woundgen.reporting.metric_explanations import meanings
+from woundgen.reporting.metric_explanations import joint_verdict, meanings
 from woundgen.reporting.metric_table import metric_table, number, title
 from woundgen.reporting.report_data import Evaluation, Facts, ReportContent, SetFacts, TrainingLog
 from woundgen.reporting.run_view import counts_table, heading, origin, status_sentence, summary
@@ -23,6 +23,7 @@ def training_report(content: ReportContent) -> str:
         parts += ["## Warnings of the plan", *_bullets(run.warnings)]
     for measured in content.measurements:
         parts += [f"## Measured: {escape_markdown(measured.label)}"]
+        parts += _bold(joint_verdict(measured.values))
         parts += [as_markdown(metric_table(measured.values, source=measured.label, grades=content.grades)).rstrip()]
     told = meanings([value for measured in content.measurements for value in measured.values])
     if told:
@@ -37,6 +38,10 @@ def training_report(content: ReportContent) -> str:
     for name, facts in (*settings, ("Seconds spent", run.seconds), ("Versions", run.versions)):
         parts += _facts(name, facts)
     return "\n\n".join(parts) + "\n"
+
+
+def _bold(sentence: str) -> list[str]:
+    return [f"**{escape_markdown(sentence)}**"] if sentence else []
 
 
 def _bullets(lines: Sequence[str]) -> list[str]:

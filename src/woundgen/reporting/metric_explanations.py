@@ -8,6 +8,7 @@ from woundgen.records import METRICS, MetricValue
 from woundgen.reporting.metric_table import bounds, number, title
 from woundgen.reporting.stored_metrics import CEILING, FLOOR, beside, kind
 
+FEWEST_FOR_VERDICT = 30  # images and photographs; below, intervals are so wide that they overlap whatever is drawn
 _FRECHET = (
     "How far the generated images as a whole lie from the real ones in the features of a neural network: "
     "mean and covariance of both sets are compared. It is above 0 even for perfect images, the more so the "
@@ -75,6 +76,40 @@ def meanings(values: Sequence[MetricValue]) -> tuple[tuple[str, str], ...]:
     return tuple(told)
 
 
+def joint_verdict(values: Sequence[MetricValue]) -> str:
+    """One sentence for a set: told apart by which metrics, n too small, or open; never equality.
+
+    Several metrics look at the same images, so one that tells them apart outweighs all that do not. That intervals
+    overlap shows nothing: equality takes an equivalence test, which is not made here.
+    """
+    floors = beside(values, FLOOR)
+    own = [value for value in values if not value.label and kind(value) in floors and value.low is not None]
+    if not own:
+        return ""
+    least = min(min(value.n) for value in own)
+    if least < FEWEST_FOR_VERDICT:
+        return (
+            f"n = {least}: too small to say whether these images differ from photographs ({FEWEST_FOR_VERDICT} needed)."
+        )
+    apart = [title(value) for value in own if _is_apart(value, floors[kind(value)])]
+    if apart:
+        return f"Told apart from real photographs by {', '.join(dict.fromkeys(apart))}."
+    return (
+        f"Open: none of {len(own)} numbers tells these images apart from photographs at n = {least}. "
+        "That is no proof that they are alike."
+    )
+
+
+def _is_apart(value: MetricValue, floor: MetricValue) -> bool:
+    if value.low is None or value.high is None:
+        return False
+    if value.metric == "kid":
+        return value.low > 0
+    if floor.low is None or floor.high is None or (floor.n != value.n and value.metric in ("fd", "fid")):
+        return False
+    return value.low > floor.high or value.high < floor.low
+
+
 def reading(value: MetricValue, floor: MetricValue | None, ceiling: MetricValue | None) -> str:
     """How a number came out against its floor and ceiling; "" where there is nothing to hold it against."""
     if floor is None:
@@ -82,8 +117,10 @@ def reading(value: MetricValue, floor: MetricValue | None, ceiling: MetricValue 
     here = f"Here it is {number(value.value)} against a floor of {number(floor.value)}"
     if value.metric == "kid" and value.low is not None:
         # Unbiased at any n: its own interval over all images says more than the floor's spread at half of them.
-        apart = "above 0, so" if value.low > 0 else "not shown to be above 0, so not"
-        told = f"{number(value.value)} ({bounds(value)}) is {apart} told apart from real photographs"
+        apart = "above 0: told apart from real photographs" if value.low > 0 else "not shown to be above 0: open"
+        if min(value.n) < FEWEST_FOR_VERDICT:
+            apart = f"of n = {min(value.n)}, too small to say more ({FEWEST_FOR_VERDICT} or more)"
+        told = f"{number(value.value)} ({bounds(value)}) is {apart}"
         return f"Here {told}; {number(floor.value)} is what two halves of them give.{_against_ceiling(value, ceiling)}"
     if value.metric == "two_sample":
         return _told_apart(value, floor, ceiling)
@@ -106,9 +143,11 @@ def _told_apart(value: MetricValue, floor: MetricValue, ceiling: MetricValue | N
 def _against_floor(value: MetricValue, floor: MetricValue) -> str:
     if value.low is None or value.high is None or floor.low is None or floor.high is None:
         return "no interval is stored, so whether they differ is open"
+    if min(value.n) < FEWEST_FOR_VERDICT:
+        return f"n = {min(value.n)} is too small to say more ({FEWEST_FOR_VERDICT} or more)"
     if value.low > floor.high or value.high < floor.low:
         return "it can be told apart from real photographs"
-    return "their intervals overlap, so it is not told apart from real photographs at this n"
+    return "their intervals overlap, and whether the images differ from photographs is open by this number"
 
 
 def _against_ceiling(value: MetricValue, ceiling: MetricValue | None) -> str:

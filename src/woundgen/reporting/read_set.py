@@ -14,7 +14,7 @@ from woundgen.reporting.metric_table import number
 from woundgen.reporting.pictures import Picture, read_picture
 from woundgen.reporting.report_data import Facts, ScoreMeans, SetFacts, SetScores, Strip
 from woundgen.storage.files import read_json
-from woundgen.storage.names import MANIFEST_JSONL, SET_JSON, TELLTALE_PATCHES
+from woundgen.storage.names import DIFFUSERS_SCRIPT, MANIFEST_JSONL, SET_JSON, TELLTALE_PATCHES
 from woundgen.storage.set_rows import SURPLUS, read_drawn_rows, read_released_rows, read_tally
 
 TELLTALE = 12  # patches of a set that are shown
@@ -52,6 +52,7 @@ def collect_set(folder: Path) -> SetFacts:
         settings=_settings(rows[0]) if rows else (),
         pictures=tuple(_picture(folder, row, f"image {row['index']}") for row in rows[:SHOWN]),
         strips=(*_strips(folder, rows, RELEASED_STRIPS), *_telltale(folder)),
+        script=_script(folder, rows[0]) if rows else "",
     )
 
 
@@ -78,6 +79,13 @@ def read_telltale_patches(folder: Path) -> tuple[Picture, ...]:
     """Read the patches, the surest first, with their logits where those are kept; none where the test was not made."""
     files = sorted((folder / TELLTALE_PATCHES).glob("*.png"))
     return tuple(read_picture(file, root=folder, caption=file.stem.partition("_")[2]) for file in files[:TELLTALE])
+
+
+def _script(folder: Path, row: Row) -> str:
+    """draw_with_diffusers.py, where its prompts are fit to be shared."""
+    path = folder / DIFFUSERS_SCRIPT
+    shareable = all(masked(row[key]) == row[key] for key in ("prompt", "negative_prompt"))
+    return path.read_text(encoding="utf-8") if path.is_file() and shareable else ""
 
 
 def _settings(row: Row) -> Facts:

@@ -86,6 +86,7 @@ class SetFacts:
 
     screened: whether anything was asked of the images. copies_sought: whether they were held against all photographs
     that the adapters were trained on.
+    script: a program that draws one of its images with diffusers alone; empty where the set has none.
     """
 
     name: str
@@ -98,6 +99,7 @@ class SetFacts:
     settings: Facts
     pictures: tuple[Picture, ...]
     strips: tuple[Strip, ...]
+    script: str = ""
 
 
 @dataclass(frozen=True, slots=True)

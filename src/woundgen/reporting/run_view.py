@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from woundgen.records import METRICS, MetricValue
 from woundgen.reporting.charts import Chart, screening_chart, training_charts
-from woundgen.reporting.metric_explanations import meanings
+from woundgen.reporting.metric_explanations import joint_verdict, meanings
 from woundgen.reporting.metric_table import bounds, metric_table, number, title
 from woundgen.reporting.report_data import Facts, ReportContent, RunFacts
 from woundgen.reporting.stored_metrics import FLOOR, kind
@@ -25,8 +25,11 @@ Summary = tuple[str, str, str]  # name, value, what stands below it
 
 @dataclass(frozen=True, slots=True)
 class Measured:
+    """verdict: one sentence on the whole set, empty where nothing can be held against a floor."""
+
     label: str
     table: Markup
+    verdict: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,10 @@ def run_view(content: ReportContent) -> RunView:
         sentence=status_sentence(run),
         summary=summary(content),
         content=content,
-        measured=tuple(Measured(label, as_html(table)) for label, table in tables),
+        measured=tuple(
+            Measured(label, as_html(table), joint_verdict(one.values))
+            for (label, table), one in zip(tables, content.measurements, strict=True)
+        ),
         meanings=meanings([value for m in content.measurements for value in m.values]),
         screening=tuple(screening_chart(one) for one in screened),
         charts=training_charts(content),

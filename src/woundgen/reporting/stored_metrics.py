@@ -74,6 +74,8 @@ def read_paired(rows: Iterable[Mapping[str, Any]], *, source: str) -> tuple[Pair
                 n=(int(row["n"][0]), int(row["n"][1])),
                 network=row.get("network"),
                 digest=row.get("digest"),
+                candidate=row.get("candidate"),
+                reference=row.get("reference"),
             )
             for row in rows
             if row["metric"] in METRICS and row["version"] == METRICS[row["metric"]].version

@@ -160,7 +160,8 @@ def doses_table(record: Record) -> Table:
             (one["arm"], one["control"] + (" (best)" if best else ""), *_difference(one), at["word"] if best else "")
         )
     notes = (
-        "Intervals hold for all rows at once (95 %, max-T over doses and arms), clustered by patient. A dose helps "
+        "Intervals hold for all rows at once (95 %, max-T over doses and arms), clustered by "
+        f"{record['design']['grouping']}. A dose helps "
         "where it is above every arm that it is held against, and harms where it is below every one. Smallest shown: "
         "the true difference that this design would have shown in 80 of 100 repetitions.",
     )

@@ -74,7 +74,7 @@ class Calibration:
         lines = [self.copy_ceiling.statement(), f"joint rule: {self.threshold.statement()}"]
         if self.groups < self.n:
             lines.append(
-                f"{self.n} photographs are of {self.groups} patients: those of one patient are alike, so the "
+                f"{self.n} photographs are of {self.groups} groups: those of one group are alike, so the "
                 "intervals are narrower than they should be"
             )
         return lines

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import itertools
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -51,6 +52,17 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path} does not exist.", "Is this the folder of a woundgen run?") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not readable JSON ({error}).", "Restore it or start a new run.") from None
+
+
+def keep_beside(path: Path) -> Path | None:
+    """Move an existing file to the first free name NAME.1.SUFFIX, NAME.2.SUFFIX ... beside it; None where none is."""
+    if not path.exists():
+        return None
+    numbers = itertools.count(1)
+    place = next(p for number in numbers if not (p := path.with_name(f"{path.stem}.{number}{path.suffix}")).exists())
+    path.rename(place)
+    fsync_directory(path.parent)
+    return place
 
 
 def append_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +23,8 @@ from woundgen.reporting.utility_page import read_utility, utility_view
 from woundgen.reporting.write import write_reports
 from woundgen.similarity.neighbours import euclidean_distances
 from woundgen.storage.files import read_json
-from woundgen.storage.names import MANIFEST_JSONL, METRICS_JSON, RUN_JSON, SET_JSON, private_folder
+from woundgen.storage.names import MANIFEST_JSONL, METRICS_JSON, private_folder
+from woundgen.storage.provenance import join_sets
 from woundgen.storage.set_rows import read_released_rows
 
 Say = Callable[[str], None]
@@ -45,17 +45,14 @@ def write_report(
 ) -> tuple[Path, ...]:
     """report.html and TRAINING_REPORT_phase_X.md for the runs; report_private.html where asked for.
 
-    generated: sets; each goes with the run of its label (several with the same label go to the first).
+    generated: sets; each goes with the run whose adapter drew it, by the adapter's digest.
     utility: folder of a study that joins the page.
     """
     if not runs:
         raise UserError("No run is named.", "Give --run runs/phase_X.")
-    by_run = {run: [one for one in generated if _label(one) in read_json(run / RUN_JSON)["phases"]] for run in runs}
-    lost = [str(one) for one in generated if not any(one in sets for sets in by_run.values())]
-    if lost:
-        raise UserError(
-            f"{', '.join(lost)}: drawn for a phase that no run named here was trained on.", "Add its --run."
-        )
+    for folder in generated:
+        _check_set(folder)
+    by_run = join_sets(runs, generated)
     contents = [
         collect(run, sets, [read_json(one / METRICS_JSON) for one in sets if (one / METRICS_JSON).exists()])
         for run, sets in by_run.items()
@@ -108,7 +105,8 @@ def images_of(one: Path) -> NDArray[np.uint8]:
     return np.stack([read_photograph(one / name, roots=[one]) for name in names])
 
 
-def _label(one: Path) -> Any:
-    if not (one / MANIFEST_JSONL).is_file():
-        raise UserError(f"{one} is not a generated set (no {MANIFEST_JSONL}).", "Give a folder of `woundgen generate`.")
-    return read_json(one / SET_JSON)["label"]
+def _check_set(folder: Path) -> None:
+    if not (folder / MANIFEST_JSONL).is_file():
+        raise UserError(
+            f"{folder} is not a generated set (no {MANIFEST_JSONL}).", "Give a folder of `woundgen generate`."
+        )

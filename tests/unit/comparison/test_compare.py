@@ -56,7 +56,7 @@ def test_files_say_what_was_found_and_nothing_of_the_clinic(folders: list[Path],
     ]
     markdown, machine, page = (path.read_text() for path in paths)
     assert "- FD (embedded): “tuned” is better than “base”: −6.00 (−6.00 to −6.00)." in markdown
-    assert "- FD (embedded): no difference shown between “again” and “base”: 0 (0 to 0)." in markdown
+    assert "- FD (embedded): no difference shown: “again” and “base”, 0 (0 to 0)." in markdown
     assert "| tuned | 6.00 | 5.00 to 7.00 | 2.00 (1.00 to 3.00) | 100 |" in markdown
     assert "no difference shown" in page
     assert "http" not in page.replace("http-equiv", "")

@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from woundgen.comparison.split_difference import NO_DIFFERENCE, split_difference, verdict, why_not_paired
+from woundgen.comparison.split_difference import NO_DIFFERENCE, WIDTH, split_difference, verdict, why_not_paired
+from woundgen.metrics.frechet import frechet_distance
 from woundgen.records import MetricValue
 from woundgen.reporting.stored_metrics import StoredValue
+
+N = (100, 100)
 
 
 def stored(n: int = 100, splits: int = 20, version: int = 1) -> StoredValue:
@@ -22,14 +25,16 @@ def test_luck_that_both_share_drops_out() -> None:
     assert found.sign == "lower"
 
 
-def test_interval_is_the_5_and_95_percent_of_splits() -> None:
-    found = split_difference(np.zeros(21), np.arange(21.0))  # quantiles of 0..20 are 20 q
-    assert (found.mean, found.low, found.high, found.splits) == (10.0, 1.0, 19.0, 21)
+def test_interval_is_the_mean_and_the_splits_deviation() -> None:
+    values = np.arange(21.0)
+    found = split_difference(np.zeros(21), values)
+    margin = WIDTH * values.std(ddof=1)
+    assert (found.mean, found.low, found.high, found.splits) == pytest.approx((10.0, 10 - margin, 10 + margin, 21))
 
 
 def test_no_difference_is_said_where_the_interval_covers_zero() -> None:
     found = split_difference(np.zeros(20), np.tile([-1.0, 1.0], 10))
-    assert verdict(found, metric="fd") == NO_DIFFERENCE == "no difference shown"
+    assert verdict(found, metric="fd", n=N) == NO_DIFFERENCE == "no difference shown"
 
 
 @pytest.mark.parametrize(
@@ -37,14 +42,32 @@ def test_no_difference_is_said_where_the_interval_covers_zero() -> None:
     [("fd", -1.0, "better"), ("fd", 1.0, "worse"), ("recall", 1.0, "better"), ("ssim", 1.0, "higher")],
 )
 def test_the_word_follows_the_direction_of_the_metric(metric: str, shift: float, word: str) -> None:
-    assert verdict(split_difference(np.zeros(5), np.full(5, shift)), metric=metric) == word
+    assert verdict(split_difference(np.zeros(5), np.full(5, shift)), metric=metric, n=N) == word
 
 
-def test_false_alarms_are_rarer_than_the_interval_says() -> None:
-    """Splits without a difference: a single split's 5-95 % band is wider than an interval of the mean."""
+def test_few_images_get_no_verdict() -> None:
+    found = split_difference(np.zeros(5), np.full(5, 9.0))
+    assert verdict(found, metric="fd", n=(100, 4)) == "n = 4 is too small for a verdict (20 needed)"
+
+
+DRAWS = {
+    "normal": lambda rng, n: rng.standard_normal((n, 8)),
+    "heavy-tailed": lambda rng, n: rng.standard_t(3, (n, 8)),
+    "skewed": lambda rng, n: rng.exponential(size=(n, 8)),
+}
+
+
+@pytest.mark.parametrize("kind", DRAWS)
+def test_false_alarms_between_sets_of_one_distribution(kind: str) -> None:
+    """FD of two sets of 100 to the same 100 photographs, over 20 halvings as `evaluate` takes them."""
     rng = np.random.default_rng(1)
-    alarms = sum(split_difference(*rng.normal(size=(2, 20))).sign != "none" for _ in range(400))
-    assert alarms <= 4
+    alarms = 0
+    for _ in range(150):
+        first, second, real = (DRAWS[kind](rng, 100) for _ in range(3))
+        halves = [(rng.permutation(100)[:50], rng.permutation(100)[:50]) for _ in range(20)]
+        values = [[frechet_distance(one[a], real[b]) for a, b in halves] for one in (first, second)]
+        alarms += split_difference(*values).sign != "none"
+    assert alarms / 150 <= 0.06
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from woundgen.records import MetricValue
-from woundgen.reporting.metric_explanations import meanings, reading
+from woundgen.reporting.metric_explanations import joint_verdict, meanings, reading
 
 
 def kid(value: float, low: float, high: float, n: int, label: str = "") -> MetricValue:
@@ -14,7 +14,7 @@ def kid(value: float, low: float, high: float, n: int, label: str = "") -> Metri
 
 @pytest.mark.parametrize(
     ("low", "said"),
-    [(0.26, "is above 0, so told apart"), (-0.1, "is not shown to be above 0, so not told apart")],
+    [(0.26, "is above 0: told apart"), (-0.1, "is not shown to be above 0: open")],
 )
 def test_kid_is_judged_by_its_own_interval(low: float, said: str) -> None:
     """The floor's spread is that of single draws of half as many images: it may overlap where p is .001."""
@@ -24,7 +24,7 @@ def test_kid_is_judged_by_its_own_interval(low: float, said: str) -> None:
 
 def test_a_metric_is_explained_once_and_read_for_each_network() -> None:
     def precision(value: float, network: str, label: str = "") -> MetricValue:
-        return MetricValue("precision", value, value - 0.01, value + 0.01, "5-95 %", (9, 9), network, "abc", label)
+        return MetricValue("precision", value, value - 0.01, value + 0.01, "5-95 %", (39, 39), network, "abc", label)
 
     rows = [precision(x, n, label) for n, x in (("embedded", 0.5), ("inception", 0.7)) for label in ("", "floor")]
     rows[2] = precision(0.9, "inception")
@@ -43,6 +43,28 @@ def test_fd_is_judged_against_its_floor_at_equal_n_only() -> None:
     def fd(value: float, n: int, label: str = "") -> MetricValue:
         return MetricValue("fd", value, value - 1, value + 1, "5-95 % of draws", (n, n), "embedded", "abc", label)
 
-    assert "can be told apart" in reading(fd(10, 16), fd(5, 16, "floor"), None)
-    assert "overlap" in reading(fd(6, 16), fd(5, 16, "floor"), None)
-    assert "cannot be compared" in reading(fd(10, 32), fd(5, 16, "floor"), None)
+    assert "can be told apart" in reading(fd(10, 36), fd(5, 36, "floor"), None)
+    assert "overlap, and whether the images differ from photographs is open" in reading(
+        fd(6, 36), fd(5, 36, "floor"), None
+    )
+    assert "cannot be compared" in reading(fd(10, 72), fd(5, 36, "floor"), None)
+    assert "n = 6 is too small" in reading(fd(10, 6), fd(5, 6, "floor"), None)
+
+
+def test_one_verdict_on_a_set() -> None:
+    """A metric that tells the set apart outweighs those that do not; overlap is never called equality."""
+
+    def row(metric: str, value: float, n: int, label: str = "") -> MetricValue:
+        return MetricValue(metric, value, value - 1, value + 1, "5-95 %", (n, n), "embedded", "abc", label)
+
+    def values(n: int, fd: float, coverage: float) -> list[MetricValue]:
+        return [
+            row("fd", fd, n), row("fd", 5, n, "floor"), row("coverage", coverage, n), row("coverage", 3, n, "floor"),
+        ]  # fmt: skip
+
+    assert joint_verdict(values(40, 9, 3)) == "Told apart from real photographs by FD (embedded)."
+    assert joint_verdict(values(40, 5.5, 3)).startswith("Open: none of 2 numbers")
+    assert "n = 6 is too small" in joint_verdict(values(6, 9, 3)) or "n = 6: too small" in joint_verdict(
+        values(6, 9, 3)
+    )
+    assert joint_verdict([row("fd", 9, 40)]) == ""

@@ -50,8 +50,36 @@ def decode_dicom(content: bytes, *, name: str, maximum_pixels: int) -> Image.Ima
         )
     if str(getattr(header, "BurnedInAnnotation", "")).upper() == "YES":
         raise UserError(f"{name} says that it has text burned in (BurnedInAnnotation).", "Give a copy without it.")
+    _refuse_other_curves(header, name=name)
     whole = _read(content, name=name, pixels=True)
+    _require_decoder(whole, name=name)
     return Image.fromarray(_to_rgb(whole, whole.pixel_array, kind=str(whole.PhotometricInterpretation)))
+
+
+def _require_decoder(data: Any, *, name: str) -> None:
+    """UserError that names the plug-ins to install where nothing here decodes the file's transfer syntax."""
+    from pydicom.pixels import get_decoder
+
+    syntax = data.file_meta.TransferSyntaxUID
+    if not syntax.is_compressed:
+        return
+    try:
+        decoder = get_decoder(syntax)
+    except NotImplementedError:
+        raise UserError(f"{name} is compressed as {syntax.name}, which is not read.", "Save it as JPEG.") from None
+    if not decoder.is_available:
+        raise UserError(
+            f"{name} is compressed as {syntax.name}, and no decoder for it is installed.",
+            f"Install one of: {'; '.join(decoder.missing_dependencies)}.",
+        )
+
+
+def _refuse_other_curves(header: Any, *, name: str) -> None:
+    """UserError where the picture is meant to be seen through a curve that is not applied here."""
+    function = str(header.get("VOILUTFunction", "LINEAR")).upper()
+    if "VOILUTSequence" in header or function != "LINEAR":
+        kind = "a VOI LUT sequence" if "VOILUTSequence" in header else f"VOI LUT function {function}"
+        raise UserError(f"{name} is shown through {kind}, which is not read.", "Save a copy as a plain picture.")
 
 
 def _read(content: bytes, *, name: str, pixels: bool) -> Any:

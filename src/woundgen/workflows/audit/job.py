@@ -30,18 +30,17 @@ from woundgen.screening.descriptors import Descriptors
 from woundgen.screening.reference_statistics import measure
 from woundgen.screening.rules import COPY, Rule, judge
 from woundgen.similarity.neighbours import euclidean_distances, leave_group_out_nearest
-from woundgen.storage.files import read_json, sha256_file, sha256_json, write_json, write_text
+from woundgen.storage.files import read_json, sha256_json, write_json, write_text
 from woundgen.storage.names import (
     AUDIT_JSON,
     AUDIT_MD,
-    CHECKPOINTS,
     NEAREST_PAIRS,
     RUN_JSON,
     SET_JSON,
-    TRAINED_FILES,
     private_folder,
 )
 from woundgen.storage.ownership import claim_output, make_private
+from woundgen.storage.provenance import find_trained_file
 from woundgen.storage.set_rows import holds_rejected_rows, read_tally
 from woundgen.workflows.audit.membership_loss import loss_difference
 from woundgen.workflows.audit.released import attack_set, released_facts
@@ -86,6 +85,7 @@ def audit_set(
     bound = upper_bound(copies, len(images))
     result: dict[str, Any] = {
         "n": len(images),
+        "grouping": photos.grouping,
         "copies": {"count": copies, "upper_bound": bound},
         "drawn": {"count": drawn, "held_back": held_back},
         "nearness": asdict(nearness) if nearness else {"not_made": no_nearness},
@@ -132,10 +132,8 @@ def _drawn(generated: Path) -> tuple[int, int]:
 
 def _file_of(run: Path, digest: str) -> Path:
     """The adapter file with that digest among the run's checkpoints."""
-    for name in TRAINED_FILES:
-        for file in sorted((run / CHECKPOINTS).glob(f"*/*/{name}")):
-            if sha256_file(file) == digest:
-                return file
+    if (file := find_trained_file(run, [digest])) is not None:
+        return file
     raise UserError(f"{run} holds no adapter with digest {digest[:12]}.", "Give the run that the set was drawn with.")
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from woundgen.data.files.images import write_png
 from woundgen.data.pixels.prepare import PREPARATION_VERSION, prepare_pixels
 from woundgen.errors import UserError
+from woundgen.generation.croissant import write_croissant
 from woundgen.metrics.prepared import PreparedImages
 from woundgen.phantoms import PHASES, RENDERER_VERSION, draw_phantoms
 from woundgen.privacy.exposure import write_set_record
@@ -50,7 +51,7 @@ def write_phantoms(
     say: Say,
     progress: Callable[[int, int, str], None],
 ) -> Path:
-    """images/000000.png ... and metadata.csv (file_name, phase, group_id, box, every parameter)."""
+    """images/000000.png ..., metadata.csv (file_name, phase, group_id, box, every parameter) and croissant.json."""
     unknown = sorted(set(phases) - set(PHASES))
     if unknown or not phases:
         raise UserError(
@@ -79,6 +80,13 @@ def write_phantoms(
     writer.writeheader()
     writer.writerows(rows)
     write_text(out / METADATA_CSV, table.getvalue())
+    write_croissant(
+        out,
+        name=f"woundgen_phantoms_{identity[:12]}",
+        description=f"{count} rendered wounds with every parameter of the renderer. No photographs.",
+        licence="apache-2.0",
+        columns={column: type(value) for column, value in rows[0].items()},
+    )
     write_set_record(out, {"trained_on": []})  # a renderer has seen nobody
     say(f"{count} phantoms in {out}")
     return out

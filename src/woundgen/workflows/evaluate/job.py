@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ from woundgen.models.base import EMBEDDED, EMBEDDED_FOLDER, base_digest, load_ba
 from woundgen.models.images import round_trip
 from woundgen.records import MetricValue
 from woundgen.runtime.console import Say
-from woundgen.storage.files import read_json, write_json
-from woundgen.storage.names import SET_JSON
+from woundgen.storage.files import append_jsonl, keep_beside, read_json, write_json
+from woundgen.storage.names import OPENED_JSONL, SET_JSON
 from woundgen.workflows.evaluate.checks import check_sets, warn_of
 from woundgen.workflows.evaluate.sets import (
     ImageSet,
@@ -98,8 +99,28 @@ def evaluate_set(
     prepared = {"real": held_out.preparation.to_json(), "generated": None}
     if generated.preparation is not None:
         prepared["generated"] = generated.preparation.to_json()
-    write_json(out, record | {"digest": content_digest(generated.images), "preparation": prepared})
+    record |= {"digest": content_digest(generated.images), "preparation": prepared}
+    _keep_another(out, record, say)
+    write_json(out, record)
     return rows
+
+
+def _keep_another(path: Path, record: Mapping[str, Any], say: Say) -> None:
+    """Numbers of other images, photographs or networks are kept beside, not overwritten."""
+    if not path.exists():
+        return
+    before = read_json(path)
+    same = isinstance(before, dict) and all(before.get(key) == record[key] for key in ("digest", "real", "networks"))
+    if not same:
+        say(f"{path.name} held other numbers; they are kept as {keep_beside(path)}")
+
+
+def record_opening(folders: Sequence[Path], real: Photographs) -> None:
+    """Note in each folder that the sealed side was looked at: after that it is no longer a fresh test."""
+    digest = hashlib.sha256(real.held_out.images.tobytes()).hexdigest()[:12]
+    row = {"opened": datetime.now(UTC).isoformat(timespec="seconds"), "photographs": digest, "n": len(real.photos)}
+    for folder in folders:
+        append_jsonl(folder / OPENED_JSONL, [row])
 
 
 def metrics_record(

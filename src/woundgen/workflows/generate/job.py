@@ -14,21 +14,23 @@ from woundgen.config.quality import QualityConfig
 from woundgen.data.layouts.manifest import photograph_root
 from woundgen.data.pixels.preparation_file import write_preparation
 from woundgen.errors import Shortfall
-from woundgen.generation.dataset_card import CardFacts, dataset_card
+from woundgen.generation.croissant import write_croissant
+from woundgen.generation.dataset_card import CardFacts, dataset_card, licence_of
+from woundgen.generation.diffusers_script import ScriptFacts, diffusers_script
 from woundgen.generation.distributed import SharedDraw
 from woundgen.generation.draw_until import Draw, Judge, draw_until
 from woundgen.generation.growth import cut_before_surplus, is_smaller, let_grow
-from woundgen.generation.image_set import GeneratedSet, Recipe, open_set
+from woundgen.generation.image_set import COLUMNS, GeneratedSet, Recipe, open_set
 from woundgen.generation.quarantine import Quarantine
 from woundgen.generation.resize import reduced
-from woundgen.generation.sampler import Beginning, draw_block
+from woundgen.generation.sampler import Beginning, draw_block, image_seed, visited_timesteps
 from woundgen.privacy.exposure import record_of_set, write_set_record
 from woundgen.records import Verdict
 from woundgen.review.decisions import read_decisions, rejections, summarise
 from woundgen.runtime.lock import only_writer
 from woundgen.runtime.ranks import ALONE, Ranks, unheard
-from woundgen.storage.files import write_text
-from woundgen.storage.names import DATASET_CARD, private_folder
+from woundgen.storage.files import read_jsonl, write_text
+from woundgen.storage.names import DATASET_CARD, DIFFUSERS_SCRIPT, MANIFEST_JSONL, private_folder
 from woundgen.storage.ownership import claim_output
 from woundgen.storage.set_rows import Tally, journal_path
 from woundgen.workflows.generate.init_image import Source, begin_from, find_source
@@ -84,8 +86,7 @@ def generate_set(
                 request, shared, writer, judge_with(judge, rejected) if rejected else judge, budget, progress
             )
         review = summarise(decisions, range(tally.drawn)) if decisions else None
-        facts = CardFacts(base=model.name, recipe=recipe, tally=tally, review=review)
-        write_text(out / DATASET_CARD, dataset_card(facts))
+        _describe(out, model, CardFacts(base=model.name, recipe=recipe, tally=tally, review=review))
     _conclude(tally, request.count, out, say)
     return tally
 
@@ -202,6 +203,30 @@ def _record_what_was_seen(out: Path, model: DrawModel, *, screen: Screen | None,
     if record is None:
         say("the adapter lies in no run that says which patients it saw: `woundgen utility` will refuse this set")
     write_set_record(out, record)
+
+
+def _describe(out: Path, model: DrawModel, facts: CardFacts) -> None:
+    """Write the dataset card, a program that draws an image with diffusers alone, and croissant.json."""
+    seeds = (row["seed"] for row in read_jsonl(out / MANIFEST_JSONL) if row["accepted"])
+    script = diffusers_script(
+        ScriptFacts(
+            recipe=facts.recipe,
+            timesteps=visited_timesteps(model.base, facts.recipe.sampler),
+            seed=next(seeds, image_seed(facts.recipe.sampler.seed, 0)),
+            kinds=model.kinds,
+            zero_terminal_snr=bool(model.base.scheduler.config.rescale_betas_zero_snr),
+            xl=model.base.second is not None,
+        )
+    )
+    write_text(out / DIFFUSERS_SCRIPT, script)
+    write_text(out / DATASET_CARD, dataset_card(facts, script))
+    write_croissant(
+        out,
+        name=f"woundgen_{facts.recipe.identity()[:12]}",
+        description=f"{facts.tally.accepted} synthetic wound images, label {facts.recipe.label}. No photographs.",
+        licence=licence_of(facts.base),
+        columns=COLUMNS,
+    )
 
 
 def _conclude(tally: Tally, count: int, out: Path, say: Say) -> None:

@@ -10,6 +10,7 @@ import torch
 from diffusers import UNet2DConditionModel
 from torch import Tensor
 
+from woundgen.adapters.kinds import Kind
 from woundgen.adapters.noise_schedule import as_trained
 from woundgen.adapters.post_hoc_ema import adapter_of
 from woundgen.adapters.saved import Adapter, DrawingNotes, apply_trained, drawing_notes, saved_preparation
@@ -21,7 +22,6 @@ from woundgen.models.base import ALIASES, EMBEDDED, PINNED, BaseModel, encode_pr
 from woundgen.models.prompts import cut_prompts
 from woundgen.records import Preparation
 from woundgen.runtime.devices import choose_device
-from woundgen.storage.names import EMBEDDING_FILE
 from woundgen.storage.ownership import run_of
 from woundgen.workflows.generate.request import DrawRequest
 from woundgen.workflows.screen.references import Origins
@@ -36,13 +36,15 @@ class DrawModel:
     """Placed where images are drawn. base: adapters fused. recipe: before screening has its say.
 
     guide: UNet to lead away from, and its adapter's file. prompt, negative: states [1, 77, D].
-    run: that the first adapter lies in. origins: of everything that images are drawn from.
-    learned: how the photographs were prepared that the adapters were trained on.
+    kinds: of the adapters, without the guide's. run: that the first adapter lies in.
+    origins: of everything that images are drawn from. learned: how the photographs were prepared that the adapters were
+    trained on.
     """
 
     base: BaseModel
     recipe: Recipe
     files: tuple[Path, ...]
+    kinds: tuple[Kind, ...]
     guide: UNet2DConditionModel | None
     prompt: Tensor
     negative: Tensor
@@ -75,19 +77,21 @@ def load_model(request: DrawRequest, say: Say) -> DrawModel:
         base=base,
         recipe=recipe,
         files=tuple(one.file for one, _ in [*adapters, *([guide] if guide else [])]),
+        kinds=tuple(adapter.kind for adapter, _ in adapters),
         guide=None if guide is None else _guide_of(base, guide, device=device, dtype=dtype),
         prompt=encode_prompts(base, [recipe.prompt]),
         negative=encode_prompts(base, [recipe.negative_prompt]),
         run=run_of(adapters[0][0].file) if adapters else None,
-        origins=_find_origins([adapter for adapter, _ in [*adapters, *([guide] if guide else [])]]),
+        origins=_find_origins([adapter for adapter, _ in [*adapters, *([guide] if guide else [])]], recipe.label),
         learned=_learned([adapter.file for adapter, _ in adapters], size=request.size),
         device=device,
     )
 
 
-def _find_origins(adapters: Sequence[Adapter]) -> Origins:
+def _find_origins(adapters: Sequence[Adapter], label: str) -> Origins:
+    """label: of the set, which stands for the phase of a file that does not say its own."""
     runs = [run_of(adapter.file) for adapter in adapters]
-    lone = [adapter.phase for adapter, run in zip(adapters, runs, strict=True) if run is None]
+    lone = [adapter.phase or label for adapter, run in zip(adapters, runs, strict=True) if run is None]
     return Origins(tuple(run for run in runs if run is not None), tuple(lone))
 
 
@@ -105,31 +109,44 @@ def _base_for(
     say: Say,
 ) -> BaseModel:
     """On the noise schedule that the adapters were trained with."""
-    base = load_base(_base_name(request, adapters), notice=say)
-    _refuse_other_base(base, [adapter for adapter, _ in adapters])
-    _refuse_other_base(base, [] if guide is None else [guide[0]])
-    if guide is not None and guide[0].file.name == EMBEDDING_FILE:
+    base = load_base(_base_name(request, adapters, say), notice=say)
+    every = [adapter for adapter, _ in [*adapters, *([] if guide is None else [guide])]]
+    _refuse_other_base(base, every, asked=request.base is not None, say=say)
+    if guide is not None and guide[0].kind == "embedding":
         raise UserError(f"{guide[0].file} is a learned word and no model to lead away from.", "Leave --guide out.")
     return as_trained(base, [*(one.file for one, _ in adapters), *([] if guide is None else [guide[0].file])])
 
 
-def _base_name(request: DrawRequest, adapters: Sequence[tuple[Adapter, float]]) -> str:
+def _base_name(request: DrawRequest, adapters: Sequence[tuple[Adapter, float]], say: Say) -> str:
+    """The base that was asked for, else that of the first adapter: recorded, or found by its shape, which is said."""
     if request.base is not None:
         return request.base
     if not adapters:
         raise UserError("Neither an adapter nor a base model is named.", "Give --adapter RUN or --base NAME.")
-    return adapters[0][0].base
+    first = adapters[0][0]
+    if first.base is None:
+        raise UserError(
+            f"{first.file} does not say which base model it belongs to, and its shape is of none that is known.",
+            "Give --base.",
+        )
+    if first.base_digest is None:
+        say(f"{first.file.name} does not name its base model; by its shape it fits {first.base} (--base names another)")
+    return first.base
 
 
-def _refuse_other_base(base: BaseModel, adapters: Sequence[Adapter]) -> None:
-    """An adapter fits the weights it was trained on and no others."""
+def _refuse_other_base(base: BaseModel, adapters: Sequence[Adapter], *, asked: bool, say: Say) -> None:
+    """An adapter fits the weights it was trained on; on others of the same shape it serves where --base asks for it."""
     for adapter in adapters:
-        if adapter.base_digest != base.digest:
-            raise UserError(
-                f"{adapter.file} belongs to base {adapter.base} ({adapter.base_digest[:12]}), "
-                f"not to {base.name} ({base.digest[:12]}).",
-                "Draw with the base it was trained on.",
-            )
+        if adapter.base_digest in (None, base.digest):
+            continue
+        assert adapter.base_digest is not None
+        told = (
+            f"{adapter.file} was trained on base {adapter.base} ({adapter.base_digest[:12]}), "
+            f"not on {base.name} ({base.digest[:12]})"
+        )
+        if not asked:
+            raise UserError(f"{told}.", "Draw with the base it was trained on, or name another with --base.")
+        say(f"warning: {told}. What its run measured does not hold for these images; the set records both bases")
 
 
 def _check(request: DrawRequest, base: BaseModel, recipe: Recipe, say: Say) -> None:
@@ -166,10 +183,11 @@ def _recipe(
     first = adapters[0][0] if adapters else None
     notes = DrawingNotes(side=None) if first is None else drawing_notes(first.file)
     prompt = request.prompt if request.prompt is not None else _prompt_of(request.label, first, notes)
+    trained_on = {adapter.base_digest for adapter, _ in adapters} - {None, base.digest}
     side = max(request.size, notes.side or 0)
     negative = first.negative_prompt if first else ""
     return Recipe(
-        label=request.label or (first.phase if first else "base"),
+        label=request.label or (first.phase if first and first.phase else "base" if first is None else first.file.stem),
         prompt=prompt,
         negative_prompt=request.negative_prompt if request.negative_prompt is not None else negative,
         base=base.digest,
@@ -177,8 +195,8 @@ def _recipe(
         precision=request.precision,
         sampler=SamplerSettings(
             sampler=request.sampler,  # type: ignore[arg-type]
-            steps=request.steps or (first.steps if first else BASE_STEPS),
-            guidance_scale=request.guidance_scale or (first.guidance_scale if first else BASE_GUIDANCE),
+            steps=request.steps or (first.steps if first else None) or BASE_STEPS,
+            guidance_scale=request.guidance_scale or (first.guidance_scale if first else None) or BASE_GUIDANCE,
             guidance_interval=request.guidance_interval,
             seed=request.seed,
             block=request.block,
@@ -190,6 +208,7 @@ def _recipe(
         screening={},
         guide=None if guide is None else (guide[0].digest, guide[1]),
         threads=torch.get_num_threads() if device.type == "cpu" else None,
+        trained_on=tuple(sorted(digest for digest in trained_on if digest)) or None,
     )
 
 
@@ -198,6 +217,8 @@ def _prompt_of(label: str | None, adapter: Adapter | None, notes: DrawingNotes) 
     if adapter is None:
         return ""
     if not notes.prompts:
+        if adapter.prompt is None:
+            raise UserError(f"{adapter.file} does not say which prompt it was trained with.", "Give --prompt.")
         return adapter.prompt
     if label not in notes.prompts:
         raise UserError(

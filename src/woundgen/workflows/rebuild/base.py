@@ -220,7 +220,7 @@ def _progress(
 
 
 def export_base(folder: Path, unet: torch.nn.Module, text_encoder: torch.nn.Module, tokenizer: object) -> Path:
-    """The diffusers folder a stock StableDiffusionPipeline loads, in fp16."""
+    """Write the diffusers folder that a stock StableDiffusionPipeline loads in fp32; the files hold fp16."""
     target = folder / BASE_FOLDER
     unet.half().save_pretrained(target / "unet")  # type: ignore[operator]
     text_encoder.half().save_pretrained(target / "text_encoder")  # type: ignore[operator]
@@ -245,5 +245,7 @@ def export_base(folder: Path, unet: torch.nn.Module, text_encoder: torch.nn.Modu
     (target / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
     for path in target.glob("*/config.json"):  # what ships names no folder of this machine
         content = {key: value for key, value in json.loads(path.read_text()).items() if key != "_name_or_path"}
+        if "dtype" in content:  # transformers loads in it, diffusers in fp32: a pipeline of both must agree
+            content["dtype"] = "float32"
         path.write_text(json.dumps(content, indent=2) + "\n")
     return target

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from woundgen.config.quality import QualityConfig
+from woundgen.data.photo_set import count_groups, grouping_of
 from woundgen.features.embedded import feature_network
 from woundgen.reporting.calibration_page import Scores, calibration_figure, calibration_page
 from woundgen.reporting.figures import svg_bytes
@@ -60,8 +61,9 @@ def calibrate_photographs(
     )
     deviations = left_out_deviations(among, [groups[row] for row in references.rows])
     drawn = Scores(deviations, among.columns[COPY_PLACES]), held_out
+    counted = count_groups(calibration.groups, grouping_of([photos.photos[row] for row in rows]))
     write_bytes(out / CALIBRATION_SVG, svg_bytes(calibration_figure(calibration, *drawn)))
-    write_text(out / CALIBRATION_MD, calibration_page(calibration, drawn[0], accepted))
+    write_text(out / CALIBRATION_MD, calibration_page(calibration, drawn[0], accepted, groups=counted))
     for line in [*calibration.statements(), *(one.sentence() for one in accepted), f"written: {out / CALIBRATION_MD}"]:
         say(line)
     return calibration

@@ -141,3 +141,24 @@ def test_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "deflated" in refusal(whole.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.1.99\0", 1))
     monkeypatch.setitem(sys.modules, "pydicom", None)
     assert "woundgen[dicom]" in refusal(whole)
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.4.80"])
+def test_a_missing_decoder_is_named_with_what_to_install(syntax: str) -> None:
+    """JPEG lossless and JPEG-LS: pydicom's own list of plug-ins (it ships none); the file is not called damaged."""
+    content = dicom(np.zeros((48, 48, 3), np.uint8), "RGB", compressed=True)
+    data = pydicom.dcmread(io.BytesIO(content))
+    data.file_meta.TransferSyntaxUID = syntax
+    buffer = io.BytesIO()
+    pydicom.dcmwrite(buffer, data, enforce_file_format=True)
+    if pydicom.pixels.get_decoder(syntax).is_available:
+        pytest.fail("a decoder plug-in is installed here; the test needs an environment without one")
+    told = refusal(buffer.getvalue())
+    assert "no decoder for it is installed" in told
+    assert "pylibjpeg" in told
+    assert "damaged" not in told
+
+
+def test_a_curve_that_is_not_applied_is_named() -> None:
+    content = dicom(np.zeros((48, 48), np.uint8), "MONOCHROME2", VOILUTFunction="SIGMOID")
+    assert "VOI LUT function SIGMOID, which is not read" in refusal(content)
