@@ -29,6 +29,7 @@ from woundgen.commands.train import train
 from woundgen.commands.utility import utility
 from woundgen.errors import Shortfall, UserError
 from woundgen.runtime.console import VARIABLE
+from woundgen.runtime.torchvision_fault import find_broken_torchvision
 
 # In the order in which a newcomer meets them, each with its line in `woundgen -h`.
 SUMMARIES: dict[Callable[..., Any], str] = {
@@ -102,6 +103,11 @@ def run(arguments: list[str]) -> int:
         return result if isinstance(result, int) else 0
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except (ImportError, RuntimeError):  # transformers, beside a torchvision that does not fit
+        if (fault := find_broken_torchvision()) is None:
+            raise
+        print(f"error: {fault}", file=sys.stderr)
         return 2
     except Shortfall as error:
         print(f"short: {error}", file=sys.stderr)
