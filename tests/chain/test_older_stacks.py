@@ -30,12 +30,13 @@ import json, sys, torch, diffusers, peft
 from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from safetensors.torch import load_file
 base, adapter, inputs = sys.argv[1:]
+file = {"weight_name": "pytorch_lora_weights.safetensors"}  # which older ones want where there is no network
 unet = UNet2DConditionModel.from_pretrained(base + "/unet")
 try:
-    state, alphas, metadata = StableDiffusionPipeline.lora_state_dict(adapter, return_lora_metadata=True)
+    state, alphas, metadata = StableDiffusionPipeline.lora_state_dict(adapter, return_lora_metadata=True, **file)
     more = {"metadata": metadata}
 except (TypeError, ValueError):
-    state, alphas = StableDiffusionPipeline.lora_state_dict(adapter)
+    state, alphas = StableDiffusionPipeline.lora_state_dict(adapter, **file)
     more = {}
 StableDiffusionPipeline.load_lora_into_unet(state, network_alphas=alphas, unet=unet, **more)
 given = load_file(inputs)
