@@ -105,7 +105,7 @@ def ours(base: BaseModel, way: Way, photographs: np.ndarray, options: argparse.N
         return False
 
     train(
-        unet=unet_for_training(base, config, trainable, device),
+        unet=unet_for_training(base, config, trainable, device, warn=print),
         trainable=trainable,
         optimizer=optimizer,
         scaler=torch.amp.GradScaler(device.type, enabled=precision == "fp16"),

@@ -5,6 +5,7 @@ python scripts/make_pictures.py demo docs/pictures
 
 from __future__ import annotations
 
+import csv
 import sys
 from pathlib import Path
 
@@ -16,7 +17,25 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-COLUMNS = 10
+from woundgen.config.load import load_train_config
+from woundgen.data.pixels.crop import crop_to_box
+from woundgen.records import Box
+from woundgen.workflows.demo.job import PRESET
+
+COLUMNS, SIDE = 10, 128
+
+
+def framed_phantoms(folder: Path) -> list[np.ndarray]:
+    """Phantoms as training sees them: cropped to the wound's box with its margin."""
+    margin = load_train_config(PRESET).box_margin
+    cropped = []
+    with (folder / "metadata.csv").open() as table:
+        for row in list(csv.DictReader(table))[:COLUMNS]:
+            box = Box(*(int(row[edge]) for edge in ("x_min", "y_min", "x_max", "y_max")))
+            pixels = np.asarray(Image.open(folder / row["file_name"]).convert("RGB"))
+            crop = Image.fromarray(crop_to_box(pixels, box, margin=margin))
+            cropped.append(np.asarray(crop.resize((SIDE, SIDE), Image.Resampling.LANCZOS)))
+    return cropped
 
 
 def images(folder: Path) -> list[np.ndarray]:
@@ -26,9 +45,9 @@ def images(folder: Path) -> list[np.ndarray]:
 def demo_picture(demo: Path, target: Path) -> None:
     """Four rows: phantoms of each phase that stood for photographs, and what its adapter draws."""
     rows = {
-        "phase I: phantoms": images(demo / "photographs" / "I" / "images"),
+        "phase I: phantoms": framed_phantoms(demo / "photographs" / "I"),
         "phase I: generated": images(demo / "generated" / "phase_I" / "images"),
-        "phase R: phantoms": images(demo / "photographs" / "R" / "images"),
+        "phase R: phantoms": framed_phantoms(demo / "photographs" / "R"),
         "phase R: generated": images(demo / "generated" / "phase_R" / "images"),
     }
     figure = Figure(figsize=(COLUMNS * 1.28, len(rows) * 1.42), dpi=100)

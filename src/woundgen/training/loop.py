@@ -31,6 +31,7 @@ from woundgen.errors import UserError
 from woundgen.models.cuda_graphs import ReplayedUNet
 from woundgen.models.flat_parameters import FlatParameters
 from woundgen.models.half_precision import HALVES
+from woundgen.models.verified_unet import VerifiedUNet
 from woundgen.runtime.ranks import ALONE, Ranks
 from woundgen.training.batches import Batches
 from woundgen.training.latents import Latents
@@ -40,7 +41,7 @@ from woundgen.training.terms import Batch, ExtraTerm, Tally, add_gradients
 PromptEmbeds = Callable[[Sequence[int], Sequence[bool]], Tensor]
 """(photograph rows, prompt dropped?) -> text encoder states [N, 77, D]."""
 
-Network = nn.Module | ReplayedUNet
+Network = nn.Module | ReplayedUNet | VerifiedUNet
 """(noisy [N, C, h, w], timesteps [N], states [N, 77, D]) -> .sample; `train()` before the first step."""
 
 GoBack = Callable[[], bool]

@@ -12,6 +12,7 @@ from woundgen.config.train import TrainConfig
 from woundgen.models.base import BaseModel
 from woundgen.models.cuda_graphs import ReplayedUNet
 from woundgen.models.flat_parameters import flatten
+from woundgen.models.verified_unet import VerifiedUNet
 from woundgen.workflows.train.model import prepare_model, unet_for_training
 
 from ..training.rig import Rig
@@ -31,8 +32,9 @@ on_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA graphs
 def test_where_steps_are_replayed(make_base: MakeBase, settings: dict[str, Any], device: str, replayed: bool) -> None:
     base = make_base()
     config = TrainConfig(**settings)
-    unet = unet_for_training(base, config, flatten({"a": torch.nn.Parameter(torch.zeros(1))}), torch.device(device))
-    assert isinstance(unet, ReplayedUNet) == replayed
+    trainable = flatten({"a": torch.nn.Parameter(torch.zeros(1))})
+    unet = unet_for_training(base, config, trainable, torch.device(device), warn=print)
+    assert (isinstance(unet, VerifiedUNet) and isinstance(unet.fast, ReplayedUNet)) == replayed
     assert replayed or unet is base.unet
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -13,6 +14,7 @@ from woundgen.models.base import BaseModel
 from woundgen.models.cuda_graphs import ReplayedUNet
 from woundgen.models.flat_parameters import FlatParameters, flatten
 from woundgen.models.half_precision import HALVES, run_in_half
+from woundgen.models.verified_unet import VerifiedUNet
 from woundgen.training.loop import Network
 
 
@@ -39,10 +41,21 @@ def prepare_model(
     return method, trainable
 
 
-def unet_for_training(base: BaseModel, config: TrainConfig, trainable: FlatParameters, device: torch.device) -> Network:
-    """Return the UNet callable for the loop: torch.compile'd, wrapped in CUDA graphs, or unchanged."""
+def unet_for_training(
+    base: BaseModel,
+    config: TrainConfig,
+    trainable: FlatParameters,
+    device: torch.device,
+    *,
+    warn: Callable[[str], None],
+) -> Network:
+    """Return the UNet callable for the loop: torch.compile'd, wrapped in CUDA graphs, or unchanged.
+
+    The first two are checked against the plain UNet at the first micro-batch of each shape; `warn` is told where they
+    differ, and training goes on without them.
+    """
     if config.compute.compile:
-        return torch.compile(base.unet)  # type: ignore[return-value]
+        return VerifiedUNet(base.unet, torch.compile(base.unet), trainable, warn=warn)
     if config.compute.cuda_graphs and device.type == "cuda":
-        return ReplayedUNet(base.unet, trainable)
+        return VerifiedUNet(base.unet, ReplayedUNet(base.unet, trainable), trainable, warn=warn)
     return base.unet

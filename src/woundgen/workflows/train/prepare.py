@@ -55,7 +55,7 @@ def prepare(request: TrainRequest, console: Console, ranks: Ranks) -> TrainingSe
         base=base,
         method=method,
         trainable=trainable,
-        unet=unet_for_training(base, config, trainable, device),
+        unet=unet_for_training(base, config, trainable, device, warn=console.warn),
         dropout=run_by_position(base.unet, dropout=config.lora.dropout) if method.name == "lora" else None,
         terms=build_terms(config, base, device, perceptual=perceptual, discriminator=discriminator),
         discriminator=discriminator,
