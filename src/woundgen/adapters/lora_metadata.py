@@ -29,6 +29,7 @@ def saved_metadata(*, rank: int, targets: tuple[str, ...], decomposed: bool) -> 
     newer peft refuses the file. alpha is the rank, for the tensors hold the scale (`save_lora`).
     """
     said: dict[str, object] = {"r": rank, "lora_alpha": rank, "target_modules": sorted(targets)}
+    said |= {"rank_pattern": {}, "alpha_pattern": {}}  # diffusers 0.36 raises KeyError without them
     return said | ({"use_dora": True} if decomposed else {})
 
 

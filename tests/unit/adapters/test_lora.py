@@ -171,6 +171,8 @@ def test_the_metadata_holds_what_every_peft_knows(saved: Path) -> None:
         "unet.r": 4,
         "unet.lora_alpha": 4,
         "unet.target_modules": ["to_k", "to_out.0", "to_q", "to_v"],
+        "unet.rank_pattern": {},
+        "unet.alpha_pattern": {},
     }
 
 
