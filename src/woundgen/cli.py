@@ -30,6 +30,8 @@ from woundgen.commands.utility import utility
 from woundgen.errors import Shortfall, UserError
 from woundgen.runtime.console import VARIABLE
 from woundgen.runtime.torchvision_fault import find_broken_torchvision
+from woundgen.storage.display import escape_controls
+from woundgen.storage.files import disk_error
 
 # In the order in which a newcomer meets them, each with its line in `woundgen -h`.
 SUMMARIES: dict[Callable[..., Any], str] = {
@@ -102,21 +104,32 @@ def run(arguments: list[str]) -> int:
         result = app(args=arguments, prog_name="woundgen", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return fail(str(error), listed=error.listed)
+    except OSError as error:
+        found = disk_error(error)
+        if found is None:
+            raise
+        return fail(str(found))
     except (ImportError, RuntimeError):  # transformers, beside a torchvision that does not fit
         if (fault := find_broken_torchvision()) is None:
             raise
-        print(f"error: {fault}", file=sys.stderr)
-        return 2
+        return fail(str(fault))
     except Shortfall as error:
-        print(f"short: {error}", file=sys.stderr)
+        print(f"short: {escape_controls(str(error), lines=True)}", file=sys.stderr)
         return 3
     except typer.TyperException as error:  # a mistyped command line; without any words, the help
-        print(f"error: {error.format_message()}" if arguments else error.format_message(), file=sys.stderr)
+        if arguments:
+            return fail(error.format_message())
+        print(error.format_message(), file=sys.stderr)
         return 2
     except (KeyboardInterrupt, typer.Abort):
         return 130
+
+
+def fail(message: str, *, listed: bool = False) -> int:
+    """Print an error, in one line unless it lists several; return 2, the exit code of a user's mistake."""
+    print(f"error: {escape_controls(message, lines=listed)}", file=sys.stderr)
+    return 2
 
 
 def main() -> None:

@@ -20,17 +20,23 @@ class Code(StrEnum):
     COLOUR_PROFILE = "unusable colour profile"
 
 
+LONGEST = 1000
+"""Characters of a message: a value from a file of the user's is not printed whole, however long it is."""
+
+
 class UserError(Exception):
     """A mistake the user can mend: exit code 2, one line, no traceback.
 
-    `what` names the file, key and value; `fix` says what to do; `code` is what callers may act on. Programming
-    mistakes are asserts.
+    `what` names the file, key and value; `fix` says what to do; `code` is what callers may act on; `listed`: several
+    problems, a line each. Programming mistakes are asserts.
     """
 
-    def __init__(self, what: str, fix: str = "", *, code: Code = Code.OTHER) -> None:
-        self.what = what
+    def __init__(self, what: str, fix: str = "", *, code: Code = Code.OTHER, listed: bool = False) -> None:
+        self.what = what if listed or len(what) <= LONGEST else f"{what[:LONGEST]}… ({len(what)} characters)"
+        what = self.what
         self.fix = fix
         self.code = code
+        self.listed = listed
         super().__init__(f"{what} {fix}".strip())
 
 

@@ -192,7 +192,7 @@ def test_pages(trained: Path, drawn: Path, tmp_path: Path) -> None:
     assert "data:image/" in page
     assert "phantom-" not in page
     assert run([*words, str(tmp_path / "both"), "--private"]) == 0
-    assert (tmp_path / "both" / "report_private.html").is_file()
+    assert (tmp_path / "both.private" / "report_private.html").is_file()
     assert "phantom-" not in (tmp_path / "both" / "report.html").read_text()
 
 

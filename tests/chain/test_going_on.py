@@ -10,7 +10,7 @@ import pytest
 from woundgen.cli import run
 from woundgen.runtime.lock import only_writer
 from woundgen.storage.checkpoint import newest_sound, pointer, read_checkpoint
-from woundgen.storage.files import read_json, read_jsonl
+from woundgen.storage.files import read_json, read_jsonl, write_json
 from woundgen.storage.names import BEST, LOCK
 
 from .conftest import Workshop
@@ -91,6 +91,14 @@ def test_other_draws_are_refused(
 
     assert newest_sound(trained / "checkpoints", warn=pytest.fail) is not None
     monkeypatch.setattr(resume, "draws_digest", lambda seed, step: "another")
+    record = trained / "run.json"
+    before = record.read_bytes()
     assert run(workshop.train(trained)) == 2
     assert "random numbers differ" in capsys.readouterr().err
+    assert record.read_bytes() == before, "a refused resume changes nothing"
+    assert record.stat().st_mode & 0o777 == 0o600
+    other = read_json(record)
+    write_json(record, other | {"versions": other["versions"] | {"torch": "1.0"}})
     assert run(workshop.train(trained, "--allow-changes")) == 0
+    (note,) = read_json(record)["changes"]
+    assert note["differences"]["version of torch"]["before"] == "1.0"

@@ -23,7 +23,6 @@ ARROWS: dict[str, set[str]] = {
     "errors": set(),
     "records": set(),
     # Mechanisms
-    "config": set(),
     "copies": set(),
     "diffusion": set(),
     "phantoms": set(),
@@ -32,6 +31,7 @@ ARROWS: dict[str, set[str]] = {
     "web": {"storage"},
     "study": {"storage", "web"},
     "review": {"storage", "web"},
+    "config": {"storage"},
     "utility": set(),
     "runtime": {"storage"},
     "features": {"storage"},
@@ -79,7 +79,7 @@ ARROWS: dict[str, set[str]] = {
     },
     # The command line: any job, any mechanism.
     "commands": set(),
-    "cli": {"commands", "runtime"},
+    "cli": {"commands", "runtime", "storage"},
     "__main__": {"cli"},
 }
 BY_CONTENT = ("data", "workflows")

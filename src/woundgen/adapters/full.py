@@ -52,6 +52,8 @@ def blend_whole(unet: nn.Module, files: Sequence[tuple[Path, float]]) -> None:
         for path, strength in files:
             with safe_open(path, "pt") as file:
                 value = file.get_tensor(name).to(parameter.device).float()
+            if not value.isfinite().all():
+                raise UserError(f"{path}: {name} holds numbers that are not finite.", "Give the file a run saved.")
             alone = len(files) == 1 and strength == 1
             moved = value if alone else moved + strength * (value - parameter.float())
         parameter.copy_(moved.to(parameter.dtype))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from pathlib import Path
@@ -152,6 +153,9 @@ def _place(text: str, option: str) -> tuple[Path, float]:
     if not mark:
         return Path(text), 1.0
     try:
-        return Path(name), float(strength)
+        number = float(strength)
     except ValueError:
-        raise UserError(f"{option} {text}: {strength!r} is not a number.", "Write PLACE*0.5.") from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise UserError(f"{option} {text}: {strength!r} is not a finite number.", "Write PLACE*0.5.")
+    return Path(name), number

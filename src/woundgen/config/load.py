@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+import reprlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from woundgen.config.names import flatten_settings, setting_names
 from woundgen.config.quality import QualityConfig
 from woundgen.config.train import TrainConfig
 from woundgen.errors import UserError
+from woundgen.storage.bounded_yaml import parse_yaml, read_yaml
+from woundgen.storage.files import shorten
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -30,6 +32,17 @@ def load_train_config(path: Path | None, overrides: Sequence[str] = ()) -> Train
     return _validated(TrainConfig, settings, where=where)
 
 
+def stored_config(settings: Mapping[str, Any]) -> TrainConfig:
+    """Read the settings of a run as run.json holds them. UserError for those of another version of woundgen."""
+    try:
+        return TrainConfig.model_validate(settings)
+    except ValidationError as error:
+        lines = [_explain(problem, TrainConfig) for problem in error.errors()[:3]]
+        raise UserError(
+            f"run.json, config: {'; '.join(lines)}.", "The run is of another version of woundgen: use that one."
+        ) from None
+
+
 def load_quality_config(path: Path | None) -> QualityConfig:
     return _validated(QualityConfig, _read(path), where=str(path or "quality thresholds"))
 
@@ -39,21 +52,13 @@ def parse_override(override: str) -> dict[str, Any]:
     key, mark, text = override.partition("=")
     if not mark or not key:
         raise UserError(f"--set {override!r} is not key=value.", "Write for example --set learning_rate=1e-4")
-    try:
-        return {key.strip(): _number_or(yaml.safe_load(text))}
-    except yaml.YAMLError:
-        raise UserError(f"--set {override!r}: the value is not readable YAML.", "Quote it, or close it.") from None
+    return {key.strip(): _number_or(parse_yaml(text, name=f"--set {shorten(override)!r}"))}
 
 
 def _read(path: Path | None) -> dict[str, Any]:
     if path is None:
         return {}
-    try:
-        content = yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist.", "Name a config such as configs/phase_I_config.yaml.") from None
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise UserError(f"{path} is not readable YAML ({str(error).splitlines()[0]}).", "Mend the file.") from None
+    content = read_yaml(path)
     if not isinstance(content, dict):
         raise UserError(f"{path} holds no settings.", "Write one `key: value` a line.")
     return {str(key): _numbers(value) for key, value in content.items()}
@@ -70,13 +75,18 @@ def _number_or(value: Any) -> Any:
     """YAML 1.1 reads 1e-5 as text; read it as the number it is."""
     if isinstance(value, str):
         try:
-            return float(value)
+            number = float(value)
         except ValueError:
             return value
+        if not value.isascii():
+            raise UserError(f"{shorten(value, 40)!r} is written in digits other than 0 to 9.", "Write it in those.")
+        return number
     return value
 
 
 def _validated(model: type[Model], settings: dict[str, Any], *, where: str) -> Model:
+    if odd := find_booleans(model, settings):
+        raise UserError(f"{where}: {odd[0]} is true or false where a number belongs.", "Nothing was started.")
     try:
         return model.model_validate(settings)
     except ValidationError as error:
@@ -90,11 +100,11 @@ def _explain(problem: Any, model: type[BaseModel]) -> str:
         names = setting_names(model)
         dotted = [f"{group}.{name}" for group, name in names.values() if group]
         near = difflib.get_close_matches(key, [*names, *(dotted if "." in key else ())], n=1, cutoff=0.5)
-        return f"unknown key {key!r}" + (f", did you mean {near[0]!r}?" if near else "")
+        return f"unknown key {shorten(key, 60)!r}" + (f", did you mean {near[0]!r}?" if near else "")
     message = problem["msg"].removeprefix("Value error, ")
     if not key:
         return message
-    return f"{key} = {problem['input']!r}: {message[0].lower()}{message[1:]}"
+    return f"{key} = {reprlib.repr(problem['input'])}: {message[0].lower()}{message[1:]}"
 
 
 def _written_name(location: Sequence[str | int], model: type[BaseModel]) -> str:
@@ -104,3 +114,18 @@ def _written_name(location: Sequence[str | int], model: type[BaseModel]) -> str:
         if group and parts[:2] == [group, key]:
             parts = [flat, *parts[2:]]
     return ".".join(parts)
+
+
+def find_booleans(model: type[BaseModel], settings: Mapping[str, Any]) -> list[str]:
+    """Return the keys of numbers that are given as true or false, which pydantic would read as 1 and 0."""
+    found = []
+    for flat, (group, key) in setting_names(model).items():
+        value = settings.get(flat)
+        holder = model.model_fields[group].annotation if group else model
+        if not isinstance(value, bool) or not isinstance(holder, type) or not issubclass(holder, BaseModel):
+            continue
+        annotation = holder.model_fields[key].annotation
+        kinds = (annotation, *get_args(annotation))
+        if bool not in kinds and (int in kinds or float in kinds):
+            found.append(flat)
+    return found

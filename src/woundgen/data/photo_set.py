@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from woundgen.config.load import stored_config
 from woundgen.config.train import TrainConfig
 from woundgen.data.layouts.find_photos import find_photos
 from woundgen.data.layouts.manifest import photograph_root
@@ -142,7 +143,7 @@ def phase_groups(phases: Sequence[str]) -> tuple[tuple[int, ...], ...] | None:
 def photographs_of(run: Path) -> PhotoSet:
     """The photographs of a stored run, prepared and split again; UserError where they have changed."""
     record = read_json(run / RUN_JSON)
-    photos = gather_for(TrainConfig.model_validate(record["config"]), Path(record["data"]["folder"]))
+    photos = gather_for(stored_config(record["config"]), Path(record["data"]["folder"]))
     if photos.digest != record["data"]["digest"]:
         raise UserError(f"The photographs of {run} have changed since it was trained.", "Restore them.")
     return photos

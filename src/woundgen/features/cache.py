@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from woundgen.features.extractor import Images
 from woundgen.storage.files import write_bytes
+from woundgen.storage.ownership import make_private
 
 Array = TypeVar("Array", bound=NDArray[Any])
 
@@ -60,8 +61,8 @@ class Cache:
         buffer = io.BytesIO()
         np.savez(buffer, values=values)
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            write_bytes(self.folder / f"{key}.npz", buffer.getvalue())
+            make_private(self.folder)
+            write_bytes(self.folder / f"{key}.npz", buffer.getvalue(), private=True)
         except OSError:
             pass  # a run that may only be read can be measured all the same
 

@@ -9,6 +9,7 @@ import yaml
 
 from woundgen.generation.image_set import Recipe
 from woundgen.generation.synthetic_mark import DIGITAL_SOURCE_TYPE
+from woundgen.storage.display import escape_markdown
 from woundgen.storage.set_rows import SURPLUS, Tally
 
 # Of base models that woundgen knows by name: (identifier for hubs, what it asks of the user).
@@ -56,14 +57,14 @@ def dataset_card(facts: CardFacts, script: str = "") -> str:
         yaml.safe_dump(head, sort_keys=False).strip(),
         "---",
         "",
-        f"# {facts.tally.accepted} synthetic wound images, label {recipe.label}",
+        f"# {facts.tally.accepted} synthetic wound images, label {escape_markdown(recipe.label)}",
         "",
         "Drawn by a diffusion model; no camera took any of them and no patient is shown by intent. For research "
         "augmentation only: no diagnosis, no evidence.",
         "",
         "| | |",
         "| --- | --- |",
-        f"| base model | {facts.base}, digest {recipe.base[:16]} |",
+        f"| base model | {escape_markdown(facts.base)}, digest {recipe.base[:16]} |",
         *([_other_base(recipe.trained_on)] if recipe.trained_on else []),
         f"| licence of the base | {licence[1]} |",
         f"| adapters | {_adapters(recipe)} |",

@@ -31,6 +31,7 @@ from woundgen.errors import UserError
 from woundgen.generation.sampler import SamplerSettings, image_seed
 from woundgen.generation.synthetic_mark import synthetic_mark
 from woundgen.records import DrawnImage, Verdict
+from woundgen.storage.display import escape_controls
 from woundgen.storage.files import fsync_directory, read_jsonl, sha256_json, write_json, write_text
 from woundgen.storage.names import COUNTS_JSON, IMAGES, MANIFEST_JSONL, METADATA_CSV, SET_JSON
 from woundgen.storage.ownership import claim_output
@@ -219,7 +220,7 @@ def _table(rows: Iterable[dict[str, Any]]) -> str:
     """Lines of metadata.csv for the accepted ones among `rows`."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(COLUMNS), extrasaction="ignore", lineterminator="\n")
-    writer.writerows(row | {"label": neutral(row["label"])} for row in rows if row["accepted"])
+    writer.writerows(row | {"label": neutral(escape_controls(row["label"]))} for row in rows if row["accepted"])
     return text.getvalue()
 
 

@@ -44,9 +44,13 @@ class Quarantine:
             write_png(self.folder / f"{index:06d}.png", image, text=synthetic_mark())
             pair = {"index": index, "reason": verdict.reason, "released": verdict.accepted, "scores": verdict.scores}
             if verdict.nearest is None:
-                write_json(self.folder / f"{index:06d}.json", {"photograph": None, **pair})
+                write_json(self.folder / f"{index:06d}.json", {"photograph": None, **pair}, private=True)
                 continue
             picture, match = self.explain(image, verdict.nearest)
             write_png(self.folder / f"{index:06d}.match.png", picture, text={})
             photograph = self.photographs[verdict.nearest].path
-            write_json(self.folder / f"{index:06d}.json", {"photograph": photograph, **pair, "match": dict(match)})
+            write_json(
+                self.folder / f"{index:06d}.json",
+                {"photograph": photograph, **pair, "match": dict(match)},
+                private=True,
+            )

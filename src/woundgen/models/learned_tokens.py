@@ -140,4 +140,6 @@ def load_embedding(tokenizer: CLIPTokenizer, text_encoder: CLIPTextModel, path: 
                 f"{path}: {token} has rows of {rows.shape[-1]} and this base model's have {width}.",
                 "Use the base it was trained on.",
             )
+        if not rows.isfinite().all():
+            raise UserError(f"{path}: {token} holds numbers that are not finite.", "Give the file a run saved.")
         _lengthen(tokenizer, text_encoder, token, rows.float()).requires_grad_(False)

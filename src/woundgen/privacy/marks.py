@@ -39,9 +39,14 @@ def marks_of(photos: Sequence[Photo], *, key: str, roots: Sequence[Path]) -> lis
         if photo.path not in content:
             content[photo.path] = hashlib.sha256(read_file(Path(photo.path), roots=roots)).hexdigest()
     return [
-        [_mark(f"file:{content[photo.path]}", key), *([_mark(f"group:{photo.group}", key)] if photo.group else [])]
+        [_mark(f"file:{content[photo.path]}", key), *([mark_of_group(photo.group, key=key)] if photo.group else [])]
         for photo in photos
     ]
+
+
+def mark_of_group(group: str, *, key: str) -> str:
+    """The mark of a patient's id."""
+    return _mark(f"group:{group}", key)
 
 
 def _mark(text: str, key: str) -> str:

@@ -15,7 +15,7 @@ from woundgen.reporting.pictures import Picture, read_picture
 from woundgen.reporting.read_set import collect_set
 from woundgen.reporting.report_data import Best, Evaluation, Facts, Measurement, ReportContent, RunFacts, TrainingLog
 from woundgen.reporting.stored_metrics import read_values, require_floors
-from woundgen.storage.files import read_json, read_jsonl
+from woundgen.storage.files import read_json, read_jsonl, stored_values
 from woundgen.storage.names import EVAL_LOG, METRICS_JSON, RUN_JSON, SAMPLES, TRAIN_LOG
 
 SAMPLE_GRIDS = 3  # of those drawn while training: first, middle, last
@@ -28,8 +28,19 @@ def collect(run_folder: Path, generated: Sequence[Path], metrics: Sequence[Mappi
 
     Raises UserError where something is missing or damaged, or FD, FID or KID stands without its floor.
     """
-    evaluations = tuple(_evaluation(row, run_folder) for row in read_jsonl(run_folder / EVAL_LOG))
+    with stored_values(run_folder / EVAL_LOG):
+        evaluations = tuple(_evaluation(row, run_folder) for row in read_jsonl(run_folder / EVAL_LOG))
     require_floors((v for e in evaluations for v in e.values), source=str(run_folder / EVAL_LOG))
+    with stored_values(run_folder):
+        return _content(run_folder, generated, metrics, evaluations)
+
+
+def _content(
+    run_folder: Path,
+    generated: Sequence[Path],
+    metrics: Sequence[Mapping[str, Any]],
+    evaluations: tuple[Evaluation, ...],
+) -> ReportContent:
     return ReportContent(
         run=_run_facts(run_folder),
         log=_training_log(run_folder / TRAIN_LOG),

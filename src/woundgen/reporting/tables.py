@@ -6,10 +6,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-_MARKDOWN = str.maketrans(
-    {"\\": "\\\\", "|": "\\|", "<": "&lt;", ">": "&gt;", "&": "&amp;", "`": "\\`", "*": "\\*", "[": "\\["}
-    | {"\n": " ", "\r": " "}
-)
+from woundgen.storage.display import escape_markdown as escape_markdown  # tables are where pages look for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +38,6 @@ def as_markdown(table: Table) -> str:
     lines = [table.header, ("---",) * len(table.header), *([escape_markdown(c) for c in r] for r in table.rows)]
     text = "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
     return text + "".join(f"\n{escape_markdown(note)}\n" for note in table.notes)
-
-
-def escape_markdown(text: str) -> str:
-    """Plain text as it stands: no HTML, no table cells, no emphasis, no links of its own."""
-    return text.translate(_MARKDOWN)
 
 
 def as_html(table: Table) -> Markup:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from woundgen.errors import UserError
@@ -13,9 +13,10 @@ from woundgen.reporting.private_page import PrivateSection, private_page
 from woundgen.reporting.report_data import ReportContent
 from woundgen.reporting.run_view import run_view
 from woundgen.reporting.utility_page import UtilityView
-from woundgen.storage.files import write_text
-from woundgen.storage.names import PRIVATE_REPORT_HTML, REPORT_HTML
+from woundgen.storage.files import sweep_unfinished, write_text
+from woundgen.storage.names import PRIVATE_REPORT_HTML, REPORT_HTML, private_folder
 from woundgen.storage.names import training_report as training_report_name
+from woundgen.storage.ownership import make_private
 
 
 def write_reports(
@@ -25,25 +26,33 @@ def write_reports(
     title: str,
     private: Sequence[PrivateSection] = (),
     secrets: Sequence[str] = (),
+    search: Callable[[str], list[str]] | None = None,
     utility: UtilityView | None = None,
 ) -> tuple[Path, ...]:
-    """report.html, a TRAINING_REPORT_phase_X.md for each phase, and report_private.html where `private` is given.
+    """report.html, a TRAINING_REPORT_phase_X.md for each phase, and report_private.html in
+    the private folder beside `out` where `private` is given.
 
     contents: one a run, shown in this order. secrets: patient ids, user names and the like which the shared
-    pages must not hold; paths and file names of the photographs in `private` are held back without saying.
+    pages must not hold. search: gives what else of the kind a text holds. Paths and file names of the photographs in
+    `private` are held back without saying.
     Raises UserError, with nothing written, where a page would hold one, or a number lacks its floor.
     """
     assert contents, "a report needs a run"
     pages = {out / REPORT_HTML: report_page(contents, title=title, utility=utility), **_training_reports(contents, out)}
     names = {text for section in private for path in section.photographs() for text in (str(path), path.name)}
     for path, page in pages.items():
-        refuse_private(page, [*secrets, *sorted(names)], name=path.name)
+        found = search(page) if search is not None else []
+        refuse_private(page, [*secrets, *sorted(names), *found], name=path.name)
     if private:
-        pages[out / PRIVATE_REPORT_HTML] = private_page(private, title=f"{title}: private part")
+        pages[private_folder(out) / PRIVATE_REPORT_HTML] = private_page(private, title=f"{title}: private part")
     try:
         out.mkdir(parents=True, exist_ok=True)
+        sweep_unfinished(out)
         for path, page in pages.items():
-            write_text(path, page)
+            if path.name == PRIVATE_REPORT_HTML:
+                make_private(path.parent)
+                (out / PRIVATE_REPORT_HTML).unlink(missing_ok=True)  # where earlier versions wrote it
+            write_text(path, page, private=path.name == PRIVATE_REPORT_HTML)
     except OSError as error:
         raise UserError(f"{out} cannot be written ({error.strerror}).", "Choose another --out.") from None
     return tuple(pages)

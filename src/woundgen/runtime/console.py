@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from woundgen.errors import UserError
+from woundgen.storage.display import escape_controls
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -67,13 +68,14 @@ class Console:
                 print(f"{done}/{total}  {text}", flush=True)
 
     def _print(self, line: str) -> None:
+        line = escape_controls(line, lines=True)
         if self.bar is not None:
             self.bar.console.print(line, highlight=False, markup=False)
         else:
             print(line, flush=True)
 
     def _print_json(self, content: Mapping[str, Any]) -> None:
-        print(json.dumps(content, ensure_ascii=False), flush=True)
+        print(escape_controls(json.dumps(content, ensure_ascii=False)), flush=True)
 
 
 def silent_console() -> Console:

@@ -7,6 +7,7 @@ the holder in the error.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import platform
@@ -16,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from woundgen.errors import UserError
+from woundgen.storage.display import escape_controls
 from woundgen.storage.names import LOCK
 
 
@@ -35,7 +37,7 @@ def only_writer(folder: Path) -> Iterator[None]:
             json.dumps(
                 {
                     "pid": os.getpid(),
-                    "host": platform.node(),
+                    "machine": _machine(),
                     "since": datetime.now(UTC).isoformat(timespec="seconds"),
                 }
             )
@@ -47,9 +49,15 @@ def only_writer(folder: Path) -> Iterator[None]:
             handle.truncate(0)  # closing gives the lock back; the file stays, so that no two hold different ones
 
 
+def _machine() -> str:
+    """By which a machine knows itself again, without its name: a killed run leaves it in a folder to share."""
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+
+
 def _owner(path: Path) -> str:
     try:
         owner = json.loads(path.read_text())
-        return f"process {owner['pid']} on {owner['host']} since {owner['since']}"
+        where = "this machine" if owner["machine"] == _machine() else "another machine"
+        return f"process {int(owner['pid'])} on {where} since {escape_controls(str(owner['since']))}"
     except (OSError, ValueError, KeyError, TypeError):
         return "another process"

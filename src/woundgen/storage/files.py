@@ -7,12 +7,25 @@ import hashlib
 import itertools
 import json
 import os
+import re
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from woundgen.errors import UserError
+from woundgen.storage.schemas import check_object, check_row
+
+UNFINISHED = ".tmp"
+LARGEST_JSON = 64 << 20
+DEEPEST = 100  # levels of brackets; ours have fewer than ten
+OF_THE_DISK = (
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ENAMETOOLONG,
+    errno.ELOOP, errno.ENOTDIR,
+)  # fmt: skip
+_BRACKET = re.compile(r"[\[\]{}]")
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
 def fsync_directory(folder: Path) -> None:
@@ -23,11 +36,17 @@ def fsync_directory(folder: Path) -> None:
         os.close(descriptor)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Replace `path` so that a crash leaves the old content or the new, never a mixture."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+def write_bytes(path: Path, content: bytes, *, private: bool = False) -> None:
+    """Replace `path` so that a crash leaves the old content or the new, never a mixture.
+
+    private: mode 0600 from its first byte on, the unfinished file's too. A file that is there keeps its mode.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{UNFINISHED}")
+    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else None
     try:
-        with temporary.open("wb") as handle:
+        with open(temporary, "wb", opener=_private_opener if private else None) as handle:
+            if mode is not None and not private:
+                os.fchmod(handle.fileno(), mode)
             handle.write(content)
             handle.flush()
             os.fsync(handle.fileno())
@@ -37,21 +56,80 @@ def write_bytes(path: Path, content: bytes) -> None:
     fsync_directory(path.parent)
 
 
-def write_text(path: Path, text: str) -> None:
-    write_bytes(path, text.encode())
+def _private_opener(name: str, flags: int) -> int:
+    return os.open(name, flags, 0o600)
 
 
-def write_json(path: Path, content: Any) -> None:
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+def sweep_unfinished(folder: Path) -> None:
+    """Remove what killed processes have left half written in `folder`; files of living ones stay."""
+    for path in folder.glob(f".*{UNFINISHED}"):
+        owner = re.fullmatch(r"\..+?\.(\d+)(\.\d+)?\.tmp", path.name)
+        if owner and path.is_file() and not _is_running(int(owner[1])):
+            path.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return process != os.getpid()
+
+
+def write_text(path: Path, text: str, *, private: bool = False) -> None:
+    write_bytes(path, text.encode(), private=private)
+
+
+def write_json(path: Path, content: Any, *, private: bool = False) -> None:
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    if any("\ud800" <= letter <= "\udfff" for letter in text):  # a file name that is not UTF-8
+        text = json.dumps(content, indent=2, allow_nan=False) + "\n"
+    write_bytes(path, text.encode(), private=private)
 
 
 def read_json(path: Path) -> Any:
+    """Read a JSON file of bounded size and depth; UserError that names the file for anything else."""
     try:
-        return json.loads(path.read_text())
+        with path.open("rb") as handle:
+            content = handle.read(LARGEST_JSON + 1)
+        parsed = parse_json(content, name=str(path))
+        check_object(parsed, file=path.name, name=str(path))
+        return parsed
     except FileNotFoundError:
         raise UserError(f"{path} does not exist.", "Is this the folder of a woundgen run?") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not readable JSON ({error}).", "Restore it or start a new run.") from None
+    except IsADirectoryError:
+        raise UserError(f"{path} is a folder.", "Name the file in it.") from None
+
+
+def parse_json(content: bytes, *, name: str) -> Any:
+    """Parse JSON from outside: at most LARGEST_JSON bytes, DEEPEST levels, finite numbers. UserError about `name`."""
+    if len(content) > LARGEST_JSON:
+        raise UserError(f"{name} is larger than {LARGEST_JSON >> 20} MB.", "Restore it or start a new run.")
+    try:
+        text = content.decode()
+        _check_depth(text)
+        return json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:  # JSON's and Unicode's errors, and numbers of too many digits
+        reason = str(error).splitlines()[0][:200]
+        raise UserError(f"{name} is not readable JSON ({reason}).", "Restore it or start a new run.") from None
+
+
+def _check_depth(text: str) -> None:
+    """Raise ValueError where brackets outside strings are nested deeper than DEEPEST."""
+    depth = deepest = 0
+    if text.count("[") + text.count("{") <= DEEPEST:
+        return
+    for bracket in _BRACKET.findall(_STRING.sub("", text)):
+        depth += (bracket in "[{") - (bracket in "]}")
+        deepest = max(deepest, depth)
+    if deepest > DEEPEST:
+        raise ValueError(f"nested deeper than {DEEPEST}")
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no number")
 
 
 def keep_beside(path: Path) -> Path | None:
@@ -71,15 +149,17 @@ def append_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
 
 
 def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
-    """Rows of a log; a last line cut short by a kill is left out."""
+    """Rows of a log; a last line cut short by a kill is left out. UserError for a row against its schema."""
     if not path.exists():
         return
-    with path.open() as handle:
-        for line in handle:
+    with path.open("rb") as handle:
+        for number, line in enumerate(handle, start=1):
             try:
-                yield json.loads(line)
-            except json.JSONDecodeError:
+                row = json.loads(line, parse_constant=_no_constant)
+            except (ValueError, RecursionError):
                 return
+            check_row(row, file=path.name, name=f"{path}, row {number}")
+            yield row
 
 
 @contextmanager
@@ -96,12 +176,41 @@ def disk_errors_as_user_errors(folder: Path) -> Iterator[None]:
                 f"{error.filename} could not be read ({error.strerror}).",
                 "Mend its rights and run the same command again; what was saved is whole.",
             ) from None
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM):
+        found = disk_error(error, folder)
+        if found is None:
             raise
-        raise UserError(
-            f"{error.filename or folder} could not be written ({error.strerror}).",
-            "Free space or mend the folder's rights and run the same command again; what was saved is whole.",
-        ) from None
+        raise found from None
+
+
+def disk_error(error: OSError, folder: Path | None = None) -> UserError | None:
+    """A disk that is full, may not be written or cannot hold a name, for the user; None for any other OSError."""
+    if error.errno not in OF_THE_DISK:
+        return None
+    place = error.filename or folder
+    if isinstance(place, bytes):
+        place = os.fsdecode(place)
+    if error.errno in (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR):
+        return UserError(f"{shorten(str(place))} cannot be a file ({error.strerror}).", "Choose another path.")
+    where = f"{shorten(str(place))} could not be written" if place else "A file could not be read or written"
+    return UserError(
+        f"{where} ({error.strerror}).",
+        "Free space or mend the folder's rights and run the same command again; what was saved is whole.",
+    )
+
+
+@contextmanager
+def stored_values(place: Path) -> Iterator[None]:
+    """Turn what a value of the wrong kind raises, while what `place` holds is read, into a UserError that names it."""
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        what = f"{type(error).__name__}: {shorten(str(error), 100)}"
+        raise UserError(f"{place} does not hold what was written there ({what}).", "Restore it.") from None
+
+
+def shorten(text: str, limit: int = 200) -> str:
+    """The text, or its beginning and end where it is longer than `limit`."""
+    return text if len(text) <= limit else f"{text[: limit // 2]}…{text[-limit // 4 :]} ({len(text)} characters)"
 
 
 def _is_elsewhere(file: object, folder: Path) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 from woundgen.errors import UserError
 from woundgen.storage.files import (
     read_json,
+    sweep_unfinished,
     write_json,
 )
 from woundgen.storage.names import (
@@ -32,6 +33,7 @@ def claim_output(folder: Path, *, identity: str, what: str) -> bool:
     # A kill between making the folder and naming it ours leaves a hidden temporary file: still ours to take.
     if folder.is_dir() and any(not path.name.endswith(".tmp") for path in folder.iterdir()):
         if marker.exists() and read_json(marker).get("identity") == identity:
+            sweep_unfinished(folder)
             return True
         raise UserError(
             f"{folder} exists and holds {'another ' + what if marker.exists() else 'other files'}.",
@@ -41,6 +43,7 @@ def claim_output(folder: Path, *, identity: str, what: str) -> bool:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{folder} cannot be made ({error.strerror}).", "Choose another --out.") from None
+    sweep_unfinished(folder)
     write_json(marker, {"identity": identity, "what": what})
     return False
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+from tensorboard.summary.writer import event_file_writer
 from torch.utils.tensorboard import SummaryWriter
 
 from woundgen.storage.checkpoint import Checkpoint
@@ -30,7 +34,8 @@ class RunLog:
     def __init__(self, folder: Path, *, resumed_step: int) -> None:
         self.folder = folder
         self.cut(resumed_step)
-        self.board = SummaryWriter(str(folder / TENSORBOARD), purge_step=resumed_step + 1)
+        with _without_machine_name():
+            self.board = SummaryWriter(str(folder / TENSORBOARD), purge_step=resumed_step + 1)
 
     def cut(self, step: int) -> None:
         """Drop the rows that were logged after `step`."""
@@ -52,6 +57,16 @@ class RunLog:
 
     def close(self) -> None:
         self.board.close()
+
+
+@contextmanager
+def _without_machine_name() -> Iterator[None]:
+    """TensorBoard puts the machine's name in its file names, and has no option not to."""
+    named, event_file_writer.socket = event_file_writer.socket, SimpleNamespace(gethostname=lambda: "woundgen")
+    try:
+        yield
+    finally:
+        event_file_writer.socket = named
 
 
 def train_row(report: StepReport) -> dict[str, Any]:

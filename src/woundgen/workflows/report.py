@@ -15,6 +15,7 @@ from woundgen.data.photo_set import PhotoSet, photographs_of
 from woundgen.errors import UserError
 from woundgen.features.embedded import feature_network
 from woundgen.metrics.measure import pooled_features
+from woundgen.privacy.private_names import names_of_run
 from woundgen.reporting.grades import grades_of
 from woundgen.reporting.private_page import NearestPair, PrivateSection
 from woundgen.reporting.read_run import collect, collect_grids
@@ -23,7 +24,7 @@ from woundgen.reporting.utility_page import read_utility, utility_view
 from woundgen.reporting.write import write_reports
 from woundgen.similarity.neighbours import euclidean_distances
 from woundgen.storage.files import read_json
-from woundgen.storage.names import MANIFEST_JSONL, METRICS_JSON, private_folder
+from woundgen.storage.names import MANIFEST_JSONL, METRICS_JSON, RUN_JSON, private_folder
 from woundgen.storage.provenance import join_sets
 from woundgen.storage.set_rows import read_released_rows
 
@@ -58,7 +59,8 @@ def write_report(
         for run, sets in by_run.items()
     ]
     contents = [replace(content, grades=grades_of(quality)) for content in contents]
-    sections, secrets = [], []
+    sections: list[PrivateSection] = []
+    searches = [names_of_run(read_json(run / RUN_JSON)) for run in by_run]
     for run, sets in by_run.items():
         photos = photographs_of(run) if private else None
         if photos is not None:
@@ -66,13 +68,12 @@ def write_report(
                 [PrivateSection(title=f"{run.name}: training", grids=grids)] if (grids := collect_grids(run)) else []
             )
             sections += [private_section(run, one, photos) for one in sets]
-            secrets += [group for group in set(photos.groups(range(len(photos.photos)))) if len(group) > 3]
     pages = write_reports(
         contents,
         out=out,
         title=title,
         private=sections,
-        secrets=sorted(set(secrets)),
+        search=lambda text: [name for search in searches for name in search(text)],
         utility=None if utility is None else utility_view(read_utility(utility)),
     )
     for page in pages:

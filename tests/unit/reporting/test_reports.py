@@ -19,6 +19,7 @@ from woundgen.reporting.private_page import NearestPair, PrivateSection
 from woundgen.reporting.read_run import collect, collect_grids
 from woundgen.reporting.read_set import collect_scores
 from woundgen.reporting.write import report_page, write_reports
+from woundgen.storage.names import private_folder
 
 from .stored_results import eval_row, measured, write_run, write_set
 
@@ -90,7 +91,10 @@ def test_real_photographs_are_on_the_private_page_alone(begun: Path, generated: 
     out = tmp_path / "out"
     write_reports([collect(begun, [generated], [measured()])], out=out, title="Report", private=[section])
     canary = _uri(pixels)
-    shared, private = ((out / name).read_text() for name in ("report.html", "report_private.html"))
+    folder = private_folder(out)
+    assert (folder.stat().st_mode & 0o777, (folder / "report_private.html").stat().st_mode & 0o777) == (0o700, 0o600)
+    assert not (out / "report_private.html").exists()
+    shared, private = (path.read_text() for path in (out / "report.html", folder / "report_private.html"))
     assert canary not in shared
     assert "jansen" not in shared
     assert private.count(canary) == 2

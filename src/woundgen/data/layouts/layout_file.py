@@ -16,13 +16,13 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from woundgen.data.layouts.layout import Columns, KeyedMapping, Layout
 from woundgen.data.layouts.phases import PHASE_VALUES
 from woundgen.errors import UserError
 from woundgen.records import PHASES
+from woundgen.storage.bounded_yaml import read_yaml
 
 ROLES_OF_NAMES = ("phase", "group", "split")
 _KEYS = ("columns", "name", "folders", "values", "keyed")
@@ -30,10 +30,7 @@ _KEYS = ("columns", "name", "folders", "values", "keyed")
 
 def read_layout(path: Path) -> Layout:
     """Raises UserError, naming file and key, for what is no mapping."""
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{path} cannot be read as YAML ({str(error).splitlines()[0]}).", "Mend the file.") from None
+    content = read_yaml(path)
     if not isinstance(content, dict) or not content or set(content) - set(_KEYS):
         odd = sorted(set(content) - set(_KEYS)) if isinstance(content, dict) else []
         what = f"unknown key {odd[0]!r}" if odd else "no keys"

@@ -18,6 +18,7 @@ from woundgen.data.layouts.csv_safety import neutral, original
 from woundgen.data.layouts.row_errors import raise_together
 from woundgen.errors import UserError
 from woundgen.records import PHASES, Box, LeftOut, ManifestRow, Photo
+from woundgen.storage.display import escape_controls
 from woundgen.storage.files import read_json, sha256_file, sha256_json, write_json, write_text
 from woundgen.storage.names import IMPORT_CSV, IMPORT_JSON, LEFT_OUT_CSV
 
@@ -33,7 +34,7 @@ def write_manifest(
 ) -> None:
     """Write the three files into `folder`; import.json last, so that a folder with it is whole."""
     write_text(folder / IMPORT_CSV, _csv(COLUMNS, [_cells(row) for row in rows]))
-    write_text(folder / LEFT_OUT_CSV, _csv(("source_row", "reason", "detail"), [asdict(row) for row in left_out]))
+    write_text(folder / LEFT_OUT_CSV, _csv(("source_row", "reason", "detail"), [_escaped(row) for row in left_out]))
     head = {"format": FORMAT, "root": str(root), "rows": len(rows), "digest": manifest_digest(rows)}
     write_json(folder / IMPORT_JSON, {**head, **facts})
 
@@ -119,6 +120,10 @@ def _cells(row: ManifestRow) -> dict[str, object]:
     box = asdict(row.box) if row.box else {}
     corners = {corner: box.get(corner, "") for corner in CORNERS}
     return {**asdict(row), **corners, "group": row.group or "", "split": row.split or "", "text": row.text or ""}
+
+
+def _escaped(row: LeftOut) -> dict[str, str]:
+    return {name: escape_controls(value) for name, value in asdict(row).items()}
 
 
 def _csv(columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from woundgen.errors import UserError
+from woundgen.storage.display import escape_controls
 
 SHOWN = 10
 
@@ -37,7 +38,8 @@ def raise_together(problems: Sequence[str], *, heading: str, fix: str) -> None:
         return
     if len(problems) == 1:
         raise UserError(problems[0], fix)
-    lines = [f"{heading}: {len(problems)} problems.", *(f"  {problem}" for problem in problems[:SHOWN])]
+    shown = [escape_controls(problem) for problem in problems[:SHOWN]]
+    lines = [f"{escape_controls(heading)}: {len(problems)} problems.", *(f"  {problem}" for problem in shown)]
     if len(problems) > SHOWN:
         lines.append(f"  … and {len(problems) - SHOWN} more.")
-    raise UserError("\n".join(lines) + "\n", fix)
+    raise UserError("\n".join(lines) + "\n", fix, listed=True)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from woundgen.storage.ownership import make_private
 
 SUFFIX = ".rgb"
 _DIGITS = 32  # of each SHA-256 in a file's name
+_OURS = re.compile(rf"\.?[0-9a-z]{{1,32}}-[0-9a-z]{{1,32}}{re.escape(SUFFIX)}(\..*)?")
 _DIGEST = 32  # bytes of the SHA-256 behind the pixels
 
 
@@ -33,6 +35,11 @@ class PixelCache:
     def open(cls, folder: Path) -> PixelCache:
         """Make the folder, or take it over, with mode 0700. Raises UserError where that cannot be."""
         try:
+            if folder.is_dir() and any(not _OURS.fullmatch(path.name) for path in folder.iterdir()):
+                raise UserError(
+                    f"{folder} cannot serve as cache: it holds other files, and would be closed to others.",
+                    "Name an empty folder in WOUNDGEN_PREPARED.",
+                )
             make_private(folder)
         except OSError as error:
             raise UserError(f"{folder} cannot serve as cache ({error.strerror}).", "Choose another folder.") from None
@@ -68,7 +75,7 @@ class PixelCache:
         if not self.folder.is_dir():
             return []
         wanted = None if photographs is None else {digest[:_DIGITS] for digest in photographs}
-        names = sorted(path for path in self.folder.iterdir() if SUFFIX in path.suffixes)
+        names = sorted(path for path in self.folder.iterdir() if _OURS.fullmatch(path.name))
         return [path for path in names if wanted is None or path.name.lstrip(".")[:_DIGITS] in wanted]
 
     def purge(self, photographs: Iterable[str] | None = None) -> int:

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from woundgen.adapters.noise_schedule import as_trained
+from woundgen.config.load import stored_config
 from woundgen.config.quality import QualityConfig
-from woundgen.config.train import TrainConfig, prompts_for
+from woundgen.config.train import prompts_for
 from woundgen.data.files.images import write_png
 from woundgen.data.photo_set import PhotoSet, photographs_of
 from woundgen.errors import UserError
@@ -165,7 +166,7 @@ def _membership(
 ) -> Membership:
     if not sides.sealed:
         raise UserError("No photograph was sealed before training (`split` = holdout).")
-    config = TrainConfig.model_validate(record["config"])
+    config = stored_config(record["config"])
     rows = sides.trained + sides.sealed
     prompts = [prompts_for(config, photos.photos[row].phase)[0] for row in rows]
     base = as_trained(load_base(config.model.base, notice=lambda text: None), [file for file, _ in adapters])

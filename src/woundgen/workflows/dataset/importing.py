@@ -24,6 +24,7 @@ from woundgen.data.layouts.row_errors import Dropped, counted_as
 from woundgen.data.leaks import assert_no_leak
 from woundgen.errors import UserError
 from woundgen.records import LeftOut, ManifestRow, Photo
+from woundgen.storage.display import escape_controls
 from woundgen.storage.files import sha256_file, sha256_json
 from woundgen.storage.ownership import claim_output
 
@@ -87,7 +88,8 @@ def import_photographs(
     described = None if mapping is None else sha256_file(mapping)
     claim_output(out, identity=sha256_json([str(root), preset, str(table), modality, described]), what="import")
     if is_manifest(out):
-        raise UserError(f"{out} already holds this import.", "Use it, or choose another --out.")
+        say(f"{out} already holds this import")
+        return out
     write_manifest(
         out, rows, left_out=left_out, root=root, facts={"preset": preset, "modality": modality, "mapping": described}
     )
@@ -111,6 +113,8 @@ def _taken(
 
 def _manifest_row(photo: Photo, *, root: Path, source: str) -> ManifestRow:
     path = Path(photo.path)
+    if escape_controls(photo.path) != photo.path:
+        raise Dropped("unusable file name", f"{source}: a name with control characters, or that is not UTF-8.")
     size = photograph_size(path, roots=[root])
     box = photo.box
     return ManifestRow(

@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from woundgen.data.folds import folds_of
-from woundgen.data.layouts.manifest import photo_of, write_manifest
+from woundgen.data.layouts.manifest import is_manifest, photo_of, write_manifest
 from woundgen.data.photo_set import grouping_of
 from woundgen.data.splits.allocate import TOLERANCE
 from woundgen.data.splits.fixed_split import SIDES, Division, Shares, divide, one_group_each
 from woundgen.errors import UserError
 from woundgen.records import LeftOut, ManifestRow, Photo
-from woundgen.storage.files import sha256_json
+from woundgen.storage.files import sha256_json, sweep_unfinished
 from woundgen.storage.ownership import claim_output
 from woundgen.workflows.dataset.importing import Source, read_source
 
@@ -49,11 +49,13 @@ def split_photographs(source: Path, *, out: Path, request: SplitRequest, say: Sa
     _say_groups(photos, grouped, say)
     divisions = _divisions(grouped, request)
     identity = sha256_json([[asdict(row) for row in found.rows], asdict(request)])
-    if claim_output(out, identity=identity, what="split"):
-        raise UserError(f"{out} already holds this split.", "Use it, or choose another --out.")
+    if claim_output(out, identity=identity, what="split") and is_manifest(out):  # written last: with it all is there
+        say(f"{out} already holds this split")
+        return out
     for folder, division in divisions.items():
         _say_counts(division, folder, say)
         (out / folder).mkdir(exist_ok=True)
+        sweep_unfinished(out / folder)
         facts = {"split": {**asdict(request), "fold": folder or None, "within_tolerance": division.within}}
         _write(out / folder, found, division.photos, facts | {"grouping": grouping_of(division.photos)})
     if request.way == CROSS_FITTING:

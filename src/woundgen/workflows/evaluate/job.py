@@ -16,6 +16,7 @@ from woundgen.metrics.prepared import PreparedImages
 from woundgen.metrics.table import DEFAULT_PROTOCOL, Protocol
 from woundgen.models.base import EMBEDDED, EMBEDDED_FOLDER, base_digest, load_base
 from woundgen.models.images import round_trip
+from woundgen.privacy.private_names import find_names, private_names, refuse_names
 from woundgen.records import MetricValue
 from woundgen.runtime.console import Say
 from woundgen.storage.files import append_jsonl, keep_beside, read_json, write_json
@@ -94,7 +95,9 @@ def evaluate_set(
     )
     rows += told_apart
     digest = hashlib.sha256(held_out.images.tobytes()).hexdigest()[:12]
-    shown = f"{held_out.name} {digest}"  # equal for the same photographs
+    names = private_names([*real.photos])
+    refuse_names({"metrics.json": f"{generated.name}\n{label}"}, [lambda text: find_names(text, names)])
+    shown = f"photographs {digest}"  # equal for the same photographs; their folder's name may name a patient
     record = metrics_record(rows, generated=generated.name, real=shown, label=label, networks=networks)
     prepared = {"real": held_out.preparation.to_json(), "generated": None}
     if generated.preparation is not None:

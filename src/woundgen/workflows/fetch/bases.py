@@ -25,8 +25,9 @@ from woundgen.models.sources import (
     snapshot,
 )
 from woundgen.storage.files import sha256_file, write_json
+from woundgen.workflows.fetch.check_file import check_file, is_whole
 from woundgen.workflows.fetch.download import Progress, download
-from woundgen.workflows.fetch.networks import held_digests, hold_digests
+from woundgen.workflows.fetch.networks import forget_digests, held_digests, hold_digests
 
 Say = Callable[[str], None]
 HUB = "https://huggingface.co"
@@ -50,9 +51,10 @@ def fetch_base(
     known = ALIASES.get(name, name)
     mirrors = [one for one in pinned[known] if one[0] not in WITHDRAWN]
     for repository, revision in pinned[known]:
-        if snapshot(repository, revision).is_dir():
-            say(f"{known} is already in {snapshot(repository, revision)}")
-            return snapshot(repository, revision)
+        place = snapshot(repository, revision)
+        if place.is_dir() and not _drop_if_unsound(place, known, f"{repository}@{revision}", home, say):
+            say(f"{known} is already in {place}")
+            return place
     if mirror is None and folder is None and os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0"):
         raise UserError("HF_HUB_OFFLINE is set, so nothing is downloaded.", "Unset it, or give --from FOLDER.")
     say(f"{known}: {LICENCES[known]}; about {MEGABYTES[known]} MB to read")
@@ -104,6 +106,22 @@ def _staging(repository: str, revision: str) -> Path:
     return snapshot(repository, revision).with_name(f".{revision}.fetching")
 
 
+def _drop_if_unsound(place: Path, name: str, key: str, home: Path, say: Say) -> bool:
+    """Remove what an earlier version of this command took for the model and is not; its digests are forgotten.
+
+    Only what we fetched, which says so: another program's snapshot stays as it is.
+    """
+    if not (place / FETCHED_JSON).is_file():
+        return False
+    files = [place / file for file in files_of(name)]
+    if all(path.is_file() and is_whole(path) for path in files):
+        return False
+    say(f"{place} is not whole: it is fetched again")
+    shutil.rmtree(place)
+    forget_digests(home, _key(name, key))
+    return True
+
+
 def _drop_if_empty(staging: Path) -> None:
     if staging.is_dir() and not any(path.is_file() for path in staging.rglob("*")):
         shutil.rmtree(staging)
@@ -112,16 +130,18 @@ def _drop_if_empty(staging: Path) -> None:
 def _get(file: str, address: str, staging: Path, folder: Path | None, progress: Progress) -> str:
     """SHA-256 of the file, which then lies in `staging`; one that an earlier call left whole is not read again."""
     target = staging / file
-    if target.is_file():
+    if target.is_file() and is_whole(target):
         return sha256_file(target)
     if folder is not None:
         if not (folder / file).is_file():
             raise UserError(f"{folder / file} does not exist.", "Give the folder of a whole model.")
+        check_file(folder / file, name=file, source=str(folder))
         shutil.copyfile(folder / file, target)
         return sha256_file(target)
     part = target.with_name(f".{target.name}.part")
     try:
         digest = download(address, part, progress)
+        check_file(part, name=file, source=address)
     except UserError:
         part.unlink(missing_ok=True)
         raise

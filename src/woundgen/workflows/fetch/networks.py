@@ -17,6 +17,7 @@ from woundgen.features.convert import convert
 from woundgen.features.load import load_extractor
 from woundgen.features.store import DIGESTS_JSON, SOURCE_JSON, SOURCES, Source, SourceFile, find_weights
 from woundgen.storage.files import read_json, sha256_file, write_json
+from woundgen.workflows.fetch.check_file import check_file
 from woundgen.workflows.fetch.download import Progress, download
 
 Say = Callable[[str], None]
@@ -93,6 +94,8 @@ def _get_all(
             digest = _copy(folder / file.name, target)
         else:
             digest = download(_address(file, mirror), target, progress)
+        if file.sha256 is None:  # nothing else says what it should be
+            check_file(target, name=file.name, source=str(folder or _address(file, mirror)))
         expected = file.sha256 or held.get(file.name)
         if expected is None:
             say(f"{file.name}: nobody has published a digest; {digest} is recorded and held from now on")
@@ -135,6 +138,13 @@ def held_digests(home: Path) -> dict[str, dict[str, str]]:
 def hold_digests(home: Path, name: str, digests: Mapping[str, str]) -> None:
     """Outlives the weights themselves: a later fetch has to give the same files."""
     write_json(home / DIGESTS_JSON, held_digests(home) | {name: dict(digests)})
+
+
+def forget_digests(home: Path, name: str) -> None:
+    """Drop the recorded digests of `name`: they were of a file that was not what it should have been."""
+    held = held_digests(home)
+    if held.pop(name, None) is not None:
+        write_json(home / DIGESTS_JSON, held)
 
 
 def overview(home: Path) -> list[str]:

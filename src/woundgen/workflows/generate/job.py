@@ -25,12 +25,13 @@ from woundgen.generation.quarantine import Quarantine
 from woundgen.generation.resize import reduced
 from woundgen.generation.sampler import Beginning, draw_block, image_seed, visited_timesteps
 from woundgen.privacy.exposure import record_of_set, write_set_record
+from woundgen.privacy.private_names import Search, find_names, names_of_run, private_names, refuse_names
 from woundgen.records import Verdict
 from woundgen.review.decisions import read_decisions, rejections, summarise
 from woundgen.runtime.lock import only_writer
 from woundgen.runtime.ranks import ALONE, Ranks, unheard
-from woundgen.storage.files import read_jsonl, write_text
-from woundgen.storage.names import DATASET_CARD, DIFFUSERS_SCRIPT, MANIFEST_JSONL, private_folder
+from woundgen.storage.files import read_json, read_jsonl, write_text
+from woundgen.storage.names import DATASET_CARD, DIFFUSERS_SCRIPT, MANIFEST_JSONL, RUN_JSON, private_folder
 from woundgen.storage.ownership import claim_output
 from woundgen.storage.set_rows import Tally, journal_path
 from woundgen.workflows.generate.init_image import Source, begin_from, find_source
@@ -75,6 +76,7 @@ def generate_set(
         shared.serve()
         return None
     recipe = _whole_recipe(request, model, screen, quality, source)
+    _refuse_private(out, recipe, model, screen)
     decisions = read_decisions(out)
     rejected = rejections(decisions) if request.reviewed else {}
     with _held(out, recipe, rejected, say) as writer:
@@ -150,6 +152,17 @@ def _whole_recipe(
     if source is not None and request.source is not None:
         recipe = replace(recipe, source=(source.mark, request.source[1]))
     return recipe
+
+
+def _refuse_private(out: Path, recipe: Recipe, model: DrawModel, screen: Screen | None) -> None:
+    """UserError where what the set says of itself names a patient or a photograph."""
+    searches: list[Search] = []
+    if screen is not None:
+        names = private_names(screen.photographs)
+        searches.append(lambda text: find_names(text, names))
+    searches += [names_of_run(read_json(run / RUN_JSON)) for run in model.origins.runs]
+    told = {"set.json (prompt)": recipe.prompt, "set.json (negative prompt)": recipe.negative_prompt}
+    refuse_names({**told, "set.json (label)": recipe.label, f"the folder {out.name}": out.name}, searches)
 
 
 @contextmanager

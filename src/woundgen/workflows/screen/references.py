@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from woundgen.config.train import TrainConfig
+from woundgen.config.load import stored_config
 from woundgen.data.photo_set import PhotoSet, digest_of, gather, gather_for
 from woundgen.data.pixels.prepare import MARGIN
 from woundgen.metrics.checks import check_preparations
@@ -92,7 +92,7 @@ def unite_references(parts: Sequence[PhotoSet]) -> PhotoSet:
 def _gather_run(real: Path, run: Path, *, size: int) -> tuple[PhotoSet, bool]:
     """The photographs divided as the run divided them, and whether they are just those of the run."""
     record = read_json(run / RUN_JSON)
-    config = TrainConfig.model_validate(record["config"])
+    config = stored_config(record["config"])
     photos = gather_for(config.with_values(resolution=size), real)
     as_trained = photos if size == config.model.resolution else gather_for(config, real)
     return photos, as_trained.digest == record["data"]["digest"]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from woundgen.config.load import load_train_config
+from woundgen.config.load import load_train_config, stored_config
 from woundgen.config.train import TrainConfig
 from woundgen.errors import UserError
 from woundgen.storage.files import read_json
@@ -73,7 +73,7 @@ def settings_of_run(out: Path | None, *, runs: Path = Path("runs")) -> tuple[Tra
     """Return (settings, photographs, folder) of the run in `out`, or of the newest run under runs/."""
     folder = out or _newest(runs)
     record = read_json(folder / RUN_JSON)
-    return TrainConfig.model_validate(record["config"]), Path(record["data"]["folder"]), folder
+    return stored_config(record["config"]), Path(record["data"]["folder"]), folder
 
 
 def _newest(runs: Path) -> Path:

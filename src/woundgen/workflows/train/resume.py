@@ -77,7 +77,6 @@ def restore_or_begin(session: TrainingSession, checkpoint: Checkpoint | None) ->
     copy_state_into(session.state, state)
     session.ranks.assert_same(state.step, "checkpoint")
     if checkpoint is not None:
-        _check_random_numbers(session, checkpoint)
         if discriminator is not None:
             discriminator.restore(strip_prefix("discriminator", checkpoint.tensors))
         session.console.info(f"going on from {checkpoint.folder.name} (step {state.step} of {session.plan.steps})")
@@ -110,7 +109,7 @@ def initial_state(
     return state
 
 
-def _check_random_numbers(session: TrainingSession, checkpoint: Checkpoint) -> None:
+def check_random_numbers(session: TrainingSession, checkpoint: Checkpoint) -> None:
     """Raise UserError where this machine draws other numbers than the checkpoint's run would have drawn next."""
     recorded = checkpoint.state.get("draws")
     if recorded is None or recorded == draws_digest(session.config.seed, int(checkpoint.state["step"])):

@@ -15,12 +15,12 @@ from woundgen.privacy.exposure import run_record
 from woundgen.runtime.lock import only_writer
 from woundgen.runtime.provenance import git_state, versions
 from woundgen.storage.checkpoint import Checkpoint, clear_left_overs
-from woundgen.storage.files import disk_errors_as_user_errors, read_json, write_json
+from woundgen.storage.files import disk_errors_as_user_errors, read_json, write_bytes, write_json
 from woundgen.storage.names import RUN_JSON
 from woundgen.storage.ownership import claim_output, reclaim_output
 from woundgen.workflows.train.differences import SHAPES, Difference, find_differences, list_differences
 from woundgen.workflows.train.probe import Estimate
-from woundgen.workflows.train.resume import find_checkpoint
+from woundgen.workflows.train.resume import check_random_numbers, find_checkpoint
 from woundgen.workflows.train.session import TrainingSession
 
 
@@ -38,22 +38,37 @@ def claim_run(session: TrainingSession, estimate: Estimate | None) -> Iterator[C
 
     UserError where the folder holds another run or another process writes there, and where the ranks differ.
     """
-    folder, ranks, resume = session.folder, session.ranks, session.request.resume
+    folder, ranks = session.folder, session.ranks
     ranks.assert_same(int(session.identity[:15], 16), "photographs, settings or base model")
     with ExitStack() as stack:
         stack.enter_context(disk_errors_as_user_errors(folder))
-        seconds = 0.0
+        seconds, before = 0.0, None
         if ranks.first:
+            before = (folder / RUN_JSON).read_bytes() if (folder / RUN_JSON).exists() else None
             open_run(session)
             stack.enter_context(only_writer(folder))
             clear_left_overs(folder)
             # May refuse, so before run.json is written.
-            checkpoint = find_checkpoint(session.checkpoints, resume, session.console)
+            checkpoint = _sound_checkpoint(session)
             seconds = write_start(session, estimate)
         ranks.assert_same(0, "start")  # barrier: other ranks must not read the folder before rank 0 has claimed it
         if not ranks.first:
-            checkpoint = find_checkpoint(session.checkpoints, resume, session.console)
-        yield Claim(checkpoint, seconds)
+            checkpoint = _sound_checkpoint(session)
+        try:
+            yield Claim(checkpoint, seconds)
+        except UserError:
+            # Refused before the first step: the run is what it was, and its record says so.
+            if before is not None and session.state.step == (0 if checkpoint is None else checkpoint.state["step"]):
+                write_bytes(folder / RUN_JSON, before, private=True)
+            raise
+
+
+def _sound_checkpoint(session: TrainingSession) -> Checkpoint | None:
+    """Read the checkpoint to resume from. UserError where there is none as asked, or other numbers would be drawn."""
+    checkpoint = find_checkpoint(session.checkpoints, session.request.resume, session.console)
+    if checkpoint is not None:
+        check_random_numbers(session, checkpoint)
+    return checkpoint
 
 
 def open_run(session: TrainingSession) -> None:
@@ -96,7 +111,7 @@ def _record_changes(folder: Path, record: dict[str, Any], changed: Sequence[Diff
         "when": _now(),
         "differences": {difference.key: {"before": difference.before, "now": difference.now} for difference in changed},
     }
-    write_json(folder / RUN_JSON, record | {"changes": [*record.get("changes", []), entry]})
+    write_json(folder / RUN_JSON, record | {"changes": [*record.get("changes", []), entry]}, private=True)
 
 
 def write_start(session: TrainingSession, estimate: Estimate | None) -> float:
@@ -110,7 +125,7 @@ def write_start(session: TrainingSession, estimate: Estimate | None) -> float:
         "created": before.get("created", _now()),
         "command": before.get("command", list(session.request.command)),
         "config": config.flat(),
-        "changes": before.get("changes", []),
+        "changes": [*before.get("changes", []), *_changed_versions(before)],
         "rollbacks": before.get("rollbacks", []),
         "processes": session.ranks.size,
         "versions": versions(),
@@ -135,21 +150,36 @@ def write_start(session: TrainingSession, estimate: Estimate | None) -> float:
         "seconds": before.get("seconds", {"training": 0.0}),
         "best": before.get("best"),
     }
-    write_json(path, record)
+    write_json(path, record, private=True)  # it holds the key that salts patients' ids
     return float(before.get("seconds", {}).get("training", 0.0))
+
+
+def _changed_versions(before: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return an entry of run.json's changes where libraries or code are not those of the last start."""
+    old, new = before.get("versions") or {}, versions()
+    differences = {
+        f"version of {name}": {"before": str(old.get(name)), "now": new[name]}
+        for name in new
+        if old and old.get(name) != new[name]
+    }
+    commit, now = (before.get("git") or {}).get("commit"), git_state(Path(__file__).parent).get("commit")
+    if commit and commit != now:
+        differences["commit"] = {"before": str(commit), "now": str(now)}
+    return [{"when": _now(), "differences": differences}] if differences else []
 
 
 def write_end(folder: Path, *, seconds: float, status: str, best: dict[str, Any] | None) -> None:
     """Complete run.json. seconds: of training in all."""
     record = read_json(folder / RUN_JSON)
-    write_json(folder / RUN_JSON, record | {"status": status, "seconds": {"training": seconds}, "best": best})
+    end = {"status": status, "seconds": {"training": seconds}, "best": best}
+    write_json(folder / RUN_JSON, record | end, private=True)
 
 
 def record_rollback(folder: Path, *, failed_step: int, restored_step: int) -> None:
     """Add a rollback to run.json."""
     record = read_json(folder / RUN_JSON)
     entry = {"not_finite_up_to": failed_step, "back_to": restored_step}
-    write_json(folder / RUN_JSON, record | {"rollbacks": [*record.get("rollbacks", []), entry]})
+    write_json(folder / RUN_JSON, record | {"rollbacks": [*record.get("rollbacks", []), entry]}, private=True)
 
 
 def _now() -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import io
 import shlex
 import shutil
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from woundgen.data.files.images import write_png
 from woundgen.errors import UserError
 from woundgen.similarity.colour import colour_statistics
-from woundgen.storage.files import sha256_json
+from woundgen.storage.files import sha256_json, write_bytes
 from woundgen.storage.ownership import make_private
 from woundgen.utility import linear
 from woundgen.utility.command import run_command
@@ -84,12 +84,14 @@ def _colour(images: NDArray[np.uint8]) -> Features:
 def _kept_array(path: Path, make: Callable[[], Features]) -> Features:
     """What `path` holds, else what `make` gives, which is then put there."""
     if path.exists():
-        return np.load(path, allow_pickle=False)
+        try:
+            return np.load(path, allow_pickle=False)
+        except (OSError, ValueError):
+            path.unlink()  # damaged: made again
     found = make()
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp")
-    with temporary.open("wb") as handle:
-        np.save(handle, found, allow_pickle=False)
-    temporary.replace(path)
+    content = io.BytesIO()
+    np.save(content, found, allow_pickle=False)
+    write_bytes(path, content.getvalue(), private=True)
     return found
 
 

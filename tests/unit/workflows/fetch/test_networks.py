@@ -158,7 +158,7 @@ def test_what_can_go_wrong_on_the_way(hub: Path, address: str, tmp_path: Path) -
     cases = {
         "absent.pth": "answers 404",
         "cut-off.pth": "ended after 1000 of 1100 bytes",
-        "text.pth": "no state dict",
+        "text.pth": "a web page instead of",
         "other.pth": r"features.0.weight is \(2, 2\), not \(64, 3, 11, 11\)",
     }
     for file, message in cases.items():

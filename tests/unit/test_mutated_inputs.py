@@ -1,0 +1,204 @@
+"""Mutated inputs over every reader: each is read, or refused in a UserError; nothing else is ever raised."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import save_file
+
+from woundgen.adapters.lora import fuse_lora
+from woundgen.adapters.saved import drawing_notes, find_adapter
+from woundgen.config.load import load_quality_config, load_train_config, stored_config
+from woundgen.config.train import TrainConfig
+from woundgen.data.layouts.layout_file import read_layout
+from woundgen.data.layouts.manifest import read_left_out, read_manifest, write_manifest
+from woundgen.errors import UserError
+from woundgen.privacy.exposure import find_keys, read_seen
+from woundgen.records import LeftOut, ManifestRow
+from woundgen.reporting.read_run import collect
+from woundgen.reporting.read_set import collect_scores, collect_set
+from woundgen.reporting.stored_metrics import read_paired, read_values
+from woundgen.storage.files import read_json
+from woundgen.storage.set_rows import read_drawn_rows, read_tally
+
+from .reporting.stored_results import measured, write_run, write_set
+
+SECONDS = 20.0
+VALUES: list[Any] = [
+    None,
+    True,
+    -1,
+    0,
+    1e308,
+    "",
+    "x" * 5000,
+    "\x1b[2J",
+    [],
+    {},
+    [[]],
+    {"a": {"b": []}},
+    "nan",
+    2**70,
+    "１",
+]
+BYTES = [b"", b"\x00", b"\xff\xfe", b"[" * 3000, b"{" * 3000, b"9" * 5000, b"NaN", b"\n", b'"', b"}", b"\x1b]0;x\x07"]
+
+
+def mutate_json(content: Any, chance: random.Random) -> Any:
+    """A copy with one value of it replaced, dropped or moved, at any depth."""
+    content = json.loads(json.dumps(content))
+    places: list[tuple[Any, Any]] = []
+
+    def walk(node: Any) -> None:
+        keys = list(node) if isinstance(node, dict) else range(len(node)) if isinstance(node, list) else []
+        for key in keys:
+            places.append((node, key))
+            walk(node[key])
+
+    walk(content)
+    if not places:
+        return chance.choice(VALUES)
+    node, key = chance.choice(places)
+    if isinstance(node, dict) and chance.random() < 0.3:
+        del node[key]
+    else:
+        node[key] = chance.choice(VALUES)
+    return content
+
+
+def mutate_bytes(content: bytes, chance: random.Random) -> bytes:
+    """The content with a few bytes replaced, cut, doubled, or something else put in."""
+    at = chance.randrange(len(content) + 1)
+    kind = chance.randrange(4)
+    if kind == 0:
+        return content[:at]
+    if kind == 1:
+        return content[:at] + bytes(chance.randrange(256) for _ in range(chance.randrange(1, 8))) + content[at + 4 :]
+    if kind == 2:
+        return content[:at] + chance.choice(BYTES) + content[at:]
+    return content + content[at:]
+
+
+def mutate_file(path: Path, chance: random.Random) -> bytes:
+    """Bytes for `path`: damaged as bytes, or as JSON (or the rows of it) with a value changed."""
+    content = path.read_bytes()
+    if path.suffix == ".json" and chance.random() < 0.7:
+        return json.dumps(mutate_json(json.loads(content), chance)).encode()
+    if path.suffix == ".jsonl" and chance.random() < 0.7:
+        rows = [json.loads(line) for line in content.splitlines()]
+        rows[chance.randrange(len(rows))] = mutate_json(chance.choice(rows), chance)
+        return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+    if path.suffix == ".yaml" and chance.random() < 0.7:
+        return yaml.safe_dump(mutate_json(yaml.safe_load(content), chance)).encode()
+    return mutate_bytes(content, chance)
+
+
+class Layer(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.to_q = torch.nn.Linear(4, 4)
+        self.to_k = torch.nn.Linear(4, 4)
+
+
+def write_adapter(folder: Path) -> Path:
+    """A LoRA of two layers, in diffusers' form."""
+    folder.mkdir()
+    settings = {"unet.r": 2, "unet.lora_alpha": 2, "unet.target_modules": ["to_q", "to_k"]}
+    tensors = {f"unet.{name}.lora_{half}.weight": torch.ones(2, 4) if half == "A" else torch.ones(4, 2)
+               for name in ("to_q", "to_k") for half in "AB"}  # fmt: skip
+    file = folder / "pytorch_lora_weights.safetensors"
+    save_file(tensors, file, metadata={"lora_adapter_metadata": json.dumps(settings)})
+    notes = {
+        "base": "embedded", "base_digest": "b", "phase": "I", "prompt": "a", "negative_prompt": "", "steps": 5,
+        "guidance_scale": 1.5, "prompts": {"I": "a", "R": "b"}, "train_resolution": 128,
+    }  # fmt: skip
+    (folder / "woundgen_adapter.json").write_text(json.dumps(notes))
+    return file
+
+
+def write_inputs(folder: Path) -> list[tuple[Path, Callable[[], Any]]]:
+    """(file to mutate, reader of it), for each kind of file that is read."""
+    run, drawn = write_run(folder / "run", steps=12), write_set(folder / "set")
+    (drawn / "metrics.json").write_text(json.dumps(measured()))
+    (drawn / "counts.json").write_text(json.dumps({"drawn": 24, "accepted": 17, "not_kept": {"copy": 7}}))
+    (drawn / "training_groups.json").write_text(json.dumps({"trained_on": [{"key": "a", "groups": ["b"]}]}))
+    config = folder / "config.yaml"
+    config.write_text(yaml.safe_dump(TrainConfig().model_dump(mode="json")))
+    layout = folder / "mapping.yaml"
+    layout.write_text("columns: {file_name: Filename, phase: Stage}\nvalues: {inflamed: I}\n")
+    imported = folder / "import"
+    imported.mkdir()
+    row = ManifestRow("a.png", "0" * 64, "I", None, None, 64, "a.png", None, None)
+    write_manifest(imported, [row], left_out=[LeftOut("b.png", "tiny", "b.png is tiny")], root=folder, facts={})
+    adapter = write_adapter(folder / "adapter")
+    metrics = drawn / "metrics.json"
+
+    def fuse() -> None:
+        fuse_lora(Layer(), [(adapter, 1.0)])
+
+    def report() -> None:
+        collect(run, [drawn], [read_json(metrics)])
+
+    return [
+        (config, lambda: load_train_config(config)),
+        (config, lambda: load_quality_config(config)),
+        (layout, lambda: read_layout(layout)),
+        (imported / "import.json", lambda: read_manifest(imported)),
+        (imported / "manifest.csv", lambda: read_manifest(imported)),
+        (imported / "left_out.csv", lambda: read_left_out(imported)),
+        (run / "run.json", report),
+        (run / "run.json", lambda: find_keys(run)),
+        (run / "run.json", lambda: stored_config(read_json(run / "run.json")["config"])),
+        (run / "train.jsonl", report),
+        (run / "eval.jsonl", report),
+        (drawn / "set.json", lambda: collect_set(drawn)),
+        (drawn / "manifest.jsonl", lambda: (collect_set(drawn), collect_scores(drawn), read_drawn_rows(drawn))),
+        (drawn / "counts.json", lambda: read_tally(drawn)),
+        (drawn / "training_groups.json", lambda: read_seen(drawn)),
+        (metrics, report),
+        (metrics, lambda: read_values(read_json(metrics)["rows"], source="metrics.json")),
+        (metrics, lambda: read_paired(read_json(metrics)["rows"], source="metrics.json")),
+        (adapter, fuse),
+        (adapter.parent / "woundgen_adapter.json", lambda: find_adapter(adapter, weights="auto")),
+        (adapter.parent / "woundgen_adapter.json", lambda: drawing_notes(adapter)),
+    ]
+
+
+def check_mutations(folder: Path, count: int) -> None:
+    chance = random.Random(7)
+    inputs = write_inputs(folder)
+    found: dict[str, str] = {}
+    for number in range(count):
+        path, reader = inputs[number % len(inputs)]
+        before = path.read_bytes()
+        content = mutate_file(path, chance)
+        path.write_bytes(content)
+        started = time.process_time()
+        try:
+            reader()
+        except UserError as error:
+            if len(str(error)) > 1500:
+                found[f"{path.name}: a message of {len(str(error))} characters"] = repr(content[:300])
+        except Exception as error:
+            found.setdefault(f"{path.name}: {type(error).__name__}: {str(error)[:80]}", repr(content[:300]))
+        finally:
+            path.write_bytes(before)
+        assert time.process_time() - started < SECONDS, f"{path.name}: {content[:200]!r}"
+    assert not found, f"{len(found)} kinds:\n" + "\n".join(f"{kind}\n    {text}" for kind, text in found.items())
+
+
+def test_a_mutated_input_is_read_or_refused(tmp_path: Path) -> None:
+    check_mutations(tmp_path, 440)
+
+
+@pytest.mark.slow
+def test_ten_thousand_mutated_inputs_are_read_or_refused(tmp_path: Path) -> None:
+    check_mutations(tmp_path, 10_000)
