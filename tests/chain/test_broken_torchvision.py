@@ -34,7 +34,7 @@ def test_doctor_says_it_in_one_line(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": path},
     )  # fmt: skip
     assert done.returncode == 2, done.stderr[-500:]
-    assert "torchvision beside this torch cannot be imported" in done.stderr
+    assert "torchvision installed with this torch cannot be imported" in done.stderr
     assert "Traceback" not in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 

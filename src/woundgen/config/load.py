@@ -118,7 +118,7 @@ def _written_name(location: Sequence[str | int], model: type[BaseModel]) -> str:
 
 def find_booleans(model: type[BaseModel], settings: Mapping[str, Any]) -> list[str]:
     """Return the keys of numbers that are given as true or false, which pydantic would read as 1 and 0."""
-    found = []
+    keys = []
     for flat, (group, key) in setting_names(model).items():
         value = settings.get(flat)
         holder = model.model_fields[group].annotation if group else model
@@ -127,5 +127,5 @@ def find_booleans(model: type[BaseModel], settings: Mapping[str, Any]) -> list[s
         annotation = holder.model_fields[key].annotation
         kinds = (annotation, *get_args(annotation))
         if bool not in kinds and (int in kinds or float in kinds):
-            found.append(flat)
-    return found
+            keys.append(flat)
+    return keys

@@ -1,4 +1,4 @@
-"""A torchvision that does not fit torch breaks the import of transformers: found after the fact, and said in one line.
+"""A torchvision that does not fit torch breaks the import of transformers: it is recognised afterwards and reported in one line.
 
 woundgen does not use torchvision; another package may have brought it along.
 """
@@ -20,6 +20,6 @@ def find_broken_torchvision() -> UserError | None:
     if done.returncode == 0:
         return None
     return UserError(
-        "The torchvision beside this torch cannot be imported, and transformers fails with it.",
+        "The torchvision installed with this torch cannot be imported, and transformers fails with it.",
         "Remove it (woundgen does not use it): pip uninstall torchvision; or install the build that fits torch.",
     )

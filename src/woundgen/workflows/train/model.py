@@ -51,8 +51,8 @@ def unet_for_training(
 ) -> Network:
     """Return the UNet callable for the loop: torch.compile'd, wrapped in CUDA graphs, or unchanged.
 
-    The first two are checked against the plain UNet at the first micro-batch of each shape; `warn` is told where they
-    differ, and training goes on without them.
+    The first two are checked against the plain UNet at the first micro-batch of each shape; where they differ, `warn`
+    gets the difference and training goes on without them.
     """
     if config.compute.compile:
         return VerifiedUNet(base.unet, torch.compile(base.unet), trainable, warn=warn)
