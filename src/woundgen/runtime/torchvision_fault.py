@@ -1,4 +1,4 @@
-"""A torchvision that does not fit torch breaks the import of transformers: it is recognised afterwards and reported in one line.
+"""A torchvision that does not fit torch breaks the import of transformers: recognise it, and report it in one line.
 
 woundgen does not use torchvision; another package may have brought it along.
 """
