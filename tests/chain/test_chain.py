@@ -166,7 +166,7 @@ def test_diffusers_opens_the_runs_adapter(trained: Path, fresh_base: BaseModel) 
     pipeline = pipeline_of(fresh_base)
     best = (trained / "checkpoints" / "best").read_text().strip()
     pipeline.load_lora_weights(trained / "checkpoints" / best / "ema")
-    assert pipeline.unet.peft_config["default_0"].lora_alpha == 8
+    assert pipeline.unet.peft_config["default_0"].lora_alpha == 4, "alpha = rank: the scale is in B"
 
 
 def test_numbers_with_all_that_they_need(drawn: Path) -> None:

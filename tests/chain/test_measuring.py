@@ -224,7 +224,7 @@ def test_an_import_is_a_real_set(drawn: Path, workshop: Workshop, tmp_path: Path
     """The manifest of `data import` names the same photographs: the same numbers as their own folder gives."""
     imported, found = tmp_path / "imported", []
     assert run(["data", "import", str(workshop.photographs), "--out", str(imported)]) == 0
-    for name, real in (("folder", workshop.photographs), ("import", imported)):
+    for name, real in (("from_folder", workshop.photographs), ("from_import", imported)):
         assert evaluate(drawn, real, tmp_path / f"{name}.json") == 0
         rows = read_json(tmp_path / f"{name}.json")["rows"]
         found.append({(row["metric"], row["label"]): (row["value"], row["low"], row["high"]) for row in rows})

@@ -17,7 +17,7 @@ from woundgen.models.sources import PINNED, snapshot
 from woundgen.runtime import devices, hardware, parallel_runs
 from woundgen.runtime.hardware import Card
 from woundgen.storage.files import read_json
-from woundgen.workflows.train import job as train
+from woundgen.workflows.train import prepare
 
 from .conftest import SETTINGS, Workshop
 
@@ -104,7 +104,7 @@ def test_the_approved_configs_on_a_pair_of_cards(
         monkeypatch.setattr(module, "installed_cards", lambda: PAIR)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert devices.choose_device("auto").type == "cuda"
-    monkeypatch.setattr(train, "choose_device", lambda name: torch.device("cpu"))
+    monkeypatch.setattr(prepare, "choose_device", lambda name: torch.device("cpu"))
     config = CONFIGS / f"phase_{phase}_config.yaml"
     words = ["train", "--config", str(config), "--data", str(both_phases), "--devices", "2", "--dry-run"]
     assert run([*words, "--out", str(tmp_path / "run")]) == 0

@@ -94,7 +94,7 @@ def test_the_same_study_is_not_drawn_over(folders: tuple[Path, Path], study: Pat
 
 def test_a_silent_set_needs_a_word(folders: tuple[Path, Path], tmp_path: Path, capsys) -> None:
     """Photographs without a split: those whose patients the generator has seen would be shown."""
-    shutil.copytree(folders[1], tmp_path / "set", ignore=shutil.ignore_patterns("training_groups.json"))
+    shutil.copytree(folders[1], tmp_path / "set", ignore=shutil.ignore_patterns("exposure.json"))
     pair = folders[0].with_name("real"), tmp_path / "set"
     assert new(pair, tmp_path / "study") == 2
     assert "has seen these photographs is not known" in capsys.readouterr().err

@@ -313,7 +313,7 @@ def test_the_plan_before_a_run(train: Train, plain: Path, capsys: pytest.Capture
     probed = train(probe_steps=2)
     assert values(probed).equal(values(plain))
     said = capsys.readouterr().out
-    for word in ("photographs", "steps", "images a step", "warm-up", "rate", "time", "memory", "disk", "let go"):
+    for word in ("photographs", "steps", "images a step", "warm-up", "rate", "time", "memory", "disk", "freed"):
         assert word in said, word
     found = read_json(probed / "run.json")["estimate"]
     assert found["seconds_a_step"] > 0

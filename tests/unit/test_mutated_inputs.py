@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -104,6 +105,7 @@ def mutate_file(path: Path, chance: random.Random) -> bytes:
 class Layer(torch.nn.Module):
     def __init__(self) -> None:
         super().__init__()
+        self.config = SimpleNamespace(layers_per_block=1)
         self.to_q = torch.nn.Linear(4, 4)
         self.to_k = torch.nn.Linear(4, 4)
 

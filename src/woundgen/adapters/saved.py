@@ -17,7 +17,10 @@ from woundgen.models.learned_tokens import load_embedding
 from woundgen.records import Preparation
 from woundgen.storage.checkpoint import pointer
 from woundgen.storage.files import read_json, sha256_file
-from woundgen.storage.names import ADAPTER_NOTES, BEST, CHECKPOINTS, LATEST, TRAINED_FILES
+from woundgen.storage.names import ADAPTER_NOTES, BEST, CHECKPOINTS, LATEST, STATE_TENSORS, TRAINED_FILES
+
+NEEDED_NOTES = ("base_digest", "phase", "prompt", "negative_prompt", "steps", "guidance_scale")
+"""Keys that the notes of each adapter trained by woundgen hold, besides `base`."""
 
 
 def apply_trained(base: BaseModel, files: Sequence[tuple[Path, float]]) -> None:
@@ -83,6 +86,8 @@ def find_adapter(place: Path, *, weights: str) -> Adapter:
     notes = adapter_metadata(file)
     if "base" not in notes:
         return Adapter(file=file, digest=sha256_file(file), kind=kind_of(shapes), base=base_by_shape(shapes))
+    if missing := [key for key in NEEDED_NOTES if key not in notes]:
+        raise UserError(f"{file.parent / ADAPTER_NOTES} has no {', '.join(missing)}.", "Restore the file.")
     return Adapter(
         file=file,
         digest=sha256_file(file),
@@ -108,7 +113,7 @@ def _file(place: Path, weights: str) -> Path:
         return place
     if not place.exists():
         raise UserError(f"{place} does not exist.", "Give a run folder, a checkpoint or an adapter file.")
-    if (own := _trained_in(place) or _only_file(place)) is not None:
+    if (own := _trained_in(place)) is not None:
         return own
     root = place / CHECKPOINTS
     if root.is_dir():
@@ -120,6 +125,9 @@ def _file(place: Path, weights: str) -> Path:
     for choice in choices:
         if (found := _trained_in(place / choice)) is not None:
             return found
+    # Last, since our checkpoints hold another safetensors file, the state to resume from.
+    if (foreign := _only_file(place)) is not None and foreign.name != STATE_TENSORS:
+        return foreign
     raise UserError(f"{place} holds no {' or '.join(choices)} adapter.", "Try --weights raw, or another checkpoint.")
 
 

@@ -84,7 +84,7 @@ def read_telltale_patches(folder: Path) -> tuple[Picture, ...]:
 def _script(folder: Path, row: Row) -> str:
     """draw_with_diffusers.py, where its prompts are fit to be shared."""
     path = folder / DIFFUSERS_SCRIPT
-    shareable = all(masked(row[key]) == row[key] for key in ("prompt", "negative_prompt"))
+    shareable = all(masked(str(row.get(key) or "")) == (row.get(key) or "") for key in ("prompt", "negative_prompt"))
     return path.read_text(encoding="utf-8") if path.is_file() and shareable else ""
 
 
@@ -92,9 +92,9 @@ def _settings(row: Row) -> Facts:
     digest = str(row.get("base") or "")
     adapter = str(row.get("adapter") or "")
     return (
-        ("phase", masked(str(row["label"]))),
-        ("prompt", masked(row["prompt"]) or "none"),
-        ("negative prompt", masked(row["negative_prompt"]) or "none"),
+        ("phase", masked(str(row.get("label") or ""))),
+        ("prompt", masked(str(row.get("prompt") or "")) or "none"),
+        ("negative prompt", masked(str(row.get("negative_prompt") or "")) or "none"),
         ("guidance scale", f"{row['guidance_scale']:g}"),
         ("sampler", f"{masked(str(row['sampler']))}, {row['steps']} steps"),
         ("base model", base_name(digest)[:16] or "none"),

@@ -196,7 +196,7 @@ def test_a_set_that_fell_short_grows_too(tmp_path: Path):
     assert contents(tmp_path / "set") == contents(tmp_path / "whole")
 
 
-@pytest.mark.parametrize("step", ["_cut_before_surplus", "reclaim_output"])
+@pytest.mark.parametrize("step", ["cut_before_surplus", "reclaim_output"])
 def test_growing_goes_on_after_a_kill(tmp_path: Path, step: str, monkeypatch: pytest.MonkeyPatch):
     """Killed before each step of growing: the command for more goes on, and so does the one for fewer."""
     fill(tmp_path / "set", 7)

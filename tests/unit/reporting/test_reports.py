@@ -113,7 +113,8 @@ def test_grids_drawn_while_training_are_on_the_private_page_alone(run: Path, tmp
     assert grids
     section = PrivateSection("training", grids=grids)
     write_reports([collect(run, [], [measured()])], out=tmp_path / "out", title="Report", private=[section])
-    shared, private = ((tmp_path / "out" / name).read_text() for name in ("report.html", "report_private.html"))
+    out = tmp_path / "out"
+    shared, private = (file.read_text() for file in (out / "report.html", private_folder(out) / "report_private.html"))
     for grid in grids:
         assert grid.source not in shared
         assert grid.source in private

@@ -44,7 +44,7 @@ def test_an_image_is_scored_without_its_own_group():
     grouped = calibrate(statistics, [*range(20), *["one"] * 15])
     assert grouped.threshold.value > 30
     assert grouped.groups == 21
-    assert "35 photographs are of 21 patients" in grouped.statements()[-1]
+    assert "35 photographs are of 21 groups" in grouped.statements()[-1]
 
 
 def test_threshold_is_the_order_statistic_of_left_out_scores():

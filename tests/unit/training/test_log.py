@@ -30,7 +30,7 @@ def test_logs_are_cut_back_to_the_resumed_step(tmp_path: Path) -> None:
     for step in range(1, 6):
         log.train(row(step))
     log.close()
-    append_jsonl(tmp_path / EVAL_LOG, [{"step": 2}, {"step": 4}])
+    append_jsonl(tmp_path / EVAL_LOG, [{"step": n, "epoch": n / 4, "weights": "raw", "metrics": []} for n in (2, 4)])
     with (tmp_path / TRAIN_LOG).open("a") as handle:
         handle.write('{"step": 6, "epo')
 
@@ -43,14 +43,13 @@ def test_logs_are_cut_back_to_the_resumed_step(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_a_signal_is_noted_and_says_how_to_exit(number: signal.Signals) -> None:
-    """143, 130 and 129; outside, what was there before is there again."""
+def test_a_signal_is_noted(number: signal.Signals) -> None:
+    """Outside, what was there before is there again."""
     before = [signal.getsignal(one) for one in SIGNALS]
     with stop_on_signals() as request:
         assert request.received is None
         os.kill(os.getpid(), number)
         assert request.received == number
-        assert request.exit_code == {"SIGTERM": 143, "SIGINT": 130, "SIGHUP": 129}[number.name]
     assert [signal.getsignal(one) for one in SIGNALS] == before
 
 
