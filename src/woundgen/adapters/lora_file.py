@@ -98,6 +98,8 @@ def read_lora(path: Path) -> list[LoraLayer]:
     found: dict[tuple[str, str, bool], dict[str, Tensor]] = {}
     unknown = []
     for key, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise UserError(f"{path}: {key} holds numbers that are not finite.", "Give the file that a run saved.")
         where = _place(key)
         if where is None:
             unknown.append(key)
