@@ -13,7 +13,7 @@ from woundgen.reporting.masking import base_name, masked, reason_category
 from woundgen.reporting.metric_table import number
 from woundgen.reporting.pictures import Picture, read_picture
 from woundgen.reporting.report_data import Facts, ScoreMeans, SetFacts, SetScores, Strip
-from woundgen.storage.files import read_json
+from woundgen.storage.files import read_json, stored_values
 from woundgen.storage.names import DIFFUSERS_SCRIPT, MANIFEST_JSONL, SET_JSON, TELLTALE_PATCHES
 from woundgen.storage.set_rows import SURPLUS, read_drawn_rows, read_released_rows, read_tally
 
@@ -34,6 +34,11 @@ Row = Mapping[str, Any]
 
 def collect_set(folder: Path) -> SetFacts:
     """Read what may be shared of a set. UserError where the folder is none or an image is missing or damaged."""
+    with stored_values(folder / MANIFEST_JSONL):
+        return _collect_set(folder)
+
+
+def _collect_set(folder: Path) -> SetFacts:
     rows, tally = read_released_rows(folder), read_tally(folder)
     if not tally.drawn:
         raise UserError(f"{folder} holds no rows in {MANIFEST_JSONL}.", "Give the folder of a generated set.")
