@@ -92,7 +92,7 @@ def test_released_files_do_not_tell_members(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_released_files_do_not_tell_which_phantoms_are_members(tmp_path: Path) -> None:
-    """The same with rendered wounds and the product's own search for copies."""
+    """The same with rendered wounds."""
     candidates = describe(draw_phantoms(range(60), seed=5, size=64).images)
     images = describe(draw_phantoms(range(2000, 2064), seed=9, size=64).images)
     check_areas(attack_halves(images, candidates, tmp_path))
