@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from woundgen.errors import UserError
 from woundgen.records import METRICS, MetricValue, PairedValue
+from woundgen.storage.files import stored_values
 
 FLOOR, CEILING, TRAINING = "floor", "ceiling", "training"
 BESIDE = (FLOOR, CEILING, TRAINING)  # labels of rows that stand beside a value
@@ -25,7 +27,8 @@ class StoredValue:
 
 def read_values(rows: Iterable[Mapping[str, Any]], *, source: str) -> tuple[StoredValue, ...]:
     """`source` names the file in errors. Raises UserError for a row that is no registered metric's."""
-    return tuple(_read_row(row, source) for row in rows)
+    with stored_values(Path(source)):
+        return tuple(_read_row(row, source) for row in rows)
 
 
 def _read_row(row: Mapping[str, Any], source: str) -> StoredValue:
@@ -45,6 +48,8 @@ def _read_row(row: Mapping[str, Any], source: str) -> StoredValue:
 
 def _stored(row: Mapping[str, Any]) -> StoredValue:
     left, right = row["n"]
+    if not all(isinstance(row.get(key), str | None) for key in ("network", "digest", "label")):
+        raise TypeError("network, digest or label is no text")
     value = MetricValue(
         metric=row["metric"],
         value=float(row["value"]),
@@ -80,7 +85,7 @@ def read_paired(rows: Iterable[Mapping[str, Any]], *, source: str) -> tuple[Pair
             for row in rows
             if row["metric"] in METRICS and row["version"] == METRICS[row["metric"]].version
         )
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise UserError(f"{source}: a paired difference is incomplete ({error}).", "Compare again.") from None
 
 

@@ -60,7 +60,7 @@ def read_manifest(folder: Path) -> list[ManifestRow]:
         recorded = facts["digest"]
     except OSError as error:
         raise UserError(f"{table} cannot be read ({error.strerror}).", _AGAIN) from None
-    except (KeyError, TypeError, ValueError, csv.Error) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, csv.Error) as error:
         raise UserError(f"{table} is damaged ({error}).", _AGAIN) from None
     if manifest_digest(rows) != recorded:
         raise UserError(f"{table} was changed after the import (its digest differs).", _AGAIN)
