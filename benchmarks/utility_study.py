@@ -24,15 +24,15 @@ from pathlib import Path
 import numpy as np
 
 from woundgen.data.pixels.augment import variations
+from woundgen.downstream.arms import Material
+from woundgen.downstream.assess import HeldOut
+from woundgen.downstream.conclude import Conclusion, conclude
+from woundgen.downstream.conclusion import HARMS, HELPS
+from woundgen.downstream.run import Fold, fits, put_together
 from woundgen.features.embedded import feature_network
 from woundgen.metrics.intervals import binomial_bounds
 from woundgen.metrics.measure import pooled_features
 from woundgen.phantoms import PHASES, RENDERER_VERSION, draw_phantoms
-from woundgen.utility.arms import Material
-from woundgen.utility.assess import HeldOut
-from woundgen.utility.conclude import Conclusion, conclude
-from woundgen.utility.conclusion import HARMS, HELPS
-from woundgen.utility.run import Fold, fits, put_together
 from woundgen.workflows.utility.bank import VARIATIONS
 from woundgen.workflows.utility.classifiers import train_linear
 

@@ -95,7 +95,7 @@ def test_everything_is_reported(finished: Path, clinic: Clinic) -> None:
 
 def test_the_same_command_trains_nothing_again(finished: Path, clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
     before = contents(finished)
-    monkeypatch.setattr("woundgen.utility.linear.fit_linear", None)
+    monkeypatch.setattr("woundgen.downstream.linear.fit_linear", None)
     assert run(clinic.words(finished)) == 0
     assert contents(finished) == before
 
@@ -104,7 +104,7 @@ def test_after_a_loss_only_what_is_missing_is_trained(
     finished: Path, clinic: Clinic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a kill would leave it: no pages, some fits."""
-    from woundgen.utility import linear
+    from woundgen.downstream import linear
 
     before, calls, fit = contents(finished), [], linear.fit_linear
     lost = sorted((finished / "cache" / "fits").iterdir())[:4]
@@ -143,7 +143,7 @@ def test_the_network_is_asked_where_it_is_named(
         seeds.add(seed)
         return np.full((len(query), classes), 1 / classes)
 
-    monkeypatch.setattr("woundgen.utility.cnn.train_cnn", stand_in)
+    monkeypatch.setattr("woundgen.downstream.cnn.train_cnn", stand_in)
     assert run(clinic.words(tmp_path / "out", "--classifier", "cnn", "--doses", "0.5")) == 0
     record = json.loads((tmp_path / "out" / "utility.json").read_text())
     assert record["classifier"] == "cnn"

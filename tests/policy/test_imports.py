@@ -32,7 +32,7 @@ ARROWS: dict[str, set[str]] = {
     "study": {"storage", "web"},
     "review": {"storage", "web"},
     "config": {"storage"},
-    "utility": set(),
+    "downstream": set(),
     "runtime": {"storage"},
     "features": {"storage"},
     "models": {"runtime", "storage"},

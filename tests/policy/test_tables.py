@@ -13,7 +13,7 @@ SOURCE = Path(__file__).parents[2] / "src" / "woundgen"
 # Names and numbers of our own making, and no text from outside.
 OWN_CELLS = {
     "workflows/dataset/phantoms.py": "names, phases and numbers of the renderer",
-    "utility/command.py": "names we give and phases, read by the user's own program",
+    "downstream/command.py": "names we give and phases, read by the user's own program",
 }
 
 

@@ -19,12 +19,12 @@ from woundgen.data.pixels.preparation_file import read_preparation
 from woundgen.data.pixels.prepare import MARGIN, describe_preparation, prepare_all
 from woundgen.data.splits.fixed_split import joined_groups
 from woundgen.data.splits.split import with_cluster_groups
+from woundgen.downstream.arms import Material, synthetic_count
+from woundgen.downstream.run import Fold
 from woundgen.errors import UserError
 from woundgen.metrics.checks import check_preparations
 from woundgen.privacy.exposure import find_keys, read_seen, seen_groups
 from woundgen.records import PHASES
-from woundgen.utility.arms import Material, synthetic_count
-from woundgen.utility.run import Fold
 
 Images = NDArray[np.uint8]
 Rows = NDArray[np.intp]

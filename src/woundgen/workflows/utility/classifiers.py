@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from woundgen.data.files.images import write_png
+from woundgen.downstream import linear
+from woundgen.downstream.command import run_command
+from woundgen.downstream.run import Fit, Train
 from woundgen.errors import UserError
 from woundgen.similarity.colour import colour_statistics
 from woundgen.storage.files import sha256_json, write_bytes
 from woundgen.storage.ownership import make_private
-from woundgen.utility import linear
-from woundgen.utility.command import run_command
-from woundgen.utility.run import Fit, Train
 from woundgen.workflows.utility.bank import Bank
 
 EMBEDDED, DINOV2, COLOUR, CNN = "embedded", "dinov2", "colour", "cnn"
@@ -106,7 +106,7 @@ def make_classifier(
     if name == CNN:
         import torch
 
-        from woundgen.utility import cnn
+        from woundgen.downstream import cnn
 
         torch.set_num_threads(1)  # fits run side by side, one a processor
         small = cnn.shrink(bank.images)

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from woundgen.data.photo_set import PhotoSet
+from woundgen.downstream.assess import HeldOut
+from woundgen.downstream.choice import pool_of
+from woundgen.downstream.conclude import Conclusion
 from woundgen.errors import UserError
 from woundgen.similarity.groups import group_codes
 from woundgen.storage.files import sha256_json
 from woundgen.storage.names import CACHE
 from woundgen.storage.ownership import claim_output, make_private
-from woundgen.utility.assess import HeldOut
-from woundgen.utility.choice import pool_of
-from woundgen.utility.conclude import Conclusion
 from woundgen.workflows.utility.bank import (
     Bank,
     build_bank,

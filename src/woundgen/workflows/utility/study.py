@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from woundgen.downstream.arms import REAL
+from woundgen.downstream.assess import Array, HeldOut
+from woundgen.downstream.choice import BOUNDARY, REALISM, boundary_score, by_phase, choice_dose, choose, chosen, pool_of
+from woundgen.downstream.conclude import Conclusion, conclude
+from woundgen.downstream.run import Fit, Fold, Train, fits, make_fit, put_together
 from woundgen.screening.statistics import realism, sphere_radii
 from woundgen.similarity.groups import group_codes
 from woundgen.similarity.neighbours import euclidean_distances
-from woundgen.utility.arms import REAL
-from woundgen.utility.assess import Array, HeldOut
-from woundgen.utility.choice import BOUNDARY, REALISM, boundary_score, by_phase, choice_dose, choose, chosen, pool_of
-from woundgen.utility.conclude import Conclusion, conclude
-from woundgen.utility.run import Fit, Fold, Train, fits, make_fit, put_together
 from woundgen.workflows.utility.classifiers import Features
 
 Progress = Callable[[int, int, str], None]

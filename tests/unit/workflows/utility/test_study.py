@@ -7,8 +7,8 @@ import threading
 import numpy as np
 import pytest
 
+from woundgen.downstream.run import Fit
 from woundgen.errors import UserError
-from woundgen.utility.run import Fit
 from woundgen.workflows.utility.study import _Ticker, train_all
 
 PROCESSORS = 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from woundgen.utility.arms import (
+from woundgen.downstream.arms import (
     AUGMENTED,
     REAL,
     SYNTHETIC_ONLY,
@@ -15,7 +15,7 @@ from woundgen.utility.arms import (
     training_lists,
     with_synthetic,
 )
-from woundgen.utility.choice import boundary_score, by_phase, choice_dose, choose, pool_of
+from woundgen.downstream.choice import boundary_score, by_phase, choice_dose, choose, pool_of
 
 REAL_ROWS = {"I": np.arange(0, 8), "R": np.arange(8, 12)}
 VARIED = {phase: 100 + 3 * rows[:, None] + np.arange(3) for phase, rows in REAL_ROWS.items()}

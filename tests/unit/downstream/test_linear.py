@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from woundgen.utility.linear import fit_linear
+from woundgen.downstream.linear import fit_linear
 
 RNG = np.random.default_rng(1)
 LABELS = np.repeat([0, 1, 2], [30, 20, 10])

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import t, ttest_1samp
 
-from woundgen.utility.estimate import Estimate, joint_level, of_counts, of_mean, smallest_shown
-from woundgen.utility.scores import cohen_kappa
+from woundgen.downstream.estimate import Estimate, joint_level, of_counts, of_mean, smallest_shown
+from woundgen.downstream.scores import cohen_kappa
 
 RNG = np.random.default_rng(3)
 

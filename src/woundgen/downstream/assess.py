@@ -9,8 +9,8 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from woundgen.utility import scores as s
-from woundgen.utility.estimate import Estimate, joint_level, of_counts, of_mean, smallest_shown
+from woundgen.downstream import scores as s
+from woundgen.downstream.estimate import Estimate, joint_level, of_counts, of_mean, smallest_shown
 
 Array = npt.NDArray[np.float64]
 LEVEL = 0.95

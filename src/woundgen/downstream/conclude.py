@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from woundgen.utility.arms import controls, with_synthetic
-from woundgen.utility.assess import RANGES, Arm, Array, Difference, HeldOut, differences, score_arm
-from woundgen.utility.choice import RULES, chosen
-from woundgen.utility.conclusion import Verdict, judge_doses, verdict
+from woundgen.downstream.arms import controls, with_synthetic
+from woundgen.downstream.assess import RANGES, Arm, Array, Difference, HeldOut, differences, score_arm
+from woundgen.downstream.choice import RULES, chosen
+from woundgen.downstream.conclusion import Verdict, judge_doses, verdict
 
 
 @dataclass(frozen=True, slots=True)

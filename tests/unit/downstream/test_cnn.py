@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from woundgen.utility.cnn import shrink, train_cnn
+from woundgen.downstream.cnn import shrink, train_cnn
 
 RNG = np.random.default_rng(0)
 LABELS = np.arange(24) % 2

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from woundgen.utility.arms import ByPhase, Material, Rows, synthetic_count
+from woundgen.downstream.arms import ByPhase, Material, Rows, synthetic_count
 
 Array = npt.NDArray[np.float64]
 

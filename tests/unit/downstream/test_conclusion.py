@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from woundgen.utility.arms import Material, controls, with_synthetic
-from woundgen.utility.assess import Difference, HeldOut
-from woundgen.utility.conclude import Conclusion, conclude
-from woundgen.utility.conclusion import HARMS, HELPS, NO_DIFFERENCE, TOO_LITTLE, AtDose, judge_doses, verdict
-from woundgen.utility.run import Fit, Fold, fits, put_together
+from woundgen.downstream.arms import Material, controls, with_synthetic
+from woundgen.downstream.assess import Difference, HeldOut
+from woundgen.downstream.conclude import Conclusion, conclude
+from woundgen.downstream.conclusion import HARMS, HELPS, NO_DIFFERENCE, TOO_LITTLE, AtDose, judge_doses, verdict
+from woundgen.downstream.run import Fit, Fold, fits, put_together
 from woundgen.workflows.utility.classifiers import train_linear
 
 PHASES = ("I", "P", "R")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from woundgen.utility.conclusion import HARMS, HELPS
+from woundgen.downstream.conclusion import HARMS, HELPS
 
 BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "utility_study.py"
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score, confusion_matrix, f1_score, recall_score
 
-from woundgen.utility.scores import (
+from woundgen.downstream.scores import (
     brier,
     calibration_error,
     class_f1,

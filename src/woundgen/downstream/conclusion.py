@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from woundgen.utility.arms import controls, with_synthetic
-from woundgen.utility.assess import KAPPA, Arm, Difference
+from woundgen.downstream.arms import controls, with_synthetic
+from woundgen.downstream.assess import KAPPA, Arm, Difference
 
 HELPS, HARMS, NO_DIFFERENCE = "helps", "harms", "no difference shown"
 TOO_LITTLE = "too little data to say"

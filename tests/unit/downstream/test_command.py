@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from woundgen.downstream.command import run_command
 from woundgen.errors import UserError
-from woundgen.utility.command import run_command
 
 PHASES = ("I", "R")
 START = "import csv, os, sys\ntrain, test, out = sys.argv[1:]\nrows = list(csv.DictReader(open(test)))\n"

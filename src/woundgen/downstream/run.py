@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from woundgen.utility.arms import Material, Rows, training_lists
+from woundgen.downstream.arms import Material, Rows, training_lists
 
 Array = npt.NDArray[np.float64]
 
