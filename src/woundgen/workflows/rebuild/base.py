@@ -163,8 +163,8 @@ def _check_beginning(saved: Checkpoint, begun_from: str, start: Path | None) -> 
 
 
 def pool_latents(pool: Pool, folder: Path, device: str, say: Say) -> Latents:
-    """Posterior means and deviations of the whole pool, encoded once and kept on disk."""
-    cache = folder / "latents.safetensors"
+    """Posterior means and deviations of the whole pool, encoded once for each size of the pool and kept on disk."""
+    cache = folder / f"latents_{len(pool.images)}.safetensors"
     if not cache.exists():
         source = folder / ENCODER_FOLDER
         if not source.is_dir():

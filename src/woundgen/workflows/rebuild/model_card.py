@@ -25,11 +25,13 @@ from woundgen.metrics.measure import pooled_features
 from woundgen.models.base import load_base
 from woundgen.models.images import encode_images, round_trip
 from woundgen.phantoms import PHASES, RENDERER_VERSION, View, captions
+from woundgen.shipped.denoising_error import measure_spectrum
 from woundgen.shipped.graded_faults import GRADED_FAULTS, apply_fault
 from woundgen.similarity.colour import srgb_to_lab
 from woundgen.similarity.sharpness import laplacian_variance
 from woundgen.storage.files import write_json
 from woundgen.workflows.rebuild.base import BASE_FOLDER
+from woundgen.workflows.rebuild.denoiser_card import measure_denoiser
 from woundgen.workflows.rebuild.stages import FEATURES_FILE
 
 Images = NDArray[np.uint8]
@@ -37,6 +39,7 @@ Say = Callable[[str], None]
 CARD_SEED = 800_001
 CARD_MARGIN = 0.25
 STEPS = 15
+DENOISED = 200  # held-out latents that the UNet denoises
 STRENGTHS = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
 
 
@@ -146,6 +149,11 @@ def base_card(folder: str, network: FeatureNetwork, *, n: int, say: Say) -> dict
             base, count=n, prompt=prompt, negative_prompt="", guidance_scale=1.0, steps=STEPS, seed=1, size=128
         )
         result[f"fd_{name.replace(' ', '_')}"] = against(pooled_features(network, images))
+    say("denoising held-out latents")
+    latents = encode_images(base.vae, drawn.images)[0]
+    result["denoiser"] = measure_denoiser(
+        base, latents[: min(n, DENOISED)], prompts[:DENOISED], measure_spectrum(latents[n:]), seed=CARD_SEED
+    )
     return result
 
 
