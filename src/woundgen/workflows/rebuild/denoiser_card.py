@@ -61,14 +61,14 @@ def estimate_errors(
     """Squared error [N] of the clean latents that the UNet implies at the timestep whose noise is nearest to sigma."""
     products = base.scheduler.alphas_cumprod
     timesteps = torch.full((len(latents),), nearest_timestep(products, sigma))
-    found = []
+    parts = []
     for first in range(0, len(latents), BATCH):
         part = slice(first, first + BATCH)
         noisy = add_noise(latents[part], noise[part], timesteps[part], products)
         output = base.unet(noisy, timesteps[part], encoder_hidden_states=states[part]).sample
         estimate = clean_estimate(noisy, output, timesteps[part], products, base.scheduler.config.prediction_type)
-        found.append(mean_squared_errors(estimate, latents[part]))
-    return torch.cat(found).double().numpy()
+        parts.append(mean_squared_errors(estimate, latents[part]))
+    return torch.cat(parts).double().numpy()
 
 
 def ratio_interval(above: NDArray[np.floating], below: NDArray[np.floating]) -> Interval:
