@@ -1,6 +1,6 @@
 """How well a denoiser estimates clean latents, against the best linear filter that knows their power spectrum.
 
-A ratio near 1 says that the network has learned no more of the pictures than their second moments. The filter is
+A network at a ratio near 1 has learned no more of the pictures than their second moments. The filter is
 Wiener's (1949), separately for each channel and spatial frequency.
 """
 

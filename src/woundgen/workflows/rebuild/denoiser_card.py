@@ -1,4 +1,4 @@
-"""What the base's UNet has learned: its error on held-out latents beside the best linear filter's."""
+"""What the base's UNet has learned: its error on held-out latents over that of the best linear filter's."""
 
 from __future__ import annotations
 
