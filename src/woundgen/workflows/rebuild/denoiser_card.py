@@ -33,7 +33,7 @@ def measure_denoiser(
     """Measure the UNet's squared error of clean latents at each of SIGMAS, with captions and with no prompt.
 
     latents: [N, C, h, w], held out; prompts: N captions; spectrum: of other latents. Each value is a ratio of means
-    with a 95 % delete-one jackknife interval over the N latents.
+    with a 95 % jackknife interval over the N latents.
     """
     states, empty = encode_prompts(base, list(prompts)), encode_prompts(base, [""])
     rows = {}
@@ -72,7 +72,7 @@ def estimate_errors(
 
 
 def ratio_interval(above: NDArray[np.floating], below: NDArray[np.floating]) -> Interval:
-    """The ratio of two means over the same N images, with a delete-one jackknife interval."""
+    """The ratio of two means over the same N images, with a jackknife interval."""
     left_out = (above.sum() - above) / (below.sum() - below)
     unit = Jackknife(left_out, np.ones(len(above), dtype=np.int64))
     return jackknife_interval(float(above.sum() / below.sum()), [unit])
