@@ -32,7 +32,7 @@ from woundgen.storage.files import read_json
 from woundgen.workflows.dataset.phantoms import draw_held_out, write_phantoms
 from woundgen.workflows.demo.job import PRESET
 from woundgen.workflows.train.job import train_adapter
-from woundgen.workflows.train.request import TrainRequest
+from woundgen.workflows.train.request import TrainOptions, TrainRequest
 
 GUIDANCE, DRAW_SEED, HELD_OUT_SEED = 1.5, 22, 710_001
 LORA = ["learning_rate=1e-3"]
@@ -64,7 +64,9 @@ def measure(
     common = ["phases=[I]", "prompts=short", f"max_steps={options.steps}", "sample_images=0", "metric_images=0"]
     config = load_train_config(PRESET, [*common, "save_every_n_epochs=1000", *METHODS[name]])
     run = options.out / name.replace(", ", "_").replace(" ", "_")
-    trained = train_adapter(TrainRequest(config, data, run, command=("benchmarks/methods.py",)), console=Console())
+    trained = train_adapter(
+        TrainRequest(config, data, run, TrainOptions(command=("benchmarks/methods.py",))), console=Console()
+    )
     if trained.exit_code:  # stopped by a signal: half a run is no row
         sys.exit(trained.exit_code)
     adapter = find_adapter(run, weights="auto")

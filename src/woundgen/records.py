@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 Direction = Literal["higher", "lower", "none"]
 Split = Literal["train", "validation", "holdout"]
 PredictionType = Literal["epsilon", "v_prediction", "sample"]
+SamplerName = Literal["dpmsolver++", "ddim", "euler"]
 Phase = Literal["I", "P", "R"]
 """Phases of healing: inflammatory, proliferative, remodeling."""
 PHASES: tuple[str, ...] = get_args(Phase)

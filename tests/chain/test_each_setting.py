@@ -20,6 +20,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from woundgen.cli import run
+from woundgen.config.load import load_train_config
 from woundgen.config.names import setting_names
 from woundgen.config.train import TrainConfig
 from woundgen.errors import UserError
@@ -28,7 +29,7 @@ from woundgen.runtime.console import silent_console
 from woundgen.storage.files import read_json
 from woundgen.workflows.train import model
 from woundgen.workflows.train.job import train_adapter
-from woundgen.workflows.train.request import TrainRequest, read_request
+from woundgen.workflows.train.request import TrainOptions, TrainRequest, make_request
 
 from .conftest import SETTINGS
 
@@ -156,7 +157,9 @@ def effects(room: Room, settings: Mapping[str, Any], out: Path) -> str:
     """Digest of what a run leaves, without the copies of its settings; of its error where it is refused."""
     known = json.dumps(settings, sort_keys=True)
     if known not in room.runs:
-        request = TrainRequest(TrainConfig.model_validate(settings), room.photographs, out, command=("test",))
+        request = TrainRequest(
+            TrainConfig.model_validate(settings), room.photographs, out, TrainOptions(command=("test",))
+        )
         try:
             train_adapter(request, console=silent_console())
             left = _files(out)
@@ -219,7 +222,9 @@ def test_equal_settings_have_equal_effects(room: Room, tmp_path: Path) -> None:
 
 
 def test_data(room: Room) -> None:
-    request = read_request(None, [f"data={room.photographs}"], data=None, out=None, resume=None)
+    request = make_request(
+        load_train_config(None, [f"data={room.photographs}"]), data=None, out=None, options=TrainOptions()
+    )
     assert request.data == room.photographs
 
 

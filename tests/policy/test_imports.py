@@ -77,23 +77,22 @@ ARROWS: dict[str, set[str]] = {
         "workflows/report",
         "workflows/train",
     },
-    # The command line: any job, any mechanism.
-    "commands": set(),
+    # The public functions, and the command line that stands on them: any job, any mechanism.
+    "api": set(),
+    "commands": {"api"},
     "cli": {"commands", "runtime", "storage"},
     "__main__": {"cli"},
 }
 BY_CONTENT = ("data", "workflows")
 JOBS = {part for part in ARROWS if part.startswith("workflows/")}
-MECHANISMS = set(ARROWS) - JOBS - {"commands", "cli", "__main__"}
+TOP = {"api", "commands"}
+MECHANISMS = set(ARROWS) - JOBS - TOP - {"cli", "__main__"}
 ALLOWED = {
-    part: arrows
-    | COMMON
-    | (MECHANISMS if part in JOBS or part == "commands" else set())
-    | (JOBS if part == "commands" else set())
+    part: arrows | COMMON | (MECHANISMS if part in JOBS or part in TOP else set()) | (JOBS if part in TOP else set())
     for part, arrows in ARROWS.items()
 }
 HEAVY = {"torch", "diffusers", "transformers", "peft", "accelerate", "tensorboard"}
-WITHOUT_TORCH = {*COMMON, "config", "storage", "reporting", "comparison", "commands", "cli"}
+WITHOUT_TORCH = {*COMMON, "config", "storage", "reporting", "comparison", "api", "commands", "cli"}
 MAY_IMPORT_TORCH = {Path("storage/checkpoint.py")}
 UNPICKLERS = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 
@@ -348,6 +347,7 @@ DISTRIBUTION_OF = {"PIL": "pillow", "yaml": "pyyaml", "cv2": "opencv-python-head
 # Of extras: what reads DICOM says what to install where it is absent; for the pages, web/serve.py says it first.
 OPTIONAL = {
     (Path("data/files/dicom.py"), "pydicom"),
+    (Path("reporting/notebook.py"), "pandas"),
     (Path("study/app.py"), "starlette"),
     (Path("review/app.py"), "starlette"),
     (Path("web/serve.py"), "starlette"),

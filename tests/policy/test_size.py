@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "woundgen"
 FILES = [path for path in sorted(PACKAGE.rglob("*")) if path.is_file() and "__pycache__" not in path.parts]
-KINDS = {".py", ".typed", ".safetensors", ".json", ".yaml", ".txt", ".j2", ".css", ".html", ".js"}
+KINDS = {".py", ".pyi", ".typed", ".safetensors", ".json", ".yaml", ".txt", ".j2", ".css", ".html", ".js"}
 MOST_BYTES = 40_000_000
 MOST_LINES = 400
 WEIGHTS = (

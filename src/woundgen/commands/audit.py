@@ -24,10 +24,11 @@ def audit(
     \b
     woundgen audit --generated generated/phase_I --run runs/phase_I --out reports/privacy_I
     """
+    from woundgen.api.audit import audit as audit_images
     from woundgen.config.load import load_quality_config
 
     quality = load_quality_config(thresholds)
-    from woundgen.workflows.audit.job import audit_set
-
     with open_console() as console:
-        audit_set(generated, run=run, out=out, quality=quality, say=console.info, progress=console.progress)
+        audited = audit_images(generated, run=run, out=out, quality=quality, console=console)
+        console.info(f"written: {audited.page}")
+        console.result("audit", audited)

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from woundgen.errors import UserError
 from woundgen.runtime.console import open_console
 
 
@@ -27,15 +26,10 @@ def calibrate(
     woundgen calibrate --real photographs --run runs/phase_I --out calibrated/phase_I
     woundgen calibrate --real photographs --phase I --out calibrated/phase_I
     """
+    from woundgen.api.calibrate import calibrate as calibrate_screen
     from woundgen.config.load import load_quality_config
-    from woundgen.records import PHASES
 
-    if (run is None) == (phase is None):
-        raise UserError("Give either --run or --phase.", "--run takes its phases and its sides from that run.")
-    if phase is not None and phase not in PHASES:
-        raise UserError(f"--phase {phase!r} is unknown.", f"Use {', '.join(PHASES)}.")
     quality = load_quality_config(thresholds)
-    from woundgen.workflows.screen.calibrate import calibrate_photographs
-
     with open_console() as console:
-        calibrate_photographs(real, run=run, phase=phase, size=size, quality=quality, out=out, say=console.info)
+        calibrated = calibrate_screen(real, run=run, phase=phase, size=size, quality=quality, out=out, console=console)
+        console.result("calibrate", calibrated)

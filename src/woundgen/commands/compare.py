@@ -56,43 +56,29 @@ def compare(
     idle = [name for name, value in asked.items() if value]
     if results and idle:
         raise UserError(f"{idle[0]} means nothing for results that are measured already.", "Give --adapter.")
-    from woundgen.comparison.candidates import read_candidates
-    from woundgen.comparison.compare import compare as compared
-    from woundgen.comparison.write import write_comparison
+    from woundgen.api.evaluate import compare as compare_results
 
     with open_console() as console:
         if adapter:
-            from woundgen.records import PHASES
+            from woundgen.api.evaluate import sweep
+            from woundgen.workflows.evaluate.request import SweepOptions, SweepRequest, check_sweep
 
-            if phase not in PHASES:
-                raise UserError(f"--phase {phase!r} is unknown.", f"Use {', '.join(PHASES)}.")
-            if (real is None) == (run is None):
-                raise UserError("Give either --real or --run.", "--run takes the photographs that run held out.")
-            if run is not None and margin is not None:
-                raise UserError("--margin is given beside --run.", "Leave it out: the run knows its own.")
-            from woundgen.adapters.weight_names import check_weights
-            from woundgen.metrics.measure import load_extractors
-            from woundgen.workflows.evaluate.sets import choose_learned_margin, photographs_from
-            from woundgen.workflows.evaluate.sweep import sweep, variants_of
-
-            for kind in weights or []:
-                check_weights("--weights", kind)
-            found = variants_of(adapter, weights or [], guidance or [], steps or [], every_checkpoint=every_checkpoint)
-            results = sweep(
-                found,
-                real=lambda side, learned: photographs_from(
-                    run=run, real=real, phase=phase, size=side, margin=choose_learned_margin(learned, asked=margin)
-                ),
-                networks=load_extractors(features or ["embedded"], device="auto"),
-                phase=phase,
+            options = SweepOptions(
+                weights=tuple(weights or ()),
+                guidance=tuple(guidance or ()),
+                steps=tuple(steps or ()),
+                every_checkpoint=every_checkpoint,
                 count=count,
                 seed=seed,
                 size=size,
+                margin=margin,
+                features=tuple(features or ["embedded"]),
                 base=base,
-                out=out,
-                say=console.info,
-                progress=console.progress,
             )
-        assert results is not None
-        for page in write_comparison(compared(read_candidates(results)), out=out):
+            check_sweep(SweepRequest(tuple(adapter), phase or "", run=run, real=real, options=options))
+            compared = sweep(adapter, phase=phase or "", run=run, real=real, out=out, options=options, console=console)
+        else:
+            compared = compare_results(results or [], out=out)
+        for page in compared.pages:
             console.info(f"written: {page}")
+        console.result("compare", compared)

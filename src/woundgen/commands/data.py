@@ -86,12 +86,11 @@ def check(
     woundgen data check imported --out checked
     woundgen data check frozen --out checked
     """
-    from woundgen.workflows.dataset.check import check_photographs
+    from woundgen.api.photographs import check_photographs
 
     with open_console() as console:
-        check_photographs(
-            source, out=out, resolution=resolution, margin=margin, say=console.info, progress=console.progress
-        )
+        checked = check_photographs(source, out=out, resolution=resolution, margin=margin, console=console)
+        console.result("data check", checked)
 
 
 def cache(

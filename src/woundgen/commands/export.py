@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from woundgen.commands.options import one_of
+from woundgen.config.choices import check_choice
 from woundgen.runtime.console import open_console
 
 
@@ -26,7 +26,7 @@ def export(
     woundgen export runs/phase_I --format kohya --title "wounds, phase I" --out exported/phase_I_kohya
     woundgen export runs/phase_I --format merged --out exported/phase_I_model
     """
-    one_of("--format", format_, ("diffusers", "kohya", "webui", "comfyui", "merged"))
+    check_choice("--format", format_, ("diffusers", "kohya", "webui", "comfyui", "merged"))
     from woundgen.adapters.weight_names import check_weights
     from woundgen.workflows.export.job import export_adapter
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from woundgen.commands.options import one_of
+from woundgen.config.choices import check_choice
 from woundgen.errors import UserError
 from woundgen.runtime.console import open_console
 
@@ -79,71 +79,53 @@ def generate(
     """
     from woundgen.config.load import load_quality_config
 
-    one_of("--sampler", sampler, ("dpmsolver++", "ddim", "euler"))
-    one_of("--precision", precision, ("fp32", "fp16"))
-    one_of("--device", device, ("auto", "cpu", "cuda"))
-    if release_copies and real is None:
-        raise UserError(
-            "--release-copies without --real: nothing is looked for.", "Give --real FOLDER, or leave it out."
-        )
-    if calibration is not None and real is None:
-        raise UserError("--calibration without --real: nothing is screened.", "Give --real FOLDER, or leave it out.")
     if (from_ is None) != (strength is None):
         raise UserError("--from and --strength go together.", "Say how much is drawn anew, such as --strength 0.6.")
-    if from_ is not None and real is None:
-        raise UserError("--from without --real: copies of the photograph would not be found.", "Give --real FOLDER.")
-    if guide is not None and guidance == 1:
-        raise UserError("--guide with --guidance 1: nothing is led away from.", "Give --guidance 1.5, for example.")
     quality = load_quality_config(thresholds)
     if policy is not None:
-        one_of("--policy", policy, ("calibrated", "spec", "report"))
+        check_choice("--policy", policy, ("calibrated", "spec", "report"))
         quality = quality.model_copy(update={"policy": policy})
-    from woundgen.adapters.weight_names import check_weights
-    from woundgen.workflows.generate.request import DrawRequest
+    from woundgen.workflows.generate.request import GenerateOptions, GenerateRequest, check_request
 
-    check_weights("--weights", weights)
-    request = DrawRequest(
-        adapters=tuple(_place(text, "--adapter") for text in adapter or []),
+    options = GenerateOptions(
         base=base,
         weights=weights,
         label=label,
         prompt=prompt,
         negative_prompt=negative_prompt,
-        count=count,
         budget=budget,
         seed=seed,
-        sampler=sampler,
+        sampler=sampler,  # type: ignore[arg-type]  # checked below
         steps=steps,
         guidance_scale=guidance,
         guidance_interval=(guidance_low, guidance_high),
         size=size,
         block=block,
-        device=device,
-        precision=precision,
+        device=device,  # type: ignore[arg-type]
+        precision=precision,  # type: ignore[arg-type]
         reviewed=reviewed,
         release_copies=release_copies,
         guide=None if guide is None else _place(guide, "--guide"),
         source=None if from_ is None or strength is None else (from_, strength),
+        quality=quality,
+        calibration=calibration,
     )
+    adapters = tuple(_place(text, "--adapter") for text in adapter or [])
+    check_request(GenerateRequest(adapters, count, real, options))
     from woundgen.runtime.processes import read_launcher, run_together
 
     place = read_launcher(os.environ)
     if place is None and devices is not None and devices > 1:
         return run_together(sys.argv[1:], count=devices)
+    from woundgen.api.generate import generate as generate_images
     from woundgen.runtime.devices import join_ranks, threads_fixed
-    from woundgen.workflows.generate.job import generate_set
 
     with open_console() as console, threads_fixed(threads), join_ranks(place, asked=devices, device=device) as ranks:
-        generate_set(
-            request,
-            out=out,
-            real=real,
-            quality=quality,
-            say=console.info,
-            progress=console.progress,
-            calibration=calibration,
-            ranks=ranks,
+        drawn = generate_images(
+            adapters, out=out, count=count, real=real, options=options, console=console, ranks=ranks
         )
+        if ranks.first:
+            console.result("generate", drawn)
     return 0
 
 

@@ -24,16 +24,7 @@ def phantoms(
     woundgen phantoms --count 300 --out phantoms
     woundgen phantoms --count 200 --phases I --views 4 --seed 7 --out phantoms_I
     """
-    from woundgen.workflows.dataset.phantoms import write_phantoms
+    from woundgen.api.photographs import render_phantoms
 
     with open_console() as console:
-        write_phantoms(
-            out,
-            count=count,
-            phases=phases,
-            seed=seed,
-            size=size,
-            views=views,
-            say=console.info,
-            progress=console.progress,
-        )
+        render_phantoms(out, count=count, phases=phases, seed=seed, size=size, views=views, console=console)

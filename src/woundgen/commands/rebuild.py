@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from woundgen.commands.options import one_of
+from woundgen.config.choices import check_choice
 from woundgen.errors import UserError
 from woundgen.runtime.console import open_console
 
@@ -46,7 +46,7 @@ def rebuild(
     """
     if stage not in (*RECIPES, "card"):
         raise UserError(f"stage {stage!r} is unknown.", f"Use {', '.join(RECIPES)}, card.")
-    one_of("--device", device, ("auto", "cpu", "cuda"))
+    check_choice("--device", device, ("auto", "cpu", "cuda"))
     if start is not None and stage != "base":
         raise UserError(f"--start means nothing for {stage}.", "Leave it out, or name the stage base.")
     if devices is not None and stage != "base":

@@ -26,19 +26,10 @@ def report(
     woundgen report --run runs/phase_I --run runs/phase_R --generated generated/phase_I --private --out reports
     woundgen report --run runs/phase_I --utility utility --out reports
     """
+    from woundgen.api.report import ReportOptions
+    from woundgen.api.report import report as write_pages
     from woundgen.config.load import load_quality_config
 
-    quality = load_quality_config(thresholds)
-    from woundgen.workflows.report import write_report
-
+    options = ReportOptions(private=private, utility=utility, title=title, quality=load_quality_config(thresholds))
     with open_console() as console:
-        write_report(
-            run,
-            generated or [],
-            out=out,
-            private=private,
-            title=title,
-            quality=quality,
-            say=console.info,
-            utility=utility,
-        )
+        console.result("report", write_pages(run, generated or [], out=out, options=options, console=console))

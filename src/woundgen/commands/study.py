@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from woundgen.commands.options import one_of
+from woundgen.config.choices import check_choice
 from woundgen.errors import UserError
 from woundgen.runtime.console import open_console
 
@@ -73,13 +73,13 @@ def new(
         if real is None or not synthetic or out is None:
             raise UserError("--real, --synthetic and --out are needed.", "Or give --plan, which draws nothing.")
         if side is not None:
-            one_of("--side", side, ("holdout", "validation"))
+            check_choice("--side", side, ("holdout", "validation"))
         from woundgen.records import PHASES
         from woundgen.workflows.study.new import NewStudy, draw_study
 
         wanted = tuple(dict.fromkeys(word.strip() for word in (phases or "").split(",") if word.strip()))
         for phase in wanted:
-            one_of("--phases", phase, PHASES)
+            check_choice("--phases", phase, PHASES)
         request = NewStudy(
             items=items, readers=readers, repeats=repeats, checks=checks, per_patient=per_patient, phases=wanted,
             side=side, held_out=held_out, size=size, margin=box_margin, seed=seed,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +14,7 @@ from woundgen.errors import UserError
 from woundgen.runtime.console import open_console
 
 if TYPE_CHECKING:
+    from woundgen.config.train import TrainConfig
     from woundgen.runtime.processes import Place
     from woundgen.workflows.train.request import TrainRequest
 
@@ -57,7 +57,7 @@ def train(
     from woundgen.runtime.hardware import installed_cards
     from woundgen.runtime.parallel_runs import parse_cards
     from woundgen.runtime.processes import read_launcher, run_together
-    from woundgen.workflows.train.request import read_request
+    from woundgen.workflows.train.request import TrainOptions, make_request
 
     if folds is not None and resume is not None:
         raise UserError(
@@ -75,35 +75,53 @@ def train(
         shared += [] if folds is None else ["--folds", str(folds)]
         shared += ["--allow-changes"] * allow_changes + ["--dry-run"] * dry_run
         return _run_each_config(config, out=out, overrides=overrides, shared=shared, cards=cards or [0])
-    request = replace(
-        read_request(config[0] if config else None, overrides, data=data, out=out, resume=resume),
-        command=("woundgen", *sys.argv[1:]),
-        dry_run=dry_run,
-        allow_changes=allow_changes,
-    )
+    options = TrainOptions(resume=resume, allow_changes=allow_changes, command=("woundgen", *sys.argv[1:]))
+    settings = _read_settings(config[0] if config else None, overrides, resume=resume)
+    request = make_request(settings, data=data, out=out, options=options)
     place = read_launcher(os.environ)
     count = None if devices is None else len(cards) if cards is not None else int(devices)
     if place is None and count is not None and count > 1 and not dry_run:
         if cards is not None:
             os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, cards))
         return run_together(sys.argv[1:], count=count)
-    return _run_here(request, folds=folds, place=place, count=count)
+    return _run_here(request, folds=folds, place=place, count=count, dry_run=dry_run)
 
 
-def _run_here(request: TrainRequest, *, folds: int | None, place: Place | None, count: int | None) -> int:
+def _read_settings(config: Path | None, overrides: list[str], *, resume: str | None) -> TrainConfig | None:
+    """Return the settings of a run; None where they are those of the run to resume."""
+    from woundgen.config.load import load_train_config
+
+    if config is None and resume is not None:
+        if overrides:
+            raise UserError("--set needs --config.", "Give --config too, or leave --set out.")
+        return None
+    return load_train_config(config, overrides)
+
+
+def _run_here(
+    request: TrainRequest, *, folds: int | None, place: Place | None, count: int | None, dry_run: bool
+) -> int:
     """Train in this process, one run after the other; return the exit code of the last one begun.
 
     place, count: of this process among those that share the work, and how many the user asked for, or None.
     """
+    from woundgen.api.train import plan
+    from woundgen.api.train import train as train_run
     from woundgen.runtime.devices import join_ranks
-    from woundgen.workflows.train.job import train_adapter
     from woundgen.workflows.train.request import split_into_folds
 
     with open_console() as console, join_ranks(place, asked=count, device=request.config.compute.device) as ranks:
         for run in split_into_folds(request, folds):
             gc.collect()  # layers with a forward of ours are held by a cycle, and hold gigabytes of a card
-            result = train_adapter(run, console=console, ranks=ranks)
-            if result is not None and result.exit_code:
+            if dry_run:
+                console.result("train", plan(run.config, data=run.data, out=run.out, console=console, ranks=ranks))
+                continue
+            result = train_run(
+                run.config, data=run.data, out=run.out, options=run.options, console=console, ranks=ranks
+            )
+            if ranks.first:
+                console.result("train", result)
+            if result.exit_code:
                 return result.exit_code
     return 0
 

@@ -44,13 +44,11 @@ def utility(
     woundgen utility --real photographs --synthetic generated/phase_R --phases R --classifier cnn --out utility_cnn
     woundgen utility --real photographs --synthetic generated/phase_R --classifier "python classify.py"
     """
+    from woundgen.api.utility import utility as test_utility
     from woundgen.reporting.tables import as_text
-    from woundgen.reporting.utility_page import tables, write_utility
-    from woundgen.workflows.utility.job import UtilityRequest, measure_utility
+    from woundgen.workflows.utility.request import UtilityOptions
 
-    request = UtilityRequest(
-        real=real,
-        synthetic=tuple(synthetic),
+    options = UtilityOptions(
         doses=_numbers(doses),
         classifier=classifier,
         classes=_words(classes),
@@ -64,12 +62,13 @@ def utility(
         runs=runs,
     )
     with open_console() as console:
-        record = measure_utility(request, out=out, say=console.info, progress=console.progress)
-        for heading, table in tables(record):
+        study = test_utility(real, synthetic, out=out, options=options, console=console)
+        for heading, table in study.tables():
             console.info(f"\n{heading}\n{as_text(table)}")
-        console.info(record["verdict"]["sentence"])
-        for page in write_utility(record, out=out):
+        console.info(study.verdict)
+        for page in study.pages:
             console.info(f"written: {page}")
+        console.result("utility", study)
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -78,9 +77,6 @@ def _words(text: str) -> tuple[str, ...]:
 
 def _numbers(text: str) -> tuple[float, ...]:
     try:
-        numbers = tuple(float(word) for word in _words(text))
+        return tuple(float(word) for word in _words(text))
     except ValueError:
         raise UserError(f"--doses {text!r} are not numbers.", "Such as 0,0.25,0.5,1,2.") from None
-    if any(not 0 <= number <= 100 for number in numbers):
-        raise UserError(f"--doses {text!r}: a dose lies in 0..100.", "Such as 0,0.25,0.5,1,2.")
-    return numbers

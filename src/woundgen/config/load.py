@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import reprlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -20,16 +21,41 @@ from woundgen.storage.files import shorten
 Model = TypeVar("Model", bound=BaseModel)
 
 
+Overrides = Sequence[str] | Mapping[str, Any]
+"""Texts `key=value`, as `--set` takes them, or settings by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedConfig:
+    """Settings, and by flat name where each value comes from: a file's path, "--set", or "default"."""
+
+    config: TrainConfig
+    sources: Mapping[str, str]
+
+
 def load_train_config(path: Path | None, overrides: Sequence[str] = ()) -> TrainConfig:
     """Read a YAML file with `key=value` overrides on top; keys by flat name, dotted name or group."""
-    where = str(path or "--set")
+    return resolve_config(path, overrides).config
+
+
+def resolve_config(settings: Path | Mapping[str, Any] | None, overrides: Overrides = ()) -> ResolvedConfig:
+    """Read a YAML file or a mapping with overrides on top, and note where each value comes from.
+
+    UserError that lists every fault: unknown names, two names of a setting, values of another type or out of range.
+    """
+    where = str(settings) if isinstance(settings, Path) else "--set" if settings is None else "config"
+    content = settings if isinstance(settings, Mapping) else _read(settings)
     try:
-        settings = flatten_settings(_read(path), TrainConfig)
-        for override in overrides:
-            settings |= flatten_settings(parse_override(override), TrainConfig)
+        merged = flatten_settings(content, TrainConfig)
+        sources = dict.fromkeys(merged, where)
+        for override in [overrides] if isinstance(overrides, Mapping) else map(parse_override, overrides):
+            changed = flatten_settings(override, TrainConfig)
+            merged |= changed
+            sources |= dict.fromkeys(changed, "--set")
     except ValueError as error:
         raise UserError(f"{where}: {error}.", "Nothing was started.") from None
-    return _validated(TrainConfig, settings, where=where)
+    config = _validated(TrainConfig, merged, where=where)
+    return ResolvedConfig(config, {name: sources.get(name, "default") for name in setting_names(TrainConfig)})
 
 
 def stored_config(settings: Mapping[str, Any]) -> TrainConfig:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -22,8 +22,8 @@ from woundgen.diffusion.randomness import normal, position_seed
 from woundgen.errors import UserError
 from woundgen.generation.spacing import spaced_timesteps
 from woundgen.models.base import BaseModel
+from woundgen.records import SamplerName
 
-SamplerName = Literal["dpmsolver++", "ddim", "euler"]
 Scheduler: TypeAlias = DPMSolverMultistepScheduler | DDIMScheduler | EulerDiscreteScheduler
 Predict: TypeAlias = Callable[[Tensor, Tensor, bool], Tensor]
 

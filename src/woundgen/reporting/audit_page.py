@@ -9,10 +9,17 @@ from typing import Any
 
 def audit_page(result: Mapping[str, Any]) -> str:
     """result: what `woundgen audit` stores in privacy.json."""
+    table = [f"| {name} | {text} |" for name, text in audit_rows(result)]
+    lines = ["# Privacy audit", "", f"**{result['verdict']}**", "", result["not_covered"], "", "| | |", "| --- | --- |"]
+    return "\n".join([*lines, *table]) + "\n"
+
+
+def audit_rows(result: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return each test's name and its outcome in words, with n and interval."""
     copies, own = result["copies"], result["authenticity"]
     units = result.get("grouping", "patients")
     usual = "no photograph held out" if own["held_out"] is None else f"{own['held_out']:.2f} (n = {own['n'][1]})"
-    rows = [
+    return [
         ("copies", f"{copies['count']} of {result['n']}; one-sided 95 % bound of the rate {copies['upper_bound']:.1%}"),
         ("held back when drawn", _held_back(result["drawn"])),
         ("nearest photograph", _nearness(result["nearness"], units)),
@@ -21,9 +28,6 @@ def audit_page(result: Mapping[str, Any]) -> str:
         ("membership, from what is released beside the pixels", _released(result["released"])),
         ("where the adapter is shared too", _with_the_adapter(result)),
     ]
-    table = [f"| {name} | {text} |" for name, text in rows]
-    lines = ["# Privacy audit", "", f"**{result['verdict']}**", "", result["not_covered"], "", "| | |", "| --- | --- |"]
-    return "\n".join([*lines, *table]) + "\n"
 
 
 def _held_back(drawn: Mapping[str, Any]) -> str:

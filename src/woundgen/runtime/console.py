@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from woundgen.errors import UserError
 from woundgen.storage.display import escape_controls
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 """The type of `Console.info`, for functions that take it alone."""
+
+
+class Result(Protocol):
+    """A result that a machine can read."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON values by name."""
+
 
 Mode = Literal["lines", "quiet", "json", "silent"]
 VARIABLE = "WOUNDGEN_CONSOLE"
@@ -53,6 +61,11 @@ class Console:
             self._print_json({"level": "warning", "message": message})
         elif self.mode != "silent":
             self._print(f"warning: {message}")
+
+    def result(self, verb: str, result: Result) -> None:
+        """Print a result as an object in JSON mode; in the other modes its numbers are printed as messages."""
+        if self.mode == "json":
+            self._print_json({"level": "result", "verb": verb, "result": result.to_json()})
 
     def progress(self, done: int, total: int, text: str) -> None:
         """Move the bar, or print `done/total  text` every SECONDS_BETWEEN_LINES and at the end."""
@@ -105,6 +118,16 @@ def open_console() -> Iterator[Console]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Screen(), transient=True) as bar:
         yield Console(mode, bar)
+
+
+@contextmanager
+def use_console(console: Console | None) -> Iterator[Console]:
+    """Give `console`, or open the console of this process where there is none."""
+    if console is not None:
+        yield console
+        return
+    with open_console() as opened:
+        yield opened
 
 
 def _move(bar: Progress, done: int, total: int, text: str) -> None:

@@ -31,10 +31,11 @@ from woundgen.storage.ownership import claim_output
 from woundgen.workflows.dataset.phantoms import draw_held_out, write_phantoms
 from woundgen.workflows.demo.colour_reader import ColourReader, fit_colour_reader, recall_of
 from woundgen.workflows.evaluate.job import metrics_record
-from woundgen.workflows.generate.job import DrawRequest, generate_set
+from woundgen.workflows.generate.job import generate_set
+from woundgen.workflows.generate.request import GenerateOptions, GenerateRequest
 from woundgen.workflows.report import write_report
 from woundgen.workflows.train.job import train_adapter
-from woundgen.workflows.train.request import TrainRequest
+from woundgen.workflows.train.request import TrainOptions, TrainRequest
 
 Images = NDArray[np.uint8]
 
@@ -105,10 +106,7 @@ def run_demo(out: Path, *, console: Console) -> dict[str, Any]:
         console.info(f"5. a screened set of phase {phase}")
         with clock.part("screened set"):
             one = out / "generated" / f"phase_{phase}"
-            generate_set(
-                _request(out, phase, config), out=one, real=out / "photographs" / phase, quality=QualityConfig(),
-                say=console.info, progress=console.progress,
-            )  # fmt: skip
+            generate_set(_request(out, phase, config), out=one, say=console.info, progress=console.progress)
         with clock.part("measuring"):
             _write_metrics(one, tuned, held_out[phase], load_base(EMBEDDED, notice=console.info).vae)
     console.info("6. the report")
@@ -159,10 +157,10 @@ def _train(config: TrainConfig, phase: str, out: Path, console: Console) -> None
         config=config.with_values(phases=(phase,)),
         data=out / "photographs" / phase,
         out=out / "runs" / f"phase_{phase}",
-        command=("woundgen", "demo"),
+        options=TrainOptions(command=("woundgen", "demo")),
     )
     result = train_adapter(request, console=console)
-    if result is not None and result.exit_code:
+    if result.exit_code:
         raise SystemExit(result.exit_code)
 
 
@@ -197,25 +195,18 @@ def _sentence(phase: str, row: dict[str, Any]) -> str:
     )
 
 
-def _request(out: Path, phase: str, config: TrainConfig) -> DrawRequest:
-    return DrawRequest(
+def _request(out: Path, phase: str, config: TrainConfig) -> GenerateRequest:
+    return GenerateRequest(
         adapters=((out / "runs" / f"phase_{phase}", 1.0),),
-        base=None,
-        weights="auto",
-        label=phase,
-        prompt=None,
-        negative_prompt=None,
         count=KEPT,
-        budget=None,
-        seed=DRAW_SEED + 1,
-        sampler="dpmsolver++",
-        steps=STEPS,
-        guidance_scale=config.sampling.guidance_scale,
-        guidance_interval=(0.0, 1.0),
-        size=config.model.resolution,
-        block=16,
-        device="auto",
-        precision="fp32",
+        real=out / "photographs" / phase,
+        options=GenerateOptions(
+            label=phase,
+            seed=DRAW_SEED + 1,
+            steps=STEPS,
+            guidance_scale=config.sampling.guidance_scale,
+            size=config.model.resolution,
+        ),
     )
 
 

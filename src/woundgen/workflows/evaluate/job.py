@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from woundgen.features.cache import Cache, content_digest
 from woundgen.features.extractor import Extractor
 from woundgen.metrics.artefacts import SMALLEST_SIDE
-from woundgen.metrics.measure import RealSets, enough_for_neighbours, measure_images
+from woundgen.metrics.measure import RealSets, enough_for_neighbours, load_extractors, measure_images
 from woundgen.metrics.prepared import PreparedImages
 from woundgen.metrics.table import DEFAULT_PROTOCOL, Protocol
 from woundgen.models.base import EMBEDDED, EMBEDDED_FOLDER, base_digest, load_base
@@ -20,11 +21,19 @@ from woundgen.privacy.private_names import find_names, private_names, refuse_nam
 from woundgen.records import MetricValue
 from woundgen.runtime.console import Say
 from woundgen.storage.files import append_jsonl, keep_beside, read_json, write_json
-from woundgen.storage.names import OPENED_JSONL, SET_JSON
+from woundgen.storage.names import HOLDOUT_METRICS_JSON, METRICS_JSON, OPENED_JSONL, SET_JSON
+from woundgen.storage.provenance import drawn_elsewhere
 from woundgen.workflows.evaluate.checks import check_sets, warn_of
+from woundgen.workflows.evaluate.request import EvaluateRequest, check_request
 from woundgen.workflows.evaluate.sets import (
+    HOLDOUT,
+    VALIDATION,
     ImageSet,
     Photographs,
+    choose_margin,
+    photographs_from,
+    read_set,
+    refuse_seen,
 )
 from woundgen.workflows.evaluate.two_sample import Progress, two_sample_rows
 
@@ -36,6 +45,51 @@ def base_of_set(folder: Path, *, say: Say) -> str | None:
         return EMBEDDED
     say("no --base is named: the ceiling (real -> autoencoder -> real) is left out")
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """rows: of the set and of what it is held against, as in metrics.json. path: that file. label: of the set."""
+
+    rows: tuple[MetricValue, ...]
+    path: Path
+    label: str
+
+
+def evaluate_request(request: EvaluateRequest, *, say: Say, progress: Progress) -> Measured:
+    """Read the set and the photographs that a request names, and measure them. Writes metrics.json."""
+    check_request(request)
+    options, run = request.options, request.run
+    networks = load_extractors(list(options.features), device="auto")
+    margin = choose_margin(request.generated, run=run, asked=options.margin)
+    drawn = read_set(request.generated, phase=request.phase, size=None, margin=margin)
+    photographs = photographs_from(
+        run=run, real=request.real, phase=request.phase, size=drawn.images.shape[1], margin=margin,
+        training=options.training, side=options.side,
+    )  # fmt: skip
+    folder = request.generated if request.generated.is_dir() else request.generated.parent
+    name = METRICS_JSON if options.side == VALIDATION else HOLDOUT_METRICS_JSON
+    out = options.out or folder / name
+    label = f"phase {request.phase}"
+    if run is not None and drawn_elsewhere(folder, run):
+        label += f", drawn by another run than {run.name}"
+        say(f"note: {folder} was not drawn with {run}, which only gives the photographs here")
+    if options.side == HOLDOUT:
+        refuse_seen(folder, photographs, runs=run or Path("runs"), say=say)
+        record_opening([out.parent, *([run] if run else [])], photographs)
+    rows = evaluate_set(
+        drawn,
+        photographs,
+        networks=networks,
+        base=options.base or base_of_set(folder, say=say),
+        out=out,
+        label=label,
+        protocol=Protocol(k=options.k),
+        two_sample=options.two_sample,
+        say=say,
+        progress=progress,
+    )
+    return Measured(tuple(rows), out, label)
 
 
 def evaluate_set(

@@ -16,19 +16,27 @@ from numpy.typing import NDArray
 
 from woundgen.adapters.post_hoc_ema import adapter_of
 from woundgen.adapters.saved import saved_preparation
-from woundgen.config.quality import QualityConfig
+from woundgen.adapters.weight_names import check_weights
 from woundgen.errors import UserError
 from woundgen.features.cache import Cache, content_digest
 from woundgen.features.extractor import Extractor
-from woundgen.metrics.measure import PERCEPTUAL, Pairwise, perceptual_between, ssim_between_sets
+from woundgen.metrics.measure import PERCEPTUAL, Pairwise, load_extractors, perceptual_between, ssim_between_sets
 from woundgen.metrics.paired_rows import pair_scores, pair_sets
 from woundgen.metrics.rows import Network
 from woundgen.records import PairedValue, Preparation
 from woundgen.storage.files import read_json, write_json
 from woundgen.storage.names import CHECKPOINTS, METRICS_JSON
 from woundgen.workflows.evaluate.job import base_of_set, evaluate_set
-from woundgen.workflows.evaluate.sets import ImageSet, Photographs, read_set
-from woundgen.workflows.generate.job import DrawRequest, generate_set
+from woundgen.workflows.evaluate.request import SweepRequest, check_sweep
+from woundgen.workflows.evaluate.sets import (
+    ImageSet,
+    Photographs,
+    choose_learned_margin,
+    photographs_from,
+    read_set,
+)
+from woundgen.workflows.generate.job import generate_set
+from woundgen.workflows.generate.request import GenerateOptions, GenerateRequest
 
 Say = Callable[[str], None]
 Progress = Callable[[int, int, str], None]
@@ -94,6 +102,35 @@ def _run_of(place: Path) -> str:
     return place.resolve().parents[1].name if _is_checkpoint(place) else place.resolve().name
 
 
+def sweep_request(request: SweepRequest, *, out: Path, say: Say, progress: Progress) -> list[Path]:
+    """Draw and measure the candidates that a request names; return their folders in OUT/sets, the reference first."""
+    check_sweep(request)
+    options = request.options
+    for kind in options.weights:
+        check_weights("--weights", kind)
+    variants = variants_of(
+        request.adapters, options.weights, options.guidance, options.steps, every_checkpoint=options.every_checkpoint
+    )
+
+    def photographs(side: int, learned: Preparation | None) -> Photographs:
+        margin = choose_learned_margin(learned, asked=options.margin)
+        return photographs_from(run=request.run, real=request.real, phase=request.phase, size=side, margin=margin)
+
+    return sweep(
+        variants,
+        real=photographs,
+        networks=load_extractors(list(options.features), device="auto"),
+        phase=request.phase,
+        count=options.count,
+        seed=options.seed,
+        size=options.size,
+        base=options.base,
+        out=out,
+        say=say,
+        progress=progress,
+    )
+
+
 def sweep(
     variants: Sequence[Variant],
     *,
@@ -121,10 +158,8 @@ def sweep(
         name = name_of(one, variants)
         folder = out / SETS / _slug(name)
         say(f"{name}:")
-        generate_set(
-            _request(one, phase=phase, count=count, seed=seed, size=size), out=folder, real=None,
-            quality=QualityConfig(), say=lambda text: None, progress=progress,
-        )  # fmt: skip
+        request = _request(one, phase=phase, count=count, seed=seed, size=size)
+        generate_set(request, out=folder, say=lambda text: None, progress=progress)
         images = read_set(folder, phase=phase, size=None, margin=0)
         quiet = say if not folders else (lambda text: None)  # warnings of the photographs are said once
         evaluate_set(
@@ -138,25 +173,20 @@ def sweep(
     return folders
 
 
-def _request(one: Variant, *, phase: str, count: int, seed: int, size: int) -> DrawRequest:
-    return DrawRequest(
+def _request(one: Variant, *, phase: str, count: int, seed: int, size: int) -> GenerateRequest:
+    return GenerateRequest(
         adapters=((one.adapter, 1.0),),
-        base=None,
-        weights=one.weights,
-        label=phase,
-        prompt=None,
-        negative_prompt=None,
         count=count,
-        budget=count,
-        seed=seed,
-        sampler="dpmsolver++",
-        steps=one.steps,
-        guidance_scale=one.guidance,
-        guidance_interval=(0.0, 1.0),
-        size=size,
-        block=min(16, count),
-        device="auto",
-        precision="fp32",
+        options=GenerateOptions(
+            weights=one.weights,
+            label=phase,
+            budget=count,
+            seed=seed,
+            steps=one.steps,
+            guidance_scale=one.guidance,
+            size=size,
+            block=min(16, count),
+        ),
     )
 
 

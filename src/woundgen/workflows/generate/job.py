@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from woundgen.config.quality import QualityConfig
 from woundgen.data.layouts.manifest import photograph_root
 from woundgen.data.pixels.preparation_file import write_preparation
 from woundgen.errors import Shortfall
@@ -36,7 +35,7 @@ from woundgen.storage.ownership import claim_output
 from woundgen.storage.set_rows import Tally, journal_path
 from woundgen.workflows.generate.init_image import Source, begin_from, find_source
 from woundgen.workflows.generate.model import DrawModel, load_model
-from woundgen.workflows.generate.request import DrawRequest
+from woundgen.workflows.generate.request import GenerateRequest, check_request
 from woundgen.workflows.review.apply import REJECTED, judge_with, take_out
 from woundgen.workflows.screen.job import Screen, build_screen
 
@@ -46,42 +45,33 @@ BUDGET_PER_IMAGE = 5
 
 
 def generate_set(
-    request: DrawRequest,
-    *,
-    out: Path,
-    real: Path | None,
-    quality: QualityConfig,
-    say: Say,
-    progress: Progress,
-    calibration: Path | None = None,
-    ranks: Ranks = ALONE,
+    request: GenerateRequest, *, out: Path, say: Say, progress: Progress, ranks: Ranks = ALONE
 ) -> Tally | None:
     """Draw until `count` images are accepted. Raises Shortfall (what was accepted is kept) or UserError.
 
-    real: photographs the images are screened against; without them nothing is screened, and that is said.
-    calibration: a file of `woundgen calibrate` of these photographs; without it they are calibrated on anew.
     ranks: the processes that share the drawing. The first screens, writes and speaks; the others return None.
     """
+    check_request(request)
     say = say if ranks.first else unheard
     model = load_model(request, say)
-    screen = _screen(request, model, real, quality, calibration, ranks, say)
-    source = _source(request, model, screen, real)
+    screen = _screen(request, model, ranks, say)
+    source = _source(request, model, screen)
     beginning = _beginning(request, model, source, ranks, say)
-    budget = request.budget or BUDGET_PER_IMAGE * request.count
+    budget = request.options.budget or BUDGET_PER_IMAGE * request.count
     shared = SharedDraw(
         _drawing(request, model, beginning, say),
-        ranks, block=request.block, size=request.size, end=budget, device=model.device,
+        ranks, block=request.options.block, size=request.options.size, end=budget, device=model.device,
     )  # fmt: skip
     if not ranks.first:
         shared.serve()
         return None
-    recipe = _whole_recipe(request, model, screen, quality, source)
+    recipe = _whole_recipe(request, model, screen, source)
     _refuse_private(out, recipe, model, screen)
     decisions = read_decisions(out)
-    rejected = rejections(decisions) if request.reviewed else {}
+    rejected = rejections(decisions) if request.options.reviewed else {}
     with _held(out, recipe, rejected, say) as writer:
         write_preparation(out, model.learned)
-        _record_what_was_seen(out, model, screen=screen, real=real, say=say)
+        _record_what_was_seen(out, model, screen=screen, real=request.real, say=say)
         judge = None if screen is None else _judge(screen, out)
         with shared.finished():
             tally = _draw_all(
@@ -93,64 +83,57 @@ def generate_set(
     return tally
 
 
-def _screen(
-    request: DrawRequest,
-    model: DrawModel,
-    real: Path | None,
-    quality: QualityConfig,
-    calibration: Path | None,
-    ranks: Ranks,
-    say: Say,
-) -> Screen | None:
+def _screen(request: GenerateRequest, model: DrawModel, ranks: Ranks, say: Say) -> Screen | None:
     """None where nothing is screened, and on the processes that do not screen."""
+    real, options = request.real, request.options
     if real is None:
         say("no --real folder: every image is kept and none is screened")
     if real is None or not ranks.first:
         return None
     return build_screen(
-        real, label=model.recipe.label, size=request.size, origins=model.origins, quality=quality,
-        release_copies=request.release_copies, say=say, calibration=calibration, learned=model.learned,
+        real, label=model.recipe.label, size=options.size, origins=model.origins, quality=options.quality,
+        release_copies=options.release_copies, say=say, calibration=options.calibration, learned=model.learned,
     )  # fmt: skip
 
 
-def _source(request: DrawRequest, model: DrawModel, screen: Screen | None, real: Path | None) -> Source | None:
+def _source(request: GenerateRequest, model: DrawModel, screen: Screen | None) -> Source | None:
     """The photograph that images begin from, on the process that screens."""
-    if request.source is None or screen is None or real is None:
+    if request.options.source is None or screen is None or request.real is None:
         return None
-    return find_source(request.source[0], screen, real=real, run=model.run)
+    return find_source(request.options.source[0], screen, real=request.real, run=model.run)
 
 
 def _beginning(
-    request: DrawRequest, model: DrawModel, source: Source | None, ranks: Ranks, say: Say
+    request: GenerateRequest, model: DrawModel, source: Source | None, ranks: Ranks, say: Say
 ) -> Beginning | None:
-    if request.source is None:
+    if request.options.source is None:
         return None
-    return begin_from(model.base, source, strength=request.source[1], size=request.size, ranks=ranks, say=say)
+    return begin_from(
+        model.base, source, strength=request.options.source[1], size=request.options.size, ranks=ranks, say=say
+    )
 
 
-def _drawing(request: DrawRequest, model: DrawModel, beginning: Beginning | None, say: Say) -> Draw:
+def _drawing(request: GenerateRequest, model: DrawModel, beginning: Beginning | None, say: Say) -> Draw:
     def draw(indices: Sequence[int]) -> NDArray[np.uint8]:
         images = draw_block(
             model.base, model.recipe.sampler, indices, prompt_states=model.prompt, negative_states=model.negative,
             notice=say, guide=model.guide, beginning=beginning,
         )  # fmt: skip
-        return reduced(images, request.size)
+        return reduced(images, request.options.size)
 
     return draw
 
 
-def _whole_recipe(
-    request: DrawRequest, model: DrawModel, screen: Screen | None, quality: QualityConfig, source: Source | None
-) -> Recipe:
+def _whole_recipe(request: GenerateRequest, model: DrawModel, screen: Screen | None, source: Source | None) -> Recipe:
     """With what images are held against, and the photograph they begin from."""
     recipe = model.recipe
     if screen is not None:
-        said = {"release_copies": True} if request.release_copies else {}
+        said = {"release_copies": True} if request.options.release_copies else {}
         said |= {} if screen.is_complete else {"copies_not_looked_for": True}
-        rule = quality.model_dump(mode="json") | {"references": screen.digest} | said
+        rule = request.options.quality.model_dump(mode="json") | {"references": screen.digest} | said
         recipe = replace(recipe, screening=rule)
-    if source is not None and request.source is not None:
-        recipe = replace(recipe, source=(source.mark, request.source[1]))
+    if source is not None and request.options.source is not None:
+        recipe = replace(recipe, source=(source.mark, request.options.source[1]))
     return recipe
 
 
@@ -179,12 +162,12 @@ def _held(out: Path, recipe: Recipe, rejected: Mapping[int, str], say: Say) -> I
 
 
 def _draw_all(
-    request: DrawRequest, draw: Draw, writer: GeneratedSet, judge: Judge | None, budget: int, progress: Progress
+    request: GenerateRequest, draw: Draw, writer: GeneratedSet, judge: Judge | None, budget: int, progress: Progress
 ) -> Tally:
     return draw_until(
         request.count,
         budget=budget,
-        block=request.block,
+        block=request.options.block,
         draw=draw,
         judge=judge,
         writer=writer,

@@ -23,7 +23,7 @@ from woundgen.models.prompts import cut_prompts
 from woundgen.records import Preparation
 from woundgen.runtime.devices import choose_device
 from woundgen.storage.ownership import run_of
-from woundgen.workflows.generate.request import DrawRequest
+from woundgen.workflows.generate.request import GenerateRequest
 from woundgen.workflows.screen.references import Origins
 
 Say = Callable[[str], None]
@@ -60,18 +60,19 @@ class DrawModel:
         return known if known in (EMBEDDED, *PINNED) else f"a base model of the user's, {self.base.digest[:16]}"
 
 
-def load_model(request: DrawRequest, say: Say) -> DrawModel:
+def load_model(request: GenerateRequest, say: Say) -> DrawModel:
     """Raises UserError where base, adapters, guide and settings do not go together, before anything is drawn."""
-    device = choose_device(request.device)
-    adapters = [(adapter_of(where, weights=request.weights), strength) for where, strength in request.adapters]
-    guide = None if request.guide is None else (adapter_of(request.guide[0], weights="auto"), request.guide[1])
+    options = request.options
+    device = choose_device(options.device)
+    adapters = [(adapter_of(where, weights=options.weights), strength) for where, strength in request.adapters]
+    guide = None if options.guide is None else (adapter_of(options.guide[0], weights="auto"), options.guide[1])
     base = _base_for(request, adapters, guide, say)
     recipe = _recipe(request, adapters, base, guide, device)
     _check(request, base, recipe, say)
     apply_trained(base, [(adapter.file, strength) for adapter, strength in adapters])
     for warning in cut_prompts(base, {"prompt": recipe.prompt, "negative prompt": recipe.negative_prompt}):
         say(f"warning: {warning}")
-    dtype = PRECISIONS[request.precision]
+    dtype = PRECISIONS[options.precision]
     place(base, device=device, dtype=dtype)
     return DrawModel(
         base=base,
@@ -83,7 +84,7 @@ def load_model(request: DrawRequest, say: Say) -> DrawModel:
         negative=encode_prompts(base, [recipe.negative_prompt]),
         run=run_of(adapters[0][0].file) if adapters else None,
         origins=_find_origins([adapter for adapter, _ in [*adapters, *([guide] if guide else [])]], recipe.label),
-        learned=_learned([adapter.file for adapter, _ in adapters], size=request.size),
+        learned=_learned([adapter.file for adapter, _ in adapters], size=options.size),
         device=device,
     )
 
@@ -103,7 +104,7 @@ def _learned(files: Sequence[Path], *, size: int) -> Preparation | None:
 
 
 def _base_for(
-    request: DrawRequest,
+    request: GenerateRequest,
     adapters: Sequence[tuple[Adapter, float]],
     guide: tuple[Adapter, float] | None,
     say: Say,
@@ -111,16 +112,16 @@ def _base_for(
     """On the noise schedule that the adapters were trained with."""
     base = load_base(_base_name(request, adapters, say), notice=say)
     every = [adapter for adapter, _ in [*adapters, *([] if guide is None else [guide])]]
-    _refuse_other_base(base, every, asked=request.base is not None, say=say)
+    _refuse_other_base(base, every, asked=request.options.base is not None, say=say)
     if guide is not None and guide[0].kind == "embedding":
         raise UserError(f"{guide[0].file} is a learned word and no model to lead away from.", "Leave --guide out.")
     return as_trained(base, [*(one.file for one, _ in adapters), *([] if guide is None else [guide[0].file])])
 
 
-def _base_name(request: DrawRequest, adapters: Sequence[tuple[Adapter, float]], say: Say) -> str:
+def _base_name(request: GenerateRequest, adapters: Sequence[tuple[Adapter, float]], say: Say) -> str:
     """The base that was asked for, else that of the first adapter: recorded, or found by its shape, which is said."""
-    if request.base is not None:
-        return request.base
+    if request.options.base is not None:
+        return request.options.base
     if not adapters:
         raise UserError("Neither an adapter nor a base model is named.", "Give --adapter RUN or --base NAME.")
     first = adapters[0][0]
@@ -149,18 +150,19 @@ def _refuse_other_base(base: BaseModel, adapters: Sequence[Adapter], *, asked: b
         say(f"warning: {told}. What its run measured does not hold for these images; the set records both bases")
 
 
-def _check(request: DrawRequest, base: BaseModel, recipe: Recipe, say: Say) -> None:
+def _check(request: GenerateRequest, base: BaseModel, recipe: Recipe, say: Say) -> None:
+    options = request.options
     side = recipe.sampler.height
     check_fit(base, recipe.sampler)
-    if request.source is not None:
-        check_strength(request.source[1], steps=recipe.sampler.steps)
-        if side != request.size:
+    if options.source is not None:
+        check_strength(options.source[1], steps=recipe.sampler.steps)
+        if side != options.size:
             raise UserError(
-                f"--from: the adapter draws at {side} pixels, the photograph is prepared at {request.size}.",
+                f"--from: the adapter draws at {side} pixels, the photograph is prepared at {options.size}.",
                 f"Draw with --size {side}, or without --from.",
             )
-    if side > request.size:
-        say(f"drawn at {side} pixels, as the adapter was trained, and reduced to {request.size}")
+    if side > options.size:
+        say(f"drawn at {side} pixels, as the adapter was trained, and reduced to {options.size}")
 
 
 def _guide_of(
@@ -174,36 +176,37 @@ def _guide_of(
 
 
 def _recipe(
-    request: DrawRequest,
+    request: GenerateRequest,
     adapters: Sequence[tuple[Adapter, float]],
     base: BaseModel,
     guide: tuple[Adapter, float] | None,
     device: torch.device,
 ) -> Recipe:
+    options = request.options
     first = adapters[0][0] if adapters else None
     notes = DrawingNotes(side=None) if first is None else drawing_notes(first.file)
-    prompt = request.prompt if request.prompt is not None else _prompt_of(request.label, first, notes)
+    prompt = options.prompt if options.prompt is not None else _prompt_of(options.label, first, notes)
     trained_on = {adapter.base_digest for adapter, _ in adapters} - {None, base.digest}
-    side = max(request.size, notes.side or 0)
+    side = max(options.size, notes.side or 0)
     negative = first.negative_prompt if first else ""
     return Recipe(
-        label=request.label or (first.phase if first and first.phase else "base" if first is None else first.file.stem),
+        label=options.label or (first.phase if first and first.phase else "base" if first is None else first.file.stem),
         prompt=prompt,
-        negative_prompt=request.negative_prompt if request.negative_prompt is not None else negative,
+        negative_prompt=options.negative_prompt if options.negative_prompt is not None else negative,
         base=base.digest,
         adapters=tuple((adapter.digest, strength) for adapter, strength in adapters),
-        precision=request.precision,
+        precision=options.precision,
         sampler=SamplerSettings(
-            sampler=request.sampler,  # type: ignore[arg-type]
-            steps=request.steps or (first.steps if first else None) or BASE_STEPS,
-            guidance_scale=request.guidance_scale or (first.guidance_scale if first else None) or BASE_GUIDANCE,
-            guidance_interval=request.guidance_interval,
-            seed=request.seed,
-            block=request.block,
+            sampler=options.sampler,
+            steps=options.steps or (first.steps if first else None) or BASE_STEPS,
+            guidance_scale=options.guidance_scale or (first.guidance_scale if first else None) or BASE_GUIDANCE,
+            guidance_interval=options.guidance_interval,
+            seed=options.seed,
+            block=options.block,
             height=side,
             width=side,
         ),
-        size=None if side == request.size else request.size,
+        size=None if side == options.size else options.size,
         count=request.count,
         screening={},
         guide=None if guide is None else (guide[0].digest, guide[1]),

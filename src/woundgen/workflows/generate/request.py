@@ -1,33 +1,110 @@
-"""What a user asks `woundgen generate` for; read before anything heavy is loaded."""
+"""Requests for generated sets, read before anything heavy is loaded."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
+
+from woundgen.adapters.weight_names import check_weights
+from woundgen.config.choices import Device, Precision, check_choice
+from woundgen.config.quality import QualityConfig
+from woundgen.errors import UserError
+from woundgen.records import SamplerName
+
+Adapter = tuple[Path, float]
+"""A run, checkpoint or adapter file, and the strength at which it is applied."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerateOptions:
+    """How a set is drawn and screened. None takes what the adapter's run recorded, or the default of the sampler.
+
+    Drawing: sampler and steps (1..1000 sampler steps); guidance_scale (1 is none); guidance_interval, the shares of the
+    noise in 0..1 between which guidance acts; seed; size, pixels a side of the images; block, images drawn together,
+    which decides the random numbers; precision and device of the computation.
+    Text: prompt and negative_prompt instead of the adapter's; label for metadata.csv and, of an adapter of several
+    phases, the phase to draw.
+    Model: base instead of the adapter's; weights, "auto" | "ema" | "raw" | "ema@LENGTH"; guide, an earlier checkpoint
+    for autoguidance and its strength; source, a photograph of `real` that images begin from, and the share of the steps
+    that are drawn (img2img).
+    Screening: quality, its rule; calibration, a file of `calibrate` instead of calibrating anew; budget, images drawn
+    at most (None: 5 for each asked for); release_copies keeps copies of photographs, and records it; reviewed
+    takes out images that reviewers rejected, and draws others.
+    """
+
+    base: str | None = None
+    weights: str = "auto"
+    label: str | None = None
+    prompt: str | None = None
+    negative_prompt: str | None = None
+    budget: int | None = None
+    seed: int = 0
+    sampler: SamplerName = "dpmsolver++"
+    steps: int | None = None
+    guidance_scale: float | None = None
+    guidance_interval: tuple[float, float] = (0.0, 1.0)
+    size: int = 128
+    block: int = 16
+    device: Device = "auto"
+    precision: Precision = "fp32"
+    reviewed: bool = False
+    release_copies: bool = False
+    guide: Adapter | None = None
+    source: tuple[Path, float] | None = None
+    quality: QualityConfig = field(default_factory=QualityConfig)
+    calibration: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class DrawRequest:
-    """None takes what the adapter's run recorded, or the default."""
+class GenerateRequest:
+    """A set to draw. adapters: none draws from the base alone. count: images to accept.
 
-    adapters: tuple[tuple[Path, float], ...]  # (place, strength); empty draws from the base alone
-    base: str | None
-    weights: str
-    label: str | None
-    prompt: str | None
-    negative_prompt: str | None
-    count: int
-    budget: int | None
-    seed: int
-    sampler: str
-    steps: int | None
-    guidance_scale: float | None
-    guidance_interval: tuple[float, float]
-    size: int
-    block: int
-    device: str
-    precision: str
-    reviewed: bool = False  # take out what reviewers rejected, and draw others
-    release_copies: bool = False  # keep copies of photographs too; recorded with the set
-    guide: tuple[Path, float] | None = None  # an earlier checkpoint for autoguidance, and its strength
-    source: tuple[Path, float] | None = None  # a photograph of `real` that images begin from, and the strength
+    real: photographs that images are screened against; None screens nothing.
+    """
+
+    adapters: tuple[Adapter, ...]
+    count: int = 100
+    real: Path | None = None
+    options: GenerateOptions = field(default_factory=GenerateOptions)
+
+
+def check_request(request: GenerateRequest) -> None:
+    """Raise UserError where settings contradict each other or do not exist, before anything is loaded."""
+    options, real = request.options, request.real
+    check_choice("--sampler", options.sampler, get_args(SamplerName))
+    check_choice("--precision", options.precision, get_args(Precision))
+    check_choice("--device", options.device, get_args(Device))
+    check_weights("--weights", options.weights)
+    _check_numbers(request)
+    if options.release_copies and real is None:
+        raise UserError(
+            "--release-copies without --real: nothing is looked for.", "Give --real FOLDER, or leave it out."
+        )
+    if options.calibration is not None and real is None:
+        raise UserError("--calibration without --real: nothing is screened.", "Give --real FOLDER, or leave it out.")
+    if options.source is not None and real is None:
+        raise UserError("--from without --real: copies of the photograph could not be detected.", "Give --real FOLDER.")
+    if options.guide is not None and options.guidance_scale == 1:
+        raise UserError("--guide with --guidance 1: nothing is led away from.", "Give --guidance 1.5, for example.")
+
+
+def _check_numbers(request: GenerateRequest) -> None:
+    options = request.options
+    bounds = {
+        "--count": (request.count, 1, None),
+        "--budget": (options.budget, 1, None),
+        "--seed": (options.seed, 0, None),
+        "--steps": (options.steps, 1, 1000),
+        "--guidance": (options.guidance_scale, 1, None),
+        "--size": (options.size, 32, 1024),
+        "--block": (options.block, 1, 256),
+    }
+    for name, (value, lowest, highest) in bounds.items():
+        if value is None:
+            continue
+        if value < lowest or (highest is not None and value > highest):
+            raise UserError(
+                f"{name} {value} is out of range.",
+                f"Give {lowest} or more." if highest is None else f"Give {lowest} to {highest}.",
+            )

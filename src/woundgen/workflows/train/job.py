@@ -16,13 +16,13 @@ from woundgen.runtime.signals import stop_on_signals
 from woundgen.storage.checkpoint import Checkpoint
 from woundgen.training.log import RunLog, restore_logs
 from woundgen.training.loop import train
-from woundgen.training.plan import schedule
+from woundgen.training.plan import Plan, schedule
 from woundgen.workflows.train.announce import announce
 from woundgen.workflows.train.latent_cache import EncodedDataset, encode_dataset
 from woundgen.workflows.train.observer import Observer, build_observer
 from woundgen.workflows.train.prepare import prepare
 from woundgen.workflows.train.prior_images import load_class_images
-from woundgen.workflows.train.probe import probe
+from woundgen.workflows.train.probe import Estimate, probe
 from woundgen.workflows.train.request import TrainRequest
 from woundgen.workflows.train.resume import restore_or_begin
 from woundgen.workflows.train.rollback import Rollback
@@ -32,7 +32,7 @@ from woundgen.workflows.train.settings import loop_settings
 
 
 @dataclass(frozen=True, slots=True)
-class TrainResult:
+class TrainOutcome:
     """folder: of the run. steps: reached. exit_code: 0, or 128 + the signal that ended it."""
 
     folder: Path
@@ -40,8 +40,15 @@ class TrainResult:
     exit_code: int
 
 
-def train_adapter(request: TrainRequest, *, console: Console, ranks: Ranks = ALONE) -> TrainResult | None:
-    """Plan, train, evaluate and save a run; the same call on the same folder resumes it. None for a dry run.
+def plan_run(request: TrainRequest, *, console: Console, ranks: Ranks = ALONE) -> tuple[Plan, Estimate | None]:
+    """Print and return the plan of a run and what it will take; nothing is written or trained."""
+    session = prepare(request, console if ranks.first else silent_console(), ranks)
+    announce(session)
+    return session.plan, probe(session)
+
+
+def train_adapter(request: TrainRequest, *, console: Console, ranks: Ranks = ALONE) -> TrainOutcome:
+    """Plan, train, evaluate and save a run; the same call on the same folder resumes it.
 
     ranks: the processes that share the work; the first of them writes and prints.
     """
@@ -49,8 +56,6 @@ def train_adapter(request: TrainRequest, *, console: Console, ranks: Ranks = ALO
     session = prepare(request, console if ranks.first else silent_console(), ranks)
     announce(session)
     estimate = probe(session)
-    if request.dry_run:
-        return None
     with claim_run(session, estimate) as claim:
         class_images = load_class_images(session)
         untrained = restore_or_begin(session, claim.checkpoint)
@@ -111,16 +116,18 @@ def _train(session: TrainingSession, encoded: EncodedDataset, observer: Observer
     )
 
 
-def _finish(session: TrainingSession, observer: Observer, *, seconds: float) -> TrainResult:
+def _finish(session: TrainingSession, observer: Observer, *, seconds: float) -> TrainOutcome:
     """Complete run.json and say how to continue a run that a signal ended."""
     exit_code = 0 if observer.stopped_by is None else 128 + observer.stopped_by
+    command = session.request.options.command
     if session.ranks.first:
         status = "finished" if exit_code == 0 else "stopped"
         write_end(session.folder, seconds=seconds, status=status, best=observer.policy.best)
     if exit_code:
         session.console.info(
             f"stopped by signal {observer.stopped_by} after step {session.state.step}; "
-            "the same command goes on from here:"
+            f"the same {'command' if command else 'call'} goes on from here{':' if command else '.'}"
         )
-        session.console.info(f"  {shlex.join(session.request.command)}")
-    return TrainResult(folder=session.folder, steps=session.state.step, exit_code=exit_code)
+        if command:
+            session.console.info(f"  {shlex.join(command)}")
+    return TrainOutcome(folder=session.folder, steps=session.state.step, exit_code=exit_code)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from woundgen.config.load import load_train_config, stored_config
+from woundgen.config.load import stored_config
 from woundgen.config.train import TrainConfig
 from woundgen.errors import UserError
 from woundgen.storage.files import read_json
@@ -14,40 +13,44 @@ from woundgen.storage.names import RUN_JSON, fold_folder
 
 
 @dataclass(frozen=True, slots=True)
-class TrainRequest:
-    """One run. data: folder of photographs. out: run folder. command: words that start the run again.
+class TrainOptions:
+    """How a run begins or goes on.
 
-    resume: None (continue if the folder holds this run), "latest", "best", or a checkpoint's path or name.
-    dry_run: print the plan and stop. allow_changes: continue with other settings than the run was begun with.
+    resume: None (go on if the folder holds this run), "latest", "best", or a checkpoint's path or name.
+    allow_changes: go on with other settings or photographs than the run was begun with; run.json records them.
+    command: words that start the run again, printed when a signal stops it and stored in run.json.
     """
+
+    resume: str | None = None
+    allow_changes: bool = False
+    command: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TrainRequest:
+    """One run. data: folder of photographs. out: run folder."""
 
     config: TrainConfig
     data: Path
     out: Path
-    command: tuple[str, ...]
-    resume: str | None = None
-    dry_run: bool = False
-    allow_changes: bool = False
+    options: TrainOptions = TrainOptions()
 
 
-def read_request(
-    config: Path | None, overrides: Sequence[str], *, data: Path | None, out: Path | None, resume: str | None
+def make_request(
+    config: TrainConfig | None, *, data: Path | None, out: Path | None, options: TrainOptions
 ) -> TrainRequest:
-    """Read the settings of one run from a config, or from the run to resume where no config is given.
+    """Return the request of a run. config None: that of the run to resume, or else the defaults.
 
-    UserError where no photographs are named, and where --set has no config to change.
+    data, out: by default those of the config or of the run to resume. UserError where no photographs are named.
     """
-    if config is None and resume is not None:
-        if overrides:
-            raise UserError("--set needs --config.", "Give --config too, or leave --set out.")
-        settings, recorded_data, out = settings_of_run(out)
+    if config is None and options.resume is not None:
+        config, recorded_data, out = settings_of_run(out)
         data = data or recorded_data
-    else:
-        settings = load_train_config(config, overrides)
-    source = data or (Path(settings.photographs.folder) if settings.photographs.folder else None)
+    config = config or TrainConfig()
+    source = data or (Path(config.photographs.folder) if config.photographs.folder else None)
     if source is None:
         raise UserError("No photographs are named.", "Give --data FOLDER, or `data:` in the config.")
-    return TrainRequest(settings, source, out or Path("runs") / default_name(settings), command=(), resume=resume)
+    return TrainRequest(config, source, out or Path("runs") / default_name(config), options)
 
 
 def default_name(config: TrainConfig) -> str:

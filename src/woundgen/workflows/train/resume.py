@@ -117,6 +117,6 @@ def check_random_numbers(session: TrainingSession, checkpoint: Checkpoint) -> No
     message = (
         f"{checkpoint.folder.name}: random numbers differ from those of the saved run (other seed or library versions)."
     )
-    if not session.request.allow_changes:
+    if not session.request.options.allow_changes:
         raise UserError(message, "Use the versions of run.json, or continue all the same (--allow-changes).")
     session.console.warn(message)

@@ -65,7 +65,7 @@ def claim_run(session: TrainingSession, estimate: Estimate | None) -> Iterator[C
 
 def _sound_checkpoint(session: TrainingSession) -> Checkpoint | None:
     """Read the checkpoint to resume from. UserError where there is none as asked, or other numbers would be drawn."""
-    checkpoint = find_checkpoint(session.checkpoints, session.request.resume, session.console)
+    checkpoint = find_checkpoint(session.checkpoints, session.request.options.resume, session.console)
     if checkpoint is not None:
         check_random_numbers(session, checkpoint)
     return checkpoint
@@ -77,8 +77,8 @@ def open_run(session: TrainingSession) -> None:
     With --allow-changes the run continues with the new settings, and the differences are recorded in run.json.
     """
     folder, request = session.folder, session.request
-    if request.resume is not None and not folder.exists():
-        raise UserError(f"--resume {request.resume}: {folder} does not exist.", "Leave --resume out to start.")
+    if request.options.resume is not None and not folder.exists():
+        raise UserError(f"--resume {request.options.resume}: {folder} does not exist.", "Leave --resume out to start.")
     try:
         claim_output(folder, identity=session.identity, what="run")
     except UserError:
@@ -86,7 +86,7 @@ def open_run(session: TrainingSession) -> None:
         if record is None:
             raise
         changed = find_differences(record, session.config, session.dataset, session.base)
-        _refuse_changes(folder, changed, allowed=request.allow_changes)
+        _refuse_changes(folder, changed, allowed=request.options.allow_changes)
         session.console.info(f"going on with other settings than the run was begun with:\n{list_differences(changed)}")
         _record_changes(folder, record, changed)
         reclaim_output(folder, identity=session.identity, what="run")
@@ -123,7 +123,7 @@ def write_start(session: TrainingSession, estimate: Estimate | None) -> float:
         "name": session.folder.name,
         "phases": list(config.photographs.phases),
         "created": before.get("created", _now()),
-        "command": before.get("command", list(session.request.command)),
+        "command": before.get("command", list(session.request.options.command)),
         "config": config.flat(),
         "changes": [*before.get("changes", []), *_changed_versions(before)],
         "rollbacks": before.get("rollbacks", []),

@@ -1,0 +1,1 @@
+"""The functions and results that `import woundgen` offers, on which the command line stands."""
