@@ -78,8 +78,8 @@ class SweepOptions:
 
     weights, guidance, steps: kinds of weights, guidance scales and sampler steps; empty takes what the run recorded.
     every_checkpoint: all checkpoints of each run, not its best. count: images of each, 8 or more, all from the same
-    seed. size: pixels a side. margin: around the wound's box, with `real`; None: as the adapter was trained. features, base:
-    as in EvaluateOptions.
+    seed. size: pixels a side. margin: around the wound's box, with `real`; None: as the adapter was trained. features
+    and base: as in EvaluateOptions.
     """
 
     weights: tuple[str, ...] = ()
