@@ -121,7 +121,7 @@ def measure(options: argparse.Namespace, phase: str, name: str, seed: int, real:
     run = run_of(options, phase, seed, one.settings)
     network, _ = feature_network()
     untuned = part_of_base(options, phase)
-    tuned = load_base(EMBEDDED, notice=lambda text: None)
+    tuned = load_base(EMBEDDED)
     adapter = adapter_of(run, weights=one.weights).file
     fuse_lora(tuned.unet, [(adapter, 1.0)])
     images = draw(tuned, count=options.count, guidance=one.guidance, seed=DRAW_SEED, steps=options.steps)
@@ -133,7 +133,7 @@ def part_of_base(options: argparse.Namespace, phase: str) -> np.ndarray:
     """uint8 [N, S, S, 3] of the untuned base, the same images for every variant."""
     path = options.out / f"base_images_{phase}.npy"
     if not path.exists():
-        base = load_base(EMBEDDED, notice=lambda text: None)
+        base = load_base(EMBEDDED)
         images = draw(base, count=options.count, guidance=1.5, seed=DRAW_SEED, steps=options.steps)
         np.save(path, images, allow_pickle=False)
     return np.load(path, allow_pickle=False)

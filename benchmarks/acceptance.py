@@ -36,7 +36,7 @@ def main() -> None:
     held_out = draw_phantoms(range(100_000, 100_000 + options.held_out), seed=options.seed).images
     sets = {
         "held out": held_out,
-        "after the autoencoder": round_trip(load_base(EMBEDDED, notice=print).vae, held_out),
+        "after the autoencoder": round_trip(load_base(EMBEDDED).vae, held_out),
         "blurred, sigma 2": gaussian_filter(held_out[:60], (0, 2, 2, 0)),
         "constant grey": np.full_like(held_out[:1], 128),
         "mean image": held_out.mean(axis=0, keepdims=True).round().astype(np.uint8),

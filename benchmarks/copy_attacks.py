@@ -113,9 +113,7 @@ def load_pool(options: argparse.Namespace) -> tuple[np.ndarray, list[str]]:
     if options.data is None:
         return draw_phantoms(range(POOL), seed=77).images, ["phantom"] * POOL
     photos = find_photos(options.data, phases=("I", "P", "R"))
-    images = prepare_all(
-        photos, resolution=SIZE, margin=MARGIN, roots=[options.data], cache_dir=None, progress=None, processes=1
-    )
+    images = prepare_all(photos, resolution=SIZE, margin=MARGIN, roots=[options.data], cache_dir=None, processes=1)
     return images, [photo.phase for photo in photos]
 
 
@@ -136,7 +134,7 @@ def make_trips(count: int) -> Change:
 
 @cache
 def autoencoder() -> Any:
-    return load_base(EMBEDDED, notice=lambda text: None).vae
+    return load_base(EMBEDDED).vae
 
 
 def make_draws(phases: list[str], *, references: int, held_out: int) -> list[Draw]:

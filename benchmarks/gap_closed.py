@@ -34,6 +34,7 @@ from woundgen.adapters.saved import apply_trained, find_adapter, saved_preparati
 from woundgen.config.load import load_train_config
 from woundgen.config.prompts import SHORT_PROMPT
 from woundgen.config.train import TrainConfig
+from woundgen.events import complete
 from woundgen.features.embedded import feature_network
 from woundgen.generation.in_memory import draw_images
 from woundgen.metrics.frechet import frechet_distance
@@ -44,7 +45,7 @@ from woundgen.models.base import EMBEDDED, BaseModel, load_base
 from woundgen.models.images import round_trip
 from woundgen.phantoms import captions, draw_phantoms
 from woundgen.records import Preparation
-from woundgen.reporting.pictures import tile
+from woundgen.reporting.pictures import image_grid
 from woundgen.runtime.console import Console
 from woundgen.workflows.dataset.phantoms import draw_held_out, write_phantoms
 from woundgen.workflows.demo.colour_reader import fit_colour_reader, recall_of
@@ -76,7 +77,7 @@ def draw(
 
 def tuned_base(run: Path) -> tuple[BaseModel, str, Preparation | None]:
     """The base with what the run trained, by whatever method; its prompt; how its photographs were prepared."""
-    base = load_base(EMBEDDED, notice=print)
+    base = load_base(EMBEDDED)
     adapter = find_adapter(run, weights="auto")
     apply_trained(base, [(adapter.file, 1.0)])
     return base, adapter.prompt, saved_preparation(adapter.file)
@@ -136,7 +137,7 @@ def train_one(options: argparse.Namespace, config: TrainConfig, phase: str, seed
 def ensure_phantoms(folder: Path, phase: str) -> None:
     """What adapters are trained on: 100, and 18 that the split holds out."""
     if not (folder / "metadata.csv").exists():
-        write_phantoms(folder, count=118, phases=phase, seed=3, size=128, views=1, say=print, progress=lambda *a: None)
+        complete(write_phantoms(folder, count=118, phases=phase, seed=3, size=128, views=1))
 
 
 def part(path: Path, make: Any) -> Any:
@@ -152,7 +153,7 @@ def measure_phase(options: argparse.Namespace, config: TrainConfig, phase: str, 
     real = held_out(options.data, phase, runs[0], config)
     real_features = pooled_features(network, real.images)
     guidances = GUIDANCES if options.guidance is None else (options.guidance,)
-    untuned = load_base(EMBEDDED, notice=print)
+    untuned = load_base(EMBEDDED)
     choice = max(24, min(options.choice, len(real.images) // 2))
     base_guidance, base_table = best_guidance(
         untuned, real_features, count=choice, steps=options.steps, guidances=guidances
@@ -194,7 +195,7 @@ def measure_phase(options: argparse.Namespace, config: TrainConfig, phase: str, 
     half = len(real.images) // 2
     result["fd_ceiling"] = frechet_distance(ceiling[:half], real_features[half : 2 * half])
     result["ceiling_n"] = half
-    Image.fromarray(tile(np.concatenate(pictures), 8)).save(options.out / f"phase_{phase}.png")
+    Image.fromarray(image_grid(np.concatenate(pictures), columns=8, gap=0)).save(options.out / f"phase_{phase}.png")
     return result
 
 

@@ -119,7 +119,7 @@ def loaded(name: str, device: torch.device) -> BaseModel:
     """The same weights each time, random ones too."""
     if name.startswith(RANDOM):
         return build(name.removeprefix(RANDOM), str(device))
-    return load_base(name, notice=print)
+    return load_base(name)
 
 
 def random_adapter(base: BaseModel, folder: Path) -> Path:

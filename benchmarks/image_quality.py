@@ -22,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from woundgen.events import complete
 from woundgen.generation.in_memory import draw_images
 from woundgen.metrics.artefact_rows import measure_artefacts
 from woundgen.metrics.artefacts import image_traces
@@ -31,7 +32,7 @@ from woundgen.models.base import EMBEDDED, load_base
 from woundgen.models.images import round_trip
 from woundgen.phantoms import captions, draw_phantoms
 from woundgen.records import MetricValue
-from woundgen.reporting.pictures import tile
+from woundgen.reporting.pictures import image_grid
 
 REAL_SEED, CAPTION_SEED, DRAW_SEED = 910_001, 910_002, 5
 Images = NDArray[np.uint8]
@@ -46,7 +47,7 @@ def kept(path: Path, make: Callable[[], Images]) -> Images:
 
 def make_sets(options: argparse.Namespace) -> tuple[Images, Images, Images]:
     """Phantoms, the same after the autoencoder, and samples with captions of other phantoms."""
-    base = load_base(options.base, notice=print)
+    base = load_base(options.base)
     real = kept(options.out / "real.npy", lambda: draw_phantoms(range(options.count), seed=REAL_SEED).images)
 
     def samples() -> Images:
@@ -88,11 +89,14 @@ def main() -> None:
         show(row)
     if options.two_sample:
         some = slice(0, options.two_sample)
-        found = measure_two_sample(samples[some], real[some], through=through[some], permutations=options.permutations)
+        found = complete(
+            measure_two_sample(samples[some], real[some], through=through[some], permutations=options.permutations)
+        )
         for row in found.rows:
             show(row)
         rows += found.rows
-        sheet = np.concatenate([tile(found.patches.generated, 8), tile(found.patches.photographs, 8)])
+        sides = (found.patches.generated, found.patches.photographs)
+        sheet = np.concatenate([image_grid(side, columns=8, gap=0) for side in sides])
         Image.fromarray(sheet).save(options.out / "patches.png")
     (options.out / "results.json").write_text(json.dumps([row.to_json() for row in rows], indent=1))
     print(f"{time.process_time() - started:.0f} s of processor time")

@@ -36,14 +36,14 @@ from woundgen.models.flat_parameters import FlatParameters, flatten
 from woundgen.models.prompts import PromptEncoder
 from woundgen.phantoms import draw_phantoms
 from woundgen.privacy.membership import membership_test
-from woundgen.records import Verdict
 from woundgen.screening.calibration import calibrate
 from woundgen.screening.reference_statistics import measure, measure_references, prepare_references
 from woundgen.screening.rules import Rule, judge
-from woundgen.shipped.fit import cosine
+from woundgen.training.learning_rate import schedule
 from woundgen.training.loop import StepReport, train
 from woundgen.training.loop_state import LoopSettings, LoopState
 from woundgen.training.state import new_optimizer
+from woundgen.verdicts import Verdict
 from woundgen.workflows.audit.membership_loss import fixed_losses
 from woundgen.workflows.screen.job import describe
 from woundgen.workflows.train.dataset import encode_variations
@@ -89,21 +89,21 @@ def kept(work: Path, name: str, make: Callable[[], nn.Module]) -> nn.Module:
     path = work / f"{name}.safetensors"
     if not path.exists():
         save_file({key: value.contiguous() for key, value in make().state_dict().items()}, path)
-    unet = load_base(EMBEDDED, notice=print).unet
+    unet = load_base(EMBEDDED).unet
     unet.load_state_dict(load_file(path))
     return unet
 
 
 def memorising(work: Path, images: np.ndarray, *, rounds: int, steps: int) -> nn.Module:
     """Each round goes on from the weights of the one before, with its own noise and warm-up."""
-    unet = load_base(EMBEDDED, notice=print).unet
+    unet = load_base(EMBEDDED).unet
     for number in range(1, rounds + 1):
         unet = kept(work, f"memorising_{number}", partial(_round, unet, images, steps=steps, seed=number - 1))
     return unet
 
 
 def _round(unet: nn.Module, images: np.ndarray, *, steps: int, seed: int) -> nn.Module:
-    base = load_base(EMBEDDED, notice=print)
+    base = load_base(EMBEDDED)
     base.unet.load_state_dict(unet.state_dict())
     trainable = flatten(dict(base.unet.requires_grad_(True).named_parameters()))
     fit(base, trainable, images, variations=1, batch=8, steps=steps, rate=1e-3, seed=seed)
@@ -111,7 +111,7 @@ def _round(unet: nn.Module, images: np.ndarray, *, steps: int, seed: int) -> nn.
 
 
 def healthy(images: np.ndarray) -> nn.Module:
-    base = load_base(EMBEDDED, notice=print)
+    base = load_base(EMBEDDED)
     trainable = flatten(add_lora(base.unet, LORA, seed=0))
     run_by_position(base.unet, dropout=0.0)
     fit(base, trainable, images, variations=4, batch=16, steps=250, rate=1e-3)
@@ -136,7 +136,7 @@ def fit(
         trainable=trainable,
         optimizer=new_optimizer(trainable, betas=(0.9, 0.999), weight_decay=0.0),
         scaler=torch.amp.GradScaler("cpu", enabled=False),
-        learning_rate=lambda step: rate * cosine(step, steps=steps, warmup=20),
+        learning_rate=schedule("cosine", peak=rate, steps=steps, warmup=20, floor=0.02),
         latents=encode_variations(base, images, count=variations, seed=0),
         prompt_embeds=PromptEncoder(base, [PROMPT] * len(images)),
         alphas_cumprod=base.alphas_cumprod,
@@ -167,7 +167,7 @@ def tell(report: StepReport) -> bool:
 def drawn(work: Path, name: str, unet: nn.Module, *, count: int) -> np.ndarray:
     path = work / f"{name}_{count}.safetensors"
     if not path.exists():
-        base = load_base(EMBEDDED, notice=print)
+        base = load_base(EMBEDDED)
         base.unet.load_state_dict(unet.state_dict())
         images = draw_images(
             base, count=count, prompt=PROMPT, negative_prompt="", guidance_scale=1.0, steps=25, seed=7, size=128
@@ -196,7 +196,7 @@ def show_membership(
     work: Path, models: dict[str, nn.Module], trained_on: np.ndarray, sealed: np.ndarray, *, rounds: int, draws: int
 ) -> None:
     """AUC of each model, and how often the test says yes of two sides that nobody was trained on."""
-    base = load_base(EMBEDDED, notice=print)
+    base = load_base(EMBEDDED)
     images = np.concatenate([trained_on, sealed])
     path = work / f"losses_{rounds}_{len(images)}.safetensors"
     if not path.exists():

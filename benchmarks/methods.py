@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from woundgen.adapters.saved import apply_trained, find_adapter, saved_preparation
 from woundgen.config.load import load_train_config
 from woundgen.config.prompts import SHORT_PROMPT
+from woundgen.events import complete
 from woundgen.features.embedded import feature_network
 from woundgen.generation.in_memory import draw_images
 from woundgen.metrics.prepared import PreparedImages, gap_closed_of_images
@@ -70,7 +71,7 @@ def measure(
     if trained.exit_code:  # stopped by a signal: half a run is no row
         sys.exit(trained.exit_code)
     adapter = find_adapter(run, weights="auto")
-    tuned = load_base(EMBEDDED, notice=print)
+    tuned = load_base(EMBEDDED)
     apply_trained(tuned, [(adapter.file, 1.0)])
     images = PreparedImages(drawn(tuned, adapter.prompt, options), saved_preparation(adapter.file))
     found = gap_closed_of_images(feature_network()[0], base=untuned, tuned=images, real=real)
@@ -99,11 +100,11 @@ def main() -> None:
     torch.set_num_threads(1)
     data = options.out / "photographs"
     if not (data / "metadata.csv").exists():
-        write_phantoms(data, count=60, phases="I", seed=3, size=128, views=1, say=print, progress=lambda *a: None)
+        complete(write_phantoms(data, count=60, phases="I", seed=3, size=128, views=1))
     margin = load_train_config(PRESET, []).box_margin
     real = draw_held_out(range(2 * options.count), seed=HELD_OUT_SEED, phases=("I",), margin=margin)
     # The base is asked with the plain prompt: the word of a method means nothing to it.
-    untuned = drawn(load_base(EMBEDDED, notice=print), SHORT_PROMPT, options)
+    untuned = drawn(load_base(EMBEDDED), SHORT_PROMPT, options)
     path = options.out / "results.json"
     rows = json.loads(path.read_text()) if path.exists() else {}
     started = time.monotonic()

@@ -27,13 +27,13 @@ from woundgen.data.layouts.find_photos import find_photos
 from woundgen.data.pixels.prepare import prepare_all
 from woundgen.metrics.intervals import binomial_bounds
 from woundgen.phantoms import draw_phantoms
-from woundgen.records import Verdict
 from woundgen.screening.calibration import Calibration, calibrate
 from woundgen.screening.descriptors import distinct_rows
 from woundgen.screening.planted import kinds, plant
 from woundgen.screening.reference_statistics import References, measure, measure_references, prepare_references
 from woundgen.screening.rules import Rule, judge
 from woundgen.storage.files import read_json, sha256_json, write_json
+from woundgen.verdicts import Verdict
 from woundgen.workflows.screen.job import MARGIN, describe
 
 SIZE = 128
@@ -80,7 +80,7 @@ def phantom_sets(options: argparse.Namespace) -> tuple[np.ndarray, np.ndarray]:
 
 def photograph_sets(options: argparse.Namespace) -> tuple[np.ndarray, np.ndarray]:
     photos = find_photos(options.data, phases=("I", "P", "R"))
-    images = prepare_all(photos, resolution=SIZE, margin=MARGIN, roots=[options.data], cache_dir=None, progress=None)
+    images = prepare_all(photos, resolution=SIZE, margin=MARGIN, roots=[options.data], cache_dir=None)
     rows = distinct_rows(images.astype(np.float32) / 255)
     print(f"{len(images)} photographs, {len(rows)} without near duplicates")
     rows = np.random.default_rng(options.seed).permutation(rows)

@@ -91,29 +91,27 @@ def memory(count: int, *, screened: bool) -> None:
 
     with tempfile.TemporaryDirectory() as temporary:
         save_base(Path(temporary) / "base", prediction="epsilon")
-        base = load_base(str(Path(temporary) / "base"), notice=print)
+        base = load_base(str(Path(temporary) / "base"))
         states = encode_prompts(base, ["a wound"])
         settings = SamplerSettings("ddim", steps=2, guidance_scale=1.0, seed=0, block=BLOCK, height=SIDE, width=SIDE)
-        told = [0]
+        tenths = 0
 
         def draw(indices: Sequence[int]) -> np.ndarray:
             return draw_block(base, settings, indices, prompt_states=states, negative_states=None, notice=print)
 
-        def progress(drawn: int, accepted: int, rejected: int) -> None:
-            if drawn * 10 // count > told[0]:
-                told[0] = drawn * 10 // count
-                print(f"{drawn} drawn, {accepted} kept: at most {resident_megabytes():.0f} MB held", flush=True)
-
         with timed(f"{count} images drawn and written"):
-            draw_until(
+            for tally in draw_until(
                 count,
                 budget=count,
                 block=BLOCK,
                 draw=draw,
                 judge=judge_of() if screened else None,
                 writer=open_set(Path(temporary) / "set", recipe(settings, count)),
-                progress=progress,
-            )
+            ):
+                if tally.drawn * 10 // count > tenths:
+                    tenths = tally.drawn * 10 // count
+                    held = resident_megabytes()
+                    print(f"{tally.drawn} drawn, {tally.accepted} kept: at most {held:.0f} MB held", flush=True)
 
 
 def judge_of() -> Judge:

@@ -100,7 +100,7 @@ def main() -> None:
     spent = timed(ways, rounds=options.rounds, clock=clock)
     plain = statistics.median(spent["plain"])
     print(f"{'plain':34s} {1000 * plain:6.0f} ms a step (median of {options.rounds})")
-    abar = load_base(EMBEDDED, notice=print).alphas_cumprod
+    abar = load_base(EMBEDDED).alphas_cumprod
     for name in [name for name in terms if name != "plain"]:
         more = median_with_interval([one - two for one, two in zip(spent[name], spent["plain"], strict=True)])
         if name not in taking:

@@ -119,7 +119,7 @@ def our_step(
     terms_of: Callable[[BaseModel], Sequence[ExtraTerm]] = lambda base: (),
 ) -> Callable[[], None]:
     """One pass through woundgen's training loop."""
-    base = load_base(EMBEDDED, notice=print)
+    base = load_base(EMBEDDED)
     settings = LoraOptions(rank=16, alpha=16, dropout=dropout, target_modules=TARGETS)
     trainable = flatten(add_lora(base.unet, settings, seed=0))
     masks = run_by_position(base.unet, dropout=dropout)
@@ -161,7 +161,7 @@ def our_step(
 
 
 def limit_step(batch: int) -> Callable[[], None]:
-    base = load_base(EMBEDDED, notice=print)
+    base = load_base(EMBEDDED)
     base.unet.train()
     size = base.unet.config.sample_size
     noisy = torch.randn(batch, base.unet.config.in_channels, size, size, requires_grad=True)
@@ -186,7 +186,7 @@ def main() -> None:
     clock = time.perf_counter if options.clock == "wall" else time.process_time
     images = draw_phantoms(range(48), seed=5).images
     ways = {
-        "example": example_step(load_base(EMBEDDED, notice=print), images, options.batch),
+        "example": example_step(load_base(EMBEDDED), images, options.batch),
         "ours": our_step(images, options.batch, dropout=0.0),
         "ours 0.1": our_step(images, options.batch, dropout=0.1),
         "limit": limit_step(options.batch),

@@ -51,7 +51,7 @@ def loaded_base(base_folders: dict[str, Path]) -> BaseModel:
     """The v-prediction one, loaded once; `make_base` copies it."""
     from woundgen.models.base import load_base
 
-    return load_base(str(base_folders["v_prediction"]), notice=lambda text: None)
+    return load_base(str(base_folders["v_prediction"]))
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
 Direction = Literal["higher", "lower", "none"]
@@ -224,42 +224,3 @@ class LeftOut:
     source_row: str
     reason: str
     detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What screening said of one image. `reason` is empty where it was accepted."""
-
-    accepted: bool
-    reason: str
-    scores: dict[str, float] = field(default_factory=dict)
-    nearest: int | None = None  # row of the nearest reference; never leaves the private report
-    copy: bool = False
-
-
-IMAGE_SCORES = (
-    "sharpness", "fineness", *(f"whole_{channel}_{name}" for channel in "Lab" for name in ("mean", "sd")),
-    "whole_L_q10", "whole_L_q90",
-)  # fmt: skip
-"""Scores of an image alone (screening.statistics.image_columns): all others are functions of photographs."""
-
-
-@dataclass(frozen=True, slots=True)
-class DrawnImage:
-    """A row of the private manifest: every image ever drawn, kept or not. What of it is released: storage.set_rows."""
-
-    index: int
-    file_name: str | None
-    label: str
-    seed: int
-    prompt: str
-    negative_prompt: str
-    guidance_scale: float
-    steps: int
-    sampler: str
-    adapter: str | None
-    base: str
-    sha256: str
-    accepted: bool
-    reason: str
-    scores: dict[str, float]

@@ -81,7 +81,7 @@ def test_copies_that_were_held_back_are_not_forgotten(trained: Path, tmp_path: P
     """None in the set, for the screen took them out: the verdict has to say so."""
     generated = tmp_path / "set"
     assert run([*DRAW, "--adapter", str(trained), "--out", str(generated)]) == 0
-    write_tally(generated, Tally(9, 8, {"copy by feature distance": 1}))
+    write_tally(generated, Tally(9, 8, {"copy by feature distance": 1}, copies=1))
     words = ["audit", "--generated", str(generated), "--run", str(trained), "--out", str(tmp_path / "audit")]
     assert run(words) == 0
     found = read_json(tmp_path / "audit" / "privacy.json")
@@ -95,7 +95,7 @@ def test_a_set_that_kept_nothing_is_not_audited(
     """No image is not no copy."""
     generated = tmp_path / "set"
     assert run([*DRAW, "--adapter", str(trained), "--out", str(generated)]) == 0
-    write_tally(generated, Tally(8, 0, {"copy by feature distance": 8}))
+    write_tally(generated, Tally(8, 0, {"copy by feature distance": 8}, copies=8))
     words = ["audit", "--generated", str(generated), "--run", str(trained), "--out", str(tmp_path / "audit")]
     assert run(words) == 2
     assert "holds no image: 8 were drawn, 8 of them held back as copies" in capsys.readouterr().err

@@ -73,7 +73,9 @@ def test_a_run_folder(trained: Path) -> None:
     assert {path.name for path in (trained / "samples").iterdir()} == {
         f"step_{step:06d}_{weights}.png" for step, weights in evaluations
     }
-    newest = newest_sound(trained / "checkpoints", warn=pytest.fail)
+    found = newest_sound(trained / "checkpoints")
+    assert not found.faults
+    newest = found.folder
     assert newest is not None
     assert newest.name == "epoch_0005_step_000012"
     folders = [path for path in (trained / "checkpoints").iterdir() if path.is_dir()]

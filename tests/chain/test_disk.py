@@ -28,7 +28,9 @@ def results(out: Path) -> dict[str, bytes]:
 
 
 def newest(out: Path) -> Path:
-    found = newest_sound(out / "checkpoints", warn=pytest.fail)
+    newest = newest_sound(out / "checkpoints")
+    assert not newest.faults
+    found = newest.folder
     assert found is not None
     return found
 

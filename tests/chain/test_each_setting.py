@@ -230,7 +230,7 @@ def test_data(room: Room) -> None:
 
 def test_gradient_checkpointing(room: Room) -> None:
     for value in (False, True):
-        base = load_base(str(room.base), notice=print)
+        base = load_base(str(room.base))
         config = TrainConfig.model_validate({"gradient_checkpointing": value, "lora_rank": 2})
         model.prepare_model(base, config, torch.device("cpu"), "fp32")
         assert base.unet.is_gradient_checkpointing is value

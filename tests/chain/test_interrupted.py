@@ -7,8 +7,6 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
-
 from woundgen.cli import run
 from woundgen.storage.checkpoint import newest_sound
 from woundgen.storage.files import read_json, read_jsonl
@@ -36,7 +34,9 @@ def stop_after(process: subprocess.Popen[str], out: Path, *, steps: int) -> None
 
 
 def newest(out: Path) -> Path:
-    found = newest_sound(out / "checkpoints", warn=pytest.fail)
+    newest = newest_sound(out / "checkpoints")
+    assert not newest.faults
+    found = newest.folder
     assert found is not None
     return found
 

@@ -87,7 +87,7 @@ def test_evaluating_a_run_shows_the_photographs_it_trained_on(drawn: Path, measu
     labels = {(row["metric"], row["label"]) for row in record["rows"]}
     assert {(metric, "training") for metric in METRICS} <= labels
     assert [one["name"] for one in record["networks"]] == ["embedded"]
-    assert list((measured / "cache").glob("*.npz")), "features of photographs stay with the run"
+    assert list((measured / "cache").glob("*.npy")), "features of photographs stay with the run"
 
 
 def evaluate(generated: Path, real: Path, out: Path, *more: str) -> int:

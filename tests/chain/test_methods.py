@@ -41,7 +41,9 @@ def settings(*more: str) -> list[str]:
 
 
 def newest(out: Path) -> Path:
-    found = newest_sound(out / "checkpoints", warn=pytest.fail)
+    newest = newest_sound(out / "checkpoints")
+    assert not newest.faults
+    found = newest.folder
     assert found is not None
     return found
 

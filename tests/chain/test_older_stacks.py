@@ -52,7 +52,7 @@ print(json.dumps([diffusers.__version__ + " " + peft.__version__, error]))
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_older_stack_applies_our_lora(stack: str, kind: str, base_folders: dict[str, Path], tmp_path: Path) -> None:
     folder = base_folders["v_prediction"]
-    tuned, fused = (load_base(str(folder), notice=lambda line: None) for _ in range(2))
+    tuned, fused = (load_base(str(folder)) for _ in range(2))
     parameters = add_lora(tuned.unet, KINDS[kind], seed=1)
     source = torch.Generator().manual_seed(2)
     values = {name: 0.2 * torch.randn(value.shape, generator=source) for name, value in parameters.items()}

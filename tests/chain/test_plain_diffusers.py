@@ -58,9 +58,7 @@ def test_the_program_of_a_set_draws_its_first_image(tmp_path: Path, monkeypatch:
 def test_with_an_adapter_at_half_strength(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sampler: str, base_folders: dict[str, Path]
 ) -> None:
-    pipeline_of(load_base(str(base_folders["v_prediction"]), notice=lambda line: None)).save_pretrained(
-        tmp_path / "base"
-    )
+    pipeline_of(load_base(str(base_folders["v_prediction"]))).save_pretrained(tmp_path / "base")
     out = tmp_path / "set"
     words = ["generate", "--adapter", f"{trained}*0.5", "--count", "1", "--block", "1", "--steps", "4"]
     assert run([*words, "--sampler", sampler, "--guidance", "3", "--size", "32", "--out", str(out)]) == 0
@@ -77,9 +75,7 @@ def test_readmes_program_runs(trained: Path, tmp_path: Path, base_folders: dict[
     found: dict[str, object] = {}
     exec(compile(before + after.replace("25", "2").replace("128", "64"), "README.md", "exec"), found)
     assert found["image"].size == (64, 64)  # type: ignore[attr-defined]
-    pipeline_of(load_base(str(base_folders["v_prediction"]), notice=lambda line: None)).save_pretrained(
-        tmp_path / "base"
-    )
+    pipeline_of(load_base(str(base_folders["v_prediction"]))).save_pretrained(tmp_path / "base")
     folder = sorted(trained.glob("checkpoints/*/ema"))[-1]
     before = re.sub(r"from_pretrained\(.*\)", f"from_pretrained({str(tmp_path / 'base')!r})", before)
     adapter = re.sub(r'".*"', repr(os.fspath(folder)), adapter)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from woundgen.cli import run
+from woundgen.events import complete
 from woundgen.review.decisions import journal_of
 from woundgen.storage.set_rows import read_drawn_rows, read_released_rows
 from woundgen.workflows.review.job import tell_card
@@ -66,6 +67,6 @@ def test_without_reviewed_the_decisions_wait(generated: Path) -> None:
 def test_the_card_is_told_when_a_review_ends(generated: Path) -> None:
     write_journal(generated, rejection([0]), {**rejection([1, 2]), "verdict": "accept", "reason": ""})
     for _ in range(2):
-        tell_card(generated, say=print)
+        complete(tell_card(generated))
     card = (generated / "README.md").read_text()
     assert card.count("| reviewed | 1 reviewer decided on 3 of 6 images: 2 accepted, 1 rejected (blurred 1) |") == 1

@@ -59,7 +59,7 @@ def test_copies_are_quarantined_with_their_photograph(
     out = tmp_path / "set"
     assert run(words(workshop, trained, out)) == 0
     rows = {row["index"]: row for row in read_jsonl(journal_path(out))}
-    assert [index for index, row in rows.items() if row["reason"].startswith("copy by ")] == list(COPIED)
+    assert [index for index, row in rows.items() if row["kind"] == "copy"] == list(COPIED)
     assert not any((out / "images" / f"{index:06d}.png").exists() for index in COPIED)
     assert len(list((out / "images").iterdir())) == 8
     quarantine = private_folder(out) / "quarantine"
@@ -190,7 +190,7 @@ def test_every_setting_reaches_the_sampler(trained: Path, tmp_path: Path, monkey
 
     def apart(strength: float) -> float:
         """From the base with the adapter once, at that strength: the greatest difference of a weight."""
-        once = load_base(str(base.folder), notice=lambda text: None).unet
+        once = load_base(str(base.folder)).unet
         fuse_lora(once, [(adapter.file, strength)])
         drawn_with = base.unet.state_dict()
         return max(float((value - drawn_with[name].float()).abs().max()) for name, value in once.state_dict().items())

@@ -17,6 +17,7 @@ from woundgen.data.folds import without_fold
 from woundgen.data.layouts.find_photos import find_photos
 from woundgen.data.layouts.manifest import read_manifest
 from woundgen.data.photo_set import photographs_of
+from woundgen.events import Event, Warn, complete
 from woundgen.storage.files import sha256_file
 from woundgen.workflows.utility.bank import build_bank, read_photographs
 
@@ -125,10 +126,11 @@ def test_evaluate_refuses_sealed_patients_that_the_generator_saw(
 
     real = photographs_from(run=None, real=frozen, phase="I", size=32, margin=0, side="holdout")
     with pytest.raises(UserError, match="has seen 3 of the groups that are called sealed"):
-        refuse_seen(tmp_path / "set", real, runs=tmp_path / "runs", say=print)
-    said: list[str] = []
-    refuse_seen(tmp_path / "set", real, runs=tmp_path / "nowhere", say=said.append)
-    assert "is not known" in said[0]
+        complete(refuse_seen(tmp_path / "set", real, runs=tmp_path / "runs"))
+    events: list[Event] = []
+    complete(refuse_seen(tmp_path / "set", real, runs=tmp_path / "nowhere"), events.append)
+    assert isinstance(events[0], Warn)
+    assert "is not known" in events[0].text
 
 
 @pytest.mark.parametrize("verb", ["train", "evaluate", "generate", "utility", "data split"])

@@ -94,7 +94,7 @@ from woundgen.models.base import load_base
 
 def outcome(base):
     try:
-        load_base(base, notice=print)
+        load_base(base)
         return "loaded"
     except UserError as error:
         return str(error)

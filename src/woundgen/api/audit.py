@@ -71,8 +71,7 @@ def audit(
 
     folder = Path(out)
     with use_console(console) as opened:
-        record = audit_set(
-            Path(generated), run=Path(run), out=folder, quality=quality or QualityConfig(), say=opened.info,
-            progress=opened.progress,
-        )  # fmt: skip
+        record = opened.follow(audit_set(
+            Path(generated), run=Path(run), out=folder, quality=quality or QualityConfig(),
+        ))  # fmt: skip
     return AuditResult(folder, record)

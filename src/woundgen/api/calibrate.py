@@ -69,13 +69,14 @@ def calibrate(
     from woundgen.workflows.screen.calibrate import calibrate_photographs
 
     with use_console(console) as opened:
-        calibration = calibrate_photographs(
-            Path(real),
-            run=as_path(run),
-            phase=phase,
-            size=size,
-            quality=quality or QualityConfig(),
-            out=Path(out),
-            say=opened.info,
+        calibration = opened.follow(
+            calibrate_photographs(
+                Path(real),
+                run=as_path(run),
+                phase=phase,
+                size=size,
+                quality=quality or QualityConfig(),
+                out=Path(out),
+            )
         )
     return CalibrateResult(Path(out), calibration)

@@ -121,7 +121,7 @@ def evaluate(
     from woundgen.workflows.evaluate.job import evaluate_request
 
     with use_console(console) as opened:
-        measured = evaluate_request(request, say=opened.info, progress=opened.progress)
+        measured = opened.follow(evaluate_request(request))
     return EvaluateResult(measured.rows, measured.path, measured.label)
 
 
@@ -159,5 +159,5 @@ def sweep(
     from woundgen.workflows.evaluate.sweep import sweep_request
 
     with use_console(console) as opened:
-        folders = sweep_request(request, out=Path(out), say=opened.info, progress=opened.progress)
+        folders = opened.follow(sweep_request(request, out=Path(out)))
     return compare(folders, out=out)

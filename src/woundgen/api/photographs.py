@@ -49,9 +49,7 @@ def check_photographs(
     from woundgen.workflows.dataset.check import check_photographs as check
 
     with use_console(console) as opened:
-        result = check(
-            Path(data), out=Path(out), resolution=resolution, margin=margin, say=opened.info, progress=opened.progress
-        )
+        result = opened.follow(check(Path(data), out=Path(out), resolution=resolution, margin=margin))
     return CheckedPhotographs(Path(out), result)
 
 
@@ -75,7 +73,6 @@ def render_phantoms(
     from woundgen.workflows.dataset.phantoms import write_phantoms
 
     with use_console(console) as opened:
-        return write_phantoms(
-            Path(out), count=count, phases=phases, seed=seed, size=size, views=views, say=opened.info,
-            progress=opened.progress,
-        )  # fmt: skip
+        return opened.follow(write_phantoms(
+            Path(out), count=count, phases=phases, seed=seed, size=size, views=views,
+        ))  # fmt: skip

@@ -57,14 +57,15 @@ def report(
 
     chosen = options or ReportOptions()
     with use_console(console) as opened:
-        pages = write_report(
-            as_paths(runs),
-            as_paths(generated),
-            out=Path(out),
-            private=chosen.private,
-            title=chosen.title,
-            quality=chosen.quality,
-            say=opened.info,
-            utility=chosen.utility,
+        pages = opened.follow(
+            write_report(
+                as_paths(runs),
+                as_paths(generated),
+                out=Path(out),
+                private=chosen.private,
+                title=chosen.title,
+                quality=chosen.quality,
+                utility=chosen.utility,
+            )
         )
     return ReportResult(tuple(pages))

@@ -76,5 +76,5 @@ def utility(
 
     folder = Path(out)
     with use_console(console) as opened:
-        record = measure_utility(request, out=folder, say=opened.info, progress=opened.progress)
+        record = opened.follow(measure_utility(request, out=folder))
     return UtilityResult(folder, record, write_utility(record, out=folder))

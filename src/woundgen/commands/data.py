@@ -39,8 +39,8 @@ def import_(
     from woundgen.workflows.dataset.importing import import_photographs
 
     with open_console() as console:
-        import_photographs(
-            source, out=out, preset=preset, table=table, modality=modality, mapping=mapping, say=console.info
+        console.follow(
+            import_photographs(source, out=out, preset=preset, table=table, modality=modality, mapping=mapping)
         )
 
 
@@ -69,7 +69,7 @@ def split(
     shares = Shares(train=train, validation=validation, holdout=holdout)
     with open_console() as console:
         request = SplitRequest(shares=shares, way=way, folds=folds, seed=seed)
-        split_photographs(source, out=out, request=request, say=console.info)
+        console.follow(split_photographs(source, out=out, request=request))
 
 
 def check(
@@ -106,7 +106,7 @@ def cache(
     from woundgen.workflows.dataset.cache import show_cache
 
     with open_console() as console:
-        show_cache(source, purge=purge, say=console.info)
+        console.follow(show_cache(source, purge=purge))
 
 
 ACTIONS: dict[str, Callable[..., None]] = {"import": import_, "check": check, "split": split, "cache": cache}

@@ -26,4 +26,4 @@ def doctor(
     from woundgen.workflows.doctor import examine, tell
 
     with open_console() as console:
-        tell(examine(settings, folder=Path.cwd()), say=console.info)
+        console.follow(tell(examine(settings, folder=Path.cwd())))

@@ -32,8 +32,6 @@ def export(
 
     check_weights("--weights", weights)
     with open_console() as console:
-        path = export_adapter(
-            run, form=format_, out=out, weights=weights, base_name=base, title=title, say=console.info
-        )
+        path = console.follow(export_adapter(run, form=format_, out=out, weights=weights, base_name=base, title=title))
         console.info(f"written: {path}")
     return 0

@@ -51,4 +51,4 @@ def fetch(
             for line in (places, *everything(home)):
                 console.info(line)
         for one in names:
-            fetch_named(one, home=home, mirror=mirror, folder=from_folder, say=console.info, progress=console.progress)
+            console.follow(fetch_named(one, home=home, mirror=mirror, folder=from_folder))

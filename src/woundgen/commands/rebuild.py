@@ -55,7 +55,7 @@ def rebuild(
         from woundgen.workflows.rebuild.model_card import write_card
 
         with open_console() as console:
-            console.info(f"written to {write_card(work, say=console.info)}")
+            console.info(f"written to {console.follow(write_card(work))}")
         return 0
     from woundgen.runtime.processes import read_launcher, run_together
 
@@ -81,7 +81,7 @@ def rebuild(
         open_console() as console,
         join_ranks(place if stage == "base" else None, asked=devices, device=device) as ranks,
     ):
-        target = rebuild_base(settings, console.info, ranks) if stage == "base" else jobs[stage](settings, console.info)
+        target = rebuild_base(settings, console, ranks) if stage == "base" else console.follow(jobs[stage](settings))
         if ranks.first:
             console.info(f"written to {target}")
     return 0

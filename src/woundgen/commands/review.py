@@ -43,4 +43,4 @@ def review(
         raise UserError(f"--reviewer {who!r} is no name.", "Give a short one.")
     address = Address(host, port, tuple(name or ()), certificate, key)
     with open_console() as console:
-        review_set(generated, address, real=real, margin=box_margin, reviewer=who, say=console.info)
+        console.follow(review_set(generated, address, real=real, margin=box_margin, reviewer=who))

@@ -65,17 +65,18 @@ def new(
         if plan:
             from woundgen.workflows.study.plan import show_plan
 
-            show_plan(
+            console.follow(show_plan(
                 items=items, readers=readers, margin=margin, reader_sd=reader_sd, case_correlation=case_correlation,
-                say=console.info,
-            )  # fmt: skip
+
+            ))  # fmt: skip
             return
         if real is None or not synthetic or out is None:
             raise UserError("--real, --synthetic and --out are needed.", "Or give --plan, which draws nothing.")
         if side is not None:
             check_choice("--side", side, ("holdout", "validation"))
         from woundgen.records import PHASES
-        from woundgen.workflows.study.new import NewStudy, draw_study
+        from woundgen.workflows.study.new import draw_study
+        from woundgen.workflows.study.sources import NewStudy
 
         wanted = tuple(dict.fromkeys(word.strip() for word in (phases or "").split(",") if word.strip()))
         for phase in wanted:
@@ -84,7 +85,7 @@ def new(
             items=items, readers=readers, repeats=repeats, checks=checks, per_patient=per_patient, phases=wanted,
             side=side, held_out=held_out, size=size, margin=box_margin, seed=seed,
         )  # fmt: skip
-        draw_study(request, real=real, synthetic=synthetic, runs=runs, out=out, say=console.info)
+        console.follow(draw_study(request, real=real, synthetic=synthetic, runs=runs, out=out))
 
 
 def serve(
@@ -110,7 +111,7 @@ def serve(
 
     address = Address(host, port, tuple(name or ()), certificate, key)
     with open_console() as console:
-        serve_study(folder, address, say=console.info)
+        console.follow(serve_study(folder, address))
 
 
 def report(
@@ -133,7 +134,7 @@ def report(
     from woundgen.workflows.study.report import report_study
 
     with open_console() as console:
-        report_study(folder, out=out, margin=margin, features=features, private=private, say=console.info)
+        console.follow(report_study(folder, out=out, margin=margin, features=features, private=private))
 
 
 ACTIONS: dict[str, Callable[..., None]] = {"new": new, "serve": serve, "report": report}

@@ -148,4 +148,4 @@ def _run_each_config(
         for path, folder in zip(configs, folders, strict=True)
     ]
     with open_console() as console:
-        return run_side_by_side(jobs, cards=cards, console=console)
+        return console.follow(run_side_by_side(jobs, cards=cards))

@@ -87,7 +87,7 @@ def gather(
     roots = [photograph_root(root)]
     photos = split_photos(_found(root, phases=phases, fold=fold), train_share=train_share, seed=seed, roots=roots)
     cache = _cache_if_it_can_be()
-    images = prepare_all(photos, resolution=resolution, margin=margin, roots=roots, cache_dir=cache, progress=None)
+    images = prepare_all(photos, resolution=resolution, margin=margin, roots=roots, cache_dir=cache)
     preparation = describe_preparation(photos, resolution=resolution, margin=margin, roots=roots)
     return PhotoSet(photos=photos, images=images, digest=digest_of(photos, images), preparation=preparation)
 

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
-from zipfile import BadZipFile
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from woundgen.features.extractor import Images
-from woundgen.storage.files import write_bytes
+from woundgen.storage.arrays import Array, read_array, write_array
 from woundgen.storage.ownership import make_private
-
-Array = TypeVar("Array", bound=NDArray[Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,23 +42,14 @@ class Cache:
         return self.held[key]  # type: ignore[return-value]
 
     def _read(self, key: str) -> NDArray[Any] | None:
-        path = None if self.folder is None else self.folder / f"{key}.npz"
-        if path is None or not path.exists():
-            return None
-        try:
-            with np.load(path, allow_pickle=False) as content:
-                return np.asarray(content["values"])
-        except (OSError, ValueError, KeyError, BadZipFile):
-            return None  # cut short, or another program's: made again
+        return None if self.folder is None else read_array(self.folder / f"{key}.npy")
 
     def _write(self, key: str, values: NDArray[Any]) -> None:
         if self.folder is None:
             return
-        buffer = io.BytesIO()
-        np.savez(buffer, values=values)
         try:
             make_private(self.folder)
-            write_bytes(self.folder / f"{key}.npz", buffer.getvalue(), private=True)
+            write_array(self.folder / f"{key}.npy", values, private=True)
         except OSError:
             pass  # a run that may only be read can be measured all the same
 

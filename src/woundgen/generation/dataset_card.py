@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,7 +11,8 @@ import yaml
 from woundgen.generation.image_set import Recipe
 from woundgen.generation.synthetic_mark import DIGITAL_SOURCE_TYPE
 from woundgen.storage.display import escape_markdown
-from woundgen.storage.set_rows import SURPLUS, Tally
+from woundgen.storage.outcomes import SURPLUS
+from woundgen.storage.set_rows import Tally
 
 # Of base models that woundgen knows by name: (identifier for hubs, what it asks of the user).
 _RESTRICTED = (
@@ -118,7 +120,7 @@ def _begun(mark: str, strength: float) -> str:
 
 
 def _reasons(tally: Tally) -> str:
-    kinds = tally.kinds()
+    kinds = Counter(tally.reasons)
     surplus = kinds.pop(SURPLUS, 0)
     told = [f"{kind} {number}" for kind, number in kinds.most_common()]
     return ", ".join([*told, *([f"passed, but not needed {surplus}"] if surplus else [])]) or "none"

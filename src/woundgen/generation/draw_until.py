@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -11,12 +11,12 @@ from typing import TypeAlias
 import numpy as np
 
 from woundgen.generation.image_set import GeneratedSet
-from woundgen.records import Verdict
-from woundgen.storage.set_rows import SURPLUS, Tally
+from woundgen.storage.outcomes import SURPLUS, outcome_of_verdict
+from woundgen.storage.set_rows import Tally
+from woundgen.verdicts import RejectionKind, Verdict
 
 Draw: TypeAlias = Callable[[Sequence[int]], np.ndarray]
 Judge: TypeAlias = Callable[[np.ndarray, Sequence[int]], list[Verdict]]
-Progress: TypeAlias = Callable[[int, int, int], None]
 
 
 def draw_until(
@@ -27,42 +27,40 @@ def draw_until(
     draw: Draw,
     judge: Judge | None,
     writer: GeneratedSet,
-    progress: Progress,
-) -> Tally:
+) -> Iterator[Tally]:
     """Draw until `count` images are accepted or `budget` are drawn; go on from what `writer` already holds.
 
+    Yields the tally at the start and after each screened block; the last is that of the set.
+
     draw(indices) gives uint8 [block, H, W, 3]; judge(images, indices) a verdict each, in a second thread;
-    without a judge all are accepted. progress(drawn, accepted, rejected) is called at the start and after
-    each screened block. The accepted set is the first `count` accepted by index. Blocks are always drawn
+    without a judge all are accepted. The accepted set is the first `count` accepted by index. Blocks are always drawn
     whole (promise 2), so a budget is met to within block - 1 images, and each image drawn has its row.
 
     What a shortfall means is the caller's to say: see Tally.short_of. Whatever draw or judge raises passes
     through; finished blocks stay, and the same call goes on from them.
     """
     tally = writer.tally()
-    progress(tally.drawn, tally.accepted, tally.rejected)
+    yield tally
     pending: Future[Tally] | None = None
     settle = partial(_settle, count=count, judge=judge, writer=writer)
-
-    def finish(screened: Future[Tally]) -> Tally:
-        reached = screened.result()
-        progress(reached.drawn, reached.accepted, reached.rejected)
-        return reached
 
     # Leaving the executor waits for the block being screened: it is kept even where draw raised.
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="screening") as screening:
         for first in range(tally.drawn, budget, block):
             if pending is not None and tally.accepted + block >= count:
                 # It may complete the set: wait for it, or a block could be drawn that nobody needs.
-                tally, pending = finish(pending), None
+                tally, pending = pending.result(), None
+                yield tally
             if tally.accepted >= count:
                 break
             indices = range(first, first + block)
             images = draw(indices)
             if pending is not None:
-                tally = finish(pending)
+                tally = pending.result()
+                yield tally
             pending = screening.submit(settle, tally, indices, images)
-        return tally if pending is None else finish(pending)
+        if pending is not None:
+            yield pending.result()
 
 
 def _settle(
@@ -78,7 +76,7 @@ def _settle(
     judged = judge(images, indices) if judge else [Verdict(accepted=True, reason="") for _ in indices]
     verdicts = first_accepted(judged, room=tally.short_of(count))
     writer.append(indices, images, verdicts)
-    return tally.plus((verdict.accepted, verdict.reason) for verdict in verdicts)
+    return tally.plus(outcome_of_verdict(verdict) for verdict in verdicts)
 
 
 def first_accepted(verdicts: Sequence[Verdict], *, room: int) -> list[Verdict]:
@@ -86,7 +84,7 @@ def first_accepted(verdicts: Sequence[Verdict], *, room: int) -> list[Verdict]:
     limited: list[Verdict] = []
     for verdict in verdicts:
         if verdict.accepted and room == 0:
-            verdict = replace(verdict, accepted=False, reason=SURPLUS)
+            verdict = replace(verdict, accepted=False, reason=SURPLUS, kind=RejectionKind.SURPLUS, category=SURPLUS)
         room -= verdict.accepted
         limited.append(verdict)
     return limited

@@ -16,8 +16,10 @@ from woundgen.errors import UserError
 from woundgen.generation.image_set import Recipe
 from woundgen.storage.files import read_json, read_jsonl
 from woundgen.storage.names import MARKER, SET_JSON
+from woundgen.storage.outcomes import outcome_of_row
 from woundgen.storage.ownership import reclaim_output
-from woundgen.storage.set_rows import SURPLUS, prepare_journal
+from woundgen.storage.set_rows import prepare_journal
+from woundgen.verdicts import RejectionKind
 
 
 def let_grow(folder: Path, recipe: Recipe) -> None:
@@ -52,7 +54,8 @@ def is_smaller(folder: Path, recipe: Recipe) -> bool:
 
 def cut_before_surplus(manifest: Path, *, block: int) -> None:
     """Drop the rows of the block that filled the set, if one did; its files go when the set is opened."""
-    filled = next((row["index"] for row in read_jsonl(manifest) if row["reason"] == SURPLUS), None)
+    rows = read_jsonl(manifest)
+    filled = next((row["index"] for row in rows if outcome_of_row(row).kind is RejectionKind.SURPLUS), None)
     if filled is None:
         return
     with manifest.open("rb+") as handle:

@@ -30,10 +30,10 @@ from woundgen.data.layouts.csv_safety import neutral
 from woundgen.errors import UserError
 from woundgen.generation.sampler import SamplerSettings, image_seed
 from woundgen.generation.synthetic_mark import synthetic_mark
-from woundgen.records import DrawnImage, Verdict
 from woundgen.storage.display import escape_controls
 from woundgen.storage.files import fsync_directory, read_jsonl, sha256_json, write_json, write_text
 from woundgen.storage.names import COUNTS_JSON, IMAGES, MANIFEST_JSONL, METADATA_CSV, SET_JSON
+from woundgen.storage.outcomes import outcome_of_verdict
 from woundgen.storage.ownership import claim_output
 from woundgen.storage.set_rows import (
     Tally,
@@ -45,6 +45,7 @@ from woundgen.storage.set_rows import (
     tally_rows,
     write_tally,
 )
+from woundgen.verdicts import DrawnImage, Verdict
 
 COLUMNS = {"file_name": str, "label": str, "index": int, "seed": int}
 _IMAGE_NAME = re.compile(r"\d{6,}\.png")
@@ -111,7 +112,7 @@ class GeneratedSet:
         drawn = [asdict(row) for row in rows]
         _append(self.folder / METADATA_CSV, _table(drawn))
         _append(self.folder / MANIFEST_JSONL, _lines(public_row(row) for row in drawn if row["accepted"]))
-        write_tally(self.folder, read_tally(self.folder).plus((row.accepted, row.reason) for row in rows))
+        write_tally(self.folder, read_tally(self.folder).plus(map(outcome_of_verdict, verdicts)))
         _append(journal_path(self.folder), _lines(drawn))  # last: with it the block is done
 
     def _row(self, index: int, image: np.ndarray, verdict: Verdict) -> DrawnImage:
@@ -133,6 +134,8 @@ class GeneratedSet:
             accepted=verdict.accepted,
             reason=verdict.reason,
             scores=verdict.scores,
+            kind=verdict.kind,
+            category=verdict.category,
         )
 
 

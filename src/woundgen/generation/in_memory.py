@@ -27,7 +27,6 @@ def draw_images(
     steps: int,
     seed: int,
     size: int,
-    progress: Callable[[int, int], None] | None = None,
     ranks: Ranks = ALONE,
     encode: Callable[[list[str]], Tensor] | None = None,
 ) -> NDArray[np.uint8]:
@@ -63,7 +62,5 @@ def draw_images(
             notice=lambda text: None,
         )
         drawn[indices.start : indices.stop] = torch.from_numpy(block).to(drawn.device)
-        if progress is not None:
-            progress(min(count, indices.stop), count)
     ranks.all_reduce_sum(drawn)
     return drawn[:count].cpu().numpy()

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from woundgen.data.files.images import write_png
 from woundgen.generation.synthetic_mark import synthetic_mark
-from woundgen.records import Photo, Verdict
+from woundgen.records import Photo
 from woundgen.storage.files import write_json
 from woundgen.storage.names import QUARANTINE, private_folder
 from woundgen.storage.ownership import make_private
+from woundgen.verdicts import Verdict
 
 Explain = Callable[[NDArray[np.uint8], int], tuple[NDArray[np.uint8], Mapping[str, float | bool]]]
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
+from woundgen.events import Progress, Work
 from woundgen.metrics.checks import check_enough
 from woundgen.metrics.floor import equal_n
 from woundgen.metrics.rows import row
@@ -34,7 +35,6 @@ from woundgen.similarity.groups import Groups
 
 NAME = "two_sample"
 SHOWN = 24  # patches of either side
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,7 @@ def measure_two_sample(
     permutations: int = 0,
     seed: int = 0,
     fit: Fit = fit_and_judge,
-    progress: Progress | None = None,
-) -> TwoSample:
+) -> Work[TwoSample]:
     """Of uint8 [N, S, S, 3] against [M, S, S, 3], with as many images a side as two disjoint halves hold.
 
     through [M, S, S, 3]: photographs after the autoencoder, for the ceiling. permutations: of the labels, each
@@ -82,7 +81,7 @@ def measure_two_sample(
         else []
     )
     tasks = [task for some in [*jobs.values(), *shuffled] for task in some]
-    verdicts = iter(run_tasks(tasks, fit, progress))
+    verdicts = iter((yield from run_tasks(tasks, fit)))
     found = {label: put_together(some, [next(verdicts) for _ in some]) for label, some in jobs.items()}
     p = permutation_p([put_together(some, [next(verdicts) for _ in some]).accuracy() for some in shuffled] or [0.0])
     told = f"permutation p = {p:.3g}, {permutations} refits of one image a patient" if shuffled else "no p asked for"
@@ -91,23 +90,21 @@ def measure_two_sample(
     return TwoSample(rows, _patches(found[""], generated, real))
 
 
-def run_tasks(tasks: Sequence[Task], fit: Fit, progress: Progress | None) -> list[Verdicts]:
+def run_tasks(tasks: Sequence[Task], fit: Fit) -> Work[list[Verdicts]]:
     """The verdicts in the order of `tasks`; a fit a processor at a time, each with one thread of torch's.
 
     So neither the number of processors nor that of threads changes a result.
     """
-    threads, done = torch.get_num_threads(), 0
-    found: list[Verdicts] = []
+    threads = torch.get_num_threads()
+    verdicts: list[Verdicts] = []
     with ThreadPoolExecutor(_processors(), initializer=torch.set_num_threads, initargs=(1,)) as workers:
         try:
             for verdict in workers.map(lambda task: task.run(fit), tasks):
-                found.append(verdict)
-                done += 1
-                if progress is not None:
-                    progress(done, len(tasks))
+                verdicts.append(verdict)
+                yield Progress(len(verdicts), len(tasks), "classifiers of the two-sample test")
         finally:
             torch.set_num_threads(threads)
-    return found
+    return verdicts
 
 
 def _processors() -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +24,15 @@ from woundgen.models.single_file import (
     unet_of,
     vae_of,
 )
-from woundgen.models.sources import ALIASES, EMBEDDED, EMBEDDED_FOLDER, PINNED, find_base, weight_digests
+from woundgen.models.sources import (
+    ALIASES,
+    EMBEDDED,
+    EMBEDDED_FOLDER,
+    PINNED,
+    describe_source,
+    find_base,
+    weight_digests,
+)
 from woundgen.models.text_encoding import FIRST, SECOND, TextTower, states_of, take_off_pooled
 from woundgen.records import PredictionType
 from woundgen.storage.files import sha256_file, sha256_json
@@ -41,6 +48,7 @@ class BaseModel:
     """The parts of a Stable-Diffusion-shaped model, frozen and in evaluation mode.
 
     alphas_cumprod: fp32 [T]. latent_scale: the VAE's scaling_factor. digest: over all its weight files.
+    note: on where the files lie, for the user; "" for none.
     """
 
     name: str
@@ -55,6 +63,7 @@ class BaseModel:
     prediction: PredictionType
     latent_scale: float
     second: TextTower | None = None  # SDXL's second text encoder
+    note: str = ""
 
     @property
     def text_encoders(self) -> dict[str, nn.Module]:
@@ -68,12 +77,12 @@ class BaseModel:
         return (self.unet, self.vae, *self.text_encoders.values())
 
 
-def load_base(name: str, *, notice: Callable[[str], None]) -> BaseModel:
+def load_base(name: str) -> BaseModel:
     """Load every part in fp32. Safetensors only; a missing part is a UserError naming it."""
     disable_progress_bar()  # transformers' own; ours says what happens
-    place = find_base(name, notice=notice)
+    place = find_base(name)
     if place.is_file():
-        return _from_single_file(name, place, notice)
+        return _from_single_file(name, place)
     parts = _parts(place)
     missing = [part for part in parts if not (place / part).is_dir()]
     if missing:
@@ -90,22 +99,23 @@ def load_base(name: str, *, notice: Callable[[str], None]) -> BaseModel:
         )
         second = _second_encoder(place) if SECOND in parts else None
         return _assembled(
-            name, place, base_digest(place), unet=unet, vae=vae, text_encoder=text_encoder, second=second, words=place
-        )
+            name, place, base_digest(place), unet=unet, vae=vae, text_encoder=text_encoder, second=second, words=place,
+            note=describe_source(name, place),
+        )  # fmt: skip
     except (OSError, ValueError, SafetensorError) as error:
         raise UserError(f"{place} could not be loaded ({_first_line(error)}).", "Restore or fetch it again.") from None
 
 
-def _from_single_file(name: str, path: Path, notice: Callable[[str], None]) -> BaseModel:
+def _from_single_file(name: str, path: Path) -> BaseModel:
     """Weights of the file; configurations and words of its kind's base."""
     weights = read_single_file(path)
     kind = kind_of(path, weights)
     configs = folder_of_configs(path, kind)
-    notice(f"base_model {path.name}: read as {kind}, configurations of {configs}")
     second = second_text_of(weights, configs) if kind == "sdxl" else None
     return _assembled(
         name, path, sha256_json({"single file": sha256_file(path)}), unet=unet_of(weights, configs),
         vae=vae_of(weights, configs), text_encoder=text_of(weights, configs), second=second, words=configs,
+        note=f"base_model {path.name}: read as {kind}, configurations of {configs}",
     )  # fmt: skip
 
 
@@ -119,6 +129,7 @@ def _assembled(
     text_encoder: CLIPTextModel,
     second: CLIPTextModelWithProjection | None,
     words: Path,
+    note: str,
 ) -> BaseModel:
     """The parts as one base, frozen. words: the folder with tokenizers and scheduler."""
     scheduler = DDPMScheduler.from_pretrained(words / "scheduler", local_files_only=True)
@@ -140,6 +151,7 @@ def _assembled(
         prediction=scheduler.config.prediction_type,
         latent_scale=float(vae.config.scaling_factor),
         second=tower,
+        note=note,
     )
     for module in base.modules:
         module.requires_grad_(False).eval()

@@ -7,7 +7,7 @@ command that fetches. The embedded model never stands in for another.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from woundgen.errors import UserError
@@ -74,7 +74,7 @@ def snapshot(repository: str, revision: str) -> Path:
     return hub_cache() / f"models--{repository.replace('/', '--')}" / "snapshots" / revision
 
 
-def find_base(name: str, *, notice: Callable[[str], None]) -> Path:
+def find_base(name: str) -> Path:
     """The folder (or single file) that holds `name`; UserError with the way out where there is none."""
     if name == EMBEDDED:
         return EMBEDDED_FOLDER
@@ -83,7 +83,7 @@ def find_base(name: str, *, notice: Callable[[str], None]) -> Path:
         return place
     known = ALIASES.get(name, name)
     if known in PINNED:
-        return _cached(name, known, notice)
+        return _cached(name, known)
     if place.is_file():
         raise UserError(
             f"base_model: {name} is no safetensors file, and nothing else is read.", "Convert it, or fetch a base."
@@ -94,12 +94,10 @@ def find_base(name: str, *, notice: Callable[[str], None]) -> Path:
     )
 
 
-def _cached(asked: str, known: str, notice: Callable[[str], None]) -> Path:
+def _cached(asked: str, known: str) -> Path:
     for repository, revision in PINNED[known]:
         folder = snapshot(repository, revision)
         if folder.is_dir():
-            if asked != repository:
-                notice(f"base_model {asked}: using {repository} at {revision[:12]}")
             return folder
     repository, revision = PINNED[known][0]
     raise UserError(
@@ -107,6 +105,14 @@ def _cached(asked: str, known: str, notice: Callable[[str], None]) -> Path:
         f"Fetch it once: woundgen fetch {known} (or hf download {repository} --revision {revision} "
         "--include '*.json' '*.txt' '*.safetensors')",
     )
+
+
+def describe_source(asked: str, folder: Path) -> str:
+    """Name the pinned repository and commit that serve; "" where the repository was asked for, or none is pinned."""
+    source = where_from(folder) if ALIASES.get(asked, asked) in PINNED else {}
+    if not source or source["repository"] == asked:
+        return ""
+    return f"base_model {asked}: using {source['repository']} at {source['revision'][:12]}"
 
 
 def where_from(folder: Path) -> dict[str, str]:

@@ -93,12 +93,6 @@ def _is_number(text: str) -> bool:
     return bool(re.fullmatch(r"[-+]?\d*\.?\d+(e[-+]?\d+)?", text, re.I))
 
 
-def reason_category(reason: str) -> str:
-    """Why an image was rejected, without the row that it was too near to."""
-    words = re.split(r"[:;(,]", reason, maxsplit=1)[0]
-    return masked(re.sub(r"\s*#?\d[\d.]*", "", words)).strip() or "no reason given"
-
-
 def refuse_private(page: str, private: Iterable[str], *, name: str) -> None:
     """Raises UserError where the text of `page` holds one of `private`: then nothing is written.
 

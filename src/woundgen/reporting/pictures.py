@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import base64
 import io
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from woundgen.data.files.images import read_photograph
@@ -53,32 +51,23 @@ def data_uri(content: bytes, kind: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def image_grid(images: Sequence[Pixels], *, columns: int, labels: Sequence[str] = ()) -> Pixels:
+def image_grid(
+    images: Sequence[Pixels] | Pixels, *, columns: int, labels: Sequence[str] = (), gap: int = _GAP
+) -> Pixels:
     """Images of one size uint8 [H, W, 3], row by row on white, labels (as many, or none) below each."""
-    assert images, "no images"
+    assert len(images), "no images"
     assert not labels or len(labels) == len(images), "a label for each image, or none"
     height, width = images[0].shape[:2]
     below = _LABEL_HEIGHT if labels else 0
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
-    size = (columns * (width + _GAP) - _GAP, rows * (height + below + _GAP) - _GAP)
+    size = (columns * (width + gap) - gap, rows * (height + below + gap) - gap)
     canvas = Image.new("RGB", size, "white")
     draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(size=11)
     for i, image in enumerate(images):
         assert image.shape == images[0].shape, "images of one size"
-        x, y = i % columns * (width + _GAP), i // columns * (height + below + _GAP)
+        x, y = i % columns * (width + gap), i // columns * (height + below + gap)
         canvas.paste(Image.fromarray(np.ascontiguousarray(image)), (x, y))
         if labels:
             draw.text((x, y + height + 1), labels[i], fill="#333333", font=font)
     return np.array(canvas)
-
-
-def tile(images: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
-    """[N, H, W, 3] -> one picture, row by row, white where images run out."""
-    rows = math.ceil(len(images) / columns)
-    height, width = images.shape[1:3]
-    sheet = np.full((rows * height, columns * width, 3), 255, np.uint8)
-    for number, image in enumerate(images):
-        y, x = divmod(number, columns)
-        sheet[y * height : (y + 1) * height, x * width : (x + 1) * width] = image
-    return sheet

@@ -9,13 +9,14 @@ from typing import Any
 
 from woundgen.errors import UserError
 from woundgen.records import METRICS
-from woundgen.reporting.masking import base_name, masked, reason_category
+from woundgen.reporting.masking import base_name, masked
 from woundgen.reporting.metric_table import number
 from woundgen.reporting.pictures import Picture, read_picture
 from woundgen.reporting.report_data import Facts, ScoreMeans, SetFacts, SetScores, Strip
 from woundgen.storage.files import read_json, stored_values
 from woundgen.storage.names import DIFFUSERS_SCRIPT, MANIFEST_JSONL, SET_JSON, TELLTALE_PATCHES
-from woundgen.storage.set_rows import SURPLUS, read_drawn_rows, read_released_rows, read_tally
+from woundgen.storage.outcomes import SURPLUS
+from woundgen.storage.set_rows import read_drawn_rows, read_released_rows, read_tally
 
 TELLTALE = 12  # patches of a set that are shown
 SHOWN, STRIP = 48, 6  # pictures of a set, and of a strip of lowest or highest
@@ -44,8 +45,9 @@ def _collect_set(folder: Path) -> SetFacts:
         raise UserError(f"{folder} holds no rows in {MANIFEST_JSONL}.", "Give the folder of a generated set.")
     recipe = read_json(folder / SET_JSON)
     reasons: Counter[str] = Counter()
-    for reason, number_of in tally.reasons.items():
-        reasons.update({reason_category(reason): number_of} if reason != SURPLUS else {})
+    for category, number_of in tally.reasons.items():
+        if category != SURPLUS:
+            reasons[masked(category).strip() or "no reason given"] += number_of
     return SetFacts(
         name=masked(folder.name),
         drawn=tally.drawn,

@@ -1,7 +1,8 @@
 """The one object through which a process writes its messages and its progress.
 
-A job gets a console and hands it to nothing below itself but the session that it builds: mechanisms return facts or
-raise. WOUNDGEN_CONSOLE chooses the format: lines (the default), quiet (warnings only) or json (one object a line).
+Jobs yield events (woundgen.events), which the commands show here; a training keeps its console in its session.
+Mechanisms return facts or raise. WOUNDGEN_CONSOLE chooses the format: lines (the default), quiet (warnings only) or
+json (one object a line).
 """
 
 from __future__ import annotations
@@ -10,19 +11,17 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from woundgen.errors import UserError
+from woundgen.events import Event, Info, Progress, T, Warn, Work, complete
 from woundgen.storage.display import escape_controls
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
-Say = Callable[[str], None]
-"""The type of `Console.info`, for functions that take it alone."""
+    from rich.progress import Progress as Bar
 
 
 class Result(Protocol):
@@ -45,7 +44,7 @@ class Console:
     """
 
     mode: Mode = "lines"
-    bar: Progress | None = None
+    bar: Bar | None = None
     printed_at: float = 0.0  # when the last line of progress was printed
 
     def info(self, message: str) -> None:
@@ -61,6 +60,20 @@ class Console:
             self._print_json({"level": "warning", "message": message})
         elif self.mode != "silent":
             self._print(f"warning: {message}")
+
+    def show(self, event: Event) -> None:
+        """Print an event of a job."""
+        match event:
+            case Info(text):
+                self.info(text)
+            case Warn(text):
+                self.warn(text)
+            case Progress(done, total, text):
+                self.progress(done, total, text)
+
+    def follow(self, work: Work[T]) -> T:
+        """Run a job, print its events, and return what it returns."""
+        return complete(work, self.show)
 
     def result(self, verb: str, result: Result) -> None:
         """Print a result as an object in JSON mode; in the other modes its numbers are printed as messages."""
@@ -113,10 +126,11 @@ def open_console() -> Iterator[Console]:
         yield Console(mode)
         return
     from rich.console import Console as Screen  # here, so that --help does not wait for it
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Screen(), transient=True) as bar:
+    with Bar(*columns, console=Screen(), transient=True) as bar:
         yield Console(mode, bar)
 
 
@@ -130,7 +144,7 @@ def use_console(console: Console | None) -> Iterator[Console]:
         yield opened
 
 
-def _move(bar: Progress, done: int, total: int, text: str) -> None:
+def _move(bar: Bar, done: int, total: int, text: str) -> None:
     """Show `done` of `total` on the bar's last task; start another one for a new job."""
     if not bar.task_ids or bar.tasks[-1].total != total or bar.tasks[-1].completed > done:
         for task in bar.task_ids:

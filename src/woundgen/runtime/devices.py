@@ -8,7 +8,6 @@ from contextlib import contextmanager
 import torch
 
 from woundgen.errors import UserError
-from woundgen.runtime.console import Say
 from woundgen.runtime.hardware import installed_cards, unusable_cards
 from woundgen.runtime.processes import Place
 from woundgen.runtime.ranks import ALONE, Ranks, process_group
@@ -62,11 +61,10 @@ def join_ranks(place: Place | None, *, asked: int | None, device: str) -> Iterat
         yield ranks
 
 
-def choose_precision(mixed: str, device: torch.device, notice: Say) -> str:
-    """Return fp32 | bf16 | fp16, by `mixed_precision` of the config and the device."""
+def choose_precision(mixed: str, device: torch.device) -> tuple[str, str]:
+    """Return fp32 | bf16 | fp16, by `mixed_precision` of the config and the device, and a note where it is another."""
     if mixed == "no":
-        return "fp32"
+        return "fp32", ""
     if device.type == "cpu" and mixed == "fp16":
-        notice(f"mixed_precision {mixed}: no GPU here, fp32 is used")
-        return "fp32"
-    return mixed
+        return "fp32", f"mixed_precision {mixed}: no GPU here, fp32 is used"
+    return mixed, ""

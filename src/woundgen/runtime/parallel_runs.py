@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import threading
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import IO
 
 from woundgen.errors import UserError
-from woundgen.runtime.console import Console
+from woundgen.events import Info, Work
 from woundgen.runtime.hardware import Card
-from woundgen.runtime.processes import POLL, START
 from woundgen.runtime.signals import stop_on_signals
+from woundgen.runtime.supervisor import Supervisor, exit_code, start_command
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,6 @@ class Job:
 class _Running:
     job: Job
     card: int
-    process: subprocess.Popen[str]
     listener: threading.Thread
 
 
@@ -57,69 +55,58 @@ def parse_cards(text: str, *, present: Sequence[Card]) -> list[int] | None:
     return [int(part) for part in parts]
 
 
-def run_side_by_side(
-    jobs: Sequence[Job],
-    *,
-    cards: Sequence[int],
-    console: Console,
-) -> int:
+def run_side_by_side(jobs: Sequence[Job], *, cards: Sequence[int]) -> Work[int]:
     """Run all jobs, as many at once as there are cards. Exit code: 0, or that of the first job that did not end well.
 
     A signal is passed on to those that run, and no further job is begun.
     """
     waiting, free = list(jobs), list(cards)
-    running: list[_Running] = []
-    codes: dict[str, int] = {}
+    lines: SimpleQueue[str] = SimpleQueue()
+    running: dict[str, _Running] = {}
+    failed: list[tuple[str, int]] = []
     with stop_on_signals() as stop:
-        passed_on = False
-        while running or (waiting and stop.received is None):
+        supervisor = Supervisor(stop)
+        while supervisor.running or (waiting and stop.received is None):
             while waiting and free and stop.received is None:
                 job, card = waiting.pop(0), free.pop(0)
-                console.info(f"{job.name} | on card {card}: woundgen {' '.join(job.words)}")
+                yield Info(f"{job.name} | on card {card}: woundgen {' '.join(job.words)}")
                 process = _start(job, card)
-                running.append(_Running(job, card, process, _listen(job, process, console)))
-            if stop.received is not None and not passed_on:
-                passed_on = True
-                for job_run in running:
-                    job_run.process.send_signal(stop.received)
-            for ended in [entry for entry in running if entry.process.poll() is not None]:
-                ended.listener.join()
-                running.remove(ended)
-                free.append(ended.card)
-                codes[ended.job.name] = _code(ended.process.returncode)
-            time.sleep(POLL)
-    failed = [(name, code) for name, code in codes.items() if code]
+                supervisor.watch(job.name, process)
+                running[job.name] = _Running(job, card, _listen(job, process, lines))
+            ended = supervisor.wait()
+            for name, process in ended.items():
+                running[name].listener.join()
+                free.append(running[name].card)
+                if code := exit_code(process):
+                    failed.append((name, code))
+            yield from _read(lines)
     for name, code in failed:
-        console.info(f"{name} | ended with exit code {code}; the same command goes on from its last checkpoint")
+        yield Info(f"{name} | ended with exit code {code}; the same command goes on from its last checkpoint")
     return 128 + stop.received if stop.received is not None else failed[0][1] if failed else 0
 
 
-def _code(returned: int) -> int:
-    return returned if returned >= 0 else 128 - returned
-
-
 def _start(job: Job, card: int) -> subprocess.Popen[str]:
-    """Start a job in a new session, so that Ctrl-C reaches it once, through this process."""
     environment = {name: value for name, value in os.environ.items() if name not in ("WORLD_SIZE", "RANK")}
     environment |= {"CUDA_VISIBLE_DEVICES": str(card), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
-    return subprocess.Popen(
-        [sys.executable, "-c", START, *job.words],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
+    return start_command(
+        job.words, environment=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
 
 
-def _listen(job: Job, process: subprocess.Popen[str], console: Console) -> threading.Thread:
-    """Print each line of the job after its name, in a thread, until the job ends."""
+def _listen(job: Job, process: subprocess.Popen[str], lines: SimpleQueue[str]) -> threading.Thread:
+    """Put each line of the job, after its name, into `lines`, in a thread, until the job ends."""
 
-    def relay(lines: IO[str]) -> None:
-        for line in lines:
-            console.info(f"{job.name} | {line.rstrip()}")
+    def relay(output: IO[str]) -> None:
+        for line in output:
+            lines.put(f"{job.name} | {line.rstrip()}")
 
     assert process.stdout is not None
     thread = threading.Thread(target=relay, args=(process.stdout,), daemon=True)
     thread.start()
     return thread
+
+
+def _read(lines: SimpleQueue[str]) -> Iterator[Info]:
+    """Take the lines out of the queue."""
+    while not lines.empty():
+        yield Info(lines.get())

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import math
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -19,16 +17,8 @@ from typing import IO
 from woundgen.errors import UserError
 from woundgen.runtime.hardware import Card, installed_cards
 from woundgen.runtime.signals import StopRequest, stop_on_signals
+from woundgen.runtime.supervisor import Supervisor, exit_code, start_command
 
-START = "; ".join(
-    (
-        "from woundgen.runtime.processes import end_with_parent",
-        "end_with_parent()",
-        "from woundgen.cli import main",
-        "main()",
-    )
-)
-POLL = 0.1  # seconds
 GRACE = 20.0  # seconds for the others to end by themselves once one has died
 
 
@@ -59,12 +49,6 @@ def read_launcher(environment: Mapping[str, str]) -> Place | None:
         ) from None
 
 
-def end_with_parent() -> None:
-    """On Linux, let the kernel kill this process when its launcher is killed, so that it holds no lock after it."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-
-
 def run_together(words: Sequence[str], *, count: int) -> int:
     """Run `woundgen WORDS` in `count` processes and return the exit code of all.
 
@@ -77,43 +61,33 @@ def run_together(words: Sequence[str], *, count: int) -> int:
         outputs = [stack.enter_context(tempfile.TemporaryFile()) for _ in range(count)]
         processes = [_start(words, rank, count, port, outputs[rank] if rank else None) for rank in range(count)]
         died = _watch(processes, stop)
-        codes = [process.returncode for process in processes]
         if not died:
             return 0
+        codes = [process.returncode for process in processes]
         # Ranks that fail because another rank failed exit with code 1; report the other one as the cause.
         cause = min(died, key=lambda rank: codes[rank] == 1)
         if len(died) < count or len(set(codes)) > 1:  # else all have ended alike, and rank 0 has printed why
             _report(cause, codes, outputs[cause])
-    return codes[cause] if codes[cause] >= 0 else 128 - codes[cause]
+    return exit_code(processes[cause])
 
 
 def _watch(processes: Sequence[subprocess.Popen[bytes]], stop: StopRequest) -> list[int]:
     """Wait for all to end; return the ranks that failed by themselves, in the order in which they died."""
+    supervisor = Supervisor(stop)
+    for rank, process in enumerate(processes):
+        supervisor.watch(str(rank), process)
     died: list[int] = []
-    passed_on = False
     deadline = math.inf
-    while any(process.poll() is None for process in processes):
-        if stop.received is not None and not passed_on:
-            passed_on = True
-            for process in processes:
-                process.send_signal(stop.received)
+    while supervisor.running:
         if time.monotonic() > deadline:
-            for process in processes:
-                process.kill()
+            supervisor.kill()
             break
-        time.sleep(POLL)
-        died += _newly_dead(processes, died)
+        died += [int(rank) for rank, process in supervisor.wait().items() if process.returncode]
         if died and deadline == math.inf:
             deadline = time.monotonic() + GRACE
-    else:
-        died += _newly_dead(processes, died)  # the last may have ended between two polls
     for process in processes:
         process.wait()
     return died
-
-
-def _newly_dead(processes: Sequence[subprocess.Popen[bytes]], died: Sequence[int]) -> list[int]:
-    return [rank for rank, process in enumerate(processes) if process.poll() and rank not in died]
 
 
 def _report(cause: int, codes: Sequence[int], output: IO[bytes]) -> None:
@@ -130,12 +104,10 @@ def _report(cause: int, codes: Sequence[int], output: IO[bytes]) -> None:
 
 
 def _start(words: Sequence[str], rank: int, count: int, port: int, output: IO[bytes] | None) -> subprocess.Popen[bytes]:
-    """Start a rank in a new session, so that Ctrl-C reaches it once, through this process."""
+    """Start a rank; output: for what it prints to standard error."""
     placed = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     environment = nccl_settings(installed_cards()) | os.environ | {name: str(value) for name, value in placed.items()}
-    return subprocess.Popen(
-        [sys.executable, "-c", START, *words], env=environment, stderr=output, start_new_session=True
-    )
+    return start_command(words, environment=environment, stderr=output)
 
 
 def nccl_settings(cards: Sequence[Card]) -> dict[str, str]:

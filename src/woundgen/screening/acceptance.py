@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from scipy.stats import beta
 
-from woundgen.records import Verdict
 from woundgen.screening.calibration import Calibration
 from woundgen.screening.rules import SPEC_COLUMNS, TITLES, Rule, judge
 from woundgen.screening.statistics import Statistics
+from woundgen.verdicts import Verdict
 
 CONFIDENCE = 0.95
 

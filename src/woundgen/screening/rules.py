@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 
 from woundgen.errors import UserError
-from woundgen.records import Verdict
 from woundgen.screening.calibration import Calibration, Values
 from woundgen.screening.statistics import COPY_PLACES, Statistics
+from woundgen.verdicts import RejectionKind, Verdict
 
 Policy = Literal["calibrated", "spec", "report"]
 Aggregation = Literal["max", "topk", "mean"]
@@ -41,10 +41,6 @@ TITLES = {
 }
 
 
-COPY = "copy by "
-"""How the reason of every copy begins."""
-
-
 @dataclass(frozen=True, slots=True)
 class Rule:
     """What is asked of an image. The ssim_ and perceptual_ thresholds are those of `spec` and its grade."""
@@ -73,11 +69,15 @@ def judge(statistics: Statistics, calibration: Calibration, rule: Rule) -> list[
     verdicts = []
     for row in range(len(statistics)):
         copied, reference = copies[row]
-        reason = copied if copied and not rule.release_copies else reasons[row]
+        reason, kind = reasons[row], RejectionKind.RULE
+        if copied and not rule.release_copies:
+            reason, kind = copied, RejectionKind.COPY
         verdicts.append(
             Verdict(
                 accepted=not reason,
-                reason=reason,
+                reason=str(reason) if reason else "",
+                kind=kind if reason else None,
+                category=reason.category if reason else "",
                 scores={name: float(values[row]) for name, values in scores.items()},
                 nearest=reference,
                 copy=bool(copied),
@@ -86,11 +86,22 @@ def judge(statistics: Statistics, calibration: Calibration, rule: Rule) -> list[
     return verdicts
 
 
-def copy_reasons(statistics: Statistics, calibration: Calibration) -> list[tuple[str, int]]:
-    """(reason, row of the reference that matches best) of each image; no reason up to the ceiling."""
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """category: what is wrong, in words. values: by how much."""
+
+    category: str
+    values: str
+
+    def __str__(self) -> str:
+        return f"{self.category} ({self.values})"
+
+
+def copy_reasons(statistics: Statistics, calibration: Calibration) -> list[tuple[Reason | None, int]]:
+    """(reason, row of the reference that matches best) of each image; None up to the ceiling."""
     ceiling = calibration.copy_ceiling.value
     return [
-        (f"{COPY}matched places ({places:.0f} > {ceiling})" if places > ceiling else "", int(row))
+        (Reason("copy by matched places", f"{places:.0f} > {ceiling}") if places > ceiling else None, int(row))
         for places, row in zip(statistics.columns[COPY_PLACES], statistics.nearest[COPY_PLACES], strict=True)
     ]
 
@@ -101,36 +112,36 @@ def spec_passes(statistics: Statistics, *, minimum: float, maximum: float, aggre
     return (ssim > minimum) & (perceptual < maximum)
 
 
-def _calibrated_reasons(statistics: Statistics, calibration: Calibration, rule: Rule) -> list[str]:
-    reasons = []
+def _calibrated_reasons(statistics: Statistics, calibration: Calibration, rule: Rule) -> list[Reason | None]:
+    reasons: list[Reason | None] = []
     for row, column in enumerate(calibration.deviations(statistics).T):
         worst = int(np.abs(column).argmax())
         if np.abs(column[worst]) <= calibration.threshold.value:
-            reasons.append("")
+            reasons.append(None)
             continue
         name, high = calibration.judged[worst], column[worst] > 0
         bound = calibration.band(name)[int(high)]
         value = statistics.columns[name][row]
         word, sign = ("high", ">") if high else ("low", "<")
-        reasons.append(f"{TITLES.get(name, name)} too {word} ({value:.3g} {sign} {bound:.3g})")
+        reasons.append(Reason(f"{TITLES.get(name, name)} too {word}", f"{value:.3g} {sign} {bound:.3g}"))
     return reasons
 
 
-def _spec_reasons(statistics: Statistics, calibration: Calibration, rule: Rule) -> list[str]:
+def _spec_reasons(statistics: Statistics, calibration: Calibration, rule: Rule) -> list[Reason | None]:
     names = SPEC_COLUMNS[rule.aggregation]
-    reasons = []
+    reasons: list[Reason | None] = []
     for ssim, perceptual in zip(*(statistics.columns[name] for name in names), strict=True):
         if not ssim > rule.ssim_minimum:
-            reasons.append(f"{TITLES[names[0]]} too low ({ssim:.3g} <= {rule.ssim_minimum:.3g})")
+            reasons.append(Reason(f"{TITLES[names[0]]} too low", f"{ssim:.3g} <= {rule.ssim_minimum:.3g}"))
         elif not perceptual < rule.perceptual_maximum:
-            reasons.append(f"{TITLES[names[1]]} too high ({perceptual:.3g} >= {rule.perceptual_maximum:.3g})")
+            reasons.append(Reason(f"{TITLES[names[1]]} too high", f"{perceptual:.3g} >= {rule.perceptual_maximum:.3g}"))
         else:
-            reasons.append("")
+            reasons.append(None)
     return reasons
 
 
-def _no_reasons(statistics: Statistics, calibration: Calibration, rule: Rule) -> list[str]:
-    return [""] * len(statistics)
+def _no_reasons(statistics: Statistics, calibration: Calibration, rule: Rule) -> list[Reason | None]:
+    return [None] * len(statistics)
 
 
 _POLICIES = {"calibrated": _calibrated_reasons, "spec": _spec_reasons, "report": _no_reasons}

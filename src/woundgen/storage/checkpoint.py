@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,10 +63,10 @@ def write_checkpoint(
             export(staging)
         save_file({key: value.detach().contiguous() for key, value in tensors.items()}, staging / STATE_TENSORS)
         (staging / STATE_JSON).write_text(json.dumps(state, indent=1, allow_nan=False))
-        _seal(staging)
+        seal(staging)
         final = root / name
         if final.exists():  # the same step again after going back: the checkpoint gone back to is there still
-            _drop(final)
+            drop(final)
         staging.rename(final)
         fsync_directory(root)
         return final
@@ -78,7 +78,7 @@ def write_checkpoint(
         ) from None
 
 
-def _seal(folder: Path, *, without: Sequence[str] = ()) -> None:
+def seal(folder: Path, *, without: Sequence[str] = ()) -> None:
     """Write manifest.json over every file but those in `without` (relative), and push it all to disk."""
     left_out = {MANIFEST, *without}
     # Hidden ones are what a kill left of a manifest half written.
@@ -101,7 +101,7 @@ def _remove(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
-def _drop(folder: Path) -> None:
+def drop(folder: Path) -> None:
     """Remove a checkpoint; a kill on the way leaves it whole or hidden, never half of it under its name."""
     hidden = folder.with_name(f".{folder.name}{DROPPED}")
     _remove(hidden)
@@ -178,8 +178,17 @@ def _age(name: str) -> tuple[int, str]:
     return len(name), name
 
 
-def newest_sound(root: Path, *, warn: Callable[[str], None]) -> Path | None:
-    """The newest checkpoint to resume from: its manifest verifies. Each damaged one passed over is reported."""
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """folder: of a checkpoint, or None. faults: a line for each damaged checkpoint that was passed over."""
+
+    folder: Path | None
+    faults: tuple[str, ...] = ()
+
+
+def newest_sound(root: Path) -> Newest:
+    """Find the newest checkpoint to resume from: its manifest verifies."""
+    faults: list[str] = []
     preferred = pointer(root, LATEST)
     folders = all_checkpoints(root)
     if preferred:
@@ -188,53 +197,7 @@ def newest_sound(root: Path, *, warn: Callable[[str], None]) -> Path | None:
         problem = fault(folder)
         if problem is None:
             if _resumable(folder):
-                return folder
+                return Newest(folder, tuple(faults))
             continue
-        warn(f"{problem}: passed over, the one before it is tried")
-    return None
-
-
-def prune(root: Path, *, keep_last: int, protect: Iterable[str], trim: Sequence[str], written: str = "") -> None:
-    """Drop what only resuming needs (`trim`: files, relative) from all but the newest `keep_last` checkpoints.
-
-    The newest sound checkpoint and the protected names (best) always stay whole. What was written for resuming
-    only goes altogether: the adapters that stay are then those of a run that nobody disturbed.
-    written: the checkpoint just written, if one was; it is sound, and need not be read again.
-    """
-    folders = all_checkpoints(root)
-    old = [folder for folder in folders[: max(0, len(folders) - max(1, keep_last))] if folder.name not in protect]
-    passing = [folder for folder in old if _for_resuming_only(folder)]
-    heavy = [folder for folder in old if folder not in passing and any((folder / name).exists() for name in trim)]
-    if not passing and not heavy:
-        return
-    newest = root / written if written else newest_sound(root, warn=lambda text: None)
-    for folder in passing:
-        if folder != newest:
-            _drop(folder)
-    for folder in heavy:
-        if folder == newest:
-            continue
-        _seal(folder, without=trim)  # first: a kill in between leaves a sound folder with more than it lists
-        for name in trim:
-            (folder / name).unlink(missing_ok=True)
-
-
-def save_and_keep(
-    root: Path, step: int, *, state: dict[str, Any], tensors: dict[str, Tensor], keep_last: int = 2
-) -> None:
-    """Write the checkpoint of a step, let `latest` name it, and remove all but the newest `keep_last`.
-
-    For networks that are trained from scratch, of which only the last state is of use.
-    """
-    name = f"step_{step:07d}"
-    write_checkpoint(root, name, state=state, tensors=tensors)
-    set_pointer(root, LATEST, name)
-    for folder in all_checkpoints(root)[:-keep_last]:
-        _drop(folder)
-
-
-def _for_resuming_only(folder: Path) -> bool:
-    try:
-        return bool(json.loads((folder / STATE_JSON).read_text()).get(RESUMING_ONLY))
-    except (OSError, ValueError, AttributeError):
-        return False  # damaged: not ours to remove
+        faults.append(f"{problem}: passed over, the one before it is tried")
+    return Newest(None, tuple(faults))

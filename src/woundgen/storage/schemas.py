@@ -43,7 +43,7 @@ OBJECTS: Mapping[str, Mapping[str, Types]] = {
 ROWS: Mapping[str, Mapping[str, Types]] = {
     MANIFEST_JSONL: {
         "index": int, "file_name": TEXT_OR_NONE, "label": str, "accepted": bool, "reason": str, "scores?": dict,
-        "guidance_scale?": NUMBER, "steps?": int,
+        "kind?": TEXT_OR_NONE, "category?": str, "guidance_scale?": NUMBER, "steps?": int,
     },
     TRAIN_LOG: {"step": int, "loss?": (int, float, type(None)), "learning_rate?": (int, float, type(None))},
     EVAL_LOG: {"step": int, "epoch": NUMBER, "weights": str, "metrics": list},

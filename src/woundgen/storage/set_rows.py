@@ -17,66 +17,56 @@ from pathlib import Path
 from typing import Any
 
 from woundgen.errors import UserError
-from woundgen.records import IMAGE_SCORES
 from woundgen.storage.files import read_json, read_jsonl, write_bytes, write_json
 from woundgen.storage.names import COUNTS_JSON, MANIFEST_JSONL, private_folder
+from woundgen.storage.outcomes import SURPLUS, Outcome, old_category, old_kind, outcome_of_row
 from woundgen.storage.ownership import make_private
-
-SURPLUS = "surplus"
-"""Reason of images that passed after the set was full: blocks are drawn whole."""
+from woundgen.verdicts import IMAGE_SCORES, RejectionKind
 
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Where a set stands. reasons: images not kept, by reason; `plus` leaves the values in brackets out."""
+    """Where a set stands. reasons: images not kept, by category. copies: those of them that were called copies."""
 
     drawn: int
     accepted: int
     reasons: dict[str, int]
+    copies: int = 0
 
     @property
     def rejected(self) -> int:
         return self.drawn - self.accepted - self.reasons.get(SURPLUS, 0)
 
-    def kinds(self) -> Counter[str]:
-        """Images not kept, by reason without its values in brackets; most frequent first in most_common."""
-        kinds: Counter[str] = Counter()
-        for reason, number in self.reasons.items():
-            kinds[_kind(reason)] += number
-        return kinds
-
     def short_of(self, count: int) -> int:
         """Images that are missing from `count` accepted ones."""
         return max(0, count - self.accepted)
 
-    def plus(self, outcomes: Iterable[tuple[bool, str]]) -> Tally:
-        """With more images, each (accepted, reason)."""
-        accepted, reasons = self.accepted, Counter(self.reasons)
-        for kept, reason in outcomes:
-            accepted += kept
-            reasons.update([] if kept else [_kind(reason)])  # each with its values would grow with the set
-        return Tally(accepted + reasons.total(), accepted, dict(sorted(reasons.items())))
+    def plus(self, outcomes: Iterable[Outcome]) -> Tally:
+        """With more images."""
+        accepted, copies, reasons = self.accepted, self.copies, Counter(self.reasons)
+        for outcome in outcomes:
+            accepted += outcome.accepted
+            if not outcome.accepted:
+                reasons[outcome.category] += 1
+                copies += outcome.kind is RejectionKind.COPY
+        return Tally(accepted + reasons.total(), accepted, dict(sorted(reasons.items())), copies)
 
     def to_json(self) -> dict[str, Any]:
-        return {"drawn": self.drawn, "accepted": self.accepted, "not_kept": self.reasons}
+        return {"drawn": self.drawn, "accepted": self.accepted, "not_kept": self.reasons, "copies": self.copies}
 
 
 def tally_rows(rows: Iterable[Mapping[str, Any]]) -> Tally:
     """Count rows of images drawn."""
-    return Tally(0, 0, {}).plus((row["accepted"], row["reason"]) for row in rows)
-
-
-def _kind(reason: str) -> str:
-    """Without its values in brackets."""
-    return reason.split(" (")[0]
+    return Tally(0, 0, {}).plus(outcome_of_row(row) for row in rows)
 
 
 def public_row(row: Mapping[str, Any]) -> Row:
     """The row of an accepted image as it may be shared: of its scores, those of the image alone."""
     scores = row.get("scores") or {}
-    return {**row, "scores": {name: scores[name] for name in IMAGE_SCORES if name in scores}}
+    shared = {key: value for key, value in row.items() if key not in ("kind", "category")}  # of rejected ones
+    return {**shared, "scores": {name: scores[name] for name in IMAGE_SCORES if name in scores}}
 
 
 def journal_path(folder: Path) -> Path:
@@ -126,7 +116,18 @@ def read_tally(folder: Path) -> Tally:
         return tally_rows(read_jsonl(folder / MANIFEST_JSONL))
     try:
         counts = read_json(path)
-        reasons = {str(kind): int(number) for kind, number in counts["not_kept"].items()}
-        return Tally(int(counts["drawn"]), int(counts["accepted"]), reasons)
+        reasons = {str(category): int(number) for category, number in counts["not_kept"].items()}
+        if "copies" not in counts:  # of an earlier version
+            return _tally_of_old_counts(int(counts["drawn"]), int(counts["accepted"]), reasons)
+        return Tally(int(counts["drawn"]), int(counts["accepted"]), reasons, int(counts["copies"]))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{path} does not hold the counts of a set ({error!r}).", "Restore it.") from None
+
+
+def _tally_of_old_counts(drawn: int, accepted: int, reasons: Mapping[str, int]) -> Tally:
+    """Of counts by reason, without kinds."""
+    categories: Counter[str] = Counter()
+    for reason, number in reasons.items():
+        categories[old_category(reason)] += number
+    copies = sum(number for reason, number in reasons.items() if old_kind(reason) is RejectionKind.COPY)
+    return Tally(drawn, accepted, dict(sorted(categories.items())), copies)

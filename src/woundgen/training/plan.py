@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from woundgen.adapters.ema import share_of_start
 from woundgen.config.train import TrainConfig
 from woundgen.training.evaluation_plan import EvaluationPlan, Wishes, plan_evaluation
+from woundgen.training.learning_rate import schedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +38,6 @@ class Plan:
         flat = asdict(self)
         evaluation = {f"evaluation_{key}": value for key, value in flat.pop("evaluation").items()}
         return {**flat, **evaluation, "warnings": list(self.warnings)}
-
-
-def schedule(kind: str, *, peak: float, steps: int, warmup: int) -> Callable[[int], float]:
-    """Return the learning rate by step: linear warm-up to `peak`, then cosine or linear to 0, or constant."""
-
-    def rate(step: int) -> float:
-        if step < warmup:
-            return peak * (step + 1) / warmup
-        progress = min(1.0, (step - warmup) / max(1, steps - warmup))
-        if kind == "cosine":
-            return peak * 0.5 * (1 + math.cos(math.pi * progress))
-        return peak * (1 - progress) if kind == "linear" else peak
-
-    return rate
 
 
 NOTHING_DRAWN = Wishes()

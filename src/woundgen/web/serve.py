@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -81,15 +81,20 @@ def check_address(address: Address, *, what: str) -> list[str]:
     return lines
 
 
-def serve(
-    build: Callable[[], Application],
-    address: Address,
-    *,
-    announce: Callable[[str], Sequence[str]],
-    say: Callable[[str], None],
-    maximum_body: int = MAXIMUM_BODY,
-) -> None:
-    """Serve until interrupted. announce(url): lines to say once the port is known."""
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server whose port is taken. url: of its first page, without a path."""
+
+    url: str
+    _run: Callable[[], None]
+
+    def run(self) -> None:
+        """Serve until interrupted."""
+        self._run()
+
+
+def open_server(build: Callable[[], Application], address: Address, *, maximum_body: int = MAXIMUM_BODY) -> Server:
+    """Take the port and build the application. UserError where the port cannot be used."""
     import uvicorn
 
     config = uvicorn.Config(
@@ -105,9 +110,7 @@ def serve(
     port = socket.getsockname()[1]
     config.app = guard(build(), hosts=address.hosts(port), maximum_body=maximum_body)
     config.load()
-    for line in announce(address.url(port)):
-        say(line)
-    uvicorn.Server(config).run(sockets=[socket])
+    return Server(address.url(port), lambda: uvicorn.Server(config).run(sockets=[socket]))
 
 
 async def _unserved(scope: object, receive: object, send: object) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import torch
 
 from woundgen.config.train import TrainConfig
 from woundgen.errors import UserError
+from woundgen.events import Info, Work
 from woundgen.features.load import NAMES, check_names
 from woundgen.models.base import EMBEDDED, PINNED, find_base
 from woundgen.runtime.devices import choose_device
@@ -88,9 +89,8 @@ def _bases(asked: str | None) -> list[Finding]:
 
 
 def _base(name: str, *, needed: bool) -> Finding:
-    notices: list[str] = []
     try:
-        folder = find_base(name, notice=notices.append)
+        folder = find_base(name)
     except UserError as error:
         if needed:
             return Finding(f"base {name}", error.what, error.fix)
@@ -111,12 +111,12 @@ def _features(names: Sequence[str], *, needed: bool) -> list[Finding]:
     return findings
 
 
-def tell(findings: list[Finding], *, say: Callable[[str], None]) -> None:
+def tell(findings: list[Finding]) -> Work[None]:
     """One line each; UserError, with every remedy, where something stands in the way."""
     width = max(len(finding.name) for finding in findings)
     for finding in findings:
-        say(f"{finding.name:<{width}}  {finding.state}")
+        yield Info(f"{finding.name:<{width}}  {finding.state}")
     faults = [finding for finding in findings if finding.remedy]
     if faults:
         raise UserError(" ".join(fault.state for fault in faults), " ".join(fault.remedy for fault in faults))
-    say("ready")
+    yield Info("ready")

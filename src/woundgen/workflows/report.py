@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from woundgen.config.quality import QualityConfig
 from woundgen.data.files.images import read_photograph
 from woundgen.data.photo_set import PhotoSet, photographs_of
 from woundgen.errors import UserError
+from woundgen.events import Info, Work
 from woundgen.features.embedded import feature_network
 from woundgen.metrics.measure import pooled_features
 from woundgen.privacy.private_names import names_of_run
@@ -28,7 +29,6 @@ from woundgen.storage.names import MANIFEST_JSONL, METRICS_JSON, RUN_JSON, priva
 from woundgen.storage.provenance import join_sets
 from woundgen.storage.set_rows import read_released_rows
 
-Say = Callable[[str], None]
 SIDE_BY_SIDE = 24
 PAIRS = 12
 
@@ -41,9 +41,8 @@ def write_report(
     private: bool,
     title: str,
     quality: QualityConfig,
-    say: Say,
     utility: Path | None = None,
-) -> tuple[Path, ...]:
+) -> Work[tuple[Path, ...]]:
     """report.html and TRAINING_REPORT_phase_X.md for the runs; report_private.html where asked for.
 
     generated: sets; each goes with the run whose adapter drew it, by the adapter's digest.
@@ -77,7 +76,7 @@ def write_report(
         utility=None if utility is None else utility_view(read_utility(utility)),
     )
     for page in pages:
-        say(f"written: {page}")
+        yield Info(f"written: {page}")
     return pages
 
 

@@ -36,10 +36,6 @@ WIDE = RSLORA.model_copy(
 )
 
 
-def silent(line: str) -> None:
-    pass
-
-
 def save_random(base: BaseModel, settings: LoraOptions, folder: Path) -> Path:
     """An adapter of UNet and text encoders with random values, as a run saves it."""
     parameters = dict(add_lora(base.unet, settings, seed=1))
@@ -71,8 +67,8 @@ def test_diffusers_reads_it_back(
     kind: str, settings: LoraOptions, base_folders: dict[str, Path], sdxl_folder: Path, tmp_path: Path
 ) -> None:
     folder = str(sdxl_folder if kind == "xl" else base_folders["v_prediction"])
-    file = save_random(load_base(folder, notice=silent), settings, tmp_path)
-    bare, ours, theirs = (load_base(folder, notice=silent) for _ in range(3))
+    file = save_random(load_base(folder), settings, tmp_path)
+    bare, ours, theirs = (load_base(folder) for _ in range(3))
     layers = read_lora(file)
     tensors = kohya_tensors(layers, xl=kind == "xl", layers_per_block=ours.unet.config.layers_per_block)
     assert len(tensors) == 3 * len(layers)
@@ -99,8 +95,8 @@ def test_our_own_reader_reads_it_back_with_dora(
     """Diffusers leaves dora_scale out when it reads this layout, so it cannot be the reference here."""
     folder = str(sdxl_folder if xl else base_folders["v_prediction"])
     settings = WIDE.model_copy(update={"dora": True})
-    file = save_random(load_base(folder, notice=silent), settings, tmp_path)
-    once, twice = (load_base(folder, notice=silent) for _ in range(2))
+    file = save_random(load_base(folder), settings, tmp_path)
+    once, twice = (load_base(folder) for _ in range(2))
     tensors = kohya_tensors(read_lora(file), xl=xl, layers_per_block=once.unet.config.layers_per_block)
     assert any(key.endswith("dora_scale") for key in tensors)
     save_file(tensors, tmp_path / "kohya.safetensors")

@@ -30,12 +30,8 @@ SETTINGS = LoraOptions(rank=4, alpha=4.0, dropout=0.0, target_modules=("to_q", "
 State = dict[str, Tensor]
 
 
-def silent(line: str) -> None:
-    pass
-
-
 def fresh(base_folders: dict[str, Path]) -> BaseModel:
-    return load_base(str(base_folders["v_prediction"]), notice=silent)
+    return load_base(str(base_folders["v_prediction"]))
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +141,7 @@ def test_stabilitys_names_are_those_of_diffusers_converter(sdxl_folder: Path) ->
     """Held against diffusers' _maybe_map_sgm_blocks_to_diffusers and _convert_unet_lora_key, the other way round."""
     from diffusers.loaders.lora_conversion_utils import _maybe_map_sgm_blocks_to_diffusers
 
-    unet = load_base(str(sdxl_folder), notice=silent).unet
+    unet = load_base(str(sdxl_folder)).unet
     aliases = module_aliases(unet, part="unet")
     blocks = ("down_blocks", "mid_block", "up_blocks")
     seen = 0

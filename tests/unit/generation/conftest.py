@@ -10,10 +10,10 @@ from woundgen.models.base import BaseModel, load_base
 @pytest.fixture(scope="session", params=["epsilon", "v_prediction"])
 def base(request: pytest.FixtureRequest, base_folders: dict[str, Path]) -> BaseModel:
     """Shared by tests that leave its weights alone."""
-    return load_base(str(base_folders[request.param]), notice=lambda text: None)
+    return load_base(str(base_folders[request.param]))
 
 
 @pytest.fixture
 def fresh_bases(base_folders: dict[str, Path]) -> list[BaseModel]:
     """Three copies for tests that change weights."""
-    return [load_base(str(base_folders["v_prediction"]), notice=lambda text: None) for _ in range(3)]
+    return [load_base(str(base_folders["v_prediction"])) for _ in range(3)]

@@ -23,9 +23,7 @@ RECIPE = Recipe(
     count=7,
     screening=SCREENING,
 )
-TALLY = Tally(
-    drawn=16, accepted=7, reasons={"copy by SSIM (0.9 > 0.5)": 2, "copy by SSIM (0.8 > 0.5)": 1, "surplus": 6}
-)
+TALLY = Tally(drawn=16, accepted=7, reasons={"copy by SSIM": 3, "surplus": 6}, copies=3)
 
 
 def card(*, base: str = "sd21-base", recipe: Recipe = RECIPE, tally: Tally = TALLY) -> str:

@@ -15,10 +15,11 @@ from woundgen.generation.draw_until import draw_until
 from woundgen.generation.growth import let_grow
 from woundgen.generation.image_set import Recipe, open_set
 from woundgen.generation.sampler import SamplerSettings
-from woundgen.records import Verdict
 from woundgen.storage.set_rows import Tally, journal_path
+from woundgen.verdicts import RejectionKind, Verdict
 
 BLOCK = 4
+KINDS = {"copy": RejectionKind.COPY, "blurred": RejectionKind.RULE}
 SAMPLER = SamplerSettings(sampler="ddim", steps=5, guidance_scale=2.0, seed=3, block=BLOCK, height=8, width=8)
 
 
@@ -49,25 +50,31 @@ def accept_odd(images: np.ndarray, indices: Sequence[int]) -> list[Verdict]:
     np.testing.assert_array_equal(images, draw(indices))
     reasons = {index: "" if index % 2 else ("copy" if index % 6 == 0 else "blurred") for index in indices}
     return [
-        Verdict(not reasons[index], reasons[index], {"z": index / 2}, nearest=99, copy=reasons[index] == "copy")
+        Verdict(
+            not reasons[index],
+            reasons[index],
+            {"z": index / 2},
+            nearest=99,
+            copy=reasons[index] == "copy",
+            kind=KINDS.get(reasons[index]),
+            category=reasons[index],
+        )
         for index in indices
     ]
 
 
-def silent(drawn: int, accepted: int, rejected: int) -> None:
-    return None
-
-
-def fill(folder: Path, count: int = 7, *, budget: int = 100, draw=draw, judge=accept_odd, progress=silent) -> Tally:
-    return draw_until(
+def fill(folder: Path, count: int = 7, *, budget: int = 100, draw=draw, judge=accept_odd, seen=None) -> Tally:
+    """The last tally; all of them are appended to `seen`."""
+    seen = [] if seen is None else seen
+    seen += draw_until(
         count,
         budget=budget,
         block=BLOCK,
         draw=draw,
         judge=judge,
         writer=open_set(folder, recipe(count)),
-        progress=progress,
     )
+    return seen[-1]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -82,7 +89,7 @@ def test_the_first_accepted_by_index_are_kept(tmp_path: Path):
     tally = fill(tmp_path / "set")
     assert [row["index"] for row in rows(tmp_path / "set")] == list(range(16))  # 7 odd ones end within 12-15
     assert [row["index"] for row in rows(tmp_path / "set") if row["accepted"]] == [1, 3, 5, 7, 9, 11, 13]
-    assert tally == Tally(drawn=16, accepted=7, reasons={"blurred": 5, "copy": 3, "surplus": 1})
+    assert tally == Tally(drawn=16, accepted=7, reasons={"blurred": 5, "copy": 3, "surplus": 1}, copies=3)
     assert tally.rejected == 8
     assert tally.short_of(7) == 0
 
@@ -99,7 +106,7 @@ def test_without_a_judge_all_are_kept(tmp_path: Path):
 
 def test_a_spent_budget_keeps_what_was_accepted(tmp_path: Path):
     tally = fill(tmp_path / "set", 100, budget=10)
-    assert tally == Tally(12, 6, {"blurred": 4, "copy": 2})  # whole blocks
+    assert tally == Tally(12, 6, {"blurred": 4, "copy": 2}, copies=2)  # whole blocks
     assert tally.short_of(100) == 94
     assert len(list((tmp_path / "set" / "images").iterdir())) == 6
 
@@ -112,9 +119,10 @@ def test_a_larger_budget_goes_on(tmp_path: Path):
 
 
 def test_progress_counts(tmp_path: Path):
-    seen: list[tuple[int, int, int]] = []
-    fill(tmp_path / "set", progress=lambda *counts: seen.append(counts))
-    assert seen == [(0, 0, 0), (4, 2, 2), (8, 4, 4), (12, 6, 6), (16, 7, 8)]
+    seen: list[Tally] = []
+    fill(tmp_path / "set", seen=seen)
+    counts = [(tally.drawn, tally.accepted, tally.rejected) for tally in seen]
+    assert counts == [(0, 0, 0), (4, 2, 2), (8, 4, 4), (12, 6, 6), (16, 7, 8)]
 
 
 def test_screening_overlaps_drawing(tmp_path: Path):

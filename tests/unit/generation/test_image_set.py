@@ -16,8 +16,8 @@ from PIL import Image
 from woundgen.errors import UserError
 from woundgen.generation.image_set import GeneratedSet, Recipe, open_set
 from woundgen.generation.sampler import SamplerSettings, image_seed
-from woundgen.records import Verdict
 from woundgen.storage.set_rows import journal_path, read_drawn_rows, read_released_rows, read_tally
+from woundgen.verdicts import Verdict
 
 SAMPLER = SamplerSettings(sampler="euler", steps=9, guidance_scale=1.5, seed=11, block=3, height=8, width=8)
 RECIPE = Recipe(
@@ -33,7 +33,7 @@ RECIPE = Recipe(
 )
 VERDICTS = [
     Verdict(True, "", {"z": 0.5}, nearest=4),
-    Verdict(False, "sharpness", {"z": 9.0}, nearest=7),
+    Verdict(False, "sharpness", {"z": 9.0}, nearest=7, category="sharpness"),
     Verdict(True, "", {"z": 1.0}),
 ]
 
@@ -96,6 +96,8 @@ def test_every_image_has_a_row(two_blocks: Path):
         "accepted": False,
         "reason": "sharpness",
         "scores": {"z": 9.0},
+        "kind": None,
+        "category": "sharpness",
     }
 
 
@@ -208,7 +210,8 @@ def test_half_a_block_is_our_mistake(tmp_path: Path):
 def test_released_rows_hold_no_score_against_photographs(two_blocks: Path):
     target = open_set(two_blocks, RECIPE)
     scores = {"ssim_max": 0.123456, "nearness": 2.5, "embedding_nearest": 1.5, "sharpness": -3.25}
-    verdicts = [Verdict(True, "", scores), Verdict(False, "copy by best SSIM (0.9 > 0.8)", scores), Verdict(True, "")]
+    copy = Verdict(False, "copy by best SSIM (0.9 > 0.8)", scores, category="copy by best SSIM")
+    verdicts = [Verdict(True, "", scores), copy, Verdict(True, "")]
     target.append(range(6, 9), block_images(6), verdicts)
     public = [json.loads(line) for line in (two_blocks / "manifest.jsonl").read_text().splitlines()]
     assert [row["index"] for row in public] == [0, 2, 3, 5, 6, 8]

@@ -9,6 +9,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.stats import binomtest
 
 from woundgen.errors import UserError
+from woundgen.events import complete
 from woundgen.metrics.two_sample import (
     HeldOut,
     Side,
@@ -70,8 +71,10 @@ def test_accuracy_is_the_known_one_and_the_floor_is_half() -> None:
     """Two normal distributions 2 deviations apart: the best threshold is right with probability Phi(1) = 0.841."""
     expected = ((levels(400, 140, 0) > 120).mean() + (levels(400, 100, 1) < 120).mean()) / 2
     assert expected == pytest.approx(0.841, abs=0.04)
-    found = measure_two_sample(
-        flat(levels(400, 140, 0)), flat(levels(400, 100, 1)), through=flat(levels(400, 140, 2)), fit=by_brightness
+    found = complete(
+        measure_two_sample(
+            flat(levels(400, 140, 0)), flat(levels(400, 100, 1)), through=flat(levels(400, 140, 2)), fit=by_brightness
+        )
     )
     table = {row.label: row for row in found.rows}
     assert table[""].value == pytest.approx(expected, abs=0.02)
@@ -105,8 +108,8 @@ def test_interval_at_certainty_has_a_width() -> None:
 def test_p_is_small_for_a_difference_and_uniform_without() -> None:
     def p(seed: int, mean: float) -> float:
         real = flat(levels(30, 100, seed))
-        found = measure_two_sample(
-            flat(levels(30, mean, 1000 + seed)), real, permutations=19, seed=seed, fit=by_brightness
+        found = complete(
+            measure_two_sample(flat(levels(30, mean, 1000 + seed)), real, permutations=19, seed=seed, fit=by_brightness)
         )
         text = found.rows[0].interval
         assert "19 refits" in text
@@ -119,7 +122,7 @@ def test_p_is_small_for_a_difference_and_uniform_without() -> None:
 
 
 def test_no_p_is_said_where_none_was_asked_for() -> None:
-    found = measure_two_sample(flat(levels(20, 90, 0)), flat(levels(20, 100, 1)), fit=by_brightness)
+    found = complete(measure_two_sample(flat(levels(20, 90, 0)), flat(levels(20, 100, 1)), fit=by_brightness))
     assert "no p asked for" in found.rows[0].interval
     assert "p =" not in found.rows[0].interval
 
@@ -150,7 +153,7 @@ def test_telltale_patches_are_the_surest_one_an_image() -> None:
 
 def test_too_few_images_are_refused() -> None:
     with pytest.raises(UserError, match="two_sample needs 8"):
-        measure_two_sample(flat(levels(14, 90, 0)), flat(levels(14, 90, 1)), fit=by_brightness)
+        complete(measure_two_sample(flat(levels(14, 90, 0)), flat(levels(14, 90, 1)), fit=by_brightness))
 
 
 def test_patches_reach_every_corner() -> None:
@@ -174,7 +177,7 @@ def test_network_does_not_depend_on_threads(phantoms: np.ndarray, monkeypatch: p
     for processors in (1, 3):
         monkeypatch.setattr(two_sample_rows, "_processors", lambda processors=processors: processors)
         torch.set_num_threads(processors)
-        verdicts = two_sample_rows.run_tasks(cross_fit_tasks(sides), fit_and_judge, None)
+        verdicts = complete(two_sample_rows.run_tasks(cross_fit_tasks(sides), fit_and_judge))
         assert torch.get_num_threads() == processors
         found.append(np.concatenate([one.logits for one in verdicts]))
     torch.set_num_threads(before)
@@ -185,6 +188,6 @@ def test_network_does_not_depend_on_threads(phantoms: np.ndarray, monkeypatch: p
 def test_network_tells_blur_and_cannot_tell_halves() -> None:
     real = draw_phantoms(range(160), seed=78, size=96).images
     blurred = gaussian_filter(real[:80], sigma=(0, 0.8, 0.8, 0))
-    found = {row.label: row for row in measure_two_sample(blurred, real[80:]).rows}
+    found = {row.label: row for row in complete(measure_two_sample(blurred, real[80:])).rows}
     assert found[""].value > 0.8
     assert 0.33 < found["floor"].value < 0.67

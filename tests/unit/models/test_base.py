@@ -22,15 +22,12 @@ from woundgen.models.base import (
     load_base,
     prompt_length,
 )
+from woundgen.models.sources import describe_source
 
 from ...tiny_base import pipeline_of
 
 WITHDRAWN = "stabilityai/stable-diffusion-2-1-base"
 UNET_FILE = "unet/diffusion_pytorch_model.safetensors"
-
-
-def silent(text: str) -> None:
-    pass
 
 
 @pytest.fixture
@@ -55,7 +52,7 @@ def cached(hub: Path, number: int) -> Path:
 
 
 def test_all_that_a_base_says_of_itself(folder: Path) -> None:
-    base = load_base(str(folder), notice=silent)
+    base = load_base(str(folder))
     assert base.prediction == "epsilon"
     assert base.latent_scale == 0.5
     assert base.alphas_cumprod.shape == (1000,)
@@ -67,9 +64,9 @@ def test_all_that_a_base_says_of_itself(folder: Path) -> None:
 
 
 def test_half_precision_files_are_read_as_single(folder: Path) -> None:
-    base = load_base(str(folder), notice=silent)
+    base = load_base(str(folder))
     base.unet.half().save_pretrained(folder / "unet")
-    assert next(load_base(str(folder), notice=silent).unet.parameters()).dtype == torch.float32
+    assert next(load_base(str(folder)).unet.parameters()).dtype == torch.float32
 
 
 def test_digest_is_of_the_weights(folder: Path, base_folders: dict[str, Path], tmp_path: Path) -> None:
@@ -85,7 +82,7 @@ def test_digest_is_of_the_weights(folder: Path, base_folders: dict[str, Path], t
 def test_a_missing_part_is_named(part: str, folder: Path) -> None:
     shutil.rmtree(folder / part)
     with pytest.raises(UserError, match=f"{part} missing"):
-        load_base(str(folder), notice=silent)
+        load_base(str(folder))
 
 
 def _truncate(path: Path) -> None:
@@ -101,20 +98,20 @@ def _garbage(path: Path) -> None:
 def test_damaged_files(spoil: Callable[[Path], None], name: str, folder: Path) -> None:
     spoil(folder / name)
     with pytest.raises(UserError, match="could not be loaded") as caught:
-        load_base(str(folder), notice=silent)
+        load_base(str(folder))
     assert str(folder) in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_unknown_name() -> None:
     with pytest.raises(UserError, match="'sd99' is neither a folder nor a known model") as caught:
-        find_base("sd99", notice=silent)
+        find_base("sd99")
     assert "embedded" in caught.value.fix
     assert "sd21-base" in caught.value.fix
 
 
 def test_embedded_is_the_packages_own() -> None:
-    assert find_base(EMBEDDED, notice=silent) == EMBEDDED_FOLDER
+    assert find_base(EMBEDDED) == EMBEDDED_FOLDER
 
 
 @pytest.mark.parametrize("name", ["sd21-base", WITHDRAWN])
@@ -122,35 +119,36 @@ def test_not_in_the_cache(name: str, hub: Path) -> None:
     """The id that Stability AI withdrew still works as a name; what to type is said, with the pinned revision."""
     repository, revision = PINNED["sd21-base"][0]
     with pytest.raises(UserError, match="not in the local hub cache") as caught:
-        find_base(name, notice=silent)
+        find_base(name)
     assert f"hf download {repository} --revision {revision}" in caught.value.fix
     assert str(hub) in caught.value.what
 
 
 def test_mirrors_serve_in_order(hub: Path) -> None:
-    said: list[str] = []
     last = cached(hub, 2)
-    assert find_base(WITHDRAWN, notice=said.append) == last
-    assert said == [], "it is what was asked for"
+    assert find_base(WITHDRAWN) == last
+    assert describe_source(WITHDRAWN, last) == "", "it is what was asked for"
     second = cached(hub, 1)
-    assert find_base(WITHDRAWN, notice=said.append) == second
+    assert find_base(WITHDRAWN) == second
     first = cached(hub, 0)
-    assert find_base(WITHDRAWN, notice=said.append) == first
-    assert [PINNED["sd21-base"][number][0] in line for number, line in zip((1, 0), said, strict=True)] == [True, True]
+    assert find_base(WITHDRAWN) == first
+    for number, folder in ((1, second), (0, first)):
+        assert PINNED["sd21-base"][number][0] in describe_source(WITHDRAWN, folder)
+    assert describe_source(str(first), first) == "", "a folder that is named says itself where it is"
 
 
 def test_another_revision_does_not_serve(hub: Path) -> None:
     place = cached(hub, 0)
     place.rename(place.with_name("0" * 40))
     with pytest.raises(UserError, match="not in the local hub cache"):
-        find_base("sd21-base", notice=silent)
+        find_base("sd21-base")
 
 
 def test_the_cache_under_hf_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HF_HUB_CACHE", raising=False)
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     place = cached(tmp_path / "hub", 0)
-    assert find_base("sd21-base", notice=silent) == place
+    assert find_base("sd21-base") == place
 
 
 def test_prompts_as_the_pipeline_encodes_them(loaded_base: BaseModel) -> None:

@@ -16,7 +16,7 @@ DRAW = {"count": 2, "negative_prompt": "blurry", "guidance_scale": 2.0, "steps":
 
 def fresh(base_folders: dict[str, Path]) -> BaseModel:
     """Of its own: what is let go in one test is needed by the next."""
-    return load_base(str(base_folders["v_prediction"]), notice=lambda text: None)
+    return load_base(str(base_folders["v_prediction"]))
 
 
 def test_what_only_caching_needs_is_let_go_and_drawing_goes_on(base_folders: dict[str, Path]) -> None:

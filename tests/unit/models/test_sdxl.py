@@ -25,7 +25,7 @@ pytestmark = pytest.mark.filterwarnings(
 
 @pytest.fixture(scope="module")
 def base(sdxl_folder: Path) -> BaseModel:
-    return load_base(str(sdxl_folder), notice=lambda text: None)
+    return load_base(str(sdxl_folder))
 
 
 @pytest.fixture(scope="module")
@@ -97,4 +97,4 @@ def test_a_missing_part_is_named(part: str, sdxl_folder: Path, tmp_path: Path) -
     folder = Path(shutil.copytree(sdxl_folder, tmp_path / "base"))
     shutil.rmtree(folder / part)
     with pytest.raises(UserError, match=f"{part} missing"):
-        load_base(str(folder), notice=lambda text: None)
+        load_base(str(folder))

@@ -14,13 +14,13 @@ from scipy.stats import rankdata
 from woundgen.generation.image_set import Recipe, open_set
 from woundgen.generation.sampler import SamplerSettings
 from woundgen.phantoms import draw_phantoms
-from woundgen.records import IMAGE_SCORES
 from woundgen.screening.calibration import calibrate
 from woundgen.screening.descriptors import Descriptors
 from woundgen.screening.reference_statistics import measure, measure_references, prepare_references
 from woundgen.screening.rules import Rule, judge
 from woundgen.screening.statistics import image_columns
 from woundgen.storage.set_rows import journal_path
+from woundgen.verdicts import IMAGE_SCORES
 from woundgen.workflows.audit.released import attack_set
 from woundgen.workflows.screen.job import describe
 

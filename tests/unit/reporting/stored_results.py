@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from woundgen.records import DrawnImage, MetricValue
+from woundgen.records import MetricValue
 from woundgen.storage.files import append_jsonl, write_json
+from woundgen.verdicts import DrawnImage
 
 DIGEST = "3f2a9c41d07be6f5"
 SPREAD = "5-95 % of draws of n = 100 (20 deals into 2 disjoint blocks)"
@@ -161,7 +162,8 @@ def write_set(
             row = drawn(i, label, reason, rng if screened else None)
             if row.file_name:
                 Image.fromarray(image).save(folder / row.file_name)
-            manifest.write(json.dumps(asdict(row)) + "\n")
+            stored = {key: value for key, value in asdict(row).items() if key not in ("kind", "category")}
+            manifest.write(json.dumps(stored) + "\n")  # as version 0.1.0 wrote it
     write_json(folder / "set.json", {"label": label, "screening": {"rule": "joint"} if screened else {}})
     return folder
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from woundgen.errors import UserError
-from woundgen.reporting.masking import HIDDEN, masked, reason_category, refuse_private, shown, shown_command
+from woundgen.reporting.masking import HIDDEN, masked, refuse_private, shown, shown_command
 
 
 @pytest.mark.parametrize(
@@ -42,11 +42,6 @@ def test_commands_keep_verbs_options_and_numbers() -> None:
     command = "/home/maria/bin/woundgen train --config 'my clinic.yaml' --data jansen --set lora_rank=8 --resume latest"
     assert shown_command(command) == "woundgen train --config … --data … --set lora_rank=8 --resume latest"
     assert shown_command("woundgen 'unclosed") == HIDDEN
-
-
-def test_reasons_do_not_say_which_photograph() -> None:
-    assert reason_category("copy: row 17 of the photographs") == "copy"
-    assert reason_category("copy of row 17") == "copy of row"
 
 
 def test_a_page_with_a_secret_is_refused_but_not_for_base64() -> None:

@@ -9,13 +9,13 @@ import sys
 import threading
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from woundgen.cli import run
 from woundgen.errors import UserError
-from woundgen.runtime import parallel_runs as module
+from woundgen.events import Event, Info, complete
+from woundgen.runtime import supervisor as module
 from woundgen.runtime.hardware import Card
 from woundgen.runtime.parallel_runs import Job, parse_cards, run_side_by_side
 from woundgen.runtime.processes import nccl_settings
@@ -46,6 +46,10 @@ def test_rtx_40_pairs_do_without_peer_to_peer() -> None:
     assert nccl_settings([Card(index, "NVIDIA A100", "550.54", 81920, 81000) for index in (0, 1)]) == {}
 
 
+def lines_of(events: list[Event]) -> list[str]:
+    return [event.text for event in events if isinstance(event, Info)]
+
+
 @pytest.fixture
 def played(monkeypatch: pytest.MonkeyPatch) -> None:
     """Jobs whose one word is a Python program, run with the card in the environment as for real."""
@@ -71,8 +75,9 @@ def test_at_once_each_on_its_card(tmp_path: Path) -> None:
         Job("b", (meet.format(here=str(tmp_path), mine="b", other="a"),)),
         Job("c", ("import os; print('c on', os.environ['CUDA_VISIBLE_DEVICES']); raise SystemExit(3)",)),
     ]
-    said: list[str] = []
-    assert run_side_by_side(jobs, cards=[4, 7], console=SimpleNamespace(info=said.append)) == 3
+    events: list[Event] = []
+    assert complete(run_side_by_side(jobs, cards=[4, 7]), events.append) == 3
+    said = lines_of(events)
     assert {"a | 4", "b | 7"} <= set(said)
     assert {"c | c on 4", "c | c on 7"} & set(said)
     assert any("c | ended with exit code 3" in line for line in said)
@@ -83,17 +88,17 @@ def test_a_signal_reaches_all() -> None:
     sleep = (
         "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(143)); print('up', flush=True); time.sleep(60)"
     )
-    said: list[str] = []
+    events: list[Event] = []
 
     def stop_when_both_are_up() -> None:
-        while sum(line.endswith("| up") for line in said) < 2:
+        while sum(line.endswith("| up") for line in lines_of(events)) < 2:
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=stop_when_both_are_up, daemon=True).start()
     jobs = [Job(name, (sleep,)) for name in "abc"]
-    assert run_side_by_side(jobs, cards=[0, 1], console=SimpleNamespace(info=said.append)) == 143
-    assert not any(line.startswith("c |") for line in said), "no further job is begun"
+    assert complete(run_side_by_side(jobs, cards=[0, 1]), events.append) == 143
+    assert not any(line.startswith("c |") for line in lines_of(events)), "no further job is begun"
 
 
 def test_what_is_refused_before_any_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

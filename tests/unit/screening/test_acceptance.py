@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 from scipy.stats import binomtest
 
-from woundgen.records import Verdict
 from woundgen.screening.acceptance import acceptance_of, acceptance_on_real, why_spec_accepts_nothing
 from woundgen.screening.rules import Rule
+from woundgen.verdicts import Verdict
 
 from .stand_in import Bench
 

@@ -23,14 +23,13 @@ from woundgen.storage.checkpoint import (
     fault,
     newest_sound,
     pointer,
-    prune,
     read_checkpoint,
-    save_and_keep,
     set_pointer,
     write_checkpoint,
 )
 from woundgen.storage.files import read_json
 from woundgen.storage.names import BEST, LATEST, MANIFEST, STATE_JSON, STATE_TENSORS
+from woundgen.storage.retention import prune, save_last_state
 
 ADAPTER = Path("raw") / "adapter.bin"
 NAMES = [f"epoch_0000_step_{step:06d}" for step in range(1, 6)]
@@ -62,10 +61,6 @@ def flip(path: Path) -> None:
 
 def truncate(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-
-
-def silent(text: str) -> None:
-    pass
 
 
 def test_written_and_read_again(tmp_path: Path) -> None:
@@ -109,11 +104,11 @@ def test_the_newest_sound_one_serves_and_the_damaged_are_named(tmp_path: Path) -
     first, second, third = (save(tmp_path, step) for step in (1, 2, 3))
     flip(third / STATE_TENSORS)
     (second / STATE_JSON).unlink()
-    said: list[str] = []
-    assert newest_sound(tmp_path, warn=said.append) == first
-    assert len(said) == 2
-    assert str(third / STATE_TENSORS) in said[0]
-    assert str(second / STATE_JSON) in said[1]
+    newest = newest_sound(tmp_path)
+    assert newest.folder == first
+    assert len(newest.faults) == 2
+    assert str(third / STATE_TENSORS) in newest.faults[0]
+    assert str(second / STATE_JSON) in newest.faults[1]
 
 
 def test_order_beyond_the_padding_of_the_names(tmp_path: Path) -> None:
@@ -122,29 +117,29 @@ def test_order_beyond_the_padding_of_the_names(tmp_path: Path) -> None:
     for name in names:
         write_checkpoint(tmp_path, name, state={"step": name}, tensors=tensors_of(1))
         set_pointer(tmp_path, LATEST, name)
-        newest = newest_sound(tmp_path, warn=silent)
+        newest = newest_sound(tmp_path).folder
         assert newest is not None
         assert newest.name == name
     assert [path.name for path in all_checkpoints(tmp_path)] == names
 
 
 def test_nothing_sound(tmp_path: Path) -> None:
-    assert newest_sound(tmp_path / "none", warn=silent) is None
+    assert newest_sound(tmp_path / "none").folder is None
     flip(save(tmp_path, 1) / STATE_JSON)
-    assert newest_sound(tmp_path, warn=silent) is None
+    assert newest_sound(tmp_path).folder is None
 
 
 def test_a_checkpoint_whose_pointer_was_never_written_waits(tmp_path: Path) -> None:
     """A kill between the rename and the pointer: the run goes on from the pointer, and writes it again."""
     first = save(tmp_path, 1)
     write_checkpoint(tmp_path, NAMES[1], state={"step": 2}, tensors=tensors_of(2))
-    assert newest_sound(tmp_path, warn=silent) == first
+    assert newest_sound(tmp_path).folder == first
 
 
 def test_a_pointer_to_nothing_does_not_hide_what_is_there(tmp_path: Path) -> None:
     first, second = save(tmp_path, 1), save(tmp_path, 2)
     shutil.rmtree(second)
-    assert newest_sound(tmp_path, warn=silent) == first
+    assert newest_sound(tmp_path).folder == first
 
 
 def whole(root: Path) -> list[str]:
@@ -173,7 +168,7 @@ def test_pruning_never_takes_the_last_sound_one(tmp_path: Path) -> None:
     flip(second / STATE_TENSORS)
     flip(third / STATE_TENSORS)
     prune(tmp_path, keep_last=1, protect=[], trim=[STATE_TENSORS])
-    assert newest_sound(tmp_path, warn=silent) == first
+    assert newest_sound(tmp_path).folder == first
     assert read_checkpoint(first).state == {"step": 1}
 
 
@@ -183,7 +178,7 @@ def test_pruning_after_going_back(tmp_path: Path) -> None:
         save(tmp_path, step)
     second = save(tmp_path, 2)
     prune(tmp_path, keep_last=1, protect=[], trim=[STATE_TENSORS])
-    assert newest_sound(tmp_path, warn=silent) == second
+    assert newest_sound(tmp_path).folder == second
 
 
 def test_what_was_written_for_resuming_only_goes_altogether(tmp_path: Path) -> None:
@@ -200,7 +195,7 @@ def test_what_was_written_for_resuming_only_goes_altogether(tmp_path: Path) -> N
     flip(tmp_path / NAMES[3] / ADAPTER)
     flip(tmp_path / NAMES[4] / ADAPTER)
     prune(tmp_path, keep_last=1, protect=[], trim=[STATE_TENSORS])
-    assert newest_sound(tmp_path, warn=silent) == tmp_path / NAMES[1]
+    assert newest_sound(tmp_path).folder == tmp_path / NAMES[1]
 
 
 def test_left_overs_of_kills_are_cleared(tmp_path: Path) -> None:
@@ -220,7 +215,7 @@ def test_a_trimmed_checkpoint_is_not_resumed_from(tmp_path: Path) -> None:
     first, second, third = (save(tmp_path, step) for step in (1, 2, 3))
     prune(tmp_path, keep_last=1, protect=[first.name], trim=[STATE_TENSORS])
     flip(third / STATE_TENSORS)
-    assert newest_sound(tmp_path, warn=silent) == first
+    assert newest_sound(tmp_path).folder == first
     with pytest.raises(UserError, match="holds an adapter only"):
         read_checkpoint(second)
 
@@ -264,7 +259,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
     first = save(tmp_path, 1)
     with largest_file(1000), pytest.raises(UserError, match="could not be written"):
         save(tmp_path, 2)
-    assert newest_sound(tmp_path, warn=silent) == first
+    assert newest_sound(tmp_path).folder == first
     assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == [first.name]
     assert save(tmp_path, 2).name == NAMES[1]
 
@@ -372,7 +367,7 @@ def test_a_crash_at_every_request_leaves_a_checkpoint(tmp_path: Path) -> None:
         root = Path(shutil.copytree(before, tmp_path / str(survives)))
         with pytest.raises(Killed):
             save_on(root, survives=survives)
-        newest = newest_sound(root, warn=silent)
+        newest = newest_sound(root).folder
         assert newest is not None, f"killed at request {survives}: nothing is left"
         step = read_checkpoint(newest).state["step"]
         assert step in (2, 3)
@@ -388,7 +383,7 @@ def test_a_crash_at_every_request_leaves_a_checkpoint(tmp_path: Path) -> None:
 
 def test_of_a_network_trained_from_scratch_the_last_two_stay(tmp_path: Path) -> None:
     for step in (5, 10, 15):
-        save_and_keep(tmp_path, step, state={"step": step}, tensors={"a": torch.full((2,), float(step))})
+        save_last_state(tmp_path, step, state={"step": step}, tensors={"a": torch.full((2,), float(step))})
     assert [folder.name for folder in all_checkpoints(tmp_path)] == ["step_0000010", "step_0000015"]
     assert pointer(tmp_path, LATEST) == "step_0000015"
     assert read_checkpoint(tmp_path / "step_0000015").tensors["a"].tolist() == [15, 15]

@@ -10,7 +10,8 @@ import pytest
 from woundgen.adapters.ema import share_of_start
 from woundgen.config.train import TrainConfig
 from woundgen.training.evaluation_plan import Wishes
-from woundgen.training.plan import NOTHING_DRAWN, Plan, disk_bytes, make_plan, schedule
+from woundgen.training.learning_rate import schedule
+from woundgen.training.plan import NOTHING_DRAWN, Plan, disk_bytes, make_plan
 
 SETTINGS: dict[str, Any] = {
     "batch_size_per_gpu": 8,

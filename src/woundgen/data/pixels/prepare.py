@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -112,13 +112,12 @@ def prepare_all(
     margin: float,
     roots: Sequence[Path],
     cache_dir: Path | None,
-    progress: Callable[[int, int], None] | None,
     processes: int | None = None,
 ) -> np.ndarray:
     """`prepare` for all photographs: uint8 [N, R, R, 3], rows in the order of `photos`.
 
     cache_dir: kept private (mode 0700), since it holds patients' pixels; None for no cache.
-    progress: called with (done, all) now and then. The unusable files are reported together in one UserError.
+    The unusable files are reported together in one UserError.
     processes: that share the work; None: as many as there are processors, where there are photographs enough.
     """
     recipe = Recipe(resolution, margin, tuple(roots), cache_dir)
@@ -129,8 +128,6 @@ def prepare_all(
         result[done : done + len(pixels)] = pixels
         done += len(pixels)
         problems += found
-        if progress is not None:
-            progress(done, len(photos))
     fix = "Mend or remove these files, then start again." if len(problems) > 1 else ""
     raise_together(problems, heading=f"{len(photos)} photographs", fix=fix)
     return result

@@ -17,6 +17,7 @@ from woundgen.config.train import prompts_for
 from woundgen.data.files.images import write_png
 from woundgen.data.photo_set import PhotoSet, photographs_of
 from woundgen.errors import UserError
+from woundgen.events import Info, Progress, Work
 from woundgen.metrics.checks import check_preparations
 from woundgen.metrics.neighbour_scores import authenticity
 from woundgen.models.base import load_base
@@ -24,12 +25,11 @@ from woundgen.privacy.counts import upper_bound
 from woundgen.privacy.membership import Membership, membership_test
 from woundgen.privacy.nearness import Nearness, nearness_test
 from woundgen.privacy.statement import NOT_COVERED, verdict
-from woundgen.records import Verdict
 from woundgen.reporting.audit_page import audit_page
 from woundgen.reporting.pictures import image_grid
 from woundgen.screening.descriptors import Descriptors
 from woundgen.screening.reference_statistics import measure
-from woundgen.screening.rules import COPY, Rule, judge
+from woundgen.screening.rules import Rule, judge
 from woundgen.similarity.neighbours import euclidean_distances, leave_group_out_nearest
 from woundgen.storage.files import read_json, sha256_json, write_json, write_text
 from woundgen.storage.names import (
@@ -43,13 +43,12 @@ from woundgen.storage.names import (
 from woundgen.storage.ownership import claim_output, make_private
 from woundgen.storage.provenance import find_trained_file
 from woundgen.storage.set_rows import holds_rejected_rows, read_tally
+from woundgen.verdicts import Verdict
 from woundgen.workflows.audit.membership_loss import loss_difference
 from woundgen.workflows.audit.released import attack_set, released_facts
 from woundgen.workflows.evaluate.sets import read_set
 from woundgen.workflows.screen.job import calibrated_on, describe
 
-Say = Callable[[str], None]
-Progress = Callable[[int, int, str], None]
 T = TypeVar("T")
 BLOCK = 32
 PAIRS = 12
@@ -64,9 +63,7 @@ class Sides:
     sealed: list[int]
 
 
-def audit_set(
-    generated: Path, *, run: Path, out: Path, quality: QualityConfig, say: Say, progress: Progress
-) -> dict[str, Any]:
+def audit_set(generated: Path, *, run: Path, out: Path, quality: QualityConfig) -> Work[dict[str, Any]]:
     """privacy.json and PRIVACY.md in `out`, safe to share; the sheet of nearest pairs beside it, private."""
     recipe, record = read_json(generated / SET_JSON), read_json(run / RUN_JSON)
     drawn, held_back = _drawn(generated)
@@ -77,7 +74,7 @@ def audit_set(
     sides = Sides(photos.rows("train"), photos.rows("validation") + photos.rows("holdout"), photos.rows("holdout"))
 
     described, photographs = describe(images), describe(photos.images)
-    verdicts = _verdicts(described, photos, sides, quality, progress)
+    verdicts = yield from _verdicts(described, photos, sides, quality)
     distances = _either_way(described, photographs)
     copies = sum(one.copy for one in verdicts)
     nearness, no_nearness = _tried(lambda: _nearness(distances, photos, sides))
@@ -107,7 +104,7 @@ def audit_set(
     write_json(out / AUDIT_JSON, result)
     write_text(out / AUDIT_MD, audit_page(result))
     _write_pairs(private_folder(out), images, photos.images[sides.trained], distances[:, sides.trained])
-    say(result["verdict"])
+    yield Info(result["verdict"])
     return result
 
 
@@ -122,7 +119,7 @@ def _images(generated: Path, label: str, photos: PhotoSet) -> NDArray[np.uint8]:
 def _drawn(generated: Path) -> tuple[int, int]:
     """Images ever drawn for the set, and those held back as copies; UserError for a set that kept none."""
     tally = read_tally(generated)
-    held_back = sum(number for reason, number in tally.reasons.items() if reason.startswith(COPY))
+    held_back = tally.copies
     if not tally.accepted:
         raise UserError(
             f"{generated} holds no image: {tally.drawn} were drawn, {held_back} of them held back as copies.",
@@ -138,15 +135,13 @@ def _file_of(run: Path, digest: str) -> Path:
     raise UserError(f"{run} holds no adapter with digest {digest[:12]}.", "Give the run that the set was drawn with.")
 
 
-def _verdicts(
-    described: Descriptors, photos: PhotoSet, sides: Sides, quality: QualityConfig, progress: Progress
-) -> list[Verdict]:
+def _verdicts(described: Descriptors, photos: PhotoSet, sides: Sides, quality: QualityConfig) -> Work[list[Verdict]]:
     references, calibration = calibrated_on(photos.images[sides.trained], photos.groups(sides.trained), quality)
     verdicts: list[Verdict] = []
     for first in range(0, len(described), BLOCK):
         some = described.take(slice(first, first + BLOCK))
         verdicts += judge(measure(some, references, k=quality.topk), calibration, Rule(policy="report"))
-        progress(len(verdicts), len(described), "looking for copies")
+        yield Progress(len(verdicts), len(described), "looking for copies")
     return verdicts
 
 
@@ -169,7 +164,7 @@ def _membership(
     config = stored_config(record["config"])
     rows = sides.trained + sides.sealed
     prompts = [prompts_for(config, photos.photos[row].phase)[0] for row in rows]
-    base = as_trained(load_base(config.model.base, notice=lambda text: None), [file for file, _ in adapters])
+    base = as_trained(load_base(config.model.base), [file for file, _ in adapters])
     difference = loss_difference(base, adapters, photos.images[rows], prompts)
     return membership_test(difference, np.isin(rows, sides.trained), photos.groups(rows))
 

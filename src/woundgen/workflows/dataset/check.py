@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,14 +19,13 @@ from woundgen.data.pixels.inspect import Inspection, inspect
 from woundgen.data.pixels.padding import content_box
 from woundgen.data.splits.conflicts import find_doubles
 from woundgen.errors import Code, Shortfall, UserError
+from woundgen.events import Info, Progress, Work
 from woundgen.records import Box, LeftOut, ManifestRow
 from woundgen.reporting.check_page import CheckResult, Crop, write_check
 from woundgen.storage.files import sha256_json
 from woundgen.storage.ownership import claim_output, make_private
 from woundgen.workflows.dataset.importing import Source, read_source
 
-Say = Callable[[str], None]
-Progress = Callable[[int, int, str], None]
 SHOWN = 40  # crops of a phase on the contact sheet
 
 
@@ -40,9 +39,7 @@ class _Found:
     crops: list[Crop] = field(default_factory=list)
 
 
-def check_photographs(
-    source: Path, *, out: Path, resolution: int, margin: float, say: Say, progress: Progress
-) -> CheckResult:
+def check_photographs(source: Path, *, out: Path, resolution: int, margin: float) -> Work[CheckResult]:
     """Write check.html (private) and check.txt to `out`. Raises Shortfall, after writing, where there are errors."""
     found = _source(source)
     if out.resolve().is_relative_to(found.root):
@@ -54,7 +51,7 @@ def check_photographs(
         by_file.setdefault(row.photograph, []).append(row)
     for number, (name, rows) in enumerate(by_file.items(), start=1):
         _look_at(name, rows, root=found.root, resolution=resolution, margin=margin, shown=shown, seen=seen)
-        progress(number, len(by_file), "looking at photographs")
+        yield Progress(number, len(by_file), "looking at photographs")
     result = CheckResult(
         source=source.name,
         resolution=resolution,
@@ -68,9 +65,9 @@ def check_photographs(
     claim_output(out, identity=sha256_json([str(found.root), str(source.resolve()), "check"]), what="check")
     make_private(out)
     for path in write_check(result, out=out):
-        say(f"written: {path}")
+        yield Info(f"written: {path}")
     for line in result.summary():
-        say(line)
+        yield Info(line)
     if errors := result.errors():
         raise Shortfall(f"{len(errors)} pairs of photographs contradict one another: {errors[0].told()}; see {out}.")
     return result

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from woundgen.data.layouts.manifest import (
 from woundgen.data.layouts.row_errors import Dropped, counted_as
 from woundgen.data.leaks import assert_no_leak
 from woundgen.errors import UserError
+from woundgen.events import Info, Work
 from woundgen.records import LeftOut, ManifestRow, Photo
 from woundgen.storage.display import escape_controls
 from woundgen.storage.files import sha256_file, sha256_json
@@ -59,9 +59,8 @@ def import_photographs(
     preset: str,
     table: Path | None,
     modality: str,
-    say: Callable[[str], None],
     mapping: Path | None = None,
-) -> Path:
+) -> Work[Path]:
     """Write the manifest of the photographs below `root` into `out`; the input is only read.
 
     mapping: a file that describes the layout, instead of a preset.
@@ -82,18 +81,18 @@ def import_photographs(
         raise UserError("--table belongs to an export with keys.", f"Add --preset {' or '.join(PRESETS)}.")
     found = (layout, table) if layout is not None else layout_of(root, modality=modality)
     rows, left_out = _taken(*list_by_layout(root, table=found[1], layout=found[0], modality=modality), root=root)
-    _tell(rows, left_out, say=say)
+    yield from _tell(rows, left_out)
     if not rows:
         raise UserError(f"{root}: no photograph could be taken.", "The counts above say why.")
     described = None if mapping is None else sha256_file(mapping)
     claim_output(out, identity=sha256_json([str(root), preset, str(table), modality, described]), what="import")
     if is_manifest(out):
-        say(f"{out} already holds this import")
+        yield Info(f"{out} already holds this import")
         return out
     write_manifest(
         out, rows, left_out=left_out, root=root, facts={"preset": preset, "modality": modality, "mapping": described}
     )
-    say(f"{out}: manifest.csv, left_out.csv, import.json")
+    yield Info(f"{out}: manifest.csv, left_out.csv, import.json")
     return out
 
 
@@ -130,11 +129,11 @@ def _manifest_row(photo: Photo, *, root: Path, source: str) -> ManifestRow:
     )
 
 
-def _tell(rows: list[ManifestRow], left_out: list[LeftOut], *, say: Callable[[str], None]) -> None:
+def _tell(rows: list[ManifestRow], left_out: list[LeftOut]) -> Work[None]:
     """Counts that add up to the rows of the input."""
-    say(f"{len(rows) + len(left_out)} rows: {len(rows)} taken, {len(left_out)} left out")
+    yield Info(f"{len(rows) + len(left_out)} rows: {len(rows)} taken, {len(left_out)} left out")
     for label, count in sorted(Counter(row.label for row in rows).items()):
         patients = {row.group for row in rows if row.label == label and row.group}
-        say(f"  taken, phase {label}: {count} ({len(patients) or 'no known'} patients)")
+        yield Info(f"  taken, phase {label}: {count} ({len(patients) or 'no known'} patients)")
     for reason, count in sorted(Counter(row.reason for row in left_out).items()):
-        say(f"  left out, {reason}: {count}")
+        yield Info(f"  left out, {reason}: {count}")

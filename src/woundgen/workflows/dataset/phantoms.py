@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from woundgen.data.files.images import write_png
 from woundgen.data.pixels.prepare import PREPARATION_VERSION, prepare_pixels
 from woundgen.errors import UserError
+from woundgen.events import Info, Progress, Work
 from woundgen.generation.croissant import write_croissant
 from woundgen.metrics.prepared import PreparedImages
 from woundgen.phantoms import PHASES, RENDERER_VERSION, draw_phantoms
@@ -21,7 +22,6 @@ from woundgen.storage.files import sha256_json, write_text
 from woundgen.storage.names import IMAGES, METADATA_CSV
 from woundgen.storage.ownership import claim_output
 
-Say = Callable[[str], None]
 CHUNK = 64
 
 
@@ -48,9 +48,7 @@ def write_phantoms(
     seed: int,
     size: int,
     views: int,
-    say: Say,
-    progress: Callable[[int, int, str], None],
-) -> Path:
+) -> Work[Path]:
     """images/000000.png ..., metadata.csv (file_name, phase, group_id, box, every parameter) and croissant.json."""
     unknown = sorted(set(phases) - set(PHASES))
     if unknown or not phases:
@@ -74,7 +72,7 @@ def write_phantoms(
                 | box
                 | values
             )
-        progress(len(rows), count, "rendering phantoms")
+        yield Progress(len(rows), count, "rendering phantoms")
     table = io.StringIO()
     writer = csv.DictWriter(table, fieldnames=list(rows[0]))
     writer.writeheader()
@@ -88,5 +86,5 @@ def write_phantoms(
         columns={column: type(value) for column, value in rows[0].items()},
     )
     write_set_record(out, {"trained_on": []})  # a renderer has seen nobody
-    say(f"{count} phantoms in {out}")
+    yield Info(f"{count} phantoms in {out}")
     return out

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -13,12 +13,12 @@ from woundgen.data.photo_set import grouping_of
 from woundgen.data.splits.allocate import TOLERANCE
 from woundgen.data.splits.fixed_split import SIDES, Division, Shares, divide, one_group_each
 from woundgen.errors import UserError
+from woundgen.events import Info, Warn, Work
 from woundgen.records import LeftOut, ManifestRow, Photo
 from woundgen.storage.files import sha256_json, sweep_unfinished
 from woundgen.storage.ownership import claim_output
 from woundgen.workflows.dataset.importing import Source, read_source
 
-Say = Callable[[str], None]
 GROUPED, CROSS_FITTING, NO_HOLD_OUT = "grouped", "cross-fitting", "no-hold-out"
 WAYS = (GROUPED, CROSS_FITTING, NO_HOLD_OUT)
 FEWEST_SEALED = 5  # groups of a phase: below, utility can hardly say anything
@@ -35,7 +35,7 @@ class SplitRequest:
     seed: int
 
 
-def split_photographs(source: Path, *, out: Path, request: SplitRequest, say: Say) -> Path:
+def split_photographs(source: Path, *, out: Path, request: SplitRequest) -> Work[Path]:
     """Write `out`, a manifest whose rows have sides. The source is only read.
 
     Raises UserError, with nothing written, where whole groups cannot be divided so; it names the other ways.
@@ -46,25 +46,27 @@ def split_photographs(source: Path, *, out: Path, request: SplitRequest, say: Sa
         raise UserError(f"--out {out} lies among the photographs, which are only read.", "Choose another --out.")
     photos = [photo_of(row, root=found.root) for row in found.rows]
     grouped = one_group_each(photos, roots=[found.root])
-    _say_groups(photos, grouped, say)
+    yield from _say_groups(photos, grouped)
     divisions = _divisions(grouped, request)
     identity = sha256_json([[asdict(row) for row in found.rows], asdict(request)])
     if claim_output(out, identity=identity, what="split") and is_manifest(out):  # written last: with it all is there
-        say(f"{out} already holds this split")
+        yield Info(f"{out} already holds this split")
         return out
     for folder, division in divisions.items():
-        _say_counts(division, folder, say)
+        yield from _say_counts(division, folder)
         (out / folder).mkdir(exist_ok=True)
         sweep_unfinished(out / folder)
         facts = {"split": {**asdict(request), "fold": folder or None, "within_tolerance": division.within}}
         _write(out / folder, found, division.photos, facts | {"grouping": grouping_of(division.photos)})
     if request.way == CROSS_FITTING:
         _write(out, found, grouped, {"folds": list(divisions), "grouping": grouping_of(grouped)})
-        say(f"one generator a fold: --data {out}/fold_1 and so on; then `woundgen utility --real {out}` with each set,")
-        say(f"--folds {request.folds} --seed {request.seed}")
+        yield Info(
+            f"one generator a fold: --data {out}/fold_1 and so on; then `woundgen utility --real {out}` with each set,"
+        )
+        yield Info(f"--folds {request.folds} --seed {request.seed}")
     if request.way == NO_HOLD_OUT:
-        say(NO_CLAIM)
-    say(f"{out}: frozen; give it to --data and --real")
+        yield Info(NO_CLAIM)
+    yield Info(f"{out}: frozen; give it to --data and --real")
     return out
 
 
@@ -131,14 +133,14 @@ def _largest(photos: Sequence[Photo]) -> str:
     return f"{number} groups; the largest, {group}, has {count} of {len(photos)} photographs"
 
 
-def _say_groups(before: Sequence[Photo], after: Sequence[Photo], say: Say) -> None:
-    say(f"groups are {grouping_of(after)}: {len({photo.group for photo in after})}")
+def _say_groups(before: Sequence[Photo], after: Sequence[Photo]) -> Work[None]:
+    yield Info(f"groups are {grouping_of(after)}: {len({photo.group for photo in after})}")
     joined = sorted({str(b.group) for a, b in zip(before, after, strict=True) if a.group and a.group != b.group})
     for name in joined:
-        say(f"warning: {name} share a photograph, or nearly equal ones, and are kept together")
+        yield Warn(f"{name} share a photograph, or nearly equal ones, and are kept together")
 
 
-def _say_counts(division: Division, folder: str, say: Say) -> None:
+def _say_counts(division: Division, folder: str) -> Work[None]:
     photos = division.photos
     for phase in sorted({photo.phase for photo in photos}):
         told = []
@@ -147,10 +149,10 @@ def _say_counts(division: Division, folder: str, say: Say) -> None:
             groups = {photo.group for photo in own}
             told += [f"{side} {len(own)} ({len(groups)} groups)"] if own else []
             if own and side == "holdout" and len(groups) < FEWEST_SEALED:
-                say(f"warning: phase {phase} seals {len(groups)} groups; `utility` needs {FEWEST_SEALED} to say much")
-        say(f"{folder + '  ' if folder else ''}phase {phase}: {', '.join(told)}")
+                yield Warn(f"phase {phase} seals {len(groups)} groups; `utility` needs {FEWEST_SEALED} to say much")
+        yield Info(f"{folder + '  ' if folder else ''}phase {phase}: {', '.join(told)}")
     if not division.within:
-        say(f"warning: not within {TOLERANCE:.0%}: {division.worst}")
+        yield Warn(f"not within {TOLERANCE:.0%}: {division.worst}")
 
 
 def _write(folder: Path, found: Source, photos: Sequence[Photo], facts: dict[str, object]) -> None:

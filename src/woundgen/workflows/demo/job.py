@@ -22,7 +22,7 @@ from woundgen.features.embedded import feature_network
 from woundgen.generation.in_memory import draw_images
 from woundgen.metrics.measure import RealSets, load_extractors, measure_images
 from woundgen.metrics.prepared import PreparedImages, gap_closed_of_images
-from woundgen.models.base import EMBEDDED, load_base
+from woundgen.models.base import EMBEDDED, BaseModel, load_base
 from woundgen.models.images import round_trip
 from woundgen.runtime.console import Console
 from woundgen.storage.files import sha256_json, write_json
@@ -67,63 +67,110 @@ def run_demo(out: Path, *, console: Console) -> dict[str, Any]:
     config = load_train_config(PRESET)
     identity = sha256_json(config.flat() | {"drawn": DRAWN, "held_out": HELD_OUT})
     claim_output(out, identity=identity, what="demo")
-    clock = Clock()
     started = time.monotonic()
+    demo = _Demo(out, config, console)
+    demo.render_photographs()
+    summary = {"phases": demo.run_phases(), "seconds": demo.clock.seconds}
+    demo.write_pages()
+    demo.clock.seconds["all"] = round(time.monotonic() - started, 1)
+    write_json(out / SUMMARY_JSON, summary)
+    console.info(f"done in {demo.clock.seconds['all']:.0f} s; open {out / 'report.html'}")
+    return summary
 
-    console.info(f"1. {PHOTOGRAPHS} phantoms of each phase stand for a clinic's photographs")
-    with clock.part("phantoms"):
-        for phase in PHASES:
-            write_phantoms(
-                out / "photographs" / phase,
-                count=PHOTOGRAPHS,
-                phases=phase,
-                seed=PHOTOGRAPH_SEED,
-                size=128,
-                views=1,
-                say=console.info,
-                progress=console.progress,
-            )
-        held_out = {phase: _held_out(phase, config) for phase in PHASES}
-        reader = fit_colour_reader(per_phase=250, margin=config.photographs.box_margin)
 
-    console.info("2. what the base model draws, untuned")
-    with clock.part("drawing"):
-        untuned = _draw(load_base(EMBEDDED, notice=console.info), config, console)
-    summary: dict[str, Any] = {"phases": {}, "seconds": clock.seconds}
-    for phase in PHASES:
+@dataclass(frozen=True, slots=True)
+class _Demo:
+    """The parts of a demo, in the order of their numbers."""
+
+    out: Path
+    config: TrainConfig
+    console: Console
+    clock: Clock = field(default_factory=Clock)
+
+    def render_photographs(self) -> None:
+        self.console.info(f"1. {PHOTOGRAPHS} phantoms of each phase stand for a clinic's photographs")
+        with self.clock.part("phantoms"):
+            for phase in PHASES:
+                rendering = write_phantoms(
+                    self.out / "photographs" / phase,
+                    count=PHOTOGRAPHS,
+                    phases=phase,
+                    seed=PHOTOGRAPH_SEED,
+                    size=128,
+                    views=1,
+                )
+                self.console.follow(rendering)
+
+    def run_phases(self) -> dict[str, Any]:
+        """Train, draw and measure each phase; return its rows of summary.json."""
+        with self.clock.part("phantoms"):
+            held_out = {phase: _held_out(phase, self.config) for phase in PHASES}
+            reader = fit_colour_reader(per_phase=250, margin=self.config.photographs.box_margin)
+        self.console.info("2. what the base model draws, untuned")
+        with self.clock.part("drawing"):
+            untuned = self._draw(load_base(EMBEDDED))
+        return {phase: self._run_phase(phase, untuned, held_out[phase], reader) for phase in PHASES}
+
+    def _run_phase(self, phase: str, untuned: Images, held_out: PreparedImages, reader: ColourReader) -> dict[str, Any]:
+        out, clock, console = self.out, self.clock, self.console
         console.info(f"3. an adapter for phase {phase}")
         with clock.part("training"):
-            _train(config, phase, out, console)
+            self._train(phase)
         console.info(f"4. pictures of phase {phase}, measured against phantoms that no model has seen")
         with clock.part("drawing"):
-            tuned_base = load_base(EMBEDDED, notice=console.info)
+            tuned_base = load_base(EMBEDDED)
             adapter = find_adapter(out / "runs" / f"phase_{phase}", weights="auto").file
             fuse_lora(tuned_base.unet, [(adapter, 1.0)])
-            tuned = PreparedImages(_draw(tuned_base, config, console), saved_preparation(adapter))
+            tuned = PreparedImages(self._draw(tuned_base), saved_preparation(adapter))
         with clock.part("measuring"):
-            summary["phases"][phase] = _measure(phase, untuned, tuned, held_out[phase], reader)
-        console.info(_sentence(phase, summary["phases"][phase]))
+            row = _measure(phase, untuned, tuned, held_out, reader)
+        console.info(_sentence(phase, row))
         console.info(f"5. a screened set of phase {phase}")
         with clock.part("screened set"):
-            one = out / "generated" / f"phase_{phase}"
-            generate_set(_request(out, phase, config), out=one, say=console.info, progress=console.progress)
+            set_dir = out / "generated" / f"phase_{phase}"
+            console.follow(generate_set(_request(out, phase, self.config), out=set_dir))
         with clock.part("measuring"):
-            _write_metrics(one, tuned, held_out[phase], load_base(EMBEDDED, notice=console.info).vae)
-    console.info("6. the report")
-    with clock.part("report"):
-        write_report(
-            [out / "runs" / f"phase_{phase}" for phase in PHASES],
-            [out / "generated" / f"phase_{phase}" for phase in PHASES],
-            out=out,
-            private=True,
-            title="woundgen demo",
-            quality=QualityConfig(),
-            say=console.info,
+            _write_metrics(set_dir, tuned, held_out, load_base(EMBEDDED).vae)
+        return row
+
+    def write_pages(self) -> None:
+        self.console.info("6. the report")
+        with self.clock.part("report"):
+            writing = write_report(
+                [self.out / "runs" / f"phase_{phase}" for phase in PHASES],
+                [self.out / "generated" / f"phase_{phase}" for phase in PHASES],
+                out=self.out,
+                private=True,
+                title="woundgen demo",
+                quality=QualityConfig(),
+            )
+            self.console.follow(writing)
+
+    def _draw(self, base: BaseModel) -> Images:
+        """The same seeds for base and tuned, at the neutral prompt."""
+        images = draw_images(
+            base,
+            count=DRAWN,
+            prompt=SHORT_PROMPT,
+            negative_prompt="",
+            guidance_scale=self.config.sampling.guidance_scale,
+            steps=STEPS,
+            seed=DRAW_SEED,
+            size=self.config.model.resolution,
         )
-    clock.seconds["all"] = round(time.monotonic() - started, 1)
-    write_json(out / SUMMARY_JSON, summary)
-    console.info(f"done in {clock.seconds['all']:.0f} s; open {out / 'report.html'}")
-    return summary
+        self.console.progress(DRAWN, DRAWN, "drawing")
+        return images
+
+    def _train(self, phase: str) -> None:
+        request = TrainRequest(
+            config=self.config.with_values(phases=(phase,)),
+            data=self.out / "photographs" / phase,
+            out=self.out / "runs" / f"phase_{phase}",
+            options=TrainOptions(command=("woundgen", "demo")),
+        )
+        result = train_adapter(request, console=self.console)
+        if result.exit_code:
+            raise SystemExit(result.exit_code)
 
 
 def _held_out(phase: str, config: TrainConfig) -> PreparedImages:
@@ -135,33 +182,6 @@ def _held_out(phase: str, config: TrainConfig) -> PreparedImages:
         resolution=config.model.resolution,
         margin=config.photographs.box_margin,
     )
-
-
-def _draw(base: Any, config: TrainConfig, console: Console) -> Images:
-    """The same seeds for base and tuned, at the neutral prompt."""
-    return draw_images(
-        base,
-        count=DRAWN,
-        prompt=SHORT_PROMPT,
-        negative_prompt="",
-        guidance_scale=config.sampling.guidance_scale,
-        steps=STEPS,
-        seed=DRAW_SEED,
-        size=config.model.resolution,
-        progress=lambda done, total: console.progress(done, total, "drawing"),
-    )
-
-
-def _train(config: TrainConfig, phase: str, out: Path, console: Console) -> None:
-    request = TrainRequest(
-        config=config.with_values(phases=(phase,)),
-        data=out / "photographs" / phase,
-        out=out / "runs" / f"phase_{phase}",
-        options=TrainOptions(command=("woundgen", "demo")),
-    )
-    result = train_adapter(request, console=console)
-    if result.exit_code:
-        raise SystemExit(result.exit_code)
 
 
 def _measure(

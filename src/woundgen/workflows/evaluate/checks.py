@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from woundgen.errors import UserError
+from woundgen.events import Warn, Work
 from woundgen.metrics.checks import check_preparations
-from woundgen.runtime.console import Say
 from woundgen.workflows.evaluate.sets import (
     ImageSet,
 )
@@ -57,19 +57,19 @@ def check_sets(generated: ImageSet, real: ImageSet) -> None:
         )
 
 
-def warn_of(generated: ImageSet, real: ImageSet, say: Say) -> None:
+def warn_of(generated: ImageSet, real: ImageSet) -> Work[None]:
     """What makes numbers mean something else than they seem to, but may be meant."""
     shared = same_images(generated.images, real.images)
     if shared:
-        say(f"warning: {shared} of {len(generated.images)} generated images are photographs, pixel by pixel")
+        yield Warn(f"{shared} of {len(generated.images)} generated images are photographs, pixel by pixel")
     if generated.preparation is None:
-        say(
-            "warning: the generated set does not say how its generator's photographs were framed; where that differs "
+        yield Warn(
+            "the generated set does not say how its generator's photographs were framed; where that differs "
             "from the framing here, it counts as a difference"
         )
         if real.compressed and not generated.compressed:
-            say(
-                "warning: the photographs show traces of lossy compression and the generated images are lossless: "
+            yield Warn(
+                "the photographs show traces of lossy compression and the generated images are lossless: "
                 "the traces count as a difference (the floor does not have them)"
             )
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from woundgen.events import Info, Work
 from woundgen.features.cache import Cache, content_digest
 from woundgen.features.extractor import Extractor
 from woundgen.metrics.artefacts import SMALLEST_SIDE
@@ -19,7 +20,6 @@ from woundgen.models.base import EMBEDDED, EMBEDDED_FOLDER, base_digest, load_ba
 from woundgen.models.images import round_trip
 from woundgen.privacy.private_names import find_names, private_names, refuse_names
 from woundgen.records import MetricValue
-from woundgen.runtime.console import Say
 from woundgen.storage.files import append_jsonl, keep_beside, read_json, write_json
 from woundgen.storage.names import HOLDOUT_METRICS_JSON, METRICS_JSON, OPENED_JSONL, SET_JSON
 from woundgen.storage.provenance import drawn_elsewhere
@@ -35,15 +35,15 @@ from woundgen.workflows.evaluate.sets import (
     read_set,
     refuse_seen,
 )
-from woundgen.workflows.evaluate.two_sample import Progress, two_sample_rows
+from woundgen.workflows.evaluate.two_sample import two_sample_rows
 
 
-def base_of_set(folder: Path, *, say: Say) -> str | None:
+def base_of_set(folder: Path) -> Work[str | None]:
     """The base a generated set was drawn with, where it is the embedded one; others have to be named."""
     path = folder / SET_JSON
     if path.exists() and read_json(path).get("base") == base_digest(EMBEDDED_FOLDER):
         return EMBEDDED
-    say("no --base is named: the ceiling (real -> autoencoder -> real) is left out")
+    yield Info("no --base is named: the ceiling (real -> autoencoder -> real) is left out")
     return None
 
 
@@ -56,7 +56,7 @@ class Measured:
     label: str
 
 
-def evaluate_request(request: EvaluateRequest, *, say: Say, progress: Progress) -> Measured:
+def evaluate_request(request: EvaluateRequest) -> Work[Measured]:
     """Read the set and the photographs that a request names, and measure them. Writes metrics.json."""
     check_request(request)
     options, run = request.options, request.run
@@ -73,21 +73,19 @@ def evaluate_request(request: EvaluateRequest, *, say: Say, progress: Progress) 
     label = f"phase {request.phase}"
     if run is not None and drawn_elsewhere(folder, run):
         label += f", drawn by another run than {run.name}"
-        say(f"note: {folder} was not drawn with {run}, which only gives the photographs here")
+        yield Info(f"note: {folder} was not drawn with {run}, which only gives the photographs here")
     if options.side == HOLDOUT:
-        refuse_seen(folder, photographs, runs=run or Path("runs"), say=say)
+        yield from refuse_seen(folder, photographs, runs=run or Path("runs"))
         record_opening([out.parent, *([run] if run else [])], photographs)
-    rows = evaluate_set(
+    rows = yield from evaluate_set(
         drawn,
         photographs,
         networks=networks,
-        base=options.base or base_of_set(folder, say=say),
+        base=options.base or (yield from base_of_set(folder)),
         out=out,
         label=label,
         protocol=Protocol(k=options.k),
         two_sample=options.two_sample,
-        say=say,
-        progress=progress,
     )
     return Measured(tuple(rows), out, label)
 
@@ -100,35 +98,35 @@ def evaluate_set(
     base: str | None,
     out: Path,
     label: str,
-    say: Say,
     protocol: Protocol = DEFAULT_PROTOCOL,
     cache: Cache | None = None,
     two_sample: int | None = None,
-    progress: Progress = lambda done, total, text: None,
-) -> list[MetricValue]:
+) -> Work[list[MetricValue]]:
     """Measure, and write metrics.json to `out`. base: its autoencoder gives the ceiling.
 
     two_sample: permutations of the classifier two-sample test, 0 for no p-value; None leaves the test out.
     """
     held_out = real.held_out
     check_sets(generated, held_out)
-    warn_of(generated, held_out, say)
+    yield from warn_of(generated, held_out)
     neighbours = enough_for_neighbours(len(generated.images), len(held_out.images), held_out.groups, protocol)
     if not neighbours:
-        say(f"precision, recall and their like are left out: too few images for k = {protocol.k} in two halves")
+        yield Info(f"precision, recall and their like are left out: too few images for k = {protocol.k} in two halves")
     if generated.images.shape[1] < SMALLEST_SIDE:
-        say(f"artefacts are left out: images of less than {SMALLEST_SIDE} pixels a side")
+        yield Info(f"artefacts are left out: images of less than {SMALLEST_SIDE} pixels a side")
     kept = cache or Cache(real.cache)
     through = None
     if base is not None:
-        model = load_base(base, notice=say)
+        model = load_base(base)
+        if model.note:
+            yield Info(model.note)
         through = kept.array(
             "round trip", model.digest, [held_out.images], lambda: round_trip(model.vae, held_out.images)
         )
     told_apart = []
     if two_sample is not None:
-        told_apart = two_sample_rows(
-            generated, held_out, through, permutations=two_sample, folder=out.parent, say=say, progress=progress
+        told_apart = yield from two_sample_rows(
+            generated, held_out, through, permutations=two_sample, folder=out.parent
         )
     assert held_out.preparation is not None, "of photographs it is always known"
     sets = RealSets(
@@ -157,19 +155,19 @@ def evaluate_set(
     if generated.preparation is not None:
         prepared["generated"] = generated.preparation.to_json()
     record |= {"digest": content_digest(generated.images), "preparation": prepared}
-    _keep_another(out, record, say)
+    yield from _keep_another(out, record)
     write_json(out, record)
     return rows
 
 
-def _keep_another(path: Path, record: Mapping[str, Any], say: Say) -> None:
+def _keep_another(path: Path, record: Mapping[str, Any]) -> Work[None]:
     """Numbers of other images, photographs or networks are kept beside, not overwritten."""
     if not path.exists():
         return
     before = read_json(path)
     same = isinstance(before, dict) and all(before.get(key) == record[key] for key in ("digest", "real", "networks"))
     if not same:
-        say(f"{path.name} held other numbers; they are kept as {keep_beside(path)}")
+        yield Info(f"{path.name} held other numbers; they are kept as {keep_beside(path)}")
 
 
 def record_opening(folders: Sequence[Path], real: Photographs) -> None:

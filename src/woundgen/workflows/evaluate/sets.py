@@ -17,9 +17,9 @@ from woundgen.data.photo_set import PhotoSet, patients, photographs_of
 from woundgen.data.pixels.preparation_file import read_preparation
 from woundgen.data.pixels.prepare import MARGIN, describe_preparation, prepare_all
 from woundgen.errors import UserError
+from woundgen.events import Warn, Work
 from woundgen.privacy.exposure import find_keys, read_seen, seen_groups
 from woundgen.records import Photo, Preparation
-from woundgen.runtime.console import Say
 from woundgen.storage.files import read_json
 from woundgen.storage.names import CACHE, MANIFEST_JSONL, METADATA_CSV, RUN_JSON
 
@@ -97,7 +97,7 @@ def _prepared(photos: Sequence[Photo], folder: Path, *, name: str, size: int | N
     roots = [photograph_root(folder)]
     if size is None:
         size = max(32, min(photograph_size(Path(photos[0].path), roots=roots)) // 8 * 8)
-    images = prepare_all(photos, resolution=size, margin=margin, roots=roots, cache_dir=None, progress=None)
+    images = prepare_all(photos, resolution=size, margin=margin, roots=roots, cache_dir=None)
     preparation = describe_preparation(photos, resolution=size, margin=margin, roots=roots)
     return ImageSet(images, patients(photos), name, preparation, bool(preparation.compressed))
 
@@ -152,7 +152,7 @@ def photographs_from(
     )
 
 
-def refuse_seen(generated: Path, real: Photographs, *, runs: Path, say: Say) -> None:
+def refuse_seen(generated: Path, real: Photographs, *, runs: Path) -> Work[None]:
     """UserError where the generator of the set has seen a patient of what is called sealed.
 
     Where the set or the runs do not say, that is said. runs: where the key of the set's run is.
@@ -161,7 +161,7 @@ def refuse_seen(generated: Path, real: Photographs, *, runs: Path, say: Say) -> 
     try:
         seen = seen_groups(real.photos, read_seen(generated), keys=find_keys(runs), root=real.root)
     except UserError as error:
-        say(f"warning: whether the generator has seen these patients is not known. {error.what}")
+        yield Warn(f"whether the generator has seen these patients is not known. {error.what}")
         return
     if seen:
         raise UserError(

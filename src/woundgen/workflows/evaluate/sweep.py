@@ -18,6 +18,7 @@ from woundgen.adapters.post_hoc_ema import adapter_of
 from woundgen.adapters.saved import saved_preparation
 from woundgen.adapters.weight_names import check_weights
 from woundgen.errors import UserError
+from woundgen.events import Info, Work, only_progress
 from woundgen.features.cache import Cache, content_digest
 from woundgen.features.extractor import Extractor
 from woundgen.metrics.measure import PERCEPTUAL, Pairwise, load_extractors, perceptual_between, ssim_between_sets
@@ -38,8 +39,6 @@ from woundgen.workflows.evaluate.sets import (
 from woundgen.workflows.generate.job import generate_set
 from woundgen.workflows.generate.request import GenerateOptions, GenerateRequest
 
-Say = Callable[[str], None]
-Progress = Callable[[int, int, str], None]
 SETS = "sets"
 
 
@@ -102,7 +101,7 @@ def _run_of(place: Path) -> str:
     return place.resolve().parents[1].name if _is_checkpoint(place) else place.resolve().name
 
 
-def sweep_request(request: SweepRequest, *, out: Path, say: Say, progress: Progress) -> list[Path]:
+def sweep_request(request: SweepRequest, *, out: Path) -> Work[list[Path]]:
     """Draw and measure the candidates that a request names; return their folders in OUT/sets, the reference first."""
     check_sweep(request)
     options = request.options
@@ -116,18 +115,18 @@ def sweep_request(request: SweepRequest, *, out: Path, say: Say, progress: Progr
         margin = choose_learned_margin(learned, asked=options.margin)
         return photographs_from(run=request.run, real=request.real, phase=request.phase, size=side, margin=margin)
 
-    return sweep(
-        variants,
-        real=photographs,
-        networks=load_extractors(list(options.features), device="auto"),
-        phase=request.phase,
-        count=options.count,
-        seed=options.seed,
-        size=options.size,
-        base=options.base,
-        out=out,
-        say=say,
-        progress=progress,
+    return (
+        yield from sweep(
+            variants,
+            real=photographs,
+            networks=load_extractors(list(options.features), device="auto"),
+            phase=request.phase,
+            count=options.count,
+            seed=options.seed,
+            size=options.size,
+            base=options.base,
+            out=out,
+        )
     )
 
 
@@ -142,9 +141,7 @@ def sweep(
     size: int,
     base: str | None,
     out: Path,
-    say: Say,
-    progress: Progress,
-) -> list[Path]:
+) -> Work[list[Path]]:
     """Folders of the sets, each with metrics.json; all but the first with paired differences to the first.
 
     real: photographs prepared at a size, framed as those that the reference was trained on.
@@ -157,20 +154,34 @@ def sweep(
     for one in variants:
         name = name_of(one, variants)
         folder = out / SETS / _slug(name)
-        say(f"{name}:")
+        yield Info(f"{name}:")
         request = _request(one, phase=phase, count=count, seed=seed, size=size)
-        generate_set(request, out=folder, say=lambda text: None, progress=progress)
+        yield from only_progress(generate_set(request, out=folder))
         images = read_set(folder, phase=phase, size=None, margin=0)
-        quiet = say if not folders else (lambda text: None)  # warnings of the photographs are said once
-        evaluate_set(
-            images, photographs, networks=networks, base=base or base_of_set(folder, say=quiet),
-            out=folder / METRICS_JSON, label=name, say=quiet, cache=cache,
-        )  # fmt: skip
+        measuring = _measure(images, photographs, folder, networks=networks, base=base, label=name, cache=cache)
+        yield from only_progress(measuring) if folders else measuring  # warnings of the photographs are printed once
         folders.append(folder)
         drawn.append(images)
         if len(drawn) > 1:
             _add_paired(folder / METRICS_JSON, drawn[-1], drawn[0], photographs, networks, cache)
     return folders
+
+
+def _measure(
+    images: ImageSet,
+    photographs: Photographs,
+    folder: Path,
+    *,
+    networks: Sequence[Extractor],
+    base: str | None,
+    label: str,
+    cache: Cache,
+) -> Work[None]:
+    """Measure the set in `folder`, with the base's autoencoder for the ceiling where the base is named or known."""
+    base = base or (yield from base_of_set(folder))
+    yield from evaluate_set(
+        images, photographs, networks=networks, base=base, out=folder / METRICS_JSON, label=label, cache=cache
+    )
 
 
 def _request(one: Variant, *, phase: str, count: int, seed: int, size: int) -> GenerateRequest:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from woundgen.data.files.images import write_png
+from woundgen.events import Info, Work
 from woundgen.generation.synthetic_mark import synthetic_mark
 from woundgen.metrics.two_sample import Images
 from woundgen.metrics.two_sample_rows import measure_two_sample
 from woundgen.records import MetricValue
-from woundgen.runtime.console import Say
 from woundgen.storage.names import MANIFEST_JSONL, TELLTALE_PATCHES, private_folder
 from woundgen.storage.ownership import make_private
 from woundgen.workflows.evaluate.sets import ImageSet
-
-Progress = Callable[[int, int, str], None]
 
 
 def two_sample_rows(
@@ -25,31 +23,28 @@ def two_sample_rows(
     *,
     permutations: int,
     folder: Path,
-    say: Say,
-    progress: Progress,
-) -> list[MetricValue]:
+) -> Work[list[MetricValue]]:
     """Rows of the test. Patches of generated images go to `folder`, those of photographs beside it, private.
 
     through: the photographs after the autoencoder. permutations: refits for a p-value, 0 for none.
     """
-    found = measure_two_sample(
+    measured = yield from measure_two_sample(
         generated.images,
         real.images,
         real_groups=real.groups,
         through=through,
         permutations=permutations,
-        progress=lambda done, total: progress(done, total, "classifiers of the two-sample test"),
     )
-    patches = found.patches
+    patches = measured.patches
     if not _may_hold_pictures(folder):
-        say(f"the patches that gave most away are not kept: {folder} is a folder of images (give --out)")
-        return found.rows
+        yield Info(f"the patches that gave most away are not kept: {folder} is a folder of images (give --out)")
+        return measured.rows
     # Without logits: a set that is released holds no score against photographs.
     _write(folder / TELLTALE_PATCHES, patches.generated, [""] * len(patches.generated), synthetic_mark())
     make_private(private_folder(folder))
     logits = [f"_{logit:+.2f}" for logit in patches.photograph_logits]
     _write(private_folder(folder) / TELLTALE_PATCHES, patches.photographs, logits, {})
-    return found.rows
+    return measured.rows
 
 
 def _may_hold_pictures(folder: Path) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from woundgen.adapters.lora_metadata import saved_metadata
 from woundgen.adapters.post_hoc_ema import adapter_of
 from woundgen.adapters.saved import Adapter, adapter_metadata
 from woundgen.errors import UserError
+from woundgen.events import Info, Work
 from woundgen.models.base import ALIASES, EMBEDDED, PINNED, base_digest, load_base
 from woundgen.models.sources import EMBEDDED_FOLDER
 from woundgen.storage.files import sha256_json, write_text
@@ -33,7 +34,6 @@ from woundgen.storage.ownership import claim_output
 from woundgen.workflows.export.merged import write_merged
 from woundgen.workflows.export.modelspec import ModelFacts, modelspec
 
-Say = Callable[[str], None]
 METADATA_KEY = "lora_adapter_metadata"  # where diffusers looks
 FORMATS = ("diffusers", "kohya", "webui", "comfyui", "merged")
 
@@ -52,8 +52,8 @@ class _Export:
 
 
 def export_adapter(
-    place: Path, *, form: str, out: Path, weights: str, base_name: str | None, title: str | None, say: Say
-) -> Path:
+    place: Path, *, form: str, out: Path, weights: str, base_name: str | None, title: str | None
+) -> Work[Path]:
     """Write into the new folder `out`; returns the file (or folder) that the other program opens.
 
     form: one of FORMATS. Raises UserError, with nothing written, where the format has no place for what was trained.
@@ -63,7 +63,9 @@ def export_adapter(
     if name is None:
         raise UserError(f"{adapter.file} does not say which base model it belongs to.", "Give --base.")
     _check(adapter, form, name)
-    base = load_base(name, notice=say)
+    base = load_base(name)
+    if base.note:
+        yield Info(base.note)
     if base_name is None and adapter.base_digest not in (None, base.digest):
         raise UserError(f"{adapter.file} was trained on another {name}.", "Name the base with --base.")
     notes = adapter_metadata(adapter.file)
@@ -83,7 +85,7 @@ def export_adapter(
     claim_output(out, identity=sha256_json([adapter.digest, form, base.digest, title]), what="export")
     if form == "merged":
         return write_merged(base, adapter, out, modelspec(facts))
-    return _write(_Export(adapter, base.unet.config, facts), form, out, say)
+    return (yield from _write(_Export(adapter, base.unet.config, facts), form, out))
 
 
 def _check(adapter: Adapter, form: str, base: str) -> None:
@@ -105,14 +107,14 @@ def _check(adapter: Adapter, form: str, base: str) -> None:
         )
 
 
-def _write(export: _Export, form: str, out: Path, say: Say) -> Path:
+def _write(export: _Export, form: str, out: Path) -> Work[Path]:
     adapter, facts = export.adapter, export.facts
     if adapter.kind == "unet":
         shutil.copyfile(adapter.file.parent / "config.json", out / "config.json")
         shutil.copyfile(adapter.file, out / WHOLE_FILE)
         return out
     if adapter.kind == "embedding":
-        return _write_embedding(export, form, out, say)
+        return (yield from _write_embedding(export, form, out))
     layers = read_lora(adapter.file)
     if form == "diffusers":
         return _write_diffusers(layers, facts, out)
@@ -127,7 +129,7 @@ def _write(export: _Export, form: str, out: Path, say: Say) -> Path:
     path = out / f"{_file_name(facts.title)}.safetensors"
     save_file(tensors, path, metadata=told)
     if any(layer.magnitude is not None for layer in layers):
-        say("DoRA: its lengths are kept as dora_scale; diffusers leaves those out when it reads this layout")
+        yield Info("DoRA: its lengths are kept as dora_scale; diffusers leaves those out when it reads this layout")
     return path
 
 
@@ -162,14 +164,14 @@ def _write_diffusers(layers: list[LoraLayer], facts: ModelFacts, out: Path) -> P
     return path
 
 
-def _write_embedding(export: _Export, form: str, out: Path, say: Say) -> Path:
+def _write_embedding(export: _Export, form: str, out: Path) -> Work[Path]:
     tensors = load_file(export.adapter.file)
     token = next(iter(tensors))
     name = EMBEDDING_FILE if form == "diffusers" else f"{_file_name(token)}.safetensors"
     save_file(tensors, out / name, metadata=modelspec(export.facts))
     if form != "diffusers":
         word = f"embedding:{_file_name(token)}" if form == "comfyui" else _file_name(token)
-        say(f"the word in a prompt of {form}: {word} (it goes by the file's name)")
+        yield Info(f"the word in a prompt of {form}: {word} (it goes by the file's name)")
         write_text(out / "HOW_TO_USE.txt", f"Put {name} into the folder of embeddings. In a prompt: {word}\n")
     return out / name
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from woundgen.errors import Code, UserError
+from woundgen.events import Info, Work
 from woundgen.models.sources import (
     ALIASES,
     FETCHED_JSON,
@@ -26,10 +27,9 @@ from woundgen.models.sources import (
 )
 from woundgen.storage.files import sha256_file, write_json
 from woundgen.workflows.fetch.check_file import check_file, is_whole
-from woundgen.workflows.fetch.download import Progress, download
+from woundgen.workflows.fetch.download import download
 from woundgen.workflows.fetch.networks import forget_digests, held_digests, hold_digests
 
-Say = Callable[[str], None]
 HUB = "https://huggingface.co"
 
 
@@ -39,10 +39,8 @@ def fetch_base(
     home: Path,
     mirror: str | None,
     folder: Path | None,
-    say: Say,
-    progress: Progress,
     pinned: Mapping[str, Sequence[tuple[str, str]]] = PINNED,
-) -> Path:
+) -> Work[Path]:
     """Base model `name` (or an id that stands for one) into the hub's cache; nothing where it is there.
 
     home: where digests are kept. mirror: another hub's address, with the same paths below it. folder: already
@@ -52,35 +50,35 @@ def fetch_base(
     mirrors = [one for one in pinned[known] if one[0] not in WITHDRAWN]
     for repository, revision in pinned[known]:
         place = snapshot(repository, revision)
-        if place.is_dir() and not _drop_if_unsound(place, known, f"{repository}@{revision}", home, say):
-            say(f"{known} is already in {place}")
+        if place.is_dir() and not (yield from _drop_if_unsound(place, known, f"{repository}@{revision}", home)):
+            yield Info(f"{known} is already in {place}")
             return place
     if mirror is None and folder is None and os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0"):
         raise UserError("HF_HUB_OFFLINE is set, so nothing is downloaded.", "Unset it, or give --from FOLDER.")
-    say(f"{known}: {LICENCES[known]}; about {MEGABYTES[known]} MB to read")
+    yield Info(f"{known}: {LICENCES[known]}; about {MEGABYTES[known]} MB to read")
     hub = (mirror or os.environ.get("HF_ENDPOINT") or HUB).rstrip("/")
     for number, (repository, revision) in enumerate(mirrors):
         try:
-            return _fetch_one(known, repository, revision, hub, home, folder, say, progress)
+            return (yield from _fetch_one(known, repository, revision, hub, home, folder))
         except UserError as error:
             _drop_if_empty(_staging(repository, revision))
             if error.code is not Code.NOT_ON_SERVER or number + 1 == len(mirrors):
                 raise
-            say(f"{repository} is gone ({error.what}); {mirrors[number + 1][0]} is asked")
+            yield Info(f"{repository} is gone ({error.what}); {mirrors[number + 1][0]} is asked")
     raise AssertionError("every pinned base has a mirror")
 
 
-def _fetch_one(
-    name: str, repository: str, revision: str, hub: str, home: Path, folder: Path | None, say: Say, progress: Progress
-) -> Path:
+def _fetch_one(name: str, repository: str, revision: str, hub: str, home: Path, folder: Path | None) -> Work[Path]:
     target, staging = snapshot(repository, revision), _staging(repository, revision)
     files = files_of(name)
     held = held_digests(home)
     try:
         for file in files:
             (staging / file).parent.mkdir(parents=True, exist_ok=True)
-        digests = {file: _get(file, f"{hub}/{repository}/resolve/{revision}/{file}", staging, folder, progress)
-                   for file in files}  # fmt: skip
+        digests = {}
+        for file in files:
+            address = f"{hub}/{repository}/resolve/{revision}/{file}"
+            digests[file] = yield from _get(file, address, staging, folder)
         _check(name, f"{repository}@{revision}", digests, held, staging)
         write_json(
             staging / FETCHED_JSON,
@@ -98,7 +96,7 @@ def _fetch_one(
         staging.rename(target)
     except OSError as error:
         raise UserError(f"{target} cannot be written ({error.strerror or error}).", "Set HF_HUB_CACHE.") from None
-    say(f"written to {target}")
+    yield Info(f"written to {target}")
     return target
 
 
@@ -106,7 +104,7 @@ def _staging(repository: str, revision: str) -> Path:
     return snapshot(repository, revision).with_name(f".{revision}.fetching")
 
 
-def _drop_if_unsound(place: Path, name: str, key: str, home: Path, say: Say) -> bool:
+def _drop_if_unsound(place: Path, name: str, key: str, home: Path) -> Work[bool]:
     """Remove what an earlier version of this command took for the model and is not; its digests are forgotten.
 
     Only what we fetched, which says so: another program's snapshot stays as it is.
@@ -116,7 +114,7 @@ def _drop_if_unsound(place: Path, name: str, key: str, home: Path, say: Say) -> 
     files = [place / file for file in files_of(name)]
     if all(path.is_file() and is_whole(path) for path in files):
         return False
-    say(f"{place} is not whole: it is fetched again")
+    yield Info(f"{place} is not whole: it is fetched again")
     shutil.rmtree(place)
     forget_digests(home, _key(name, key))
     return True
@@ -127,7 +125,7 @@ def _drop_if_empty(staging: Path) -> None:
         shutil.rmtree(staging)
 
 
-def _get(file: str, address: str, staging: Path, folder: Path | None, progress: Progress) -> str:
+def _get(file: str, address: str, staging: Path, folder: Path | None) -> Work[str]:
     """SHA-256 of the file, which then lies in `staging`; one that an earlier call left whole is not read again."""
     target = staging / file
     if target.is_file() and is_whole(target):
@@ -140,7 +138,7 @@ def _get(file: str, address: str, staging: Path, folder: Path | None, progress: 
         return sha256_file(target)
     part = target.with_name(f".{target.name}.part")
     try:
-        digest = download(address, part, progress)
+        digest = yield from download(address, part)
         check_file(part, name=file, source=address)
     except UserError:
         part.unlink(missing_ok=True)

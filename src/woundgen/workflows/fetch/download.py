@@ -5,20 +5,19 @@ from __future__ import annotations
 import hashlib
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
 from typing import BinaryIO
 
 from woundgen.errors import Code, UserError
+from woundgen.events import Progress, Work
 
-Progress = Callable[[int, int, str], None]
 CHUNK = 1 << 20
 TIMEOUT_SECONDS = 60  # without a byte, not in all
 GONE = (401, 403, 404, 410)  # what a hub answers for a repository that was withdrawn, or was never there
 
 
-def download(address: str, target: Path, progress: Progress) -> str:
+def download(address: str, target: Path) -> Work[str]:
     """Return the SHA-256 of the file at `address`, saved to `target`.
 
     UserError where the server does not answer or sends less than it announced; its code is NOT_ON_SERVER where the
@@ -30,7 +29,7 @@ def download(address: str, target: Path, progress: Progress) -> str:
         request = urllib.request.Request(address, headers={"User-Agent": "woundgen"})
         with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer, target.open("wb") as out:
             length = int(answer.headers.get("Content-Length") or 0)
-            digest, size = _pump(answer, out, lambda done: progress(done, max(length, done), target.name))
+            digest, size = yield from _pump(answer, out, length, target.name)
     except urllib.error.HTTPError as error:
         raise UserError(
             f"{address} answers {error.code} {error.reason}.",
@@ -45,11 +44,11 @@ def download(address: str, target: Path, progress: Progress) -> str:
     return digest
 
 
-def _pump(answer: BinaryIO, out: BinaryIO, progress: Callable[[int], None]) -> tuple[str, int]:
+def _pump(answer: BinaryIO, out: BinaryIO, length: int, name: str) -> Work[tuple[str, int]]:
     state, size = hashlib.sha256(), 0
     while chunk := answer.read(CHUNK):
         state.update(chunk)
         out.write(chunk)
         size += len(chunk)
-        progress(size)
+        yield Progress(size, max(length, size), name)
     return state.hexdigest(), size

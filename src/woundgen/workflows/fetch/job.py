@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from woundgen.config.train import TrainConfig
 from woundgen.errors import UserError
+from woundgen.events import Work
 from woundgen.features.store import SOURCES
 from woundgen.models.sources import ALIASES, PINNED
 from woundgen.workflows.fetch.bases import base_overview, fetch_base
-from woundgen.workflows.fetch.download import Progress
 from woundgen.workflows.fetch.networks import fetch_weights, overview
-
-Say = Callable[[str], None]
 
 
 def needed_by(config: TrainConfig) -> list[str]:
@@ -22,14 +19,12 @@ def needed_by(config: TrainConfig) -> list[str]:
     return [name for name in (base, *config.evaluation.feature_networks) if name in PINNED or name in SOURCES]
 
 
-def fetch_named(
-    name: str, *, home: Path, mirror: str | None, folder: Path | None, say: Say, progress: Progress
-) -> Path:
+def fetch_named(name: str, *, home: Path, mirror: str | None, folder: Path | None) -> Work[Path]:
     if ALIASES.get(name, name) in PINNED:
-        return fetch_base(name, home=home, mirror=mirror, folder=folder, say=say, progress=progress)
+        return (yield from fetch_base(name, home=home, mirror=mirror, folder=folder))
     if name not in SOURCES:
         raise UserError(f"{name!r} is nothing that can be fetched.", f"Use one of {', '.join((*PINNED, *SOURCES))}.")
-    return fetch_weights(name, home=home, mirror=mirror, folder=folder, say=say, progress=progress)
+    return (yield from fetch_weights(name, home=home, mirror=mirror, folder=folder))
 
 
 def everything(home: Path) -> list[str]:

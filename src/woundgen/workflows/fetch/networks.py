@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 from woundgen.errors import UserError
+from woundgen.events import Info, Work
 from woundgen.features.convert import convert
 from woundgen.features.load import load_extractor
 from woundgen.features.store import DIGESTS_JSON, SOURCE_JSON, SOURCES, Source, SourceFile, find_weights
 from woundgen.storage.files import read_json, sha256_file, write_json
 from woundgen.workflows.fetch.check_file import check_file
-from woundgen.workflows.fetch.download import Progress, download
-
-Say = Callable[[str], None]
+from woundgen.workflows.fetch.download import download
 
 
 def fetch_weights(
@@ -29,10 +28,8 @@ def fetch_weights(
     home: Path,
     mirror: str | None,
     folder: Path | None,
-    say: Say,
-    progress: Progress,
     sources: Mapping[str, Source] = SOURCES,
-) -> Path:
+) -> Work[Path]:
     """Weights of feature network `name` into home/name; nothing where they are there and sound.
 
     mirror: an address below which the same files lie by name. folder: already downloaded files, by name, only
@@ -41,17 +38,17 @@ def fetch_weights(
     if name not in sources:
         raise UserError(f"{name!r} is nothing that can be fetched.", f"Use one of {', '.join(sources)}.")
     if _is_sound(name, home):
-        say(f"{name} is already in {home / name}, digests as recorded")
+        yield Info(f"{name} is already in {home / name}, digests as recorded")
         return home / name
     source = sources[name]
-    say(f"{name}: {source.licence}; about {source.megabytes} MB to read")
+    yield Info(f"{name}: {source.licence}; about {source.megabytes} MB to read")
     try:
         home.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=home) as temporary:
             downloaded, ready = Path(temporary) / "downloaded", Path(temporary) / "ready"
             downloaded.mkdir()
             ready.mkdir()
-            recorded = _get_all(name, source, downloaded, home, mirror, folder, say, progress)
+            recorded = yield from _get_all(name, source, downloaded, home, mirror, folder)
             stored = convert(name, source, downloaded=downloaded, out=ready)
             write_json(
                 ready / SOURCE_JSON, _record(name, source, recorded, {f: sha256_file(ready / f) for f in stored})
@@ -63,7 +60,7 @@ def fetch_weights(
         raise UserError(f"{home} cannot be written ({error.strerror or error}).", "Set WOUNDGEN_WEIGHTS.") from None
     hold_digests(home, name, recorded)
     load_extractor(name, home=home)  # what was stored is what the network reads
-    say(f"written to {home / name}")
+    yield Info(f"written to {home / name}")
     return home / name
 
 
@@ -82,9 +79,7 @@ def _get_all(
     home: Path,
     mirror: str | None,
     folder: Path | None,
-    say: Say,
-    progress: Progress,
-) -> dict[str, str]:
+) -> Work[dict[str, str]]:
     """Digest of each file, held against what its publisher or an earlier fetch said."""
     held = held_digests(home).get(name, {})
     found = {}
@@ -93,12 +88,12 @@ def _get_all(
         if folder is not None:
             digest = _copy(folder / file.name, target)
         else:
-            digest = download(_address(file, mirror), target, progress)
+            digest = yield from download(_address(file, mirror), target)
         if file.sha256 is None:  # nothing else says what it should be
             check_file(target, name=file.name, source=str(folder or _address(file, mirror)))
         expected = file.sha256 or held.get(file.name)
         if expected is None:
-            say(f"{file.name}: nobody has published a digest; {digest} is recorded and held from now on")
+            yield Info(f"{file.name}: nobody has published a digest; {digest} is recorded and held from now on")
         elif digest != expected:
             raise UserError(
                 f"{file.name} has digest {digest[:16]}, not {expected[:16]}: it is not the file that was pinned.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from woundgen.data.layouts.manifest import photograph_root
 from woundgen.errors import UserError
+from woundgen.events import Info, Work
 from woundgen.generation.sampler import Beginning
 from woundgen.models.base import BaseModel
 from woundgen.models.images import encode_images
@@ -51,16 +51,14 @@ def find_source(photograph: Path, screen: Screen, *, real: Path, run: Path | Non
     return Source(screen.images[row : row + 1], mark)
 
 
-def begin_from(
-    base: BaseModel, source: Source | None, *, strength: float, size: int, ranks: Ranks, say: Callable[[str], None]
-) -> Beginning:
+def begin_from(base: BaseModel, source: Source | None, *, strength: float, size: int, ranks: Ranks) -> Work[Beginning]:
     """The photograph's latents on every process, of which the first alone has found it; and what that means, said."""
     blank = np.zeros((1, size, size, 3), np.uint8)
     latents = encode_images(base.vae, blank if source is None else source.pixels)[0] * base.latent_scale
     latents = (torch.zeros_like(latents) if source is None else latents).to(base.unet.device)
     ranks.all_reduce_sum(latents)
     if source is not None:
-        say(
+        yield Info(
             f"every image begins from one photograph (salted id {source.mark}) at strength {strength:g}: what the "
             "noise leaves of it stays in the image. Those nearer to it than patients come to one another are held "
             "back; one that passes may still show that patient"

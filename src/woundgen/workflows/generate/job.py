@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,12 @@ from numpy.typing import NDArray
 from woundgen.data.layouts.manifest import photograph_root
 from woundgen.data.pixels.preparation_file import write_preparation
 from woundgen.errors import Shortfall
+from woundgen.events import Info, Progress, Work
 from woundgen.generation.croissant import write_croissant
 from woundgen.generation.dataset_card import CardFacts, dataset_card, licence_of
 from woundgen.generation.diffusers_script import ScriptFacts, diffusers_script
 from woundgen.generation.distributed import SharedDraw
-from woundgen.generation.draw_until import Draw, Judge, draw_until
+from woundgen.generation.draw_until import Judge, draw_until
 from woundgen.generation.growth import cut_before_surplus, is_smaller, let_grow
 from woundgen.generation.image_set import COLUMNS, GeneratedSet, Recipe, open_set
 from woundgen.generation.quarantine import Quarantine
@@ -25,41 +27,37 @@ from woundgen.generation.resize import reduced
 from woundgen.generation.sampler import Beginning, draw_block, image_seed, visited_timesteps
 from woundgen.privacy.exposure import record_of_set, write_set_record
 from woundgen.privacy.private_names import Search, find_names, names_of_run, private_names, refuse_names
-from woundgen.records import Verdict
 from woundgen.review.decisions import read_decisions, rejections, summarise
 from woundgen.runtime.lock import only_writer
-from woundgen.runtime.ranks import ALONE, Ranks, unheard
+from woundgen.runtime.ranks import ALONE, Ranks
 from woundgen.storage.files import read_json, read_jsonl, write_text
 from woundgen.storage.names import DATASET_CARD, DIFFUSERS_SCRIPT, MANIFEST_JSONL, RUN_JSON, private_folder
 from woundgen.storage.ownership import claim_output
 from woundgen.storage.set_rows import Tally, journal_path
+from woundgen.verdicts import Verdict
 from woundgen.workflows.generate.init_image import Source, begin_from, find_source
 from woundgen.workflows.generate.model import DrawModel, load_model
 from woundgen.workflows.generate.request import GenerateRequest, check_request
 from woundgen.workflows.review.apply import REJECTED, judge_with, take_out
 from woundgen.workflows.screen.job import Screen, build_screen
 
-Say = Callable[[str], None]
-Progress = Callable[[int, int, str], None]
 BUDGET_PER_IMAGE = 5
 
 
-def generate_set(
-    request: GenerateRequest, *, out: Path, say: Say, progress: Progress, ranks: Ranks = ALONE
-) -> Tally | None:
+def generate_set(request: GenerateRequest, *, out: Path, ranks: Ranks = ALONE) -> Work[Tally | None]:
     """Draw until `count` images are accepted. Raises Shortfall (what was accepted is kept) or UserError.
 
-    ranks: the processes that share the drawing. The first screens, writes and speaks; the others return None.
+    ranks: the processes that share the drawing. The first screens and writes; the others return None.
     """
     check_request(request)
-    say = say if ranks.first else unheard
-    model = load_model(request, say)
-    screen = _screen(request, model, ranks, say)
+    model = yield from load_model(request)
+    screen = yield from _screen(request, model, ranks)
     source = _source(request, model, screen)
-    beginning = _beginning(request, model, source, ranks, say)
+    beginning = yield from _beginning(request, model, source, ranks)
     budget = request.options.budget or BUDGET_PER_IMAGE * request.count
+    drawing = Drawing(request, model, beginning)
     shared = SharedDraw(
-        _drawing(request, model, beginning, say),
+        drawing,
         ranks, block=request.options.block, size=request.options.size, end=budget, device=model.device,
     )  # fmt: skip
     if not ranks.first:
@@ -69,31 +67,38 @@ def generate_set(
     _refuse_private(out, recipe, model, screen)
     decisions = read_decisions(out)
     rejected = rejections(decisions) if request.options.reviewed else {}
-    with _held(out, recipe, rejected, say) as writer:
+    with _held(out, recipe, rejected) as held:
+        if held.taken_out:
+            place = private_folder(out) / REJECTED
+            yield Info(f"{held.taken_out} images that reviewers rejected are taken out and kept in {place}")
         write_preparation(out, model.learned)
-        _record_what_was_seen(out, model, screen=screen, real=request.real, say=say)
+        yield from _record_what_was_seen(out, model, screen=screen, real=request.real)
         judge = None if screen is None else _judge(screen, out)
         with shared.finished():
-            tally = _draw_all(
-                request, shared, writer, judge_with(judge, rejected) if rejected else judge, budget, progress
-            )
+            for tally in draw_until(
+                request.count, budget=budget, block=request.options.block, draw=shared,
+                judge=judge_with(judge, rejected) if rejected else judge, writer=held.writer,
+            ):  # fmt: skip
+                yield from drawing.notices()
+                text = f"{tally.drawn} drawn, {tally.accepted} kept, {tally.rejected} rejected"
+                yield Progress(tally.accepted, request.count, text)
         review = summarise(decisions, range(tally.drawn)) if decisions else None
         _describe(out, model, CardFacts(base=model.name, recipe=recipe, tally=tally, review=review))
-    _conclude(tally, request.count, out, say)
+    yield from _conclude(tally, request.count, out)
     return tally
 
 
-def _screen(request: GenerateRequest, model: DrawModel, ranks: Ranks, say: Say) -> Screen | None:
+def _screen(request: GenerateRequest, model: DrawModel, ranks: Ranks) -> Work[Screen | None]:
     """None where nothing is screened, and on the processes that do not screen."""
     real, options = request.real, request.options
     if real is None:
-        say("no --real folder: every image is kept and none is screened")
+        yield Info("no --real folder: every image is kept and none is screened")
     if real is None or not ranks.first:
         return None
-    return build_screen(
+    return (yield from build_screen(
         real, label=model.recipe.label, size=options.size, origins=model.origins, quality=options.quality,
-        release_copies=options.release_copies, say=say, calibration=options.calibration, learned=model.learned,
-    )  # fmt: skip
+        release_copies=options.release_copies, calibration=options.calibration, learned=model.learned,
+    ))  # fmt: skip
 
 
 def _source(request: GenerateRequest, model: DrawModel, screen: Screen | None) -> Source | None:
@@ -104,24 +109,39 @@ def _source(request: GenerateRequest, model: DrawModel, screen: Screen | None) -
 
 
 def _beginning(
-    request: GenerateRequest, model: DrawModel, source: Source | None, ranks: Ranks, say: Say
-) -> Beginning | None:
+    request: GenerateRequest, model: DrawModel, source: Source | None, ranks: Ranks
+) -> Work[Beginning | None]:
     if request.options.source is None:
         return None
-    return begin_from(
-        model.base, source, strength=request.options.source[1], size=request.options.size, ranks=ranks, say=say
+    return (
+        yield from begin_from(
+            model.base, source, strength=request.options.source[1], size=request.options.size, ranks=ranks
+        )
     )
 
 
-def _drawing(request: GenerateRequest, model: DrawModel, beginning: Beginning | None, say: Say) -> Draw:
-    def draw(indices: Sequence[int]) -> NDArray[np.uint8]:
+@dataclass(slots=True)
+class Drawing:
+    """Draws blocks of images by their indices, and collects notices for the user."""
+
+    request: GenerateRequest
+    model: DrawModel
+    beginning: Beginning | None
+    pending: list[str] = field(default_factory=list)
+
+    def __call__(self, indices: Sequence[int]) -> NDArray[np.uint8]:
+        """uint8 [N, size, size, 3]."""
+        model = self.model
         images = draw_block(
             model.base, model.recipe.sampler, indices, prompt_states=model.prompt, negative_states=model.negative,
-            notice=say, guide=model.guide, beginning=beginning,
+            notice=self.pending.append, guide=model.guide, beginning=self.beginning,
         )  # fmt: skip
-        return reduced(images, request.options.size)
+        return reduced(images, self.request.options.size)
 
-    return draw
+    def notices(self) -> Iterator[Info]:
+        """Yield the notices since the last call."""
+        while self.pending:
+            yield Info(self.pending.pop(0))
 
 
 def _whole_recipe(request: GenerateRequest, model: DrawModel, screen: Screen | None, source: Source | None) -> Recipe:
@@ -148,8 +168,16 @@ def _refuse_private(out: Path, recipe: Recipe, model: DrawModel, screen: Screen 
     refuse_names({**told, "set.json (label)": recipe.label, f"the folder {out.name}": out.name}, searches)
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A set that this command alone writes. taken_out: images that reviewers rejected."""
+
+    writer: GeneratedSet
+    taken_out: int
+
+
 @contextmanager
-def _held(out: Path, recipe: Recipe, rejected: Mapping[int, str], say: Say) -> Iterator[GeneratedSet]:
+def _held(out: Path, recipe: Recipe, rejected: Mapping[int, str]) -> Iterator[Held]:
     """The set in `out`, begun or gone on with, by no other command at the same time; without what was rejected."""
     if not is_smaller(out, recipe):
         claim_output(out, identity=recipe.identity(), what="generated set")
@@ -157,24 +185,7 @@ def _held(out: Path, recipe: Recipe, rejected: Mapping[int, str], say: Say) -> I
         let_grow(out, recipe)
         if count := take_out(out, rejected):
             cut_before_surplus(journal_path(out), block=recipe.sampler.block)
-            say(f"{count} images that reviewers rejected are taken out and kept in {private_folder(out) / REJECTED}")
-        yield open_set(out, recipe)
-
-
-def _draw_all(
-    request: GenerateRequest, draw: Draw, writer: GeneratedSet, judge: Judge | None, budget: int, progress: Progress
-) -> Tally:
-    return draw_until(
-        request.count,
-        budget=budget,
-        block=request.options.block,
-        draw=draw,
-        judge=judge,
-        writer=writer,
-        progress=lambda drawn, accepted, rejected: progress(
-            accepted, request.count, f"{drawn} drawn, {accepted} kept, {rejected} rejected"
-        ),
-    )
+        yield Held(open_set(out, recipe), count)
 
 
 def _judge(screen: Screen, out: Path) -> Judge:
@@ -189,7 +200,7 @@ def _judge(screen: Screen, out: Path) -> Judge:
     return judge
 
 
-def _record_what_was_seen(out: Path, model: DrawModel, *, screen: Screen | None, real: Path | None, say: Say) -> None:
+def _record_what_was_seen(out: Path, model: DrawModel, *, screen: Screen | None, real: Path | None) -> Work[None]:
     """So that `woundgen utility` can refuse test patients that made or chose the images."""
     record = record_of_set(
         model.files,
@@ -197,7 +208,9 @@ def _record_what_was_seen(out: Path, model: DrawModel, *, screen: Screen | None,
         roots=[photograph_root(real)] if real is not None else [],
     )
     if record is None:
-        say("the adapter lies in no run that says which patients it saw: `woundgen utility` will refuse this set")
+        yield Info(
+            "the adapter lies in no run that says which patients it saw: `woundgen utility` will refuse this set"
+        )
     write_set_record(out, record)
 
 
@@ -225,11 +238,11 @@ def _describe(out: Path, model: DrawModel, facts: CardFacts) -> None:
     )
 
 
-def _conclude(tally: Tally, count: int, out: Path, say: Say) -> None:
+def _conclude(tally: Tally, count: int, out: Path) -> Work[None]:
     """Say what was kept and why the rest was not. Raises Shortfall where images are missing."""
-    for kind, number in tally.kinds().most_common():
-        say(f"{number} not kept: {kind}")
-    say(f"{tally.accepted} images in {out}")
+    for category, number in Counter(tally.reasons).most_common():
+        yield Info(f"{number} not kept: {category}")
+    yield Info(f"{tally.accepted} images in {out}")
     if tally.short_of(count):
         raise Shortfall(
             f"{tally.accepted} of {count} images accepted after {tally.drawn} drawn; what was accepted is "

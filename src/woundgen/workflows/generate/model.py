@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from woundgen.adapters.noise_schedule import as_trained
 from woundgen.adapters.post_hoc_ema import adapter_of
 from woundgen.adapters.saved import Adapter, DrawingNotes, apply_trained, drawing_notes, saved_preparation
 from woundgen.errors import UserError
+from woundgen.events import Info, Warn, Work
 from woundgen.generation.image_set import Recipe
 from woundgen.generation.sampler import SamplerSettings, check_fit, check_strength, place
 from woundgen.metrics.checks import check_preparations
@@ -26,7 +27,6 @@ from woundgen.storage.ownership import run_of
 from woundgen.workflows.generate.request import GenerateRequest
 from woundgen.workflows.screen.references import Origins
 
-Say = Callable[[str], None]
 BASE_STEPS, BASE_GUIDANCE = 25, 1.5  # of a base model alone, which no run has set
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16}
 
@@ -60,18 +60,18 @@ class DrawModel:
         return known if known in (EMBEDDED, *PINNED) else f"a base model of the user's, {self.base.digest[:16]}"
 
 
-def load_model(request: GenerateRequest, say: Say) -> DrawModel:
+def load_model(request: GenerateRequest) -> Work[DrawModel]:
     """Raises UserError where base, adapters, guide and settings do not go together, before anything is drawn."""
     options = request.options
     device = choose_device(options.device)
     adapters = [(adapter_of(where, weights=options.weights), strength) for where, strength in request.adapters]
     guide = None if options.guide is None else (adapter_of(options.guide[0], weights="auto"), options.guide[1])
-    base = _base_for(request, adapters, guide, say)
+    base = yield from _base_for(request, adapters, guide)
     recipe = _recipe(request, adapters, base, guide, device)
-    _check(request, base, recipe, say)
+    yield from _check(request, base, recipe)
     apply_trained(base, [(adapter.file, strength) for adapter, strength in adapters])
     for warning in cut_prompts(base, {"prompt": recipe.prompt, "negative prompt": recipe.negative_prompt}):
-        say(f"warning: {warning}")
+        yield Warn(warning)
     dtype = PRECISIONS[options.precision]
     place(base, device=device, dtype=dtype)
     return DrawModel(
@@ -107,18 +107,19 @@ def _base_for(
     request: GenerateRequest,
     adapters: Sequence[tuple[Adapter, float]],
     guide: tuple[Adapter, float] | None,
-    say: Say,
-) -> BaseModel:
+) -> Work[BaseModel]:
     """On the noise schedule that the adapters were trained with."""
-    base = load_base(_base_name(request, adapters, say), notice=say)
+    base = load_base((yield from _base_name(request, adapters)))
+    if base.note:
+        yield Info(base.note)
     every = [adapter for adapter, _ in [*adapters, *([] if guide is None else [guide])]]
-    _refuse_other_base(base, every, asked=request.options.base is not None, say=say)
+    yield from _refuse_other_base(base, every, asked=request.options.base is not None)
     if guide is not None and guide[0].kind == "embedding":
         raise UserError(f"{guide[0].file} is a learned word and no model to lead away from.", "Leave --guide out.")
     return as_trained(base, [*(one.file for one, _ in adapters), *([] if guide is None else [guide[0].file])])
 
 
-def _base_name(request: GenerateRequest, adapters: Sequence[tuple[Adapter, float]], say: Say) -> str:
+def _base_name(request: GenerateRequest, adapters: Sequence[tuple[Adapter, float]]) -> Work[str]:
     """The base that was asked for, else that of the first adapter: recorded, or found by its shape, which is said."""
     if request.options.base is not None:
         return request.options.base
@@ -131,11 +132,13 @@ def _base_name(request: GenerateRequest, adapters: Sequence[tuple[Adapter, float
             "Give --base.",
         )
     if first.base_digest is None:
-        say(f"{first.file.name} does not name its base model; by its shape it fits {first.base} (--base names another)")
+        yield Info(
+            f"{first.file.name} does not name its base model; by its shape it fits {first.base} (--base names another)"
+        )
     return first.base
 
 
-def _refuse_other_base(base: BaseModel, adapters: Sequence[Adapter], *, asked: bool, say: Say) -> None:
+def _refuse_other_base(base: BaseModel, adapters: Sequence[Adapter], *, asked: bool) -> Work[None]:
     """An adapter fits the weights it was trained on; on others of the same shape it serves where --base asks for it."""
     for adapter in adapters:
         if adapter.base_digest in (None, base.digest):
@@ -147,10 +150,10 @@ def _refuse_other_base(base: BaseModel, adapters: Sequence[Adapter], *, asked: b
         )
         if not asked:
             raise UserError(f"{told}.", "Draw with the base it was trained on, or name another with --base.")
-        say(f"warning: {told}. What its run measured does not hold for these images; the set records both bases")
+        yield Warn(f"{told}. What its run measured does not hold for these images; the set records both bases")
 
 
-def _check(request: GenerateRequest, base: BaseModel, recipe: Recipe, say: Say) -> None:
+def _check(request: GenerateRequest, base: BaseModel, recipe: Recipe) -> Work[None]:
     options = request.options
     side = recipe.sampler.height
     check_fit(base, recipe.sampler)
@@ -162,14 +165,14 @@ def _check(request: GenerateRequest, base: BaseModel, recipe: Recipe, say: Say) 
                 f"Draw with --size {side}, or without --from.",
             )
     if side > options.size:
-        say(f"drawn at {side} pixels, as the adapter was trained, and reduced to {options.size}")
+        yield Info(f"drawn at {side} pixels, as the adapter was trained, and reduced to {options.size}")
 
 
 def _guide_of(
     base: BaseModel, guide: tuple[Adapter, float], *, device: torch.device, dtype: torch.dtype
 ) -> UNet2DConditionModel:
     """The same base with the guide's adapter, where images are drawn."""
-    worse = load_base(str(base.folder), notice=lambda text: None)
+    worse = load_base(str(base.folder))
     apply_trained(worse, [(guide[0].file, guide[1])])
     place(worse, device=device, dtype=dtype)
     return worse.unet

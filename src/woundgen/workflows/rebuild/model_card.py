@@ -17,6 +17,7 @@ from scipy.stats import spearmanr
 from woundgen.config.prompts import SHORT_PROMPT
 from woundgen.data.phantom_frames import FramedPhantoms, frame_phantoms
 from woundgen.errors import UserError
+from woundgen.events import Info, Work
 from woundgen.features.embedded import LEARNED, FeatureNetwork, load_feature_network
 from woundgen.generation.in_memory import draw_images
 from woundgen.metrics.frechet import frechet_distance
@@ -30,12 +31,11 @@ from woundgen.shipped.graded_faults import GRADED_FAULTS, apply_fault
 from woundgen.similarity.colour import srgb_to_lab
 from woundgen.similarity.sharpness import laplacian_variance
 from woundgen.storage.files import write_json
-from woundgen.workflows.rebuild.base import BASE_FOLDER
 from woundgen.workflows.rebuild.denoiser_card import measure_denoiser
+from woundgen.workflows.rebuild.export_base import BASE_FOLDER
 from woundgen.workflows.rebuild.stages import FEATURES_FILE
 
 Images = NDArray[np.uint8]
-Say = Callable[[str], None]
 CARD_SEED = 800_001
 CARD_MARGIN = 0.25
 STEPS = 15
@@ -127,9 +127,11 @@ def _turn_hue(images: Images, strength: float) -> Images:
     return np.stack(turned) if strength else images
 
 
-def base_card(folder: str, network: FeatureNetwork, *, n: int, say: Say) -> dict[str, Any]:
+def base_card(folder: str, network: FeatureNetwork, *, n: int) -> Work[dict[str, Any]]:
     """FD of the base to mixed phantoms at n, with the floor and the autoencoder's ceiling at the same n."""
-    base = load_base(folder, notice=say)
+    base = load_base(folder)
+    if base.note:
+        yield Info(base.note)
     drawn = draw_card_phantoms(range(3 * n), seed=CARD_SEED + 1)
     rng = np.random.default_rng(CARD_SEED)
     views = [View(bool(drawn.close_up[row]), tuple(drawn.centres[row])) for row in range(n)]
@@ -144,12 +146,12 @@ def base_card(folder: str, network: FeatureNetwork, *, n: int, say: Say) -> dict
         "fd_ceiling": against(pooled_features(network, round_trip(base.vae, drawn.images[:n]))),
     }
     for name, prompt in (("captions", prompts), ("neutral prompt", SHORT_PROMPT), ("no prompt", "")):
-        say(f"drawing {n} with {name}")
+        yield Info(f"drawing {n} with {name}")
         images = draw_images(
             base, count=n, prompt=prompt, negative_prompt="", guidance_scale=1.0, steps=STEPS, seed=1, size=128
         )
         result[f"fd_{name.replace(' ', '_')}"] = against(pooled_features(network, images))
-    say("denoising held-out latents")
+    yield Info("denoising held-out latents")
     latents = encode_images(base.vae, drawn.images)[0]
     result["denoiser"] = measure_denoiser(
         base, latents[: min(n, DENOISED)], prompts[:DENOISED], measure_spectrum(latents[n:]), seed=CARD_SEED
@@ -157,7 +159,7 @@ def base_card(folder: str, network: FeatureNetwork, *, n: int, say: Say) -> dict
     return result
 
 
-def write_card(work: Path, *, say: Say, n: int = 500) -> Path:
+def write_card(work: Path, *, n: int = 500) -> Work[Path]:
     """Measure what `woundgen rebuild` left in `work` and write base/card.json beside the weights."""
     folder, features = work / BASE_FOLDER, work / FEATURES_FILE
     for path in (folder, features):
@@ -171,7 +173,7 @@ def write_card(work: Path, *, say: Say, n: int = 500) -> Path:
         "feature_network": digest,
         "autoencoder": autoencoder_card(vae, held_out),
         "features": feature_card(network),
-        "base": base_card(str(folder), network, n=n, say=say),
+        "base": (yield from base_card(str(folder), network, n=n)),
     }
     write_json(folder / "card.json", card)
     return folder / "card.json"

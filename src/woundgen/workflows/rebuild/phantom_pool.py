@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from woundgen.data.phantom_frames import FramedPhantoms, frame_phantoms
+from woundgen.events import Info, Work
 from woundgen.phantoms import CORRUPTIONS, PHASES, RENDERER_VERSION, View, caption, corrupt
 from woundgen.storage.files import read_json, sha256_json, write_json
 
@@ -77,9 +77,7 @@ def _draw_framed(first: int, *, seed: int) -> FramedPhantoms:
     )
 
 
-def render_pool(
-    folder: Path, *, count: int, seed: int, spoiled_share: float, processes: int, say: Callable[[str], None]
-) -> Pool:
+def render_pool(folder: Path, *, count: int, seed: int, spoiled_share: float, processes: int) -> Work[Pool]:
     """Render `count` phantoms into `folder`, going on after those that are there, and read them.
 
     A pool grows: what is asked for later begins with the same phantoms. Rendered pixels are appended to one file; a
@@ -95,8 +93,8 @@ def render_pool(
         write_json(header, {"identity": identity})
     ready = _count_ready(folder)
     if ready < chunks:
-        say(f"rendering phantoms {ready * CHUNK} to {chunks * CHUNK} into {folder}")
-        _render(folder, range(ready, chunks), seed=seed, spoiled_share=spoiled_share, processes=processes, say=say)
+        yield Info(f"rendering phantoms {ready * CHUNK} to {chunks * CHUNK} into {folder}")
+        yield from _render(folder, range(ready, chunks), seed=seed, spoiled_share=spoiled_share, processes=processes)
     return read_pool(folder, count=count)
 
 
@@ -128,9 +126,7 @@ def _count_ready(folder: Path) -> int:
     return ready
 
 
-def _render(
-    folder: Path, chunks: range, *, seed: int, spoiled_share: float, processes: int, say: Callable[[str], None]
-) -> None:
+def _render(folder: Path, chunks: range, *, seed: int, spoiled_share: float, processes: int) -> Work[None]:
     """Append `chunks` to the pool, after dropping the pixels of a chunk that a stop cut short."""
     draw = partial(draw_chunk, seed=seed, spoiled_share=spoiled_share)
     if (folder / IMAGES_FILE).exists():
@@ -147,4 +143,4 @@ def _render(
             np.savez(temporary, **arrays)  # type: ignore[arg-type]  # stub: takes them for allow_pickle
             temporary.replace(path)
             if (number + 1) % 10 == 0:
-                say(f"{(number + 1) * CHUNK} of {chunks.stop * CHUNK} phantoms")
+                yield Info(f"{(number + 1) * CHUNK} of {chunks.stop * CHUNK} phantoms")

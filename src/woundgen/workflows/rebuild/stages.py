@@ -16,17 +16,17 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from woundgen.errors import UserError
+from woundgen.events import Work
 from woundgen.features.embedded import FeatureNetwork, fit_detail
 from woundgen.models.images import encode_images, to_unit
 from woundgen.shipped.architecture import DECODER_WIDTHS, LATENT_CHANNELS, build_autoencoder
 from woundgen.shipped.autoencoder import autoencoder_step, crops, fit_block_basis, latent_spread, standardise_latents
 from woundgen.shipped.decoder import averaged_autoencoder, begin_decoder_training, train_decoder_step
 from woundgen.shipped.feature_network import Targets, count_outputs, feature_step
-from woundgen.shipped.fit import cosine, fit
+from woundgen.shipped.fit import RATE_FLOOR, fit
 from woundgen.shipped.widen import copy_widened
+from woundgen.training.learning_rate import schedule
 from woundgen.workflows.rebuild.phantom_pool import SPOILED_SHARE, TRAINING_SEED, Pool, render_pool
-
-Say = Callable[[str], None]
 
 DECODER_WARMUP = 100  # steps
 DETAIL_FITTED_ON = 2000  # clean phantoms of the pool
@@ -56,14 +56,15 @@ class RebuildSettings:
     device: str = "cpu"  # or "cuda"
 
 
-def pool_of(settings: RebuildSettings, say: Say) -> Pool:
-    return render_pool(
-        settings.folder / "pool",
-        count=settings.phantoms,
-        seed=TRAINING_SEED,
-        spoiled_share=SPOILED_SHARE,
-        processes=settings.processes,
-        say=say,
+def pool_of(settings: RebuildSettings) -> Work[Pool]:
+    return (
+        yield from render_pool(
+            settings.folder / "pool",
+            count=settings.phantoms,
+            seed=TRAINING_SEED,
+            spoiled_share=SPOILED_SHARE,
+            processes=settings.processes,
+        )
     )
 
 
@@ -81,8 +82,8 @@ def feature_targets(pool: Pool) -> Targets:
     )
 
 
-def rebuild_features(settings: RebuildSettings, say: Say) -> Path:
-    pool = pool_of(settings, say)
+def rebuild_features(settings: RebuildSettings) -> Work[Path]:
+    pool = yield from pool_of(settings)
     targets = feature_targets(pool)
     torch.manual_seed(settings.seed)
     network = FeatureNetwork(outputs=count_outputs(targets))
@@ -94,7 +95,7 @@ def rebuild_features(settings: RebuildSettings, say: Say) -> Path:
             network, optimizer, pool.images, targets, batch=settings.batch, seed=settings.seed, step=number
         )
 
-    fit(
+    yield from fit(
         modules={"network": network},
         optimizers={"network": optimizer},
         step=step,
@@ -102,7 +103,6 @@ def rebuild_features(settings: RebuildSettings, say: Say) -> Path:
         learning_rate=_rate(settings),
         folder=settings.folder / "features",
         save_every=500,
-        say=say,
     )
     network.to("cpu").eval()
     clean = np.flatnonzero(pool.faults.sum(1) == 0)[:DETAIL_FITTED_ON]
@@ -112,9 +112,9 @@ def rebuild_features(settings: RebuildSettings, say: Say) -> Path:
     return target
 
 
-def rebuild_encoder(settings: RebuildSettings, say: Say) -> Path:
+def rebuild_encoder(settings: RebuildSettings) -> Work[Path]:
     """First stage of the autoencoder; its encoder is final, and its latents are scaled per channel."""
-    pool = pool_of(settings, say)
+    pool = yield from pool_of(settings)
     torch.manual_seed(settings.seed)
     model = build_autoencoder().to(settings.device, memory_format=torch.channels_last).train()
     with torch.no_grad():  # start with little posterior noise: log variance -6, a deviation of 0.05
@@ -127,18 +127,18 @@ def rebuild_encoder(settings: RebuildSettings, say: Say) -> Path:
         noise = torch.Generator().manual_seed(settings.seed * 1_000_003 + number)
         return autoencoder_step(model, optimizer, basis, batch_of(pool, settings, number), step=number, noise=noise)
 
-    _fit(settings, "autoencoder", model, optimizer, step, say)
+    yield from _fit(settings, "autoencoder", model, optimizer, step)
     latents = encode_images(model, pool.images[:1000])[0].to(settings.device)
     standardise_latents(model, latents.mean(dim=(0, 2, 3)), latents.std(dim=(0, 2, 3)) / latent_spread(basis))
     return _save_autoencoder(model, settings.folder / ENCODER_FOLDER)
 
 
-def rebuild_decoder(settings: RebuildSettings, say: Say) -> Path:
+def rebuild_decoder(settings: RebuildSettings) -> Work[Path]:
     """Second stage: the saved autoencoder twice as wide, its decoder trained on; the encoder writes the same latents.
 
     The stage's average may be used before its last step: run it with --steps at what is done to write that.
     """
-    pool = pool_of(settings, say)
+    pool = yield from pool_of(settings)
     source = settings.folder / ENCODER_FOLDER
     if not source.is_dir():
         raise UserError(f"{source} does not exist.", "Run `woundgen rebuild encoder` with the same --work first.")
@@ -151,7 +151,7 @@ def rebuild_decoder(settings: RebuildSettings, say: Say) -> Path:
     def step(number: int) -> dict[str, float]:
         return train_decoder_step(training, pool.images, batch=settings.batch, seed=settings.seed, step=number)
 
-    fit(
+    yield from fit(
         modules={"vae": training.vae, "average": training.average, "discriminator": training.discriminator},
         optimizers={"vae": training.optimizer, "discriminator": training.discriminator_optimizer},
         step=step,
@@ -159,7 +159,6 @@ def rebuild_decoder(settings: RebuildSettings, say: Say) -> Path:
         learning_rate=lambda number: settings.learning_rate * min(1.0, (number + 1) / DECODER_WARMUP),
         folder=settings.folder / "decoder",
         save_every=250,
-        say=say,
     )
     return _save_autoencoder(averaged_autoencoder(training), settings.folder / AUTOENCODER_FOLDER)
 
@@ -181,9 +180,8 @@ def _fit(
     model: AutoencoderKL,
     optimizer: torch.optim.Optimizer,
     step: Callable[[int], dict[str, float]],
-    say: Say,
-) -> None:
-    fit(
+) -> Work[None]:
+    yield from fit(
         modules={"vae": model},
         optimizers={"vae": optimizer},
         step=step,
@@ -191,7 +189,6 @@ def _fit(
         learning_rate=_rate(settings),
         folder=settings.folder / name,
         save_every=500,
-        say=say,
     )
 
 
@@ -201,7 +198,7 @@ def _save_autoencoder(model: AutoencoderKL, target: Path) -> Path:
 
 
 def _rate(settings: RebuildSettings) -> Callable[[int], float]:
-    return lambda step: settings.learning_rate * cosine(step, steps=settings.steps, warmup=100)
+    return schedule("cosine", peak=settings.learning_rate, steps=settings.steps, warmup=100, floor=RATE_FLOOR)
 
 
 def _half(tensor: Tensor) -> Tensor:

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from woundgen.errors import UserError
-from woundgen.records import Verdict
 from woundgen.storage.files import read_jsonl, write_text
 from woundgen.storage.names import private_folder
 from woundgen.storage.ownership import make_private
 from woundgen.storage.set_rows import journal_path
+from woundgen.verdicts import RejectionKind, Verdict
 
 REJECTED = "rejected"
 Judge = Callable[[np.ndarray, Sequence[int]], list[Verdict]]
@@ -45,9 +45,15 @@ def take_out(set_dir: Path, rejected: Mapping[int, str]) -> int:
     make_private(kept)
     for row in leaving:
         shutil.copyfile(set_dir / row["file_name"], kept / Path(row["file_name"]).name)
-        row |= {"accepted": False, "file_name": None, "reason": rejected[row["index"]]}
+        reason = rejected[row["index"]]
+        row |= {"accepted": False, "file_name": None, "reason": reason}
+        row |= {"kind": RejectionKind.REVIEWER, "category": reason}
     write_text(journal, "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows))
     return len(leaving)
+
+
+def _reject(verdict: Verdict, reason: str) -> Verdict:
+    return replace(verdict, accepted=False, reason=reason, kind=RejectionKind.REVIEWER, category=reason)
 
 
 def judge_with(judge: Judge | None, rejected: Mapping[int, str]) -> Judge:
@@ -56,7 +62,7 @@ def judge_with(judge: Judge | None, rejected: Mapping[int, str]) -> Judge:
     def verdicts(images: np.ndarray, indices: Sequence[int]) -> list[Verdict]:
         screened = judge(images, indices) if judge is not None else [Verdict(True, "") for _ in indices]
         return [
-            replace(one, accepted=False, reason=rejected[index]) if one.accepted and index in rejected else one
+            _reject(one, rejected[index]) if one.accepted and index in rejected else one
             for one, index in zip(screened, indices, strict=True)
         ]
 

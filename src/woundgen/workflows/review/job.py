@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,32 +15,32 @@ from woundgen.data.layouts.find_photos import find_photos
 from woundgen.data.layouts.manifest import photograph_root
 from woundgen.data.pixels.prepare import prepare_all
 from woundgen.errors import UserError
+from woundgen.events import Info, Work
 from woundgen.review.decisions import journal_of, read_decisions, summarise
 from woundgen.runtime.lock import only_writer
 from woundgen.storage.files import write_text
 from woundgen.storage.names import DATASET_CARD, MANIFEST_JSONL, private_folder
 from woundgen.storage.ownership import make_private
 from woundgen.storage.set_rows import read_drawn_rows, read_released_rows
-from woundgen.web.serve import Address, check_address, require_extra, serve
+from woundgen.web.serve import Address, check_address, open_server, require_extra
 
-Say = Callable[[str], None]
 NEAREST = 3
 CARD_ROW = "| reviewed |"
 
 
-def review_set(set_dir: Path, address: Address, *, real: Path | None, margin: float, reviewer: str, say: Say) -> None:
+def review_set(set_dir: Path, address: Address, *, real: Path | None, margin: float, reviewer: str) -> Work[None]:
     """Serve until interrupted. real: photographs whose nearest are shown beside each image, on the private side."""
     require_extra()
     rows = _accepted_rows(set_dir)
     shown = "photographs of patients" if real is not None else "images of the set"
     for line in check_address(address, what=shown):
-        say(line)
+        yield Info(line)
     from woundgen.review.app import MAXIMUM_BODY, ReviewedSet, ReviewPages
 
     private = private_folder(set_dir)
     make_private(private)
     indices = [row["index"] for row in rows]
-    found = _nearest(set_dir, rows, real, margin=margin, say=say) if real is not None else ({}, [], {})
+    found = (yield from _nearest(set_dir, rows, real, margin=margin)) if real is not None else ({}, [], {})
     reviewed = ReviewedSet(
         name=set_dir.name,
         files={row["index"]: set_dir / row["file_name"] for row in rows},
@@ -54,26 +54,23 @@ def review_set(set_dir: Path, address: Address, *, real: Path | None, margin: fl
     with only_writer(private):
         pages = ReviewPages(reviewed, journal_of(set_dir), reviewer=reviewer, token=token)
         try:
-            serve(
-                pages.application, address, say=say, maximum_body=MAXIMUM_BODY,
-                announce=lambda url: [
-                    f"{len(rows)} images of {set_dir}; decisions go to {journal_of(set_dir)} as they are made",
-                    f"{url}/r/{token}/",
-                    "Ctrl+C ends the review; woundgen generate --reviewed takes the rejected out and draws others",
-                ],
-            )  # fmt: skip
+            server = open_server(pages.application, address, maximum_body=MAXIMUM_BODY)
+            yield Info(f"{len(rows)} images of {set_dir}; decisions go to {journal_of(set_dir)} as they are made")
+            yield Info(f"{server.url}/r/{token}/")
+            yield Info("Ctrl+C ends the review; woundgen generate --reviewed takes the rejected out and draws others")
+            server.run()
         finally:
             pages.close()
-            tell_card(set_dir, say=say)
+            yield from tell_card(set_dir)
 
 
-def tell_card(set_dir: Path, *, say: Say) -> None:
+def tell_card(set_dir: Path) -> Work[None]:
     """Write who decided how many, and why, into the set's card, if it has one. Names nobody."""
     line = summarise(read_decisions(set_dir), [row["index"] for row in _accepted_rows(set_dir)])
     card = set_dir / DATASET_CARD
     if line is None:
         return
-    say(line)
+    yield Info(line)
     if not card.is_file():
         return
     lines = [text for text in card.read_text().splitlines() if not text.startswith(CARD_ROW)]
@@ -110,17 +107,17 @@ def _private_scores(set_dir: Path, rows: Sequence[Mapping[str, Any]]) -> dict[in
 
 
 def _nearest(
-    set_dir: Path, rows: Sequence[Mapping[str, Any]], real: Path, *, margin: float, say: Say
-) -> tuple[dict[int, list[int]], list[bytes], dict[str, list[float | None]]]:
+    set_dir: Path, rows: Sequence[Mapping[str, Any]], real: Path, *, margin: float
+) -> Work[tuple[dict[int, list[int]], list[bytes], dict[str, list[float | None]]]]:
     """(index -> rows of photographs, their PNGs, distance to the nearest), by embedded features."""
     from woundgen.metrics.measure import load_extractors
 
     phases = sorted({row["label"] for row in rows})
     photos = find_photos(real, phases=phases, unlabelled=phases[0] if len(phases) == 1 else None)
     first = read_photograph(set_dir / rows[0]["file_name"], roots=[set_dir])
-    say(f"looking for the nearest of {len(photos)} photographs to each image")
+    yield Info(f"looking for the nearest of {len(photos)} photographs to each image")
     roots = [photograph_root(real)]
-    images = prepare_all(photos, resolution=first.shape[0], margin=margin, roots=roots, cache_dir=None, progress=None)
+    images = prepare_all(photos, resolution=first.shape[0], margin=margin, roots=roots, cache_dir=None)
     (network,) = load_extractors(["embedded"])
     wanted = network.pooled(images)
     generated = [read_photograph(set_dir / row["file_name"], roots=[set_dir]) for row in rows]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from woundgen.config.quality import QualityConfig
 from woundgen.data.photo_set import count_groups, grouping_of
+from woundgen.events import Info, Work
 from woundgen.features.embedded import feature_network
 from woundgen.reporting.calibration_page import Scores, calibration_figure, calibration_page
 from woundgen.reporting.figures import svg_bytes
@@ -25,13 +25,12 @@ from woundgen.storage.ownership import claim_output
 from woundgen.workflows.screen.job import calibration_of, describe, rule_of
 from woundgen.workflows.screen.references import Origins, gather_references
 
-Say = Callable[[str], None]
 SIZE = 128
 
 
 def calibrate_photographs(
-    real: Path, *, run: Path | None, phase: str | None, size: int | None, quality: QualityConfig, out: Path, say: Say
-) -> Calibration:
+    real: Path, *, run: Path | None, phase: str | None, size: int | None, quality: QualityConfig, out: Path
+) -> Work[Calibration]:
     """calibration.json, CALIBRATION.md and calibration.svg in `out`; they name no photograph.
 
     run: divides the photographs as it did; else they are divided anew, and `phase` says which are meant.
@@ -39,7 +38,7 @@ def calibrate_photographs(
     """
     side = size or (int(read_json(run / RUN_JSON)["config"]["resolution"]) if run is not None else SIZE)
     origins = Origins(() if run is None else (run,))
-    photos = gather_references(real, origins, label=phase or "", size=side, say=say).photos
+    photos = (yield from gather_references(real, origins, label=phase or "", size=side)).photos
     rows = photos.rows("train")
     groups = photos.groups(rows)
     references = prepare_references(describe(photos.images[rows]), groups)
@@ -65,7 +64,7 @@ def calibrate_photographs(
     write_bytes(out / CALIBRATION_SVG, svg_bytes(calibration_figure(calibration, *drawn)))
     write_text(out / CALIBRATION_MD, calibration_page(calibration, drawn[0], accepted, groups=counted))
     for line in [*calibration.statements(), *(one.sentence() for one in accepted), f"written: {out / CALIBRATION_MD}"]:
-        say(line)
+        yield Info(line)
     return calibration
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,10 +18,11 @@ from woundgen.copies.verify import verify_copy
 from woundgen.data.photo_set import PhotoSet
 from woundgen.data.pixels.prepare import MARGIN
 from woundgen.errors import UserError
+from woundgen.events import Info, Work
 from woundgen.features.embedded import feature_network
 from woundgen.metrics.checks import check_preparations
 from woundgen.metrics.measure import features_of
-from woundgen.records import Photo, Preparation, Verdict
+from woundgen.records import Photo, Preparation
 from woundgen.screening.acceptance import acceptance_on_real, why_spec_accepts_nothing
 from woundgen.screening.calibration import Calibration, calibrate
 from woundgen.screening.descriptors import Descriptors
@@ -29,9 +30,9 @@ from woundgen.screening.reference_statistics import References, measure, measure
 from woundgen.screening.rules import Rule, judge
 from woundgen.screening.statistics import Statistics
 from woundgen.storage.files import read_json, sha256_json
+from woundgen.verdicts import Verdict
 from woundgen.workflows.screen.references import Origins, gather_references
 
-Say = Callable[[str], None]
 WORKERS = 2
 
 
@@ -100,23 +101,22 @@ def build_screen(
     origins: Origins,
     quality: QualityConfig,
     release_copies: bool,
-    say: Say,
     calibration: Path | None = None,
     learned: Preparation | None = None,
-) -> Screen:
+) -> Work[Screen]:
     """References from the training side; acceptance tried on the photographs held out, and said.
 
     origins: all that images are drawn from. calibration: a file of `woundgen calibrate` to use.
     learned: how the photographs were prepared that the adapters were trained on; others are refused.
     """
     margin = MARGIN if learned is None or learned.margin is None else learned.margin
-    gathered = gather_references(real, origins, label=label, size=size, margin=margin, say=say)
+    gathered = yield from gather_references(real, origins, label=label, size=size, margin=margin)
     check_preparations(
         {"real": gathered.photos.preparation, "generated": None if learned is None else learned.at(size)},
         hint="Screen against the photographs that training had, with their boxes.",
     )
-    screen = screen_from(
-        gathered.photos, quality=quality, release_copies=release_copies, say=say, calibration=calibration
+    screen = yield from screen_from(
+        gathered.photos, quality=quality, release_copies=release_copies, calibration=calibration
     )
     return replace(screen, is_complete=gathered.is_complete)
 
@@ -167,8 +167,8 @@ def stored_calibration(path: Path, photos: PhotoSet, quality: QualityConfig) -> 
 
 
 def screen_from(
-    photos: PhotoSet, *, quality: QualityConfig, release_copies: bool, say: Say, calibration: Path | None = None
-) -> Screen:
+    photos: PhotoSet, *, quality: QualityConfig, release_copies: bool, calibration: Path | None = None
+) -> Work[Screen]:
     """References are the photographs trained on: a copy of one of them is what must not leave."""
     rows, held_out = photos.rows("train"), photos.rows("validation")
     images, groups = photos.images[rows], photos.groups(rows)
@@ -179,13 +179,13 @@ def screen_from(
         references = prepare_references(describe(images), groups)
     rule = rule_of(quality, release_copies=release_copies)
     for line in calibrated.statements():
-        say(line)
+        yield Info(line)
     if not calibrated.copy_ceiling.is_supported and not release_copies:
         raise UserError(
             f"{calibrated.copy_ceiling.statement()}.",
             "Crop what the photographs share, give more of them, or release images unscreened (--release-copies).",
         )
-    _say_acceptance(photos.images[held_out], references, calibrated, rule, say)
+    yield from _say_acceptance(photos.images[held_out], references, calibrated, rule)
     digest = sha256_json({"photographs": photos.digest, "calibration": calibrated.to_json()})
     return Screen(references, calibrated, rule, digest, tuple(photos.photos[row] for row in rows), images)
 
@@ -203,14 +203,14 @@ def rule_of(quality: QualityConfig, *, release_copies: bool) -> Rule:
 
 
 def _say_acceptance(
-    held_out: NDArray[np.uint8], references: References, calibration: Calibration, rule: Rule, say: Say
-) -> None:
+    held_out: NDArray[np.uint8], references: References, calibration: Calibration, rule: Rule
+) -> Work[None]:
     """A rule that rejects real wounds cannot be asked of synthetic ones: say so before drawing."""
     if len(held_out) == 0:
-        say("no photograph is held out: the rule's acceptance of real photographs is not known")
+        yield Info("no photograph is held out: the rule's acceptance of real photographs is not known")
         return
     statistics = measure(describe(held_out), references, k=calibration.k)
     hopeless = why_spec_accepts_nothing(statistics, calibration, rule) if rule.policy == "spec" else None
     if hopeless:
         raise UserError(hopeless)
-    say(acceptance_on_real(statistics, calibration, rule).sentence())
+    yield Info(acceptance_on_real(statistics, calibration, rule).sentence())

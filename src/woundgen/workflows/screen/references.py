@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,12 +11,12 @@ import numpy as np
 from woundgen.config.load import stored_config
 from woundgen.data.photo_set import PhotoSet, digest_of, gather, gather_for
 from woundgen.data.pixels.prepare import MARGIN
+from woundgen.events import Info, Warn, Work
 from woundgen.metrics.checks import check_preparations
 from woundgen.records import Photo
 from woundgen.storage.files import read_json
 from woundgen.storage.names import RUN_JSON
 
-Say = Callable[[str], None]
 TRAIN_SHARE = 0.85
 
 
@@ -37,8 +37,8 @@ class ReferencePhotographs:
 
 
 def gather_references(
-    real: Path, origins: Origins, *, label: str, size: int, say: Say, margin: float = MARGIN
-) -> ReferencePhotographs:
+    real: Path, origins: Origins, *, label: str, size: int, margin: float = MARGIN
+) -> Work[ReferencePhotographs]:
     """Gather the photographs below `real` and mark as `train` all that any of the runs was trained on.
 
     A photograph is held out only if no run was trained on it. Of an adapter without its run nobody knows what it was
@@ -55,14 +55,16 @@ def gather_references(
         phases = list(dict.fromkeys(name for names in (label, *origins.lone) for name in names.split(",")))
         whole = gather(real, phases=phases, resolution=size, margin=margin, train_share=TRAIN_SHARE, seed=0)
         if origins.lone:
-            say("an adapter lies in no run that says what it was trained on: images are held against all photographs")
+            yield Info(
+                "an adapter lies in no run that says what it was trained on: images are held against all photographs"
+            )
             whole = _all_trained_on(whole)
         else:
-            say("a base model alone: the photographs are divided anew, to measure what is accepted of real ones")
+            yield Info("a base model alone: the photographs are divided anew, to measure what is accepted of real ones")
         parts.append(whole)
     if not complete:
-        say(
-            f"warning: {real} does not hold just the photographs that were trained on; copies of others are not "
+        yield Warn(
+            f"{real} does not hold just the photographs that were trained on; copies of others are not "
             "found, and the set's card says so"
         )
     return ReferencePhotographs(unite_references(parts), complete)

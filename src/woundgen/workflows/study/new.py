@@ -2,74 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from woundgen.data.layouts.find_photos import find_photos, phases_below
 from woundgen.data.layouts.manifest import photograph_root
 from woundgen.data.pixels.preparation_file import read_preparation
 from woundgen.data.pixels.prepare import MARGIN, describe_preparation, prepare_all
-from woundgen.data.splits.split import with_cluster_groups
 from woundgen.errors import UserError
+from woundgen.events import Info, Warn, Work
 from woundgen.metrics.checks import check_preparations
-from woundgen.privacy.exposure import find_keys, read_seen, seen_groups
-from woundgen.records import Photo
 from woundgen.storage.files import sha256_json
 from woundgen.storage.ownership import claim_output, make_private
 from woundgen.study.checks import Check, draw_check
 from woundgen.study.design import CHECK, REAL, SYNTHETIC, Candidate, Wanted, choose, order_for_reader
 from woundgen.study.files import STUDY_JSON, Study, Truth, draw_ids, write_pictures, write_study
 from woundgen.study.readers import number_groups
+from woundgen.workflows.study.sources import NewStudy, Sources, find_sources, shared_phases
 
-Say = Callable[[str], None]
 TITLE = "Reader study"
 
 
-@dataclass(frozen=True, slots=True)
-class NewStudy:
-    """items: distinct pictures, half of them real. repeats: of these shown twice to a reader. checks: attention checks.
-
-    per_patient: photographs of one patient at most. side: of the photographs' split; None: holdout where there is one,
-    else validation. held_out: photographs without a split are taken on the user's word. size: pixels a side.
-    margin: around the wound's box; None: that of the photographs that the sets' generators were trained on.
-    """
-
-    items: int
-    readers: int
-    repeats: int
-    checks: int
-    per_patient: int
-    phases: tuple[str, ...]
-    side: str | None = None
-    held_out: bool = False
-    size: int = 128
-    margin: float | None = None
-    seed: int = 0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Sources:
-    """real: held-out photographs with groups. sets: the images of each generated set, in the order given."""
-
-    real_dir: Path
-    real: Sequence[Photo]
-    set_dirs: tuple[Path, ...]
-    sets: tuple[Sequence[Photo], ...]
-
-
-def draw_study(request: NewStudy, *, real: Path, synthetic: Sequence[Path], runs: Path, out: Path, say: Say) -> None:
+def draw_study(request: NewStudy, *, real: Path, synthetic: Sequence[Path], runs: Path, out: Path) -> Work[None]:
     """Choose, prepare and write the pictures and the readers' orders. Raises UserError with nothing half-written."""
     _check_counts(request)
-    sources = _find_sources(request, real=real, synthetic=synthetic, runs=runs, say=say)
+    sources = yield from find_sources(request, real=real, synthetic=synthetic, runs=runs)
     rng = np.random.default_rng(request.seed)
-    wanted = Wanted(request.items, request.per_patient, _phases(request, synthetic), len(synthetic))
+    wanted = Wanted(request.items, request.per_patient, shared_phases(request, synthetic), len(synthetic))
     chosen = choose(_candidates(sources), wanted, rng)
-    pictures = _prepare(chosen, sources, request, margin=_choose_margin(request, sources, chosen, say))
+    pictures = _prepare(chosen, sources, request, margin=(yield from _choose_margin(request, sources, chosen)))
     _refuse_same_pictures(chosen, pictures)
     checks = [draw_check(number, request.size, rng) for number in range(request.checks)]
     names = draw_ids(len(chosen) + len(checks))
@@ -93,7 +58,7 @@ def draw_study(request: NewStudy, *, real: Path, synthetic: Sequence[Path], runs
     write_pictures(out, [*pictures, *(check.pixels for check in checks)], names)
     facts = {"real_dir": str(real.resolve()), "set_dirs": [str(path.resolve()) for path in synthetic]}
     write_study(out, study, truth, facts=facts)
-    _tell(study, chosen, out, say)
+    yield from _tell(study, chosen, out)
 
 
 def _check_counts(request: NewStudy) -> None:
@@ -103,89 +68,6 @@ def _check_counts(request: NewStudy) -> None:
         raise UserError(
             f"--repeats {request.repeats} of {request.items} items are too many.",
             f"Show at most {request.items // 2} of them twice.",
-        )
-
-
-def _phases(request: NewStudy, synthetic: Sequence[Path]) -> tuple[str, ...]:
-    """Those asked for, or those that every set has."""
-    if request.phases:
-        return request.phases
-    of_sets = [phases_below(folder) for folder in synthetic]
-    shared = tuple(phase for phase in of_sets[0] if all(phase in others for others in of_sets[1:]))
-    if not shared:
-        raise UserError("The synthetic sets have no phase in common.", "Make a study of each, or name --phases.")
-    return shared
-
-
-def _find_sources(request: NewStudy, *, real: Path, synthetic: Sequence[Path], runs: Path, say: Say) -> Sources:
-    phases = _phases(request, synthetic)
-    if len({path.resolve() for path in (real, *synthetic)}) < 1 + len(synthetic):
-        raise UserError("A folder is named twice in --real and --synthetic.", "Name each once.")
-    sets = tuple(find_photos(folder, phases=phases) for folder in synthetic)
-    photos = find_photos(real, phases=phases)
-    photos = _held_out(photos, request, real=real, synthetic=synthetic, runs=runs, say=say)
-    return Sources(real, photos, tuple(synthetic), sets)
-
-
-def _held_out(
-    photos: list[Photo], request: NewStudy, *, real: Path, synthetic: Sequence[Path], runs: Path, say: Say
-) -> list[Photo]:
-    """The photographs that no generator was trained on, each with a group. UserError where that is not known."""
-    roots = [photograph_root(real)]
-    sides = {photo.split for photo in photos}
-    if sides != {None}:
-        side = request.side or ("holdout" if "holdout" in sides else "validation")
-        photos = [photo for photo in photos if photo.split == side]
-        if not photos:
-            raise UserError(f"{real} has no photograph with split = {side}.", "Give another --side.")
-        say(f"photographs: {len(photos)} of the {side} side of {real}")
-        photos = _with_groups(photos, roots)
-        if side == "holdout":
-            _refuse_seen(photos, real=real, synthetic=synthetic, runs=runs, say=say)
-        return photos
-    if request.side is not None:
-        raise UserError(
-            f"{real} has no split, and --side {request.side} is asked for.", "Freeze one: woundgen data split."
-        )
-    photos = _with_groups(photos, roots)
-    if request.held_out:
-        say(f"photographs: {len(photos)}, held out from every generator on your word (--held-out)")
-        return photos
-    seen = _seen(photos, real=real, synthetic=synthetic, runs=runs)
-    kept = [photo for photo in photos if photo.group not in seen]
-    if not kept:
-        raise UserError(f"The generators have seen every photograph of {real}.", "Give photographs that were held out.")
-    say(f"photographs: {len(kept)} whose patients no generator has seen, of {len(photos)}")
-    return kept
-
-
-def _with_groups(photos: list[Photo], roots: Sequence[Path]) -> list[Photo]:
-    return photos if all(photo.group for photo in photos) else with_cluster_groups(photos, roots=roots)[0]
-
-
-def _seen(photos: Sequence[Photo], *, real: Path, synthetic: Sequence[Path], runs: Path) -> set[str]:
-    keys, seen = find_keys(runs), set()
-    for folder in synthetic:
-        try:
-            seen |= seen_groups(photos, read_seen(folder), keys=keys, root=real)
-        except UserError as error:
-            raise UserError(
-                f"Whether the generator of {folder} has seen these photographs is not known ({error.what})",
-                "Give a folder with a frozen split, --runs, or --held-out if you know that it has not.",
-            ) from None
-    return seen
-
-
-def _refuse_seen(photos: Sequence[Photo], *, real: Path, synthetic: Sequence[Path], runs: Path, say: Say) -> None:
-    try:
-        seen = _seen(photos, real=real, synthetic=synthetic, runs=runs)
-    except UserError as error:
-        say(f"warning: {error.what}")
-        return
-    if seen:
-        raise UserError(
-            f"A generator has seen {len(seen)} of the patients on the sealed side of {real}.",
-            "Freeze the split before training and give it to --data: woundgen data split.",
         )
 
 
@@ -199,7 +81,7 @@ def _candidates(sources: Sources) -> list[Candidate]:
     return real + synthetic
 
 
-def _choose_margin(request: NewStudy, sources: Sources, chosen: Sequence[Candidate], say: Say) -> float:
+def _choose_margin(request: NewStudy, sources: Sources, chosen: Sequence[Candidate]) -> Work[float]:
     """The margin asked for, else the generators'. UserError where the framing would tell photographs from a set."""
     recorded = {folder.name: read_preparation(folder) for folder in sources.set_dirs}
     margins = {one.margin for one in recorded.values() if one is not None and one.margin is not None}
@@ -211,7 +93,7 @@ def _choose_margin(request: NewStudy, sources: Sources, chosen: Sequence[Candida
     margin = request.margin if request.margin is not None else next(iter(margins), MARGIN)
     for name, one in recorded.items():
         if one is None:
-            say(f"warning: {name} does not say how photographs were framed; another framing than here would tell")
+            yield Warn(f"{name} does not say how photographs were framed; another framing than here would tell")
     photos = [sources.real[one.row] for one in chosen if one.kind == REAL]
     roots = [photograph_root(sources.real_dir)]
     described = describe_preparation(photos, resolution=request.size, margin=margin, roots=roots)
@@ -232,7 +114,7 @@ def _prepare(
         photos = [replace(listed[chosen[place].row], split=None) for place in places]
         images = prepare_all(
             photos, resolution=request.size, margin=margin, roots=[photograph_root(folder)],
-            cache_dir=None, progress=None,
+            cache_dir=None,
         )  # fmt: skip
         for place, pixels in zip(places, images, strict=True):
             result[place] = pixels
@@ -276,10 +158,12 @@ def _claim(out: Path, request: NewStudy, *, real: Path, synthetic: Sequence[Path
         left_over.unlink()
 
 
-def _tell(study: Study, chosen: Sequence[Candidate], out: Path, say: Say) -> None:
+def _tell(study: Study, chosen: Sequence[Candidate], out: Path) -> Work[None]:
     for phase in study.phases:
         counts = [sum(one.kind == kind and one.phase == phase for one in chosen) for kind in (REAL, SYNTHETIC)]
-        say(f"phase {phase}: {counts[0]} photographs, {counts[1]} synthetic images")
+        yield Info(f"phase {phase}: {counts[0]} photographs, {counts[1]} synthetic images")
     shown = len(next(iter(study.orders.values())))
-    say(f"{len(study.orders)} readers, {shown} showings each; the folder holds photographs of patients (mode 0700)")
-    say(f"drawn into {out}. Next: woundgen study serve {out}")
+    yield Info(
+        f"{len(study.orders)} readers, {shown} showings each; the folder holds photographs of patients (mode 0700)"
+    )
+    yield Info(f"drawn into {out}. Next: woundgen study serve {out}")

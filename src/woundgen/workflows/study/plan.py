@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
+from woundgen.events import Info, Work
 from woundgen.reporting.tables import Table, as_text
 from woundgen.study.planning import (
     POWER,
@@ -14,14 +13,13 @@ from woundgen.study.planning import (
     power_to_tell,
 )
 
-Say = Callable[[str], None]
 ITEMS, READERS = (40, 60, 120, 240, 400), (1, 3, 5, 8, 12)
 
 
-def show_plan(*, items: int, readers: int, margin: float, reader_sd: float, case_correlation: float, say: Say) -> None:
+def show_plan(*, items: int, readers: int, margin: float, reader_sd: float, case_correlation: float) -> Work[None]:
     """Say what the size asked for shows, then a table of others."""
     asked = Design(items, readers, reader_sd, case_correlation)
-    say(_sentence(asked, margin))
+    yield Info(_sentence(asked, margin))
     designs = {(n, r) for n in (*ITEMS, items) for r in (*READERS, readers)}
     rows = tuple(_row(Design(n, r, reader_sd, case_correlation), margin) for n, r in sorted(designs))
     header = ("items", "readers", "accuracy", "tell 60 %", f"equivalent +-{margin:g}")
@@ -31,11 +29,11 @@ def show_plan(*, items: int, readers: int, margin: float, reader_sd: float, case
         f"Assumed: accuracies of readers differ with a standard deviation of {reader_sd:g} (--reader-sd), two readers' "
         f"errors correlate by {case_correlation:g} (--case-correlation). One reader alone speaks for himself only.",
     )
-    say(as_text(Table(header, rows, notes)))
+    yield Info(as_text(Table(header, rows, notes)))
     for count in sorted({*READERS, readers}):
         needed = items_for_equivalence(Design(2, count, reader_sd, case_correlation), margin=margin)
         words = "no number of items" if needed is None else f"{needed} items"
-        say(f"equivalence with {POWER:.0%} power, {count} reader{'s' if count > 1 else ''}: {words}")
+        yield Info(f"equivalence with {POWER:.0%} power, {count} reader{'s' if count > 1 else ''}: {words}")
 
 
 def _sentence(design: Design, margin: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from woundgen.data.files.images import read_photograph
 from woundgen.errors import UserError
+from woundgen.events import Info, Work
 from woundgen.reporting.pictures import Picture
 from woundgen.reporting.study_page import write_study_report
 from woundgen.storage.files import read_json
@@ -22,11 +23,10 @@ from woundgen.study.image_scores import score_images
 from woundgen.study.session import standing_answers
 from woundgen.web.journal import read_journal
 
-Say = Callable[[str], None]
 Scores = dict[str, NDArray[np.float64]]
 
 
-def report_study(folder: Path, *, out: Path | None, margin: float, features: str, private: bool, say: Say) -> None:
+def report_study(folder: Path, *, out: Path | None, margin: float, features: str, private: bool) -> Work[None]:
     """Write study.json, STUDY.md and study.html into `out`; with `private`, study_private.html into the study."""
     study = read_study(folder)
     truth, facts = read_truth(folder)
@@ -50,8 +50,8 @@ def report_study(folder: Path, *, out: Path | None, margin: float, features: str
         record, pictures, out=out or folder / REPORT, private=folder if private else None, photographs=photographs,
         secrets=secrets,
     ):  # fmt: skip
-        say(f"written: {path}")
-    say(record["sentence"])
+        yield Info(f"written: {path}")
+    yield Info(record["sentence"])
 
 
 def _stored_scores(readings: Readings, set_dirs: list[Path]) -> Scores:

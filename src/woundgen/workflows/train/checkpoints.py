@@ -12,8 +12,9 @@ from torch import Tensor
 from woundgen.adapters.post_hoc_ema import snapshot_folder
 from woundgen.config.train import prompts_for
 from woundgen.models.flat_parameters import weights_digest
-from woundgen.storage.checkpoint import RESUMING_ONLY, pointer, prune, set_pointer, write_checkpoint
-from woundgen.storage.names import BEST, LATEST, STATE_TENSORS, checkpoint_name
+from woundgen.storage.checkpoint import RESUMING_ONLY
+from woundgen.storage.names import STATE_TENSORS, checkpoint_name
+from woundgen.storage.retention import Retention, save_checkpoint
 from woundgen.training.generators import draws_digest, start_generators
 from woundgen.training.log import LOGS
 from woundgen.training.loop import StepReport
@@ -41,7 +42,7 @@ class Checkpointer:
         session, root = self.session, self.session.checkpoints
         name = checkpoint_name(round(report.epoch), report.step)
         start_generators(session.config.seed, report.step)  # a resumed run has built its networks once more
-        write_checkpoint(
+        save_checkpoint(
             root,
             name,
             state=self._state(report, policy) | {RESUMING_ONLY: resuming_only},
@@ -49,23 +50,15 @@ class Checkpointer:
             | generators()
             | _discriminator_tensors(session),
             export=lambda folder: self._export(folder, snapshots=not resuming_only),
+            best=best,
+            retention=self.retention,
         )
-        if best:  # before `latest`: the checkpoint to resume from knows no better one than the pointer names
-            set_pointer(root, BEST, name)
-        set_pointer(root, LATEST, name)
-        self.prune(written=name)
 
-    def prune(self, *, written: str = "") -> None:
-        """Keep the training state of the last few checkpoints and of the best. written: name of the one just saved."""
-        session, root = self.session, self.session.checkpoints
-        best = pointer(root, BEST)
-        prune(
-            root,
-            keep_last=session.config.checkpoints.keep_last_n,
-            protect=[best] if best else [],
-            trim=[STATE_TENSORS, *LOGS, *session.method.heavy],
-            written=written,
-        )
+    @property
+    def retention(self) -> Retention:
+        """Keep the training state of the last few checkpoints and of the best."""
+        heavy = (STATE_TENSORS, *LOGS, *self.session.method.heavy)
+        return Retention(self.session.config.checkpoints.keep_last_n, trim=heavy)
 
     def _state(self, report: StepReport, policy: dict[str, Any]) -> dict[str, Any]:
         session = self.session

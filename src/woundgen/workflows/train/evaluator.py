@@ -20,7 +20,7 @@ from woundgen.models.flat_parameters import temporarily_load, weights_digest
 from woundgen.models.images import encode_images
 from woundgen.models.prompts import PromptEncoder, known_prompts
 from woundgen.records import MetricValue
-from woundgen.reporting.pictures import tile
+from woundgen.reporting.pictures import image_grid
 from woundgen.storage.names import SAMPLES
 from woundgen.training.validation import ValidationGrid, build_grid, loss_value, per_image_loss
 from woundgen.workflows.train.image_metrics import build_measure, measure_by_ranks
@@ -106,7 +106,7 @@ class Evaluator:
             folder = self.session.folder / SAMPLES
             folder.mkdir(exist_ok=True)
             columns = math.ceil(math.sqrt(len(images)))
-            Image.fromarray(tile(images, columns)).save(folder / f"step_{step:06d}_{weights}.png")
+            Image.fromarray(image_grid(images, columns=columns, gap=0)).save(folder / f"step_{step:06d}_{weights}.png")
 
 
 def build_evaluator(session: TrainingSession) -> Evaluator:

@@ -14,9 +14,10 @@ from woundgen.runtime.console import Console, silent_console
 from woundgen.runtime.ranks import ALONE, Ranks
 from woundgen.runtime.signals import stop_on_signals
 from woundgen.storage.checkpoint import Checkpoint
+from woundgen.training.learning_rate import schedule
 from woundgen.training.log import RunLog, restore_logs
 from woundgen.training.loop import train
-from woundgen.training.plan import Plan, schedule
+from woundgen.training.plan import Plan
 from woundgen.workflows.train.announce import announce
 from woundgen.workflows.train.latent_cache import EncodedDataset, encode_dataset
 from woundgen.workflows.train.observer import Observer, build_observer

@@ -9,7 +9,6 @@ from woundgen.errors import UserError
 from woundgen.features.extractor import Extractor
 from woundgen.features.load import check_names, load_extractor
 from woundgen.models.base import BaseModel
-from woundgen.runtime.console import Console
 from woundgen.training.discriminator import Discriminator
 from woundgen.training.perceptual_term import latent_distance
 from woundgen.training.terms import ExtraTerm
@@ -17,20 +16,21 @@ from woundgen.training.terms import ExtraTerm
 PREFERRED, SHIPPED = "lpips-vgg", "embedded"
 
 
-def resolve_perceptual_network(config: TrainConfig, console: Console) -> TrainConfig:
+def resolve_perceptual_network(config: TrainConfig) -> tuple[TrainConfig, str]:
     """Replace `perceptual_network: auto` by the network that this machine has: LPIPS where it was fetched.
 
+    And a note for the user, "" where there is nothing to say.
     The name is stored in run.json, so that a resume elsewhere cannot silently use another network.
     """
     if config.perceptual.weight == 0 or config.perceptual.network != "auto":
-        return config
-    name = PREFERRED
+        return config, ""
+    name, note = PREFERRED, ""
     try:
         check_names((PREFERRED,))
     except UserError:
         name = SHIPPED
-        console.info(f"perceptual term in {SHIPPED} features ({PREFERRED} is not fetched: woundgen fetch {PREFERRED})")
-    return config.with_values(perceptual_network=name)
+        note = f"perceptual term in {SHIPPED} features ({PREFERRED} is not fetched: woundgen fetch {PREFERRED})"
+    return config.with_values(perceptual_network=name), note
 
 
 def load_perceptual_network(config: TrainConfig) -> Extractor | None:

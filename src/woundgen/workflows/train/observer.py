@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from woundgen.runtime.signals import StopRequest
 from woundgen.storage.checkpoint import Checkpoint
 from woundgen.storage.names import checkpoint_name
+from woundgen.storage.retention import apply_retention
 from woundgen.training.log import RunLog, train_row
 from woundgen.training.loop import StepReport
 from woundgen.training.validation import EarlyStopping
@@ -86,7 +87,9 @@ class Observer:
     def finish(self) -> None:
         """Complete an interrupted pruning and print the best checkpoint."""
         if self.session.ranks.first:
-            self.checkpointer.prune()  # a kill between the last save's pointers and its pruning leaves it to us
+            apply_retention(
+                self.session.checkpoints, self.checkpointer.retention
+            )  # a kill between the last save's pointers and its pruning leaves it to us
         if (best := self.policy.best) is not None:
             self.session.console.info(f"best {best['metric']} {best['value']:.4f} at step {best['step']}")
 

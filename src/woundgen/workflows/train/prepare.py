@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 
 from woundgen.adapters.lora_forward import run_by_position
@@ -33,14 +35,18 @@ from woundgen.workflows.train.settings import build_plan
 def prepare(request: TrainRequest, console: Console, ranks: Ranks) -> TrainingSession:
     """Make the session of a run. Nothing is written yet: whatever the settings lack is a UserError here."""
     check_phase_prompts(request.config)
-    config = resolve_perceptual_network(request.config, console)
+    config, perceptual_note = resolve_perceptual_network(request.config)
     if config.optimization.algorithm == "adamw-8bit":
         eight_bit()
     device = choose_device(config.compute.device)
-    precision = choose_precision(config.compute.mixed_precision, device, console.info)
-    base = _load_base(config, console)
+    precision, precision_note = choose_precision(config.compute.mixed_precision, device)
+    base = _load_base(config)
+    attention_note = "use_xformers: PyTorch's own memory-efficient attention serves" * config.compute.use_xformers
+    for note in filter(None, (perceptual_note, precision_note, base.note, attention_note)):
+        console.info(note)
     method, trainable = prepare_model(base, config, device, precision)
-    _warn_of_cut_prompts(config, base, console)  # after the learned word has joined the tokenizer
+    for warning in _find_cut_prompts(config, base):  # after the learned word has joined the tokenizer
+        console.warn(warning)
     perceptual = load_perceptual_network(config)
     check_names(config.evaluation.feature_networks)
     dataset = load_dataset(config, request.data)
@@ -82,9 +88,9 @@ def check_phase_prompts(config: TrainConfig) -> None:
         )
 
 
-def _load_base(config: TrainConfig, console: Console) -> BaseModel:
+def _load_base(config: TrainConfig) -> BaseModel:
     """Load the base that the config names. UserError where the size of the images does not fit it."""
-    base = load_base(config.model.base, notice=console.info)
+    base = load_base(config.model.base)
     factor = 2 ** (len(base.vae.config.block_out_channels) - 1)
     levels = 2 ** (len(base.unet.config.block_out_channels) - 1)
     if config.trained_side % (factor * levels):
@@ -93,14 +99,12 @@ def _load_base(config: TrainConfig, console: Console) -> BaseModel:
             f"{key} = {config.trained_side} does not fit base model {base.name}.",
             f"Give a multiple of {factor * levels}.",
         )
-    if config.compute.use_xformers:
-        console.info("use_xformers: PyTorch's own memory-efficient attention serves")
     return with_zero_terminal_snr(base) if config.loss.zero_terminal_snr else base
 
 
-def _warn_of_cut_prompts(config: TrainConfig, base: BaseModel, console: Console) -> None:
+def _find_cut_prompts(config: TrainConfig, base: BaseModel) -> Iterator[str]:
+    """Yield a warning for each prompt that is longer than the text encoder reads."""
     for phase in config.photographs.phases:
         positive, negative = prompts_for(config, phase)
         named = {f"prompt of phase {phase}": positive, f"negative prompt of phase {phase}": negative}
-        for message in cut_prompts(base, named):
-            console.warn(message)
+        yield from cut_prompts(base, named)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,8 @@ from numpy.typing import NDArray
 
 from woundgen.errors import UserError
 from woundgen.generation.in_memory import draw_images
-from woundgen.storage.files import sha256_json, write_bytes
+from woundgen.storage.arrays import write_array
+from woundgen.storage.files import sha256_json
 from woundgen.storage.names import CACHE
 from woundgen.workflows.train.session import TrainingSession
 
@@ -44,9 +44,7 @@ def load_class_images(session: TrainingSession) -> NDArray[np.uint8]:
     )
     if ranks.first:
         path.parent.mkdir(exist_ok=True)
-        content = io.BytesIO()
-        np.save(content, images, allow_pickle=False)
-        write_bytes(path, content.getvalue())
+        write_array(path, images)
     return images
 
 

@@ -12,7 +12,6 @@ from torch import Tensor
 from woundgen.adapters.power_ema import LENGTHS
 from woundgen.errors import UserError
 from woundgen.models.flat_parameters import FlatParameters
-from woundgen.runtime.console import Console
 from woundgen.storage.checkpoint import Checkpoint, newest_sound, pointer, read_checkpoint
 from woundgen.storage.names import BEST, LATEST
 from woundgen.training.generators import draws_digest, start_generators
@@ -30,13 +29,16 @@ class Untrained:
     discriminator: dict[str, Tensor]
 
 
-def find_checkpoint(root: Path, resume: str | None, console: Console) -> Checkpoint | None:
+def find_checkpoint(session: TrainingSession) -> Checkpoint | None:
     """Read the checkpoint to resume from: the one named, or the newest sound one. UserError where it is missing."""
+    root, resume = session.checkpoints, session.request.resume
     if resume in (None, LATEST):
-        newest = newest_sound(root, warn=console.info)
-        if newest is None and resume == LATEST:
+        newest = newest_sound(root)
+        for fault in newest.faults:
+            session.console.info(fault)
+        if newest.folder is None and resume == LATEST:
             raise UserError(f"--resume latest: {root} holds no checkpoint.", "Leave --resume out to start.")
-        return None if newest is None else read_checkpoint(newest)
+        return None if newest.folder is None else read_checkpoint(newest.folder)
     assert resume is not None
     if resume == BEST:
         name = pointer(root, BEST)

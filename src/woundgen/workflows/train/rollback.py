@@ -28,12 +28,14 @@ class Rollback:
         """Restore the newest sound checkpoint, or the state before the first step; True: the loop can continue."""
         session = self.session
         failed_step = session.state.step
-        newest = newest_sound(session.checkpoints, warn=session.console.info)
-        if newest is None:
+        newest = newest_sound(session.checkpoints)
+        for fault in newest.faults:
+            session.console.info(fault)
+        if newest.folder is None:
             self._restart()
             discriminator = self.untrained.discriminator
         else:
-            saved = read_checkpoint(newest)
+            saved = read_checkpoint(newest.folder)
             restored = unpack(
                 saved.tensors,
                 saved.state,

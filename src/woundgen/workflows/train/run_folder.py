@@ -65,7 +65,7 @@ def claim_run(session: TrainingSession, estimate: Estimate | None) -> Iterator[C
 
 def _sound_checkpoint(session: TrainingSession) -> Checkpoint | None:
     """Read the checkpoint to resume from. UserError where there is none as asked, or other numbers would be drawn."""
-    checkpoint = find_checkpoint(session.checkpoints, session.request.options.resume, session.console)
+    checkpoint = find_checkpoint(session)
     if checkpoint is not None:
         check_random_numbers(session, checkpoint)
     return checkpoint

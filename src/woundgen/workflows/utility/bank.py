@@ -88,7 +88,7 @@ def read_sets(
         # Without a record, boxes tell that these are photographs, or pictures of limbs as photographs are.
         framed = recorded.at(size) if recorded is not None else own if own.margin is not None else None
         check_preparations({"real": photos.preparation, "generated": framed})
-        images = prepare_all(found, resolution=size, margin=margin, roots=roots, cache_dir=None, progress=None)
+        images = prepare_all(found, resolution=size, margin=margin, roots=roots, cache_dir=None)
         refuse_other_values(images, photos.images, name=str(folder))
         seen = seen_groups(photos.photos, read_seen(folder), keys=keys, root=root)
         sets.append(SyntheticSet(folder.name, images, tuple(photo.phase for photo in found), frozenset(seen)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import shlex
 import shutil
 from collections.abc import Callable
@@ -20,7 +19,8 @@ from woundgen.downstream.command import run_command
 from woundgen.downstream.run import Fit, Train
 from woundgen.errors import UserError
 from woundgen.similarity.colour import colour_statistics
-from woundgen.storage.files import sha256_json, write_bytes
+from woundgen.storage.arrays import keep_array
+from woundgen.storage.files import sha256_json
 from woundgen.storage.ownership import make_private
 from woundgen.workflows.utility.bank import Bank
 
@@ -73,26 +73,12 @@ def features_of(bank: Bank, source: tuple[str, Describe], folder: Path) -> Featu
     """Of every image, kept in `folder` by content."""
     digest, describe = source
     path = folder / f"features_{sha256_json([bank.digests, digest])[:16]}.npy"
-    return _kept_array(path, lambda: describe(bank.images))
+    return keep_array(path, lambda: describe(bank.images), private=True)
 
 
 def _colour(images: NDArray[np.uint8]) -> Features:
     parts = [colour_statistics(images[first : first + 64] / 255.0) for first in range(0, len(images), 64)]
     return np.concatenate(parts)
-
-
-def _kept_array(path: Path, make: Callable[[], Features]) -> Features:
-    """What `path` holds, else what `make` gives, which is then put there."""
-    if path.exists():
-        try:
-            return np.load(path, allow_pickle=False)
-        except (OSError, ValueError):
-            path.unlink()  # damaged: made again
-    found = make()
-    content = io.BytesIO()
-    np.save(content, found, allow_pickle=False)
-    write_bytes(path, content.getvalue(), private=True)
-    return found
 
 
 def make_classifier(
@@ -135,7 +121,11 @@ def train_linear(fit: Fit, features: Features, *, classes: int) -> Features:
 def kept(classifier: Classifier, bank: Bank, folder: Path) -> Train:
     """`classifier.train` that reads what it has predicted before from `folder`."""
 
-    return lambda fit: _kept_array(folder / f"{_key(fit, classifier, bank)}.npy", lambda: classifier.train(fit))
+    def train(fit: Fit) -> Features:
+        path = folder / f"{_key(fit, classifier, bank)}.npy"
+        return keep_array(path, lambda: classifier.train(fit), private=True)
+
+    return train
 
 
 def _key(fit: Fit, classifier: Classifier, bank: Bank) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from woundgen.data.photo_set import PhotoSet
 from woundgen.downstream.assess import HeldOut
 from woundgen.downstream.choice import pool_of
 from woundgen.downstream.conclude import Conclusion
+from woundgen.events import Info, Work
 from woundgen.similarity.groups import group_codes
 from woundgen.storage.files import sha256_json
 from woundgen.storage.names import CACHE
@@ -34,12 +35,10 @@ from woundgen.workflows.utility.classifiers import (
     make_classifier,
 )
 from woundgen.workflows.utility.request import UtilityRequest, check_request
-from woundgen.workflows.utility.study import Progress, run_study
-
-Say = Callable[[str], None]
+from woundgen.workflows.utility.study import run_study
 
 
-def measure_utility(request: UtilityRequest, *, out: Path, say: Say, progress: Progress) -> dict[str, Any]:
+def measure_utility(request: UtilityRequest, *, out: Path) -> Work[dict[str, Any]]:
     """Train every arm, test it on groups nothing has seen, conclude: what utility.json is to hold.
 
     The same call on the same folder goes on where it was.
@@ -74,8 +73,8 @@ def measure_utility(request: UtilityRequest, *, out: Path, say: Say, progress: P
     features = features_of(bank, source, work)
     classifier = make_classifier(options.classifier, bank, features, source[0], phases=options.classes, work=work)
     test = _test(photos, bank, classes=options.classes)
-    _announce(photos, bank, test, phases, say)
-    conclusion = run_study(
+    yield from _announce(photos, bank, test, phases)
+    conclusion = yield from run_study(
         bank.folds,
         kept(classifier, bank, work / "fits"),
         test,
@@ -83,7 +82,6 @@ def measure_utility(request: UtilityRequest, *, out: Path, say: Say, progress: P
         groups=photos.groups(range(len(photos.photos))),
         doses=doses,
         seeds=options.seeds,
-        progress=progress,
     )
     return _record(request, photos, bank, conclusion, classifier, phases, doses)
 
@@ -94,14 +92,16 @@ def _test(photos: PhotoSet, bank: Bank, *, classes: tuple[str, ...]) -> HeldOut:
     return HeldOut(classes, truth, group_codes(photos.groups(rows.tolist()), len(rows)))
 
 
-def _announce(photos: PhotoSet, bank: Bank, test: HeldOut, phases: Sequence[str], say: Say) -> None:
+def _announce(photos: PhotoSet, bank: Bank, test: HeldOut, phases: Sequence[str]) -> Work[None]:
     design = "a sealed hold-out" if bank.sealed else f"{len(bank.folds)} folds, each group tested once"
     groups = ", ".join(f"{phase}: {number}" for phase, number in test.groups_of_phase().items())
-    say(f"test         {design}; groups of {photos.grouping}: {groups}")
+    yield Info(f"test         {design}; groups of {photos.grouping}: {groups}")
     for phase in phases:
         pools = [len(fold.material.synthetic[phase]) for fold in bank.folds]
         real = [len(fold.material.real[phase]) for fold in bank.folds]
-        say(f"phase {phase}      {min(real)} photographs to train on, {min(pools)} synthetic images to draw from")
+        yield Info(
+            f"phase {phase}      {min(real)} photographs to train on, {min(pools)} synthetic images to draw from"
+        )
 
 
 def _record(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 
@@ -14,12 +14,12 @@ from woundgen.downstream.assess import Array, HeldOut
 from woundgen.downstream.choice import BOUNDARY, REALISM, boundary_score, by_phase, choice_dose, choose, chosen, pool_of
 from woundgen.downstream.conclude import Conclusion, conclude
 from woundgen.downstream.run import Fit, Fold, Train, fits, make_fit, put_together
+from woundgen.events import Progress, Work
 from woundgen.screening.statistics import realism, sphere_radii
 from woundgen.similarity.groups import group_codes
 from woundgen.similarity.neighbours import euclidean_distances
 from woundgen.workflows.utility.classifiers import Features
 
-Progress = Callable[[int, int, str], None]
 Done = list[tuple[Fit, Array]]
 
 
@@ -32,18 +32,19 @@ def run_study(
     groups: Sequence[str],
     doses: Sequence[float],
     seeds: int,
-    progress: Progress,
-) -> Conclusion:
+) -> Work[Conclusion]:
     """features: of every row of the bank, for the choice by realism. groups: of its photographs."""
     planned = list(fits(folds, doses=doses, seeds=seeds, phases=test.phases))
     dose = choice_dose(doses, [fold.material for fold in folds])
-    ticker = _Ticker(len(planned) + (3 * seeds * len(folds) if dose is not None else 0), progress)
-    done = train_all(planned, train, ticker)
+    ticker = _Ticker(len(planned) + (3 * seeds * len(folds) if dose is not None else 0))
+    done = yield from train_all(planned, train, ticker)
     if dose is not None:
-        asked = train_all(list(_what_real_says(folds, seeds=seeds, phases=test.phases)), train, ticker)
+        asked = yield from train_all(list(_what_real_says(folds, seeds=seeds, phases=test.phases)), train, ticker)
         likely = {(fit.fold, fit.seed): found for fit, found in asked}
         real_like = [realism_of(fold, features, groups) for fold in folds]
-        done += train_all(list(_picked(folds, likely, real_like, dose=dose, phases=test.phases)), train, ticker)
+        done += yield from train_all(
+            list(_picked(folds, likely, real_like, dose=dose, phases=test.phases)), train, ticker
+        )
     predictions = put_together(done, folds=len(folds), seeds=seeds)
     return conclude(predictions, test, doses=doses, choice=dose)
 
@@ -88,15 +89,14 @@ def realism_of(fold: Fold, features: Features, groups: Sequence[str]) -> dict[st
 @dataclass(slots=True)
 class _Ticker:
     total: int
-    progress: Progress
     done: int = 0
 
-    def tick(self) -> None:
+    def tick(self) -> Progress:
         self.done += 1
-        self.progress(self.done, self.total, "classifiers trained")
+        return Progress(self.done, self.total, "classifiers trained")
 
 
-def train_all(planned: Sequence[Fit], train: Train, ticker: _Ticker) -> Done:
+def train_all(planned: Sequence[Fit], train: Train, ticker: _Ticker) -> Work[Done]:
     """One fit a processor at a time. (Threads: array code, convolutions and commands let one another run.)"""
     found: dict[int, Array] = {}
     with ThreadPoolExecutor(os.cpu_count() or 1) as workers:
@@ -104,7 +104,7 @@ def train_all(planned: Sequence[Fit], train: Train, ticker: _Ticker) -> Done:
         try:
             for future in as_completed(waiting):
                 found[waiting[future]] = future.result()
-                ticker.tick()
+                yield ticker.tick()
         except BaseException:  # of the user's command, or Ctrl-C: what waits need not run
             workers.shutdown(wait=False, cancel_futures=True)
             raise

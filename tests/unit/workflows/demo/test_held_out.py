@@ -10,6 +10,7 @@ import pytest
 
 from woundgen.data.photo_set import gather
 from woundgen.errors import UserError
+from woundgen.events import complete
 from woundgen.features.embedded import feature_network
 from woundgen.metrics.frechet import frechet_distance
 from woundgen.metrics.measure import pooled_features
@@ -23,9 +24,7 @@ def test_the_same_pixels_as_training(tmp_path: Path, monkeypatch: pytest.MonkeyP
     """Written, found and prepared as photographs are, or drawn for a comparison."""
     monkeypatch.setenv("WOUNDGEN_PREPARED", str(tmp_path / "cache"))
     folder = tmp_path / "photographs"
-    write_phantoms(
-        folder, count=12, phases="R", seed=9, size=128, views=1, say=lambda text: None, progress=lambda *a: None
-    )
+    complete(write_phantoms(folder, count=12, phases="R", seed=9, size=128, views=1))
     trained = gather(folder, phases=["R"], resolution=64, margin=0.25, train_share=0.5, seed=0)
     held_out = draw_held_out(range(12), seed=9, phases=("R",), resolution=64, margin=0.25)
     assert held_out.preparation == trained.preparation

@@ -16,6 +16,7 @@ import yaml
 
 from woundgen.cli import run
 from woundgen.errors import UserError
+from woundgen.events import Event, Info, complete
 from woundgen.models.base import encode_prompts, load_base
 from woundgen.models.sources import FETCHED_JSON, PINNED, WITHDRAWN, files_of, find_base, snapshot
 from woundgen.storage.files import read_json, sha256_file
@@ -87,10 +88,10 @@ def get(hub: Hub, cache: Path, tmp_path: Path) -> Callable[..., list[str]]:
     """Fetch, and what was said."""
 
     def fetch(name: str = "sd21-base", **more: object) -> list[str]:
-        said: list[str] = []
+        events: list[Event] = []
         options = {"mirror": hub.address, "folder": None, "home": tmp_path / "weights", **more}
-        fetch_base(name, say=said.append, progress=lambda *_: None, **options)  # type: ignore[arg-type]
-        return said
+        complete(fetch_base(name, **options), events.append)  # type: ignore[arg-type]
+        return [event.text for event in events if isinstance(event, Info)]
 
     return fetch
 
@@ -108,10 +109,9 @@ def test_a_base_is_fetched_and_used(
     record = read_json(folder / FETCHED_JSON)
     assert (record["repository"], record["revision"]) == FIRST
     assert record["sha256"][UNET] == sha256_file(folder / UNET)
-    said: list[str] = []
-    base = load_base(OLD_ID, notice=said.append)
-    assert said == [f"base_model {OLD_ID}: using {FIRST[0]} at {FIRST[1][:12]}"]
-    original = load_base(str(base_folders["epsilon"]), notice=said.append)
+    base = load_base(OLD_ID)
+    assert base.note == f"base_model {OLD_ID}: using {FIRST[0]} at {FIRST[1][:12]}"
+    original = load_base(str(base_folders["epsilon"]))
     assert base.digest == original.digest
     prompt = ["photograph of a wound , redness"]
     assert torch.equal(encode_prompts(base, prompt), encode_prompts(original, prompt))
@@ -127,7 +127,7 @@ def test_the_second_mirror_where_the_first_is_gone(
     hub.put(base_folders["epsilon"], SECOND)
     said = get()
     assert any(f"{FIRST[0]} is gone" in line and SECOND[0] in line for line in said)
-    assert find_base("sd21-base", notice=said.append) == snapshot(*SECOND)
+    assert find_base("sd21-base") == snapshot(*SECOND)
     assert not any(name in path for name in WITHDRAWN for path in hub.asked)
 
 
@@ -155,7 +155,7 @@ def test_other_weights_than_at_the_first_fetch_are_refused(
     assert not [path for path in cache.rglob("*") if path.is_file()]
     shutil.move(hub.folder / "kept", right)
     get()
-    load_base("sd21-base", notice=lambda text: None)
+    load_base("sd21-base")
 
 
 def test_a_cut_off_fetch_goes_on(
@@ -184,7 +184,7 @@ def test_weights_altered_afterwards_are_noticed(
     content[-1] ^= 1
     path.write_bytes(bytes(content))
     with pytest.raises(UserError, match="not what was fetched"):
-        load_base("sd21-base", notice=lambda text: None)
+        load_base("sd21-base")
 
 
 def test_from_a_folder_without_a_network(
@@ -197,7 +197,7 @@ def test_from_a_folder_without_a_network(
         get(mirror=None, folder=base_folders["epsilon"])
     folder = as_published(base_folders["epsilon"], tmp_path / "whole")
     get(mirror=None, folder=folder)
-    load_base("sd21-base", notice=lambda text: None)
+    load_base("sd21-base")
 
 
 def test_the_command(

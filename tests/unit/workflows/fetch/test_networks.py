@@ -17,6 +17,7 @@ from transformers import Dinov2Config, Dinov2Model
 
 from woundgen.cli import run
 from woundgen.errors import UserError
+from woundgen.events import Event, Info, complete
 from woundgen.features.load import load_extractor
 from woundgen.features.lpips import CHANNELS, Trunk
 from woundgen.features.store import SOURCES, Source, SourceFile
@@ -72,10 +73,10 @@ def local(hub: Path, address: str, name: str, *, published: bool) -> Mapping[str
 
 
 def fetch(name: str, home: Path, sources: Mapping[str, Source], **more: object) -> list[str]:
-    said: list[str] = []
+    events: list[Event] = []
     options = {"mirror": None, "folder": None, **more}
-    fetch_weights(name, home=home, sources=sources, say=said.append, progress=lambda *_: None, **options)  # type: ignore[arg-type]
-    return said
+    complete(fetch_weights(name, home=home, sources=sources, **options), events.append)  # type: ignore[arg-type]
+    return [event.text for event in events if isinstance(event, Info)]
 
 
 def contents(home: Path) -> set[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,12 +14,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from woundgen.errors import UserError
+from woundgen.events import T, Work, complete
 from woundgen.models.base import BaseModel
+from woundgen.runtime.console import Console, silent_console
 from woundgen.runtime.ranks import Ranks
 from woundgen.shipped.autoencoder import fit_block_basis, latent_spread
 from woundgen.training.latents import Latents
 from woundgen.workflows.rebuild import base as rebuild_base
-from woundgen.workflows.rebuild.base import beginning
+from woundgen.workflows.rebuild.base_networks import beginning
 from woundgen.workflows.rebuild.stages import RebuildSettings
 
 from ....forks import in_two_processes
@@ -26,7 +30,7 @@ CAPTIONS = ["photograph of a wound", "photograph of a foot"]
 
 
 def begun(start: Path | None, seed: int = 1) -> torch.nn.Module:
-    return beginning(start, captions=CAPTIONS, seed=seed, say=lambda line: None)[1]
+    return complete(beginning(start, captions=CAPTIONS, seed=seed)).unet
 
 
 def test_it_begins_from_the_base_that_is_named(base_folders: dict[str, Path], loaded_base: BaseModel) -> None:
@@ -51,14 +55,20 @@ def test_the_spread_is_the_root_of_the_natural_deviations_at_mean_square_one() -
     torch.testing.assert_close((spread[0] / spread[3]) ** 2, basis.deviation[0] / basis.deviation[3])
 
 
+def returning(value: T) -> Work[T]:
+    """A job without events."""
+    return value
+    yield
+
+
 @pytest.fixture
 def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A work folder where pool, latents and autoencoder stand ready: nine captioned photographs, invented."""
     mean, deviation = torch.randn(2, 9, 1, 4, 8, 8, generator=torch.Generator().manual_seed(5))
     latents = Latents(mean=mean, deviation=0.1 * deviation.abs(), scale=1.0)
     pool = SimpleNamespace(captions=[*CAPTIONS, *CAPTIONS[:1] * 7])
-    monkeypatch.setattr(rebuild_base, "pool_of", lambda settings, say: pool)
-    monkeypatch.setattr(rebuild_base, "pool_latents", lambda pool, folder, device, say: latents)
+    monkeypatch.setattr(rebuild_base, "pool_of", lambda settings: returning(pool))
+    monkeypatch.setattr(rebuild_base, "pool_latents", lambda pool, folder, device: returning(latents))
     (tmp_path / "vae").mkdir()
     return tmp_path
 
@@ -76,13 +86,13 @@ def test_two_processes_train_what_one_trains(work: Path, base_folders: dict[str,
     """The text encoder too; a batch of five is 3 + 2. Only the first says anything."""
     start = base_folders["v_prediction"]
     one, two = Path(shutil.copytree(work, tmp_path / "one")), Path(shutil.copytree(work, tmp_path / "two"))
-    rebuild_base.rebuild_base(settings_of(one, start), say=lambda line: None)
+    rebuild_base.rebuild_base(settings_of(one, start), silent_console())
 
     def in_two(ranks: Ranks) -> dict[str, torch.Tensor]:
-        said: list[str] = []
-        target = rebuild_base.rebuild_base(settings_of(two, start, steps=2), said.append, ranks)
+        with redirect_stdout(StringIO()) as printed:
+            target = rebuild_base.rebuild_base(settings_of(two, start, steps=2), Console(), ranks)
         assert target == two / "base"
-        assert ranks.first or not said
+        assert ranks.first or not printed.getvalue()
         return {"done": torch.ones(1)}
 
     in_two_processes(in_two, tmp_path)
@@ -95,8 +105,8 @@ def test_two_processes_train_what_one_trains(work: Path, base_folders: dict[str,
 
 def flatten_base(start: Path) -> torch.Tensor:
     """UNet, then text encoder, as training flattens them."""
-    _, unet, text_encoder, _ = beginning(start, captions=CAPTIONS, seed=1, say=lambda line: None)
-    return torch.cat([p.detach().reshape(-1) for part in (unet, text_encoder) for p in part.parameters()])
+    networks = complete(beginning(start, captions=CAPTIONS, seed=1))
+    return torch.cat([p.detach().reshape(-1) for p in networks.parameters().values()])
 
 
 def test_another_start_is_refused(work: Path, base_folders: dict[str, Path], tmp_path: Path) -> None:
@@ -104,12 +114,11 @@ def test_another_start_is_refused(work: Path, base_folders: dict[str, Path], tmp
     other = Path(shutil.copytree(base_folders["v_prediction"], tmp_path / "other"))
     weights = other / "unet" / "diffusion_pytorch_model.safetensors"
     save_file({name: tensor + 1 for name, tensor in load_file(weights).items()}, weights)
-    say = lambda line: None  # noqa: E731
-    rebuild_base.rebuild_base(settings_of(work, base_folders["v_prediction"], steps=1), say)
+    rebuild_base.rebuild_base(settings_of(work, base_folders["v_prediction"], steps=1), silent_console())
     with pytest.raises(UserError, match="began from another base, not from") as caught:
-        rebuild_base.rebuild_base(settings_of(work, other), say)
+        rebuild_base.rebuild_base(settings_of(work, other), silent_console())
     assert "--work" in caught.value.fix
     with pytest.raises(UserError, match="not from random weights"):
-        rebuild_base.rebuild_base(settings_of(work, None), say)
-    rebuild_base.rebuild_base(settings_of(work, base_folders["v_prediction"]), say)
+        rebuild_base.rebuild_base(settings_of(work, None), silent_console())
+    rebuild_base.rebuild_base(settings_of(work, base_folders["v_prediction"]), silent_console())
     assert (work / "base_training" / "step_0000002").is_dir(), "the same start goes on"

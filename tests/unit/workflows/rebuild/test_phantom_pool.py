@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from woundgen.events import complete
 from woundgen.workflows.rebuild import phantom_pool
 from woundgen.workflows.rebuild.phantom_pool import IMAGES_FILE, Pool, draw_chunk, render_pool
 
@@ -17,7 +18,7 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def rendered(folder: Path, count: int) -> Pool:
-    return render_pool(folder, count=count, seed=9, spoiled_share=0.3, processes=1, say=lambda line: None)
+    return complete(render_pool(folder, count=count, seed=9, spoiled_share=0.3, processes=1))
 
 
 def test_a_pool_grows_to_what_it_would_have_been(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from woundgen.downstream.run import Fit
 from woundgen.errors import UserError
+from woundgen.events import Progress, complete
 from woundgen.workflows.utility.study import _Ticker, train_all
 
 PROCESSORS = 3
@@ -32,10 +33,9 @@ def test_all_processors_are_used_and_progress_is_shown() -> None:
         together.wait(timeout=20)
         return np.array([[float(fit.seed)]])
 
-    ticker = _Ticker(6, lambda done, total, text: shown.append((done, total, text)))
-    done = train_all(planned(6), train, ticker)
+    done = complete(train_all(planned(6), train, _Ticker(6)), shown.append)
     assert [(fit.seed, float(found[0, 0])) for fit, found in done] == [(seed, seed) for seed in range(6)]
-    assert shown == [(number, 6, "classifiers trained") for number in range(1, 7)]
+    assert shown == [Progress(number, 6, "classifiers trained") for number in range(1, 7)]
 
 
 def test_what_waits_is_not_trained_once_one_has_failed() -> None:
@@ -46,5 +46,5 @@ def test_what_waits_is_not_trained_once_one_has_failed() -> None:
         raise UserError("the command failed")
 
     with pytest.raises(UserError, match="the command failed"):
-        train_all(planned(200), train, _Ticker(200, lambda done, total, text: None))
+        complete(train_all(planned(200), train, _Ticker(200)))
     assert len(begun) < 200
