@@ -53,6 +53,7 @@ from woundgen.workflows.demo.job import PRESET
 from woundgen.workflows.evaluate.sets import held_out_of
 from woundgen.workflows.train.job import train_adapter
 from woundgen.workflows.train.request import TrainOptions, TrainRequest
+from woundgen.workflows.train.session import TrainingJob
 
 GUIDANCES = (1.0, 1.5, 2.0, 3.0, 5.0)
 WHOLE_MARGIN = 3  # sevenfold the wound's longer side: more than all but one phantom in 200 has room for
@@ -126,9 +127,8 @@ def train_one(options: argparse.Namespace, config: TrainConfig, phase: str, seed
         ensure_phantoms(data, phase)
     run = options.out / f"run_{phase}_{seed}"
     settings = config.with_values(phases=(phase,), seed=seed)
-    trained = train_adapter(
-        TrainRequest(settings, data, run, TrainOptions(command=("benchmarks/gap_closed.py",))), console=Console()
-    )
+    request = TrainRequest(settings, data, run, TrainOptions(command=("benchmarks/gap_closed.py",)))
+    trained = train_adapter(TrainingJob(request, Console()))
     if trained.exit_code:  # stopped by a signal: half a run is not measured
         sys.exit(trained.exit_code)
     return run

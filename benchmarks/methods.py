@@ -34,6 +34,7 @@ from woundgen.workflows.dataset.phantoms import draw_held_out, write_phantoms
 from woundgen.workflows.demo.job import PRESET
 from woundgen.workflows.train.job import train_adapter
 from woundgen.workflows.train.request import TrainOptions, TrainRequest
+from woundgen.workflows.train.session import TrainingJob
 
 GUIDANCE, DRAW_SEED, HELD_OUT_SEED = 1.5, 22, 710_001
 LORA = ["learning_rate=1e-3"]
@@ -65,9 +66,8 @@ def measure(
     common = ["phases=[I]", "prompts=short", f"max_steps={options.steps}", "sample_images=0", "metric_images=0"]
     config = load_train_config(PRESET, [*common, "save_every_n_epochs=1000", *METHODS[name]])
     run = options.out / name.replace(", ", "_").replace(" ", "_")
-    trained = train_adapter(
-        TrainRequest(config, data, run, TrainOptions(command=("benchmarks/methods.py",))), console=Console()
-    )
+    request = TrainRequest(config, data, run, TrainOptions(command=("benchmarks/methods.py",)))
+    trained = train_adapter(TrainingJob(request, Console()))
     if trained.exit_code:  # stopped by a signal: half a run is no row
         sys.exit(trained.exit_code)
     adapter = find_adapter(run, weights="auto")

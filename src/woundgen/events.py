@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
@@ -54,20 +54,13 @@ def only_progress(work: Work[T]) -> Work[T]:
         work.close()
 
 
-def complete(work: Work[T], show: Callable[[Event], None] = lambda event: None) -> T:
-    """Run `work` to its end, give each event to `show`, and return what the work returns.
-
-    What `show` raises is raised inside the work, at the event, as if the work itself had called it.
-    """
+def complete(work: Work[T], events: list[Event] | None = None) -> T:
+    """Run `work` to its end without a console, and return what it returns. events: gets what it yields."""
     try:
-        event = next(work)
         while True:
-            try:
-                show(event)
-            except BaseException as error:
-                event = work.throw(error)
-            else:
-                event = next(work)
+            event = next(work)
+            if events is not None:
+                events.append(event)
     except StopIteration as end:
         result: T = end.value
         return result

@@ -30,6 +30,7 @@ from woundgen.storage.files import read_json
 from woundgen.workflows.train import model
 from woundgen.workflows.train.job import train_adapter
 from woundgen.workflows.train.request import TrainOptions, TrainRequest, make_request
+from woundgen.workflows.train.session import TrainingJob
 
 from .conftest import SETTINGS
 
@@ -161,7 +162,7 @@ def effects(room: Room, settings: Mapping[str, Any], out: Path) -> str:
             TrainConfig.model_validate(settings), room.photographs, out, TrainOptions(command=("test",))
         )
         try:
-            train_adapter(request, console=silent_console())
+            train_adapter(TrainingJob(request, silent_console()))
             left = _files(out)
         except UserError as error:
             left = {"refused": str(error).replace(str(out), "")}

@@ -15,6 +15,7 @@ from woundgen.runtime.console import silent_console
 from woundgen.training.loop_state import LoopSettings
 from woundgen.workflows.train import job as workflow
 from woundgen.workflows.train.request import TrainOptions, TrainRequest
+from woundgen.workflows.train.session import TrainingJob
 
 from .conftest import Workshop
 
@@ -47,7 +48,7 @@ def given(workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     config = load_train_config(workshop.config, [f"{key}={value}" for key, value in UNUSUAL.items()])
     request = TrainRequest(config, workshop.photographs, tmp_path / "run", TrainOptions(command=("test",)))
     with pytest.raises(Reached):
-        workflow.train_adapter(request, console=silent_console())
+        workflow.train_adapter(TrainingJob(request, silent_console()))
     return found
 
 

@@ -128,7 +128,7 @@ def test_evaluate_refuses_sealed_patients_that_the_generator_saw(
     with pytest.raises(UserError, match="has seen 3 of the groups that are called sealed"):
         complete(refuse_seen(tmp_path / "set", real, runs=tmp_path / "runs"))
     events: list[Event] = []
-    complete(refuse_seen(tmp_path / "set", real, runs=tmp_path / "nowhere"), events.append)
+    complete(refuse_seen(tmp_path / "set", real, runs=tmp_path / "nowhere"), events)
     assert isinstance(events[0], Warn)
     assert "is not known" in events[0].text
 

@@ -18,7 +18,7 @@ FLOORS = (
     {"reporting", "comparison"},
     {"workflows"},
 )
-SESSION = r"TrainingSession|TrainRequest"
+SESSION = r"TrainingJob|TrainingSession|TrainRequest"
 PHOTOGRAPHS = re.compile(
     rf"\b(Path|Photo|PhotoSet|Dataset|ndarray|NDArray|Images|bytes|Image|BinaryIO|IO|Reader|EncodedDataset|{SESSION})\b"
 )
@@ -47,7 +47,7 @@ def floor_of(module: str) -> int:
 
 def test_the_folder_of_photographs(program: Program) -> None:
     trace = Trace(program, PHOTOGRAPHS)
-    trace.follow(JOB, "request", ("data",))
+    trace.follow(JOB, "job", ("request", "data"))
     files = trace.files()
     assert {"woundgen.data.photo_set", "woundgen.data.pixels.prepare", "woundgen.data.files.images"} <= files
     assert len(files) < 35, sorted(files)
@@ -56,7 +56,7 @@ def test_the_folder_of_photographs(program: Program) -> None:
 
 def test_the_settings(program: Program) -> None:
     trace = Trace(program, SETTINGS)
-    trace.follow(JOB, "request", ("config",))
+    trace.follow(JOB, "job", ("request", "config"))
     files = {key[0] for key in trace.entered}  # those that are handed a session, too, for they read it there
     assert {"woundgen.training.plan", "woundgen.workflows.train.checkpoints"} <= files
     assert len(files) < 40, sorted(files)

@@ -136,7 +136,7 @@ class _Body:
         """Bind what an assignment or a loop binds; what a return or a yield gives."""
         if isinstance(node, ast.Assign):
             for target in node.targets:
-                self._bind(target, self._taint(node.value))
+                self._assign(target, node.value)
         elif isinstance(node, ast.AnnAssign | ast.AugAssign | ast.NamedExpr) and node.value is not None:
             self._bind(node.target, self._taint(node.value))
         elif isinstance(node, ast.For | ast.comprehension):
@@ -148,6 +148,14 @@ class _Body:
         elif isinstance(node, ast.Return | ast.Yield) and node.value is not None:
             return self._taint(node.value)
         return NOWHERE
+
+    def _assign(self, target: ast.expr, value: ast.expr) -> None:
+        """Bind a target; `a, b = x, y` binds each to its own."""
+        if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) and len(target.elts) == len(value.elts):
+            for part, its in zip(target.elts, value.elts, strict=True):
+                self._assign(part, its)
+        else:
+            self._bind(target, self._taint(value))
 
     def _bind(self, target: ast.expr, taint: Taint) -> None:
         if not taint:

@@ -28,19 +28,20 @@ def job(closed: list[str]) -> Work[int]:
 
 def test_events_come_in_order_and_the_result_is_returned() -> None:
     events: list[Event] = []
-    assert complete(job([]), events.append) == 6
+    assert complete(job([]), events) == 6
     assert events == [Info("begun"), Progress(1, 2, "half"), Warn("odd"), Info("got 3")]
 
 
-def test_an_error_of_the_console_is_raised_inside_the_job() -> None:
+def test_an_error_of_the_console_is_raised_inside_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if the job itself had printed: its folders are closed, its locks released, before anyone else acts."""
     closed: list[str] = []
 
-    def show(event: Event) -> None:
+    def fail(*words: object, **named: object) -> None:
         raise BrokenPipeError
 
+    monkeypatch.setattr("builtins.print", fail)
     with pytest.raises(BrokenPipeError):
-        complete(job(closed), show)
+        Console().follow(job(closed))
     assert closed == ["part"]
 
 
@@ -55,7 +56,7 @@ def test_an_error_of_the_job_passes_through() -> None:
 
 def test_only_progress() -> None:
     events: list[Event] = []
-    assert complete(only_progress(job([])), events.append) == 6
+    assert complete(only_progress(job([])), events) == 6
     assert events == [Progress(1, 2, "half")]
 
 

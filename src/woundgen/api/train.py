@@ -123,9 +123,10 @@ def train(
     request = _request(config, data=data, out=out, options=options or TrainOptions())
     from woundgen.runtime.ranks import ALONE
     from woundgen.workflows.train.job import train_adapter
+    from woundgen.workflows.train.session import TrainingJob
 
     with use_console(console) as opened:
-        outcome = train_adapter(request, console=opened, ranks=ranks or ALONE)
+        outcome = train_adapter(TrainingJob(request, opened, ranks or ALONE))
     return TrainResult(outcome.folder, outcome.steps, outcome.exit_code)
 
 
@@ -145,9 +146,10 @@ def plan(
     request = _request(config, data=data, out=out, options=TrainOptions())
     from woundgen.runtime.ranks import ALONE
     from woundgen.workflows.train.job import plan_run
+    from woundgen.workflows.train.session import TrainingJob
 
     with use_console(console) as opened:
-        planned, estimate = plan_run(request, console=opened, ranks=ranks or ALONE)
+        planned, estimate = plan_run(TrainingJob(request, opened, ranks or ALONE))
     return PlanResult(planned.to_json(), planned.warnings, None if estimate is None else asdict(estimate))
 
 

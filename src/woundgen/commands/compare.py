@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from woundgen.errors import UserError
 from woundgen.runtime.console import open_console
+
+if TYPE_CHECKING:
+    from woundgen.workflows.evaluate.request import SweepRequest
 
 
 def compare(
@@ -48,37 +52,50 @@ def compare(
     """
     if bool(results) == bool(adapter):
         raise UserError("Give either measured results or --adapter.", "See woundgen compare --help.")
-    asked = {
+    _refuse_idle(results, {
         "--every-checkpoint": every_checkpoint, "--weights": weights, "--guidance": guidance, "--steps": steps,
         "--phase": phase, "--real": real, "--run": run, "--margin": margin is not None,
         "--features": features, "--base": base,
-    }  # fmt: skip
+    })  # fmt: skip
+    from woundgen.workflows.evaluate.request import SweepOptions, SweepRequest
+
+    options = SweepOptions(
+        weights=tuple(weights or ()),
+        guidance=tuple(guidance or ()),
+        steps=tuple(steps or ()),
+        every_checkpoint=every_checkpoint,
+        count=count,
+        seed=seed,
+        size=size,
+        margin=margin,
+        features=tuple(features or ["embedded"]),
+        base=base,
+    )
+    _compare(results or [], SweepRequest(tuple(adapter or ()), phase or "", run=run, real=real, options=options), out)
+
+
+def _refuse_idle(results: list[Path] | None, asked: Mapping[str, object]) -> None:
+    """UserError where an option of drawing is given beside results that are there already."""
     idle = [name for name, value in asked.items() if value]
     if results and idle:
         raise UserError(f"{idle[0]} means nothing for results that are measured already.", "Give --adapter.")
+
+
+def _compare(results: list[Path], request: SweepRequest, out: Path) -> None:
+    """Compare the results, or those that the request has drawn where there are none."""
     from woundgen.api.evaluate import compare as compare_results
+    from woundgen.api.evaluate import sweep
+    from woundgen.workflows.evaluate.request import check_sweep
 
     with open_console() as console:
-        if adapter:
-            from woundgen.api.evaluate import sweep
-            from woundgen.workflows.evaluate.request import SweepOptions, SweepRequest, check_sweep
-
-            options = SweepOptions(
-                weights=tuple(weights or ()),
-                guidance=tuple(guidance or ()),
-                steps=tuple(steps or ()),
-                every_checkpoint=every_checkpoint,
-                count=count,
-                seed=seed,
-                size=size,
-                margin=margin,
-                features=tuple(features or ["embedded"]),
-                base=base,
-            )
-            check_sweep(SweepRequest(tuple(adapter), phase or "", run=run, real=real, options=options))
-            compared = sweep(adapter, phase=phase or "", run=run, real=real, out=out, options=options, console=console)
+        if results:
+            compared = compare_results(results, out=out)
         else:
-            compared = compare_results(results or [], out=out)
+            check_sweep(request)
+            compared = sweep(
+                request.adapters, phase=request.phase, run=request.run, real=request.real, out=out,
+                options=request.options, console=console,
+            )  # fmt: skip
         for page in compared.pages:
             console.info(f"written: {page}")
         console.result("compare", compared)

@@ -17,7 +17,7 @@ def demo(out: Annotated[Path, typer.Option(help="Folder for everything it makes.
     woundgen demo
     woundgen demo --out /tmp/look
     """
-    from woundgen.workflows.demo.job import run_demo
+    from woundgen.workflows.demo.job import Demo
 
     with open_console() as console:
-        run_demo(out, console=console)
+        Demo(out, console).run()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from woundgen.errors import UserError
 from woundgen.runtime.console import open_console
+
+if TYPE_CHECKING:
+    from woundgen.workflows.evaluate.request import EvaluateRequest
 
 
 def evaluate(
@@ -56,8 +59,7 @@ def evaluate(
     """
     if permutations and not two_sample:
         raise UserError("--permutations is given without --two-sample.", "Add --two-sample, or leave it out.")
-    from woundgen.config.load import load_quality_config
-    from woundgen.workflows.evaluate.request import EvaluateOptions, EvaluateRequest, check_request
+    from woundgen.workflows.evaluate.request import EvaluateOptions, EvaluateRequest
 
     options = EvaluateOptions(
         side=side,  # type: ignore[arg-type]  # checked below
@@ -69,13 +71,24 @@ def evaluate(
         two_sample=permutations if two_sample else None,
         out=out,
     )
-    check_request(EvaluateRequest(generated, phase, run=run, real=real, options=options))
-    quality = load_quality_config(thresholds)
-    from woundgen.api.evaluate import evaluate as measure
-    from woundgen.reporting.tables import as_text
+    request = EvaluateRequest(generated, phase, run=run, real=real, options=options)
+    _measure(request, thresholds)
 
+
+def _measure(request: EvaluateRequest, thresholds: Path | None) -> None:
+    """Measure, and print the table with the grades of a file of thresholds."""
+    from woundgen.api.evaluate import evaluate as measure
+    from woundgen.config.load import load_quality_config
+    from woundgen.reporting.tables import as_text
+    from woundgen.workflows.evaluate.request import check_request
+
+    check_request(request)
+    quality = load_quality_config(thresholds)
     with open_console() as console:
-        measured = measure(generated, phase=phase, run=run, real=real, options=options, console=console)
+        measured = measure(
+            request.generated, phase=request.phase, run=request.run, real=request.real, options=request.options,
+            console=console,
+        )  # fmt: skip
         console.info(as_text(measured.table(quality)))
         if measured.verdict:
             console.info(measured.verdict)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,10 @@ from woundgen.errors import UserError
 from woundgen.runtime.console import open_console
 
 # Steps, batch and learning rate by default; docs/results.md says with which each of what ships was made.
+if TYPE_CHECKING:
+    from woundgen.runtime.processes import Place
+    from woundgen.workflows.rebuild.stages import RebuildSettings
+
 RECIPES = {
     "features": (3000, 32, 1e-3),
     "encoder": (2000, 16, 2e-3),
@@ -62,11 +66,9 @@ def rebuild(
     place = read_launcher(os.environ)
     if place is None and devices is not None and devices > 1:
         return run_together(sys.argv[1:], count=devices)
-    from woundgen.runtime.devices import choose_device, join_ranks
-    from woundgen.workflows.rebuild.base import rebuild_base
-    from woundgen.workflows.rebuild.stages import RebuildSettings, rebuild_decoder, rebuild_encoder, rebuild_features
+    from woundgen.runtime.devices import choose_device
+    from woundgen.workflows.rebuild.stages import RebuildSettings
 
-    jobs = {"features": rebuild_features, "encoder": rebuild_encoder, "decoder": rebuild_decoder}
     usual_steps, usual_batch, usual_rate = RECIPES[stage]
     settings = RebuildSettings(
         folder=work,
@@ -77,11 +79,21 @@ def rebuild(
         start=start,
         device=choose_device(device).type,
     )
-    with (
-        open_console() as console,
-        join_ranks(place if stage == "base" else None, asked=devices, device=device) as ranks,
-    ):
-        target = rebuild_base(settings, console, ranks) if stage == "base" else console.follow(jobs[stage](settings))
+    _run_stage(stage, settings, place if stage == "base" else None, devices=devices, device=device)
+    return 0
+
+
+def _run_stage(stage: str, settings: RebuildSettings, place: Place | None, *, devices: int | None, device: str) -> None:
+    """place, devices: of this process among those that share the work, and how many the user asked for, or None."""
+    from woundgen.runtime.devices import join_ranks
+    from woundgen.workflows.rebuild.base import BaseRebuild
+    from woundgen.workflows.rebuild.stages import rebuild_decoder, rebuild_encoder, rebuild_features
+
+    jobs = {"features": rebuild_features, "encoder": rebuild_encoder, "decoder": rebuild_decoder}
+    with open_console() as console, join_ranks(place, asked=devices, device=device) as ranks:
+        if stage == "base":
+            target = BaseRebuild(settings, console, ranks).run()
+        else:
+            target = console.follow(jobs[stage](settings))
         if ranks.first:
             console.info(f"written to {target}")
-    return 0

@@ -67,25 +67,30 @@ def new(
 
             console.follow(show_plan(
                 items=items, readers=readers, margin=margin, reader_sd=reader_sd, case_correlation=case_correlation,
-
             ))  # fmt: skip
             return
         if real is None or not synthetic or out is None:
             raise UserError("--real, --synthetic and --out are needed.", "Or give --plan, which draws nothing.")
-        if side is not None:
-            check_choice("--side", side, ("holdout", "validation"))
-        from woundgen.records import PHASES
+        check_choice("--side", side or "holdout", ("holdout", "validation"))
         from woundgen.workflows.study.new import draw_study
         from woundgen.workflows.study.sources import NewStudy
 
-        wanted = tuple(dict.fromkeys(word.strip() for word in (phases or "").split(",") if word.strip()))
-        for phase in wanted:
-            check_choice("--phases", phase, PHASES)
         request = NewStudy(
-            items=items, readers=readers, repeats=repeats, checks=checks, per_patient=per_patient, phases=wanted,
+            items=items, readers=readers, repeats=repeats, checks=checks, per_patient=per_patient,
+            phases=_read_phases(phases or ""),
             side=side, held_out=held_out, size=size, margin=box_margin, seed=seed,
         )  # fmt: skip
         console.follow(draw_study(request, real=real, synthetic=synthetic, runs=runs, out=out))
+
+
+def _read_phases(text: str) -> tuple[str, ...]:
+    """Phases by commas, each once. UserError for a phase that does not exist."""
+    from woundgen.records import PHASES
+
+    phases = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+    for phase in phases:
+        check_choice("--phases", phase, PHASES)
+    return phases
 
 
 def serve(

@@ -59,24 +59,17 @@ def train(
     from woundgen.runtime.processes import read_launcher, run_together
     from woundgen.workflows.train.request import TrainOptions, make_request
 
-    if folds is not None and resume is not None:
-        raise UserError(
-            "--folds resumes automatically; do not combine it with --resume.",
-            "Leave --resume out, or name one fold's run (--out).",
-        )
+    _check_folds(folds, resume)
     overrides = set_ or []
     cards = None if devices is None else parse_cards(devices, present=installed_cards())
     if config is not None and len(config) > 1:
-        if devices is not None and cards is None:
-            raise UserError(f"--devices {devices} with several configs.", "Name the cards: --devices 0,1.")
         shared = [word for override in overrides for word in ("--set", override)]
-        shared += [] if data is None else ["--data", str(data)]
-        shared += [] if resume is None else ["--resume", resume]
-        shared += [] if folds is None else ["--folds", str(folds)]
+        for option, value in (("--data", data), ("--resume", resume), ("--folds", folds)):
+            shared += [] if value is None else [option, str(value)]
         shared += ["--allow-changes"] * allow_changes + ["--dry-run"] * dry_run
-        return _run_each_config(config, out=out, overrides=overrides, shared=shared, cards=cards or [0])
-    options = TrainOptions(resume=resume, allow_changes=allow_changes, command=("woundgen", *sys.argv[1:]))
+        return _run_each_config(config, out=out, overrides=overrides, shared=shared, cards=cards or _no_cards(devices))
     settings = _read_settings(config[0] if config else None, overrides, resume=resume)
+    options = TrainOptions(resume=resume, allow_changes=allow_changes, command=("woundgen", *sys.argv[1:]))
     request = make_request(settings, data=data, out=out, options=options)
     place = read_launcher(os.environ)
     count = None if devices is None else len(cards) if cards is not None else int(devices)
@@ -85,6 +78,21 @@ def train(
             os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, cards))
         return run_together(sys.argv[1:], count=count)
     return _run_here(request, folds=folds, place=place, count=count, dry_run=dry_run)
+
+
+def _no_cards(devices: str | None) -> list[int]:
+    """The card of several runs where none is named. UserError where a number of processes is given instead."""
+    if devices is not None:
+        raise UserError(f"--devices {devices} with several configs.", "Name the cards: --devices 0,1.")
+    return [0]
+
+
+def _check_folds(folds: int | None, resume: str | None) -> None:
+    if folds is not None and resume is not None:
+        raise UserError(
+            "--folds resumes automatically; do not combine it with --resume.",
+            "Leave --resume out, or name one fold's run (--out).",
+        )
 
 
 def _read_settings(config: Path | None, overrides: list[str], *, resume: str | None) -> TrainConfig | None:

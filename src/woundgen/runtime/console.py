@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from woundgen.errors import UserError
-from woundgen.events import Event, Info, Progress, T, Warn, Work, complete
+from woundgen.events import Event, Info, Progress, T, Warn, Work
 from woundgen.storage.display import escape_controls
 
 if TYPE_CHECKING:
@@ -72,8 +72,22 @@ class Console:
                 self.progress(done, total, text)
 
     def follow(self, work: Work[T]) -> T:
-        """Run a job, print its events, and return what it returns."""
-        return complete(work, self.show)
+        """Run a job, print its events, and return what it returns.
+
+        An error of the printing is raised inside the job, at the event, as if the job itself had printed.
+        """
+        try:
+            event = next(work)
+            while True:
+                try:
+                    self.show(event)
+                except BaseException as error:
+                    event = work.throw(error)
+                else:
+                    event = next(work)
+        except StopIteration as end:
+            result: T = end.value
+            return result
 
     def result(self, verb: str, result: Result) -> None:
         """Print a result as an object in JSON mode; in the other modes its numbers are printed as messages."""

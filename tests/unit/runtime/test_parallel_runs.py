@@ -76,7 +76,7 @@ def test_at_once_each_on_its_card(tmp_path: Path) -> None:
         Job("c", ("import os; print('c on', os.environ['CUDA_VISIBLE_DEVICES']); raise SystemExit(3)",)),
     ]
     events: list[Event] = []
-    assert complete(run_side_by_side(jobs, cards=[4, 7]), events.append) == 3
+    assert complete(run_side_by_side(jobs, cards=[4, 7]), events) == 3
     said = lines_of(events)
     assert {"a | 4", "b | 7"} <= set(said)
     assert {"c | c on 4", "c | c on 7"} & set(said)
@@ -97,7 +97,7 @@ def test_a_signal_reaches_all() -> None:
 
     threading.Thread(target=stop_when_both_are_up, daemon=True).start()
     jobs = [Job(name, (sleep,)) for name in "abc"]
-    assert complete(run_side_by_side(jobs, cards=[0, 1]), events.append) == 143
+    assert complete(run_side_by_side(jobs, cards=[0, 1]), events) == 143
     assert not any(line.startswith("c |") for line in lines_of(events)), "no further job is begun"
 
 

@@ -36,6 +36,7 @@ from woundgen.workflows.generate.request import GenerateOptions, GenerateRequest
 from woundgen.workflows.report import write_report
 from woundgen.workflows.train.job import train_adapter
 from woundgen.workflows.train.request import TrainOptions, TrainRequest
+from woundgen.workflows.train.session import TrainingJob
 
 Images = NDArray[np.uint8]
 
@@ -62,30 +63,27 @@ class Clock:
         self.seconds[name] = round(self.seconds.get(name, 0.0) + time.monotonic() - started, 1)
 
 
-def run_demo(out: Path, *, console: Console) -> dict[str, Any]:
-    """Phantoms, an adapter a phase, pictures, screening, measures, report. Returns what summary.json holds."""
-    config = load_train_config(PRESET)
-    identity = sha256_json(config.flat() | {"drawn": DRAWN, "held_out": HELD_OUT})
-    claim_output(out, identity=identity, what="demo")
-    started = time.monotonic()
-    demo = _Demo(out, config, console)
-    demo.render_photographs()
-    summary = {"phases": demo.run_phases(), "seconds": demo.clock.seconds}
-    demo.write_pages()
-    demo.clock.seconds["all"] = round(time.monotonic() - started, 1)
-    write_json(out / SUMMARY_JSON, summary)
-    console.info(f"done in {demo.clock.seconds['all']:.0f} s; open {out / 'report.html'}")
-    return summary
-
-
 @dataclass(frozen=True, slots=True)
-class _Demo:
-    """The parts of a demo, in the order of their numbers."""
+class Demo:
+    """The job and its parts, in the order of their numbers."""
 
     out: Path
-    config: TrainConfig
     console: Console
+    config: TrainConfig = field(default_factory=lambda: load_train_config(PRESET))
     clock: Clock = field(default_factory=Clock)
+
+    def run(self) -> dict[str, Any]:
+        """Phantoms, an adapter a phase, pictures, screening, measures, report. Returns what summary.json holds."""
+        identity = sha256_json(self.config.flat() | {"drawn": DRAWN, "held_out": HELD_OUT})
+        claim_output(self.out, identity=identity, what="demo")
+        started = time.monotonic()
+        self.render_photographs()
+        summary = {"phases": self.run_phases(), "seconds": self.clock.seconds}
+        self.write_pages()
+        self.clock.seconds["all"] = round(time.monotonic() - started, 1)
+        write_json(self.out / SUMMARY_JSON, summary)
+        self.console.info(f"done in {self.clock.seconds['all']:.0f} s; open {self.out / 'report.html'}")
+        return summary
 
     def render_photographs(self) -> None:
         self.console.info(f"1. {PHOTOGRAPHS} phantoms of each phase stand for a clinic's photographs")
@@ -168,7 +166,7 @@ class _Demo:
             out=self.out / "runs" / f"phase_{phase}",
             options=TrainOptions(command=("woundgen", "demo")),
         )
-        result = train_adapter(request, console=self.console)
+        result = train_adapter(TrainingJob(request, self.console))
         if result.exit_code:
             raise SystemExit(result.exit_code)
 

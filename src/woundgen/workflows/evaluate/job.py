@@ -9,6 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from woundgen.events import Info, Work
 from woundgen.features.cache import Cache, content_digest
 from woundgen.features.extractor import Extractor
@@ -115,14 +118,7 @@ def evaluate_set(
     if generated.images.shape[1] < SMALLEST_SIDE:
         yield Info(f"artefacts are left out: images of less than {SMALLEST_SIDE} pixels a side")
     kept = cache or Cache(real.cache)
-    through = None
-    if base is not None:
-        model = load_base(base)
-        if model.note:
-            yield Info(model.note)
-        through = kept.array(
-            "round trip", model.digest, [held_out.images], lambda: round_trip(model.vae, held_out.images)
-        )
+    through = None if base is None else (yield from _reconstruct(held_out, base, kept))
     told_apart = []
     if two_sample is not None:
         told_apart = yield from two_sample_rows(
@@ -146,6 +142,31 @@ def evaluate_set(
         cache=kept,
     )
     rows += told_apart
+    yield from _store(rows, generated, real, out=out, label=label, networks=networks)
+    return rows
+
+
+def _reconstruct(photographs: ImageSet, base: str, cache: Cache) -> Work[NDArray[np.uint8]]:
+    """The photographs after the base's autoencoder, uint8 as they are."""
+    model = load_base(base)
+    if model.note:
+        yield Info(model.note)
+    images = photographs.images
+    return cache.array("round trip", model.digest, [images], lambda: round_trip(model.vae, images))
+
+
+def _store(
+    rows: Sequence[MetricValue],
+    generated: ImageSet,
+    real: Photographs,
+    *,
+    out: Path,
+    label: str,
+    networks: Sequence[Extractor],
+) -> Work[None]:
+    """Write the numbers to `out`. UserError where the names of set or label would name a photograph."""
+    held_out = real.held_out
+    assert held_out.preparation is not None, "of photographs it is always known"
     digest = hashlib.sha256(held_out.images.tobytes()).hexdigest()[:12]
     names = private_names([*real.photos])
     refuse_names({"metrics.json": f"{generated.name}\n{label}"}, [lambda text: find_names(text, names)])
@@ -157,7 +178,6 @@ def evaluate_set(
     record |= {"digest": content_digest(generated.images), "preparation": prepared}
     yield from _keep_another(out, record)
     write_json(out, record)
-    return rows
 
 
 def _keep_another(path: Path, record: Mapping[str, Any]) -> Work[None]:

@@ -42,29 +42,35 @@ CHECKPOINTS = "base_training"
 BEGUN_FROM = "begun_from"  # in a checkpoint's state: digest of the base that training began from
 
 
-def rebuild_base(settings: RebuildSettings, console: Console, ranks: Ranks = ALONE) -> Path:
-    """Train to settings.steps (resuming what is there) and write the diffusers folder `base` with EMA weights.
+@dataclass(frozen=True, slots=True)
+class BaseRebuild:
+    """The job. ranks: the processes that share each step; the first of them writes and prints."""
 
-    ranks: the processes that share each step; the first of them writes and prints.
-    """
-    console = console if ranks.first else silent_console()
-    if not (settings.folder / AUTOENCODER_FOLDER).is_dir():
-        raise UserError(
-            f"{settings.folder / AUTOENCODER_FOLDER} does not exist.",
-            "Run `woundgen rebuild decoder` with the same --work first.",
-        )
-    with first_rank_first(ranks):  # the first renders and encodes, the others read
-        pool = console.follow(pool_of(settings))
-        latents = console.follow(pool_latents(pool, settings.folder, settings.device))
-    networks = console.follow(beginning(settings.start, captions=pool.captions, seed=settings.seed))
-    training = console.follow(restore_or_begin(settings, networks))
-    ranks.assert_same(training.state.step, "checkpoint")
-    _train(settings, training, latents, pool.captions, _AfterStep(settings, training, console, ranks.first), ranks)
-    if not ranks.first:
-        return settings.folder / BASE_FOLDER
-    assert training.state.average is not None
-    networks.load(training.trainable.split(training.state.average))
-    return export_base(settings.folder, networks.unet, networks.text_encoder, networks.tokenizer)
+    settings: RebuildSettings
+    console: Console
+    ranks: Ranks = ALONE
+
+    def run(self) -> Path:
+        """Train to settings.steps (resuming what is there) and write the diffusers folder `base` with EMA weights."""
+        settings, ranks = self.settings, self.ranks
+        console = self.console if ranks.first else silent_console()
+        if not (settings.folder / AUTOENCODER_FOLDER).is_dir():
+            raise UserError(
+                f"{settings.folder / AUTOENCODER_FOLDER} does not exist.",
+                "Run `woundgen rebuild decoder` with the same --work first.",
+            )
+        with first_rank_first(ranks):  # the first renders and encodes, the others read
+            pool = console.follow(pool_of(settings))
+            latents = console.follow(pool_latents(pool, settings.folder, settings.device))
+        networks = console.follow(beginning(settings.start, captions=pool.captions, seed=settings.seed))
+        training = console.follow(restore_or_begin(settings, networks))
+        ranks.assert_same(training.state.step, "checkpoint")
+        _train(settings, training, latents, pool.captions, _AfterStep(settings, training, console, ranks.first), ranks)
+        if not ranks.first:
+            return settings.folder / BASE_FOLDER
+        assert training.state.average is not None
+        networks.load(training.trainable.split(training.state.average))
+        return export_base(settings.folder, networks.unet, networks.text_encoder, networks.tokenizer)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from woundgen.models.base import free_unused_modules
-from woundgen.runtime.console import Console, silent_console
-from woundgen.runtime.ranks import ALONE, Ranks
 from woundgen.runtime.signals import stop_on_signals
 from woundgen.storage.checkpoint import Checkpoint
 from woundgen.training.learning_rate import schedule
@@ -24,11 +22,10 @@ from woundgen.workflows.train.observer import Observer, build_observer
 from woundgen.workflows.train.prepare import prepare
 from woundgen.workflows.train.prior_images import load_class_images
 from woundgen.workflows.train.probe import Estimate, probe
-from woundgen.workflows.train.request import TrainRequest
 from woundgen.workflows.train.resume import restore_or_begin
 from woundgen.workflows.train.rollback import Rollback
 from woundgen.workflows.train.run_folder import claim_run, write_end
-from woundgen.workflows.train.session import TrainingSession
+from woundgen.workflows.train.session import TrainingJob, TrainingSession
 from woundgen.workflows.train.settings import loop_settings
 
 
@@ -41,20 +38,17 @@ class TrainOutcome:
     exit_code: int
 
 
-def plan_run(request: TrainRequest, *, console: Console, ranks: Ranks = ALONE) -> tuple[Plan, Estimate | None]:
+def plan_run(job: TrainingJob) -> tuple[Plan, Estimate | None]:
     """Print and return the plan of a run and what it will take; nothing is written or trained."""
-    session = prepare(request, console if ranks.first else silent_console(), ranks)
+    session = prepare(job)
     announce(session)
     return session.plan, probe(session)
 
 
-def train_adapter(request: TrainRequest, *, console: Console, ranks: Ranks = ALONE) -> TrainOutcome:
-    """Plan, train, evaluate and save a run; the same call on the same folder resumes it.
-
-    ranks: the processes that share the work; the first of them writes and prints.
-    """
+def train_adapter(job: TrainingJob) -> TrainOutcome:
+    """Plan, train, evaluate and save a run; the same call on the same folder resumes it."""
     started = time.monotonic()
-    session = prepare(request, console if ranks.first else silent_console(), ranks)
+    session = prepare(job)
     announce(session)
     estimate = probe(session)
     with claim_run(session, estimate) as claim:

@@ -13,9 +13,8 @@ from woundgen.errors import UserError
 from woundgen.features.load import check_names
 from woundgen.models.base import BaseModel, load_base
 from woundgen.models.prompts import cut_prompts
-from woundgen.runtime.console import Console
+from woundgen.runtime.console import silent_console
 from woundgen.runtime.devices import choose_device, choose_precision
-from woundgen.runtime.ranks import Ranks
 from woundgen.training.loop_state import LoopState
 from woundgen.training.state import eight_bit, new_optimizer
 from woundgen.workflows.train.dataset import load_dataset
@@ -27,13 +26,14 @@ from woundgen.workflows.train.loss_terms import (
     resolve_perceptual_network,
 )
 from woundgen.workflows.train.model import native_pixels, prepare_model, unet_for_training
-from woundgen.workflows.train.request import TrainRequest
-from woundgen.workflows.train.session import TrainingSession
+from woundgen.workflows.train.session import TrainingJob, TrainingSession
 from woundgen.workflows.train.settings import build_plan
 
 
-def prepare(request: TrainRequest, console: Console, ranks: Ranks) -> TrainingSession:
+def prepare(job: TrainingJob) -> TrainingSession:
     """Make the session of a run. Nothing is written yet: whatever the settings lack is a UserError here."""
+    request, ranks = job.request, job.ranks
+    console = job.console if ranks.first else silent_console()
     check_phase_prompts(request.config)
     config, perceptual_note = resolve_perceptual_network(request.config)
     if config.optimization.algorithm == "adamw-8bit":

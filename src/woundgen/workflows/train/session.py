@@ -14,7 +14,7 @@ from woundgen.config.train import TrainConfig
 from woundgen.models.base import BaseModel
 from woundgen.models.flat_parameters import FlatParameters
 from woundgen.runtime.console import Console
-from woundgen.runtime.ranks import Ranks
+from woundgen.runtime.ranks import ALONE, Ranks
 from woundgen.storage.names import CHECKPOINTS
 from woundgen.training.discriminator import Discriminator
 from woundgen.training.loop import Network
@@ -23,6 +23,15 @@ from woundgen.training.plan import Plan
 from woundgen.training.terms import ExtraTerm
 from woundgen.workflows.train.dataset import Dataset
 from woundgen.workflows.train.request import TrainRequest
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingJob:
+    """A request, and what the job speaks and works through. ranks: that share the work; the first writes and prints."""
+
+    request: TrainRequest
+    console: Console
+    ranks: Ranks = ALONE
 
 
 @dataclass(frozen=True, slots=True)

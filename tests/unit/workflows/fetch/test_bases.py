@@ -90,7 +90,7 @@ def get(hub: Hub, cache: Path, tmp_path: Path) -> Callable[..., list[str]]:
     def fetch(name: str = "sd21-base", **more: object) -> list[str]:
         events: list[Event] = []
         options = {"mirror": hub.address, "folder": None, "home": tmp_path / "weights", **more}
-        complete(fetch_base(name, **options), events.append)  # type: ignore[arg-type]
+        complete(fetch_base(name, **options), events)  # type: ignore[arg-type]
         return [event.text for event in events if isinstance(event, Info)]
 
     return fetch

@@ -75,7 +75,7 @@ def local(hub: Path, address: str, name: str, *, published: bool) -> Mapping[str
 def fetch(name: str, home: Path, sources: Mapping[str, Source], **more: object) -> list[str]:
     events: list[Event] = []
     options = {"mirror": None, "folder": None, **more}
-    complete(fetch_weights(name, home=home, sources=sources, **options), events.append)  # type: ignore[arg-type]
+    complete(fetch_weights(name, home=home, sources=sources, **options), events)  # type: ignore[arg-type]
     return [event.text for event in events if isinstance(event, Info)]
 
 

@@ -86,11 +86,11 @@ def test_two_processes_train_what_one_trains(work: Path, base_folders: dict[str,
     """The text encoder too; a batch of five is 3 + 2. Only the first says anything."""
     start = base_folders["v_prediction"]
     one, two = Path(shutil.copytree(work, tmp_path / "one")), Path(shutil.copytree(work, tmp_path / "two"))
-    rebuild_base.rebuild_base(settings_of(one, start), silent_console())
+    rebuild_base.BaseRebuild(settings_of(one, start), silent_console()).run()
 
     def in_two(ranks: Ranks) -> dict[str, torch.Tensor]:
         with redirect_stdout(StringIO()) as printed:
-            target = rebuild_base.rebuild_base(settings_of(two, start, steps=2), Console(), ranks)
+            target = rebuild_base.BaseRebuild(settings_of(two, start, steps=2), Console(), ranks).run()
         assert target == two / "base"
         assert ranks.first or not printed.getvalue()
         return {"done": torch.ones(1)}
@@ -114,11 +114,11 @@ def test_another_start_is_refused(work: Path, base_folders: dict[str, Path], tmp
     other = Path(shutil.copytree(base_folders["v_prediction"], tmp_path / "other"))
     weights = other / "unet" / "diffusion_pytorch_model.safetensors"
     save_file({name: tensor + 1 for name, tensor in load_file(weights).items()}, weights)
-    rebuild_base.rebuild_base(settings_of(work, base_folders["v_prediction"], steps=1), silent_console())
+    rebuild_base.BaseRebuild(settings_of(work, base_folders["v_prediction"], steps=1), silent_console()).run()
     with pytest.raises(UserError, match="began from another base, not from") as caught:
-        rebuild_base.rebuild_base(settings_of(work, other), silent_console())
+        rebuild_base.BaseRebuild(settings_of(work, other), silent_console()).run()
     assert "--work" in caught.value.fix
     with pytest.raises(UserError, match="not from random weights"):
-        rebuild_base.rebuild_base(settings_of(work, None), silent_console())
-    rebuild_base.rebuild_base(settings_of(work, base_folders["v_prediction"]), silent_console())
+        rebuild_base.BaseRebuild(settings_of(work, None), silent_console()).run()
+    rebuild_base.BaseRebuild(settings_of(work, base_folders["v_prediction"]), silent_console()).run()
     assert (work / "base_training" / "step_0000002").is_dir(), "the same start goes on"

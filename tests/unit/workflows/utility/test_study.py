@@ -33,7 +33,7 @@ def test_all_processors_are_used_and_progress_is_shown() -> None:
         together.wait(timeout=20)
         return np.array([[float(fit.seed)]])
 
-    done = complete(train_all(planned(6), train, _Ticker(6)), shown.append)
+    done = complete(train_all(planned(6), train, _Ticker(6)), shown)
     assert [(fit.seed, float(found[0, 0])) for fit, found in done] == [(seed, seed) for seed in range(6)]
     assert shown == [Progress(number, 6, "classifiers trained") for number in range(1, 7)]
 
