@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from gap_closed import HELD_OUT, HELD_OUT_SEED, draw, ensure_phantoms, figures_of, part, train_one
+from gap_closed import HELD_OUT, HELD_OUT_SEED, draw, ensure_phantoms, figures_of, train_one
+from harness import compute_once, make_parser, read_options
 
 from woundgen.adapters.lora import fuse_lora
 from woundgen.adapters.post_hoc_ema import adapter_of
@@ -149,18 +149,14 @@ def row_of(name: str, phase: str, seeds: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__, count=160, threads=2)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--phases", nargs="+", default=["I", "R"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--only", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
     parser.add_argument("--train-steps", type=int, default=150, help="of every variant alike")
     parser.add_argument("--steps", type=int, default=15, help="of the sampler")
-    parser.add_argument("--count", type=int, default=160)
-    parser.add_argument("--threads", type=int, default=2)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    options.out.mkdir(parents=True, exist_ok=True)
+    options = read_options(parser)
     results: dict[str, Any] = {}
     rows = []
     for phase in options.phases:
@@ -168,7 +164,7 @@ def main() -> None:
         real = draw_held_out(range(HELD_OUT), seed=HELD_OUT_SEED, phases=(phase,), margin=margin)
         for name in options.only:
             found = [
-                part(
+                compute_once(
                     options.out / f"{phase}_{seed}_{name.replace(', ', '__').replace(' ', '_')}.json",
                     lambda phase=phase, name=name, seed=seed, real=real: measure(options, phase, name, seed, real),
                 )

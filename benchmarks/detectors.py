@@ -10,19 +10,18 @@ of ours. Every share has its exact 95 % interval (Clopper & Pearson 1934).
 
 from __future__ import annotations
 
-import argparse
 import io
 from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+from harness import make_parser, read_options, share
 from PIL import Image, ImageDraw, ImageFont
 
 from woundgen.data.files.images import read_photograph
 from woundgen.data.layouts.find_photos import find_photos
 from woundgen.data.pixels.crop import find_stamp, overlap, square_for
 from woundgen.data.pixels.padding import content_box
-from woundgen.metrics.intervals import binomial_bounds
 from woundgen.phantoms import draw_phantoms
 from woundgen.records import Box
 
@@ -127,17 +126,15 @@ def of_photographs(data: Path, tally: Tally) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=300)
+    parser = make_parser(__doc__, count=300)
     parser.add_argument("--data", type=Path)
-    options = parser.parse_args()
+    options = read_options(parser)
     tally: Tally = defaultdict(list)
     of_phantoms(options.count, tally)
     if options.data is not None:
         of_photographs(options.data, tally)
     for name, seen in tally.items():
-        low, high = binomial_bounds(sum(seen), len(seen))
-        print(f"{name:58s} {sum(seen):4d} of {len(seen)} = {sum(seen) / len(seen):.3f} ({low:.3f} to {high:.3f})")
+        print(f"{name:58s} {share(sum(seen), len(seen))}")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
+from harness import compute_once, make_parser, read_options
 from PIL import Image
 
 from woundgen.adapters.saved import apply_trained, find_adapter, saved_preparation
@@ -140,13 +140,6 @@ def ensure_phantoms(folder: Path, phase: str) -> None:
         complete(write_phantoms(folder, count=118, phases=phase, seed=3, size=128, views=1))
 
 
-def part(path: Path, make: Any) -> Any:
-    """JSON of a finished part, or make it now."""
-    if not path.exists():
-        path.write_text(json.dumps(make(), indent=1))
-    return json.loads(path.read_text())
-
-
 def measure_phase(options: argparse.Namespace, config: TrainConfig, phase: str, reader: Any) -> dict[str, Any]:
     network, _ = feature_network()
     runs = [train_one(options, config, phase, seed) for seed in options.seeds]
@@ -213,28 +206,24 @@ def figures_of(found: GapClosed) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__, steps=20, threads=2)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--phases", nargs="+", default=["I", "R"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--count", type=int)
     parser.add_argument("--guidance", type=float, help="for base and tuned alike; without it each gets its best")
     parser.add_argument("--framing", choices=("crop", "whole"), default="crop")
     parser.add_argument("--words", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--choice", type=int, default=48, help="images a guidance is chosen on")
-    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--set", nargs="*", default=[], dest="overrides")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    options.out.mkdir(parents=True, exist_ok=True)
+    options = read_options(parser)
     whole = [f"box_margin={WHOLE_MARGIN}"] if options.framing == "whole" else []
     config = load_train_config(PRESET, [*options.overrides, *whole])
     reader = fit_colour_reader(per_phase=600, margin=config.photographs.box_margin) if options.data is None else None
     started = time.monotonic()
     results = {
-        phase: part(
+        phase: compute_once(
             options.out / f"phase_{phase}.json", lambda phase=phase: measure_phase(options, config, phase, reader)
         )
         for phase in options.phases

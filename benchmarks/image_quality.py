@@ -14,11 +14,10 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import torch
+from harness import make_parser, read_options
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -33,22 +32,16 @@ from woundgen.models.images import round_trip
 from woundgen.phantoms import captions, draw_phantoms
 from woundgen.records import MetricValue
 from woundgen.reporting.pictures import image_grid
+from woundgen.storage.arrays import keep_array
 
 REAL_SEED, CAPTION_SEED, DRAW_SEED = 910_001, 910_002, 5
 Images = NDArray[np.uint8]
 
 
-def kept(path: Path, make: Callable[[], Images]) -> Images:
-    """What `path` holds, or make it now."""
-    if not path.exists():
-        np.save(path, make(), allow_pickle=False)
-    return np.load(path, allow_pickle=False)
-
-
 def make_sets(options: argparse.Namespace) -> tuple[Images, Images, Images]:
     """Phantoms, the same after the autoencoder, and samples with captions of other phantoms."""
     base = load_base(options.base)
-    real = kept(options.out / "real.npy", lambda: draw_phantoms(range(options.count), seed=REAL_SEED).images)
+    real = keep_array(options.out / "real.npy", lambda: draw_phantoms(range(options.count), seed=REAL_SEED).images)
 
     def samples() -> Images:
         others = draw_phantoms(range(options.count), seed=CAPTION_SEED)
@@ -58,8 +51,8 @@ def make_sets(options: argparse.Namespace) -> tuple[Images, Images, Images]:
             seed=DRAW_SEED, size=real.shape[1],
         )  # fmt: skip
 
-    through = kept(options.out / "round_trip.npy", lambda: round_trip(base.vae, real))
-    return real, through, kept(options.out / "samples.npy", samples)
+    through = keep_array(options.out / "round_trip.npy", lambda: round_trip(base.vae, real))
+    return real, through, keep_array(options.out / "samples.npy", samples)
 
 
 def show(row: MetricValue) -> None:
@@ -71,17 +64,11 @@ def show(row: MetricValue) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__, count=200, steps=15, permutations=0, threads=1)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--base", default=EMBEDDED)
-    parser.add_argument("--count", type=int, default=200)
-    parser.add_argument("--steps", type=int, default=15)
     parser.add_argument("--two-sample", type=int, default=140, help="images a side for the classifier; 0 leaves it out")
-    parser.add_argument("--permutations", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    options.out.mkdir(parents=True, exist_ok=True)
+    options = read_options(parser)
     started = time.process_time()
     real, through, samples = make_sets(options)
     rows = measure_artefacts(image_traces(samples), image_traces(real), beside=Beside(through=image_traces(through)))

@@ -7,12 +7,9 @@ The slow ways are timed on a sample and extrapolated where they would take many 
 
 from __future__ import annotations
 
-import resource
-import time
-from collections.abc import Callable
-
 import numpy as np
 import torch
+from harness import measure_seconds, resident_megabytes
 from scipy.linalg import sqrtm
 from torch.nn.functional import conv2d, pad
 
@@ -23,18 +20,6 @@ from woundgen.metrics.measure import RealSets, measure_images, perceptual_betwee
 from woundgen.metrics.prepared import PreparedImages
 from woundgen.records import Preparation
 from woundgen.similarity.ssim import pairwise_ssim
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """Of processor time: other work on the machine does not count."""
-    start = time.process_time()
-    work()
-    return time.process_time() - start
-
-
-def resident_megabytes() -> float:
-    """The most that this process has held so far (Linux counts kilobytes)."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def ssim_of_one_pair(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -50,12 +35,12 @@ def ssim_of_one_pair(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 def ssim(rng: np.random.Generator, side: int, sample: int = 100) -> None:
     left, right = (rng.random((side, 128, 128, 3), dtype=np.float32) for _ in range(2))
     x, y = (torch.from_numpy(images[:1]).permute(0, 3, 1, 2).contiguous() for images in (left, right))
-    loop = seconds(lambda: [ssim_of_one_pair(x, y) for _ in range(sample)]) / sample * side**2
+    loop = measure_seconds(lambda: [ssim_of_one_pair(x, y) for _ in range(sample)]) / sample * side**2
     print(f"SSIM {side} x {side} at 128 px, float32 loop: ~{loop:.0f} s")
     for dtype in (np.float64, np.float32):
-        ours = seconds(lambda dtype=dtype: pairwise_ssim(left, right, dtype=dtype))
+        ours = measure_seconds(lambda dtype=dtype: pairwise_ssim(left, right, dtype=dtype))
         print(f"SSIM {side} x {side} at 128 px, {dtype.__name__}: {ours:.1f} s, x{loop / ours:.1f}")
-    same = seconds(lambda: pairwise_ssim(left, left, dtype=np.float32))
+    same = measure_seconds(lambda: pairwise_ssim(left, left, dtype=np.float32))
     print(f"SSIM of a set with itself, {side}: {same:.1f} s")
 
 
@@ -77,8 +62,8 @@ def lpips(rng: np.random.Generator, side: int, name: str, pixels: int = 128, sam
             total += float((linear[layer].numpy()[:, None, None] * (unit[0] - unit[1]) ** 2).sum(axis=1).mean())
         return total
 
-    loop = seconds(lambda: [one_pair(i) for i in range(sample)]) / sample * side**2
-    took = seconds(lambda: perceptual_between(network)(left, right))
+    loop = measure_seconds(lambda: [one_pair(i) for i in range(sample)]) / sample * side**2
+    took = measure_seconds(lambda: perceptual_between(network)(left, right))
     print(
         f"LPIPS ({name}) {side} x {side} at {pixels} px: {took:.0f} s; double loop ~{loop / 60:.0f} min, "
         f"x{loop / took:.0f}; peak memory of the process so far {resident_megabytes():.0f} MB"
@@ -87,10 +72,10 @@ def lpips(rng: np.random.Generator, side: int, name: str, pixels: int = 128, sam
 
 def frechet(rng: np.random.Generator, n: int = 100, d: int = 2048) -> None:
     x, y = rng.standard_normal((n, d)), rng.standard_normal((n, d)) + 0.1
-    took = min(seconds(lambda: frechet_distance(x, y)) for _ in range(5))
+    took = min(measure_seconds(lambda: frechet_distance(x, y)) for _ in range(5))
     first, second = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
-    eigen = seconds(lambda: np.linalg.eigvals(first @ second))
-    root = seconds(lambda: sqrtm(first @ second))
+    eigen = measure_seconds(lambda: np.linalg.eigvals(first @ second))
+    root = measure_seconds(lambda: sqrtm(first @ second))
     print(
         f"FD n = {n}, d = {d}: {1000 * took:.1f} ms; eigvals {eigen:.1f} s, x{eigen / took:.0f}; "
         f"sqrtm {root:.1f} s, x{root / took:.0f}"
@@ -108,7 +93,7 @@ def growth(rng: np.random.Generator, pixels: int = 32) -> None:
         def measure(images: np.ndarray = images) -> object:
             return measure_images([network], generated=PreparedImages(images, prepared), real=real, artefacts=False)
 
-        took = seconds(measure)
+        took = measure_seconds(measure)
         beyond = resident_megabytes() - images.nbytes / 2**20
         print(
             f"{count:6d} generated against 100 photographs at {pixels} px: {took:6.1f} s, "

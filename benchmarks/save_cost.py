@@ -10,7 +10,6 @@ Full: a state as full fine-tuning has it (weights, moving average, two moments, 
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
 import tempfile
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from harness import make_parser
 from safetensors.torch import save_file
 
 from woundgen.cli import run
@@ -114,11 +114,7 @@ def full_save(folder: Path, *, megabytes: int, rounds: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photographs", type=int, default=100)
-    parser.add_argument("--epochs", type=int, default=15)
-    parser.add_argument("--megabytes", type=int, default=1000)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser = make_parser(__doc__, photographs=100, epochs=15, megabytes=1000, rounds=5)
     parser.add_argument("--folder", type=Path, default=None, help="on the disk to measure [a temporary folder]")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:

@@ -21,8 +21,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
-from gap_closed import HELD_OUT_SEED, best_guidance, part, train_one, tuned_base
+from gap_closed import HELD_OUT_SEED, best_guidance, train_one, tuned_base
+from harness import compute_once, make_parser, read_options
 from torch import Tensor
 
 from woundgen.adapters.saved import find_adapter
@@ -69,9 +69,8 @@ class Drawn:
 
 def main() -> None:
     options = parse()
-    torch.set_num_threads(1)
     bench = make_bench(options)
-    guidance, table = part(
+    guidance, table = compute_once(
         options.work / f"guidance_{options.choice}_{options.steps}.json",
         lambda: best_guidance(bench.base, bench.real, count=options.choice, steps=options.steps),
     )
@@ -83,7 +82,7 @@ def main() -> None:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--run", type=Path, help="of `woundgen train`, on phantoms of phase I")
     parser.add_argument("--steps", type=int, default=25, help="of the two ways that are compared")
@@ -92,11 +91,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--table", type=int, default=208, help="images at each number of steps")
     parser.add_argument("--choice", type=int, default=96, help="images a guidance is chosen on")
     parser.add_argument("--held-out", type=int, default=1000, help="phantoms of other patients")
-    return parser.parse_args()
+    return read_options(parser)
 
 
 def make_bench(options: argparse.Namespace) -> Bench:
-    options.work.mkdir(parents=True, exist_ok=True)
     run = options.run
     if run is None:
         trained = argparse.Namespace(data=None, out=options.work)

@@ -11,13 +11,11 @@ random weights: what it costs, not what it sees.
 
 from __future__ import annotations
 
-import argparse
-import math
 import statistics
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
+from harness import make_parser, median_with_interval, read_options, take_turns
 from torch import Tensor
 from train_throughput import our_step
 
@@ -56,40 +54,13 @@ def adversarial(base: BaseModel) -> list[ExtraTerm]:
     return [ExtraTerm("adversarial", 0.01, 1.0, 1.0, judge.term, judge)]
 
 
-def median_with_interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """Median and the order statistics that hold it with 95 % (binomial, normal approximation)."""
-    ordered, n = sorted(values), len(values)
-    reach = int(0.98 * math.sqrt(n)) + 1
-    return statistics.median(ordered), ordered[max(0, n // 2 - reach)], ordered[min(n - 1, (n - 1) // 2 + reach)]
-
-
 def low_noise_part(alphas_cumprod: Tensor, least_snr: float) -> float:
     """Part of the timesteps whose signal-to-noise ratio is at least `least_snr`."""
     return (alphas_cumprod >= least_snr * (1 - alphas_cumprod)).float().mean().item()
 
 
-def timed(ways: dict[str, Callable[[], None]], *, rounds: int, clock: Callable[[], float]) -> dict[str, list[float]]:
-    """Seconds of each way in each round; a round before them is not counted."""
-    for step in ways.values():
-        step()
-    spent: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(rounds):
-        for name, step in ways.items():
-            started = clock()
-            step()
-            spent[name].append(clock() - started)
-    return spent
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=32)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    clock = time.perf_counter if options.clock == "wall" else time.process_time
+    options = read_options(make_parser(__doc__, clock=True, rounds=32, threads=2, batch=16))
     images, defaults = draw_phantoms(range(48), seed=5).images, TrainConfig()
     taking = {
         "embedded": perceptual(load_extractor("embedded"), 1 / options.batch),
@@ -97,7 +68,7 @@ def main() -> None:
     }
     terms: dict[str, Terms] = {"plain": lambda base: [], **taking, "discriminator, all samples, SNR 1": adversarial}
     ways = {name: our_step(images, options.batch, dropout=0.0, terms_of=one) for name, one in terms.items()}
-    spent = timed(ways, rounds=options.rounds, clock=clock)
+    spent = take_turns(ways, rounds=options.rounds, clock=options.clock)
     plain = statistics.median(spent["plain"])
     print(f"{'plain':34s} {1000 * plain:6.0f} ms a step (median of {options.rounds})")
     abar = load_base(EMBEDDED).alphas_cumprod

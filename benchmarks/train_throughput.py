@@ -13,16 +13,15 @@ Prints medians and the ratios that docs/results.md quotes.
 
 from __future__ import annotations
 
-import argparse
 import io
 import statistics
-import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 from diffusers.training_utils import cast_training_params
+from harness import make_parser, ratio, read_options, take_turns
 from peft import LoraConfig
 from PIL import Image
 from torch import nn
@@ -176,14 +175,7 @@ def limit_step(batch: int) -> Callable[[], None]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    clock = time.perf_counter if options.clock == "wall" else time.process_time
+    options = read_options(make_parser(__doc__, clock=True, rounds=9, threads=2, batch=16))
     images = draw_phantoms(range(48), seed=5).images
     ways = {
         "example": example_step(load_base(EMBEDDED), images, options.batch),
@@ -191,26 +183,16 @@ def main() -> None:
         "ours 0.1": our_step(images, options.batch, dropout=0.1),
         "limit": limit_step(options.batch),
     }
-    for step in ways.values():
-        step()
-        step()
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(options.rounds):
-        for name, step in ways.items():
-            started = clock()
-            step()
-            times[name].append(clock() - started)
-    medians = {name: statistics.median(values) for name, values in times.items()}
-    for name, seconds in medians.items():
-        print(f"{name:9s} {1000 * seconds:7.0f} ms  ({min(times[name]) * 1000:.0f} to {max(times[name]) * 1000:.0f})")
-
-    def ratio(first: str, second: str) -> float:
-        """Median of the ratios round by round: the machine's drift cancels."""
-        return statistics.median(a / b for a, b in zip(times[first], times[second], strict=True))
-
-    print(f"example / ours      {ratio('example', 'ours'):.2f}  (asked: 1.9 or more)")
-    print(f"ours / limit        {ratio('ours', 'limit'):.2f}  (asked: 1.15 or less)")
-    print(f"ours 0.1 / limit    {ratio('ours 0.1', 'limit'):.2f}  (asked: 1.3 or less)")
+    seconds = take_turns(ways, rounds=options.rounds, clock=options.clock, warm=2)
+    for name, values in seconds.items():
+        milliseconds = [1000 * value for value in values]
+        print(
+            f"{name:9s} {statistics.median(milliseconds):7.0f} ms  ({min(milliseconds):.0f} to {max(milliseconds):.0f})"
+        )
+    for first, second, asked in (
+        ("example", "ours", "1.9 or more"), ("ours", "limit", "1.15 or less"), ("ours 0.1", "limit", "1.3 or less"),
+    ):  # fmt: skip
+        print(f"{f'{first} / {second}':19s} {ratio(seconds, first, second):.2f}  (asked: {asked})")
 
 
 if __name__ == "__main__":
