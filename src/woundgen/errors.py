@@ -1,4 +1,4 @@
-"""What is reported to the user in one line instead of a traceback."""
+"""Errors that are reported to the user in one line instead of a traceback."""
 
 from __future__ import annotations
 

@@ -151,7 +151,7 @@ class Preparation:
         return self if resolution == self.resolution else replace(self, resolution=resolution, compressed=None)
 
     def differences(self, other: Preparation) -> list[tuple[str, str]]:
-        """What is not the same, in words: of this one and of the other."""
+        """List the differences in words, of this preparation and of the other."""
         box = "no box of a wound, the middle square"
         mine, theirs = (
             {

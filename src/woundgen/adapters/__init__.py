@@ -1,1 +1,1 @@
-"""What is trained on a base model: how it is averaged, saved, found again and applied."""
+"""Trained parts of a base model: averaging, saving, loading and applying them."""

@@ -207,7 +207,7 @@ def _matching(layer: nn.Module | None, lora: LoraLayer, path: Path) -> nn.Linear
 
 
 def _change(base: Tensor, update: Tensor, magnitude: Tensor | None) -> Tensor:
-    """What an adapter adds to a weight [out, ...]; under DoRA the rows of the sum take the learned lengths [out]."""
+    """Return an adapter's change of a weight [out, ...]; under DoRA rows of the sum take the learned lengths [out]."""
     if magnitude is None:
         return update
     moved = base + update

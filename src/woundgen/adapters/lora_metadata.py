@@ -1,4 +1,4 @@
-"""What a LoRA file says of itself: the settings that every peft knows, and the scale that they give."""
+"""Metadata of a LoRA file: the settings that every peft knows, and the scale that they give."""
 
 from __future__ import annotations
 

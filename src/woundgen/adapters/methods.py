@@ -1,4 +1,4 @@
-"""What each training method trains of a base model, that it is nothing else, and how it is kept."""
+"""Training methods: the parameters that each trains, a check that it trains no others, and saving them."""
 
 from __future__ import annotations
 

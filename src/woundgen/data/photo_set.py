@@ -50,7 +50,7 @@ class PhotoSet:
 
     @property
     def grouping(self) -> str:
-        """What stood for a patient in the split."""
+        """Name the grouping of the split: patients, clusters of near duplicates, or both."""
         return grouping_of(self.photos)
 
 

@@ -27,7 +27,7 @@ def add_noise(clean: Tensor, noise: Tensor, timesteps: Tensor, alphas_cumprod: T
 def training_target(
     clean: Tensor, noise: Tensor, timesteps: Tensor, alphas_cumprod: Tensor, prediction: PredictionType
 ) -> Tensor:
-    """What the network is asked for: the noise, v = sqrt(abar) noise - sqrt(1 - abar) x_0, or x_0."""
+    """Return the target of the network: the noise, v = sqrt(abar) noise - sqrt(1 - abar) x_0, or x_0."""
     if prediction == "epsilon":
         return noise
     if prediction == "sample":

@@ -21,7 +21,7 @@ RANGES = {KAPPA: (-1.0, 1.0), BRIER: (0.0, 2.0)}
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """What is predicted. truth: [T] in 0..K-1; groups: [T] in 0..G-1, the patient of each."""
+    """Test photographs. truth: [T] in 0..K-1; groups: [T] in 0..G-1, the patient of each."""
 
     phases: tuple[str, ...]
     truth: npt.NDArray[np.integer]

@@ -1,4 +1,4 @@
-"""What was computed of images once, kept by the content of the images and the digest of the network."""
+"""Cache of values computed from images, keyed by the content of the images and the digest of the network."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def measure_detail(images: Tensor) -> Tensor:
 
 
 def _take_fine(planes: Tensor) -> Tensor:
-    """What a 3 x 3 mean takes away; the outermost pixels, where it lacks neighbours, are left out."""
+    """Return the residual of a 3 x 3 mean, without the outermost pixels, where it lacks neighbours."""
     return planes[:, :, 1:-1, 1:-1] - F.avg_pool2d(planes, 3, 1)
 
 

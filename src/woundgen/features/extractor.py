@@ -1,4 +1,4 @@
-"""What every feature network looks like from outside: images in, vectors or activations out, batch by batch.
+"""Interface of every feature network: images in, vectors or activations out, batch by batch.
 
 A network is named with the digest of its weights, because a number without them cannot be compared. Each
 takes the same images (uint8, channels last) and prepares them as its authors did; `input` says how.

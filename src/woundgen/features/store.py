@@ -1,4 +1,4 @@
-"""Where fetched weights are, where they come from, and that they are what was fetched. No network here.
+"""Fetched weights: their folder, their sources, and a check of their digests. No network here.
 
 A network's folder holds safetensors and `source.json`: addresses, digests of what was downloaded, digests of
 what was stored. A digest that its publisher names is pinned in SOURCES. One that nobody has published is

@@ -79,7 +79,7 @@ class Recipe:
     trained_on: tuple[str, ...] | None = None
 
     def record(self) -> dict[str, Any]:
-        """What set.json holds. A part that older sets did not have is left out where it says nothing."""
+        """Return the content of set.json, without parts that older sets did not have and that hold nothing."""
         return {key: value for key, value in asdict(self).items() if key != "trained_on" or value is not None}
 
     def identity(self) -> str:

@@ -1,4 +1,4 @@
-"""Where copies go: beside the set, never in it, each with the photograph that it copies."""
+"""Quarantine of copies: next to the set, never in it, each with the photograph that it copies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every image file says of itself: that no camera took it."""
+"""Metadata of every image file: that no camera took it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a number would be for perfect images, and how much it moves from draw to draw, at the same n.
+"""Floor of a metric: its value for perfect images, and its spread from draw to draw, at the same n.
 
 Most scores of image sets depend on n: at n = 100 the Frechet distance of two samples of ONE distribution is
 nearer to 1 than to 0 of the features' variance. So a score is taken at equal n on both sides and set beside

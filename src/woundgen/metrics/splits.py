@@ -22,7 +22,7 @@ def deal(codes: Codes, piles: int, rng: np.random.Generator) -> list[Codes]:
 
 
 def smallest_pile(codes: Codes, piles: int) -> int:
-    """What `deal` guarantees of its smallest pile: piles never differ by more than the largest group."""
+    """Return the size that `deal` guarantees its smallest pile: piles never differ by more than the largest group."""
     largest = int(np.bincount(codes).max())
     return max(-(-(len(codes) - (piles - 1) * largest) // piles), 0)
 

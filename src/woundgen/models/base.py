@@ -159,7 +159,7 @@ def _assembled(
 
 
 def _parts(folder: Path) -> tuple[str, ...]:
-    """What a base of this kind consists of; SDXL's UNet says that it takes a pooled text and a size."""
+    """Return the parts of a base; those of SDXL where the UNet takes a pooled text and a size."""
     try:
         wants = json.loads((folder / "unet" / "config.json").read_text()).get("addition_embed_type")
     except (OSError, ValueError):

@@ -54,7 +54,7 @@ def kind_of(path: Path, weights: Mapping[str, Tensor]) -> str:
 
 
 def folder_of_configs(path: Path, kind: str) -> Path:
-    """Where the configurations and words of a file's kind are."""
+    """Return the folder with the configurations and tokenizer of a file's kind."""
     beside = path.with_suffix("")
     places = [beside, *(snapshot(*mirror) for mirror in PINNED[kind])]
     found = next((place for place in places if (place / "unet" / "config.json").is_file()), None)

@@ -1,4 +1,4 @@
-"""Where base models are found, and what is pinned. No network and no torch here.
+"""Sources of base models, and their pinned commits. No network and no torch here.
 
 embedded -> a name's pinned mirrors in the local hub cache -> a local folder or .safetensors file -> an error with the
 command that fetches. The embedded model never stands in for another.
@@ -59,13 +59,13 @@ _SECOND: Mapping[str, tuple[str, ...]] = {"tokenizer_2": _TOKENIZER, "text_encod
 
 
 def files_of(name: str) -> tuple[str, ...]:
-    """What of a pinned base is fetched, relative to its repository: JSON, text and safetensors, no other weights."""
+    """List the files of a pinned base to fetch, relative to its repository: JSON, text and safetensors."""
     parts = {**_FILES, **_SECOND} if name == "sdxl" else _FILES
     return ("model_index.json", *(f"{part}/{file}" for part, files in parts.items() for file in files))
 
 
 def hub_cache() -> Path:
-    """Where the hub's own tools keep what was fetched: $HF_HUB_CACHE, else $HF_HOME/hub, else ~/.cache."""
+    """Return the cache folder of the hub's tools: $HF_HUB_CACHE, else $HF_HOME/hub, else ~/.cache."""
     home = Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser()
     return Path(os.environ.get("HF_HUB_CACHE", home / "hub")).expanduser()
 

@@ -1,4 +1,4 @@
-"""What a base model reads of a prompt: one text encoder, or SDXL's two with a pooled vector and the picture's size.
+"""Encode prompts for a base model: one text encoder, or SDXL's two with a pooled vector and the picture's size.
 
 SDXL's UNet wants more than states: the second encoder's pooled vector, and the size of the picture. So that the loop,
 the samplers and the tables of prompts pass one tensor for every base, the pooled vector travels as a last row of the

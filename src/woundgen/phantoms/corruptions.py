@@ -1,4 +1,4 @@
-"""What negative prompts speak of: phantoms spoiled in nameable ways, so that the names mean something."""
+"""Spoil phantoms in the ways that negative prompts name, so that the names mean something."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def _rises(course: float, start: float, end: float) -> float:
 
 
 def _tissues(rng: np.random.Generator, healing: float) -> dict[str, float]:
-    """What the wound is made of at this point of the course of healing."""
+    """Draw the tissue parameters of the wound at this point of the course of healing."""
 
     def course() -> float:
         return healing + float(rng.normal(0.0, TISSUE_SCATTER))

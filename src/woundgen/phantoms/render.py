@@ -51,7 +51,7 @@ class Phantoms:
 
 @dataclass(frozen=True)
 class _Surface:
-    """What the light falls on: albedo [3, N, S, S]; height, wetness and occlusion [N, S, S]."""
+    """Surface to be lit: albedo [3, N, S, S]; height, wetness and occlusion [N, S, S]."""
 
     albedo: np.ndarray
     height: np.ndarray

@@ -1,1 +1,1 @@
-"""What a generated set gives away of the photographs it was trained on: pure functions of arrays."""
+"""Privacy leakage of a generated set about the photographs it was trained on: pure functions of arrays."""

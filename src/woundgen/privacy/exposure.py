@@ -1,4 +1,4 @@
-"""What a generator has seen: recorded with runs and generated sets, compared with test patients."""
+"""Training exposure: recorded with runs and generated sets, compared with test patients."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def run_record(photos: Sequence[Photo], *, folder: Path, before: Mapping[str, An
 
 
 def record_of_set(files: Sequence[Path], *, screened: Sequence[Photo], roots: Sequence[Path]) -> dict[str, Any] | None:
-    """What a set drawn with the adapters `files` and screened against `screened` says of itself.
+    """Return the exposure record of a set drawn with the adapters `files` and screened against `screened`.
 
     None where that cannot be said: an adapter without its run, or photographs screened against without a key.
     """
@@ -60,7 +60,7 @@ def write_set_record(folder: Path, record: Mapping[str, Any] | None) -> None:
 
 
 def read_seen(folder: Path) -> list[Seen]:
-    """What the set in `folder` says it was trained on. UserError where it does not say."""
+    """Read the exposure record of the set in `folder`. UserError where there is none."""
     paths = [folder / name for name in (EXPOSURE_JSON, OLD_EXPOSURE_JSON) if (folder / name).exists()]
     if not paths:
         raise UserError(

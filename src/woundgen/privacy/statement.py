@@ -22,7 +22,7 @@ def verdict(
     held_back: int = 0,
     proven: int = 0,
 ) -> str:
-    """What was found, worst first; where nothing was, how little this n could have shown.
+    """Compose the statement of an audit, worst first; without a finding, how little this n could have shown.
 
     held_back: images that the screen called copies when the set was drawn: none in the set says nothing of the model.
     proven: photographs whose membership the released files prove.

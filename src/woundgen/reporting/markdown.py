@@ -94,7 +94,7 @@ def _mean_loss(log: TrainingLog, after: int, until: int) -> str:
 
 
 def _history_notes(evaluations: Sequence[Evaluation]) -> tuple[str, ...]:
-    """What each metric's column is: n, network, interval, and its floor."""
+    """Describe each metric's column: n, network, interval, and its floor."""
     values = [v for e in evaluations for v in e.values]
     floors = {kind(v): v for v in values if v.label == FLOOR}
     notes = []

@@ -1,4 +1,4 @@
-"""What the numbers mean, in two or three plain sentences each."""
+"""Explanations of the metrics, in two or three plain sentences each."""
 
 from __future__ import annotations
 

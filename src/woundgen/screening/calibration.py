@@ -1,4 +1,4 @@
-"""What is usual among real photographs: one joint rule, and how many places of two scenes agree by chance.
+"""Calibrate the screen on real photographs: one joint rule, and how many places of two scenes agree by chance.
 
 Separate 1-99 % bands on eight statistics accept only 73-78 % of real photographs at n = 85. One score, the
 largest deviation of any statistic, needs one threshold, and its order statistic keeps the promised share.

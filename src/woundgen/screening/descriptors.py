@@ -1,4 +1,4 @@
-"""What screening is told of a set of images, and which of them show the same picture twice."""
+"""Describe a set of images for screening, and find those that show the same picture twice."""
 
 from __future__ import annotations
 

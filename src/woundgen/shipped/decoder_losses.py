@@ -1,4 +1,4 @@
-"""What keeps the decoder's pictures free of a mesh: loss terms that look at the latent grid.
+"""Loss terms against a mesh in the decoder's pictures, at the period of the latent grid.
 
 A decoder that enlarges by nearest neighbours can pay for missing texture with a checkerboard of 2 and 4 pixels, which
 a distance of pixels or of trained features hardly sees. Two terms forbid it: texture is compared in windows at random

@@ -35,5 +35,5 @@ def discriminator_loss(discriminator: nn.Module, real: Tensor, fake: Tensor) -> 
 
 
 def generator_loss(discriminator: nn.Module, fake: Tensor) -> Tensor:
-    """What the decoder pays: minus the mean score."""
+    """Return the decoder's loss: minus the mean score."""
     return -discriminator(fake).mean()

@@ -86,7 +86,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class ImageMoments:
-    """What a pair needs of one of its images: pixels [N, H, C, W], local mean and variance [N, h, C, w]."""
+    """Terms of one image of a pair: pixels [N, H, C, W], local mean and variance [N, h, C, w]."""
 
     pixels: Array
     mean: Array
@@ -144,7 +144,7 @@ def ssim_among(images: ImageMoments) -> npt.NDArray[np.float64]:
 
 @dataclass(frozen=True, slots=True)
 class _One:
-    """What all pairs of an image share: twice its pixels and mean, what it gives to the two denominators."""
+    """Terms that all pairs of an image share: twice its pixels and mean, and its parts of the two denominators."""
 
     pixels: Array
     mean: Array

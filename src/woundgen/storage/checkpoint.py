@@ -119,7 +119,7 @@ def clear_left_overs(run: Path) -> None:
 
 
 def fault(folder: Path) -> str | None:
-    """What is wrong with a checkpoint folder, naming the file; None where its manifest verifies."""
+    """Return the fault of a checkpoint folder, naming the file; None where its manifest verifies."""
     manifest = folder / MANIFEST
     if not manifest.is_file():
         return f"{manifest} is missing"

@@ -48,7 +48,7 @@ UTILITY_JSON, UTILITY_HTML, UTILITY_MD = "utility.json", "utility.html", "UTILIT
 
 
 def prepared_folder() -> Path:
-    """Where prepared photographs are kept, private: $WOUNDGEN_PREPARED, else ~/.cache/woundgen/prepared."""
+    """Return the private folder of prepared photographs: $WOUNDGEN_PREPARED, else ~/.cache/woundgen/prepared."""
     return Path(os.environ.get("WOUNDGEN_PREPARED", "~/.cache/woundgen/prepared")).expanduser()
 
 

@@ -1,1 +1,1 @@
-"""What the browser pages share: a durable journal, a guard around requests, and serving on the loopback address."""
+"""Shared parts of the browser pages: a durable journal, a guard around requests, serving on the loopback address."""

@@ -1,1 +1,1 @@
-"""Where a folder of photographs keeps its files, labels, boxes and patients."""
+"""Layouts of photograph folders: where files, labels, boxes and patients are."""

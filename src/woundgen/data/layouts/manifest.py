@@ -68,7 +68,7 @@ def read_manifest(folder: Path) -> list[ManifestRow]:
 
 
 def manifest_facts(folder: Path) -> dict[str, Any]:
-    """What import.json says."""
+    """Read import.json."""
     facts = read_json(folder / IMPORT_JSON)
     if not isinstance(facts, dict) or not isinstance(facts.get("root"), str):
         raise UserError(f"{folder / IMPORT_JSON} is damaged (it names no root).", _AGAIN)
@@ -76,7 +76,7 @@ def manifest_facts(folder: Path) -> dict[str, Any]:
 
 
 def read_left_out(folder: Path) -> list[LeftOut]:
-    """What the import did not take."""
+    """Read the rows that the import did not take."""
     table = folder / LEFT_OUT_CSV
     try:
         with table.open(encoding="utf-8", newline="") as handle:
@@ -87,7 +87,7 @@ def read_left_out(folder: Path) -> list[LeftOut]:
 
 
 def photograph_root(folder: Path) -> Path:
-    """Where the photographs lie: the root of an import, or `folder` itself where it is none."""
+    """Return the root of an import's photographs, or `folder` itself where it is no import."""
     return Path(manifest_facts(folder)["root"]) if is_manifest(folder) else folder
 
 

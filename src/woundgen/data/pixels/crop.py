@@ -1,4 +1,4 @@
-"""Where in a photograph the picture for training lies: padding and date stamps left out, the wound's box framed."""
+"""Find the square of a photograph to train on: padding and date stamps left out, the wound's box framed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def crop_to_box(pixels: np.ndarray, box: Box | None, *, margin: float) -> np.nda
 
 
 def square_for(pixels: Pixels, box: Box | None, *, margin: float) -> Box:
-    """Where `crop_to_box` cuts."""
+    """Return the square that `crop_to_box` cuts."""
     image = as_image(pixels)
     content = content_box(image)
     square = _square(content, box, margin=margin)
@@ -52,7 +52,7 @@ def _stamp(image: Image.Image, band: Box, content: Box) -> Box | None:
 
 
 def bands(content: Box) -> tuple[Box, Box]:
-    """Where stamps lie: at the lower edge, at the upper one."""
+    """Return the bands in which stamps lie: at the lower edge and at the upper one."""
     rows = round(BAND * (content.y_max - content.y_min))
     lower = Box(content.x_min, content.y_max - rows, content.x_max, content.y_max)
     return lower, Box(content.x_min, content.y_min, content.x_max, content.y_min + rows)

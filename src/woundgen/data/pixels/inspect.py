@@ -1,4 +1,4 @@
-"""What can be said of one photograph without knowing the others: size, padding, stamp, blur, exposure, digests."""
+"""Inspect one photograph without the others: size, padding, stamp, blur, exposure, digests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the wound lies in a prepared square, by mask or box, and how much each place of it counts in the loss."""
+"""Masks of wounds in prepared squares, from mask files or boxes, and their weights in the loss."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ _SEAM = 2  # lines next to padding that resizing blended with it
 
 
 def content_box(pixels: Pixels) -> Box:
-    """Where the photograph itself lies in uint8 [H, W, 3]: black padding on any side, and its seam, left out.
+    """Return the box of the photograph itself in uint8 [H, W, 3], without black padding on any side and its seam.
 
     A picture that is black all over, or nearly so, is its own content.
     """

@@ -17,7 +17,7 @@ def write_preparation(folder: Path, preparation: Preparation | None) -> None:
 
 
 def read_preparation(folder: Path) -> Preparation | None:
-    """What `write_preparation` wrote; None for a set without it. Raises UserError for a file that cannot be read."""
+    """Read the file of `write_preparation`; None for a set without it. UserError for an unreadable file."""
     path = folder / PREPARATION_JSON
     if not path.exists():
         return None

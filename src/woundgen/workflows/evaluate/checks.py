@@ -58,7 +58,7 @@ def check_sets(generated: ImageSet, real: ImageSet) -> None:
 
 
 def warn_of(generated: ImageSet, real: ImageSet) -> Work[None]:
-    """What makes numbers mean something else than they seem to, but may be meant."""
+    """Warn of conditions that change the meaning of the numbers, but may be intended."""
     shared = same_images(generated.images, real.images)
     if shared:
         yield Warn(f"{shared} of {len(generated.images)} generated images are photographs, pixel by pixel")

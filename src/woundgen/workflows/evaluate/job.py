@@ -201,7 +201,7 @@ def record_opening(folders: Sequence[Path], real: Photographs) -> None:
 def metrics_record(
     rows: list[MetricValue], *, generated: str, real: str, label: str, networks: Sequence[Extractor]
 ) -> dict[str, Any]:
-    """What metrics.json holds."""
+    """Return the content of metrics.json."""
     return {
         "generated": generated,
         "real": real,

@@ -81,7 +81,7 @@ def _checkpoints(run: Path) -> list[Path]:
 
 
 def name_of(one: Variant, among: Sequence[Variant]) -> str:
-    """What tells it from the others, in words."""
+    """Name a variant by its differences from the others."""
     parts = []
     if len({other.adapter for other in among}) > 1:
         runs = {_run_of(other.adapter) for other in among}

@@ -1,4 +1,4 @@
-"""What an exported file says of itself: Stability's ModelSpec 1.0.0, and kohya's keys that WebUIs read.
+"""Metadata of an exported file: Stability's ModelSpec 1.0.0, and kohya's keys that WebUIs read.
 
 Source: https://github.com/Stability-AI/ModelSpec. No date, path, patient or photograph is named.
 """

@@ -1,4 +1,4 @@
-"""What draws a set: the base with its adapters, the guide, the prompts' states, and the recipe that names them all."""
+"""Load the model of a set: the base with its adapters, the guide, the prompts' states, and their recipe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the shipped networks reached, measured on phantoms never trained on: the card beside the weights."""
+"""Model card of the shipped networks, measured on phantoms never trained on."""
 
 from __future__ import annotations
 

@@ -144,7 +144,7 @@ def calibration_of(
 
 
 def stored_calibration(path: Path, photos: PhotoSet, quality: QualityConfig) -> Calibration:
-    """What `woundgen calibrate` wrote, if it is of these photographs and settings; else UserError."""
+    """Read a file of `woundgen calibrate`. UserError unless it is of these photographs and settings."""
     stored = read_json(path)
     if not isinstance(stored, dict) or not {"calibration", "photographs", "network"} <= stored.keys():
         raise UserError(f"{path} is not a file of woundgen calibrate.", "Give the calibration.json that it wrote.")

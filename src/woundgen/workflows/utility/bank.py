@@ -1,4 +1,4 @@
-"""What a study of utility is made of: photographs, synthetic sets, and which patients are tested in which fold."""
+"""Material of a study of utility: photographs, synthetic sets, and the folds in which patients are tested."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ def _record(
     phases: Sequence[str],
     doses: Sequence[float],
 ) -> dict[str, Any]:
-    """What may be shared: counts and scores, no patient, path or file. A command is named by its program alone."""
+    """Return the shareable record: counts and scores, no patient, path or file. Of a command, the program alone."""
     options = request.options
     words = command_words(options.classifier)
     tested = np.concatenate([fold.test for fold in bank.folds])
