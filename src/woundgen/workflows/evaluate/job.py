@@ -156,7 +156,7 @@ def _reconstruct(photographs: ImageSet, base: str, cache: Cache) -> Work[NDArray
 
 
 def _store(
-    rows: Sequence[MetricValue],
+    rows: list[MetricValue],
     generated: ImageSet,
     real: Photographs,
     *,

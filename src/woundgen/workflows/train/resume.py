@@ -31,7 +31,7 @@ class Untrained:
 
 def find_checkpoint(session: TrainingSession) -> Checkpoint | None:
     """Read the checkpoint to resume from: the one named, or the newest sound one. UserError where it is missing."""
-    root, resume = session.checkpoints, session.request.resume
+    root, resume = session.checkpoints, session.request.options.resume
     if resume in (None, LATEST):
         newest = newest_sound(root)
         for fault in newest.faults:
