@@ -23,7 +23,9 @@ from woundgen.screening.calibration import Calibration, calibrate
 from woundgen.screening.descriptors import Descriptors
 from woundgen.screening.reference_statistics import References, measure, measure_references, prepare_references
 from woundgen.screening.rules import Rule, judge
-from woundgen.workflows.screen.job import describe
+from woundgen.workflows.screen.networks import describe, shipped_networks
+
+NETWORKS = shipped_networks()
 
 BLOCK = 25
 POOL = 600
@@ -32,7 +34,7 @@ POOL = 600
 def main() -> None:
     options = parse()
     torch.set_num_threads(1)
-    pool = describe(draw_phantoms(range(POOL), seed=options.seed).images)
+    pool = describe(draw_phantoms(range(POOL), seed=options.seed).images, NETWORKS)
     held_out = draw_phantoms(range(100_000, 100_000 + options.held_out), seed=options.seed).images
     sets = {
         "held out": held_out,
@@ -42,7 +44,7 @@ def main() -> None:
         "mean image": held_out.mean(axis=0, keepdims=True).round().astype(np.uint8),
         "noise": np.random.default_rng(0).integers(0, 256, held_out[:4].shape, dtype=np.uint8),
     }
-    described = {name: describe(images) for name, images in sets.items()}
+    described = {name: describe(images, NETWORKS) for name, images in sets.items()}
     shares: dict[str, list[float]] = {name: [] for name in sets}
     promised: set[tuple[float, float]] = set()
     for draw in range(options.draws):

@@ -45,8 +45,10 @@ from woundgen.training.loop_state import LoopSettings, LoopState
 from woundgen.training.state import new_optimizer
 from woundgen.verdicts import Verdict
 from woundgen.workflows.audit.membership_loss import fixed_losses
-from woundgen.workflows.screen.job import describe
+from woundgen.workflows.screen.networks import describe, shipped_networks
 from woundgen.workflows.train.dataset import encode_variations
+
+NETWORKS = shipped_networks()
 
 PROMPT = "photograph of a wound"
 MEMORISED, REFERENCES = 8, 85
@@ -177,10 +179,10 @@ def drawn(work: Path, name: str, unet: nn.Module, *, count: int) -> np.ndarray:
 
 
 def screen(photographs: np.ndarray) -> Callable[[np.ndarray], list[Verdict]]:
-    references = prepare_references(describe(photographs))
+    references = prepare_references(describe(photographs, NETWORKS))
     calibration = calibrate(measure_references(references))
     print(f"{len(references)} references ({references.duplicates} near duplicates left out)")
-    return lambda images: judge(measure(describe(images), references), calibration, Rule())
+    return lambda images: judge(measure(describe(images, NETWORKS), references), calibration, Rule())
 
 
 def show_screening(name: str, images: np.ndarray, verdict_of: Callable[[np.ndarray], list[Verdict]]) -> None:

@@ -34,7 +34,10 @@ from woundgen.screening.reference_statistics import References, measure, measure
 from woundgen.screening.rules import Rule, judge
 from woundgen.storage.files import read_json, sha256_json, write_json
 from woundgen.verdicts import Verdict
-from woundgen.workflows.screen.job import MARGIN, describe
+from woundgen.workflows.screen.job import MARGIN
+from woundgen.workflows.screen.networks import describe, shipped_networks
+
+NETWORKS = shipped_networks()
 
 SIZE = 128
 BLOCK = 25
@@ -44,7 +47,7 @@ def main() -> None:
     options = parse()
     torch.set_num_threads(1)
     pool, held_out = phantom_sets(options) if options.data is None else photograph_sets(options)
-    references = prepare_references(describe(pool))
+    references = prepare_references(describe(pool, NETWORKS))
     calibration = calibrate(measure_references(references))
     for line in calibration.statements():
         print(line, flush=True)
@@ -91,7 +94,7 @@ def verdicts_of(images: np.ndarray, references: References, calibration: Calibra
     """In blocks, `threads` at a time: arithmetic of this size leaves Python's lock."""
 
     def of(first: int) -> list[Verdict]:
-        described = describe(images[first : first + BLOCK])
+        described = describe(images[first : first + BLOCK], NETWORKS)
         return judge(measure(described, references), calibration, Rule(policy="report"))
 
     with ThreadPoolExecutor(threads) as workers:

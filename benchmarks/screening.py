@@ -32,7 +32,10 @@ from woundgen.phantoms import draw_phantoms
 from woundgen.screening.calibration import Calibration, calibrate
 from woundgen.screening.reference_statistics import References, measure_references, prepare_references
 from woundgen.screening.rules import Rule
-from woundgen.workflows.screen.job import describe, verdicts_of
+from woundgen.workflows.screen.job import verdicts_of
+from woundgen.workflows.screen.networks import describe, shipped_networks
+
+NETWORKS = shipped_networks()
 
 BLOCK, SIDE = 16, 32
 
@@ -71,12 +74,12 @@ def speed(count: int, *, references: int, threads: int) -> None:
         known, calibration = calibrated(photographs)
     with timed(f"{count} images screened"):
         for first in range(0, count, BLOCK):
-            verdicts_of(images[first : first + BLOCK], known, calibration, Rule())
+            verdicts_of(images[first : first + BLOCK], known, calibration, Rule(), NETWORKS)
     print(f"at most {resident_megabytes():.0f} MB held")
 
 
 def calibrated(photographs: np.ndarray) -> tuple[References, Calibration]:
-    references = prepare_references(describe(photographs))
+    references = prepare_references(describe(photographs, NETWORKS))
     return references, calibrate(measure_references(references))
 
 
@@ -116,7 +119,7 @@ def memory(count: int, *, screened: bool) -> None:
 
 def judge_of() -> Judge:
     references, calibration = calibrated(draw_phantoms(range(24), seed=8_001, size=SIDE).images)
-    return lambda images, indices: verdicts_of(images, references, calibration, Rule(policy="report"))
+    return lambda images, indices: verdicts_of(images, references, calibration, Rule(policy="report"), NETWORKS)
 
 
 def recipe(settings: SamplerSettings, count: int) -> Recipe:

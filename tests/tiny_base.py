@@ -108,6 +108,31 @@ def save_sdxl(folder: Path) -> None:
     ).save_pretrained(folder / "scheduler")
 
 
+def save_four_levels(folder: Path) -> None:
+    """Into a folder of `save_base`: UNet and autoencoder with the levels and layers of SD 1 and 2, narrow."""
+    down, up = "CrossAttnDownBlock2D", "CrossAttnUpBlock2D"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        UNet2DConditionModel(
+            sample_size=8,
+            block_out_channels=(16, 16, 32, 32),
+            layers_per_block=2,
+            down_block_types=(down, down, down, "DownBlock2D"),
+            up_block_types=("UpBlock2D", up, up, up),
+            cross_attention_dim=WIDTH,
+            attention_head_dim=2,
+            norm_num_groups=8,
+        ).save_pretrained(folder / "unet")
+        AutoencoderKL(
+            block_out_channels=(8, 8, 16, 16),
+            down_block_types=("DownEncoderBlock2D",) * 4,
+            up_block_types=("UpDecoderBlock2D",) * 4,
+            layers_per_block=2,
+            norm_num_groups=4,
+            scaling_factor=0.5,
+        ).save_pretrained(folder / "vae")
+
+
 def pipeline_of(base: BaseModel, *, unet: UNet2DConditionModel | None = None) -> StableDiffusionPipeline:
     """diffusers' own pipeline over the parts of a base: what tests hold ours against."""
     return StableDiffusionPipeline(

@@ -21,6 +21,7 @@ from woundgen.commands.export import export
 from woundgen.commands.fetch import fetch
 from woundgen.commands.generate import generate
 from woundgen.commands.phantoms import phantoms
+from woundgen.commands.push import push
 from woundgen.commands.rebuild import rebuild
 from woundgen.commands.report import report
 from woundgen.commands.review import review
@@ -48,6 +49,7 @@ SUMMARIES: dict[Callable[..., Any], str] = {
     report: "Write a page to share and a private one.",
     review: "Look a set over in the browser: accept, reject.",
     export: "Write an adapter for other programs.",
+    push: "Send a set or an adapter to the hub.",
     phantoms: "Render wounds with known truth.",
     rebuild: "Train the networks that ship anew.",
 }

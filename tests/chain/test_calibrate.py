@@ -12,8 +12,9 @@ import pytest
 from woundgen.cli import run
 from woundgen.screening.calibration import Calibration
 from woundgen.screening.conformal import conformal_bound
-from woundgen.storage.files import read_json
+from woundgen.storage.files import read_json, sha256_file
 
+from ..random_networks import put_lpips
 from .conftest import Workshop, contents
 
 DRAW = ["generate", "--count", "4", "--block", "4", "--steps", "2", "--size", "32", "--policy", "report"]
@@ -104,6 +105,32 @@ def test_bad_input_leaves_nothing(
         assert run(words) == 2, said
         assert said in capsys.readouterr().err
         assert not (tmp_path / "out").exists(), said
+
+
+def test_networks_are_named_and_thresholds_of_others_refused(
+    calibrated: Path, workshop: Workshop, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """With LPIPS fetched (random weights of AlexNet): set, card, calibration and audit name it, by digest."""
+    put_lpips(tmp_path / "weights", "lpips-alex")
+    monkeypatch.setenv("WOUNDGEN_WEIGHTS", str(tmp_path / "weights"))
+    file = str(calibrated / "calibration.json")
+    assert draw(workshop, trained, tmp_path / "refused", "--calibration", file) == 2
+    assert "were taken in other feature networks (perceptual distance: embedded" in capsys.readouterr().err
+    assert not (tmp_path / "refused").exists()
+    out = tmp_path / "drawn"
+    assert draw(workshop, trained, out) == 0
+    network = f"lpips-alex {sha256_file(tmp_path / 'weights' / 'lpips-alex' / 'model.safetensors')[:16]}"
+    assert read_json(out / "set.json")["screening"]["networks"]["perceptual"] == network
+    assert f"perceptual distance {network}" in (out / "README.md").read_text()
+    assert run(["audit", "--generated", str(out), "--run", str(trained), "--out", str(tmp_path / "audit")]) == 0
+    assert network in (tmp_path / "audit" / "PRIVACY.md").read_text()
+    words = ["report", "--run", str(trained), "--generated", str(out), "--out", str(tmp_path / "pages")]
+    assert run(words) == 0
+    assert network in (tmp_path / "pages" / "report.html").read_text()
+    capsys.readouterr()
+    assert draw(workshop, trained, tmp_path / "spec", "--policy", "spec") == 2
+    assert "LPIPS < 0.30 are asked of" in capsys.readouterr().err
 
 
 def test_another_calibration_is_not_overwritten(calibrated: Path, workshop: Workshop, tmp_path: Path) -> None:

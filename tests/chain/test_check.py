@@ -34,6 +34,17 @@ def section(text: str, heading: str) -> str:
     return text.split(f"{heading}\n", 1)[1].split("\n\n", 1)[0]
 
 
+def test_nothing_usable_is_a_shortfall(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The page is written and lists why; the exit code is 3, as where less was done than was asked for."""
+    (tmp_path / "data" / "I").mkdir(parents=True)
+    for number in range(3):
+        (tmp_path / "data" / "I" / f"{number}.png").write_text("no image")
+    code, text = checked(tmp_path / "data", tmp_path / "out")
+    assert code == 3
+    assert "none of 3 rows is a photograph that can be used" in capsys.readouterr().err
+    assert "0.png" in text
+
+
 @pytest.fixture
 def photographs(tmp_path: Path) -> Path:
     """Sixteen photographs of eight patients, each fault planted once."""
@@ -131,7 +142,7 @@ def test_five_hundred_spoilt_files_are_a_line_each(tmp_path: Path) -> None:
     for number, path in enumerate(files):
         path.write_bytes(spoilt(path.read_bytes(), cut=number // 5 % 2 == 0, rng=rng))
     code, text = checked(tmp_path / "imported", tmp_path / "out")
-    assert code == 0
+    assert code == 3, "nothing is left"
     assert "500 rows = 0 usable + 500 dropped" in text
     lines = section(text, "Every row that was dropped").splitlines()[2:]
     assert len(lines) == 500

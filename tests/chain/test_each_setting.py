@@ -126,7 +126,7 @@ CASES: dict[str, tuple[Mapping[str, Any], Any]] = {
     "seed": ({}, 5),
 }
 # What leaves no other files on a machine without a GPU; the tests of these names are below.
-WITHOUT_FILES = {"data", "gradient_checkpointing", "use_xformers", "compile", "cuda_graphs"}
+WITHOUT_FILES = {"data", "gradient_checkpointing", "use_xformers", "compile", "cuda_graphs", "tracker"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +227,22 @@ def test_data(room: Room) -> None:
         load_train_config(None, [f"data={room.photographs}"]), data=None, out=None, options=TrainOptions()
     )
     assert request.data == room.photographs
+
+
+def test_tracker(room: Room, tmp_path: Path) -> None:
+    """TensorBoard's folder is there or not; a tracker that is not installed is refused before anything is written."""
+    ignored = {**SETTINGS, "base_model": str(room.base), **PLAIN}
+    for value in ([], ["tensorboard"]):
+        out = tmp_path / str(len(value))
+        config = TrainConfig.model_validate(ignored | {"tracker": value})
+        request = TrainRequest(config, room.photographs, out, TrainOptions(command=("test",)))
+        train_adapter(request, console=silent_console())
+        assert (out / "tensorboard").exists() is bool(value)
+    config = TrainConfig.model_validate(ignored | {"tracker": ["wandb"]})
+    request = TrainRequest(config, room.photographs, tmp_path / "no", TrainOptions(command=("test",)))
+    with pytest.raises(UserError, match=r"wandb is not installed.*woundgen\[wandb\]"):
+        train_adapter(request, console=silent_console())
+    assert not (tmp_path / "no").exists()
 
 
 def test_gradient_checkpointing(room: Room) -> None:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from diffusers import StableDiffusionPipeline
 from PIL import Image
 from safetensors import safe_open
 
 from woundgen.cli import run
+from woundgen.models.base import load_base
 from woundgen.storage.files import read_json
 from woundgen.storage.names import ADAPTER_FILE
 
+from ..tiny_base import save_four_levels
 from .conftest import METHODS, Workshop
 
 DRAW = ("--count", "1", "--block", "1", "--steps", "2", "--size", "32", "--guidance", "1.5")
@@ -65,6 +69,32 @@ def test_a_merged_folder_is_a_base(trained: Path, prompt: str, drawn: np.ndarray
     assert StableDiffusionPipeline.from_pretrained(out).unet is not None
     assert run(["generate", "--base", str(out), "--prompt", prompt, *DRAW, "--out", str(tmp_path / "set")]) == 0
     assert np.abs(picture(tmp_path / "set") - drawn).max() <= 1
+
+
+def test_a_merged_single_file(
+    workshop: Workshop, trained: Path, base_folders: dict[str, Path], tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Read back by diffusers' converters: the weights of the merged folder. Other levels than SD's are refused."""
+    assert run(["export", str(trained), "--format", "single-file", "--out", str(tmp_path / "no")]) == 2
+    assert "4 levels of 2 layers" in capsys.readouterr().err
+    assert not (tmp_path / "no").exists()
+    base = Path(shutil.copytree(base_folders["v_prediction"], tmp_path / "base"))
+    save_four_levels(base)
+    settings = [f"base_model={base}", "resolution=64", "max_steps=2", "sample_images=0", "learning_rate=0.05"]
+    run_dir = tmp_path / "run"
+    assert run(workshop.train(run_dir, *(word for one in settings for word in ("--set", one)))) == 0
+    assert run(["export", str(run_dir), "--format", "merged", "--out", str(tmp_path / "folder")]) == 0
+    assert run(["export", str(run_dir), "--format", "single-file", "--out", str(tmp_path / "file")]) == 0
+    (file,) = (tmp_path / "file").glob("*.safetensors")
+    assert metadata_of(file)["modelspec.title"] == "woundgen I"
+    shutil.copytree(base, file.with_suffix(""), ignore=shutil.ignore_patterns("*.safetensors"))
+    one, folder, bare = (load_base(str(place)) for place in (file, tmp_path / "folder", base))
+    for part in ("unet", "vae", "text_encoder"):
+        ours, theirs = getattr(one, part).state_dict(), getattr(folder, part).state_dict()
+        assert all(torch.equal(ours[name], theirs[name]) for name in ours), part
+    changed = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q.weight"
+    assert not torch.equal(one.unet.state_dict()[changed], bare.unet.state_dict()[changed])
 
 
 def test_a_learned_word(workshop: Workshop, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

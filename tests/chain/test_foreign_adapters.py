@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import shutil
 from pathlib import Path
 
@@ -63,3 +64,36 @@ def test_another_base_of_the_same_shape_is_recorded(
     assert recipe["trained_on"] == [read_json(trained / "run.json")["base"]["digest"]]
     assert "another base model" in (tmp_path / "set" / "README.md").read_text()
     assert run(words) == 0, "the same command goes on"
+
+
+def test_a_foreign_adapter_is_screened_audited_and_compared(
+    workshop: Workshop, kohya_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a file without its run all photographs count as trained on; which were not, the table may say."""
+    real, base = str(workshop.photographs), str(workshop.base)
+    draw = ["--adapter", str(kohya_file), "--base", base, "--prompt", "a wound", "--real", real, "--policy", "report"]
+    shape = ["--count", "8", "--block", "8", "--steps", "2", "--size", "32", "--guidance", "1.5"]
+    assert run(["generate", *draw, *shape, "--out", str(tmp_path / "no_label")]) == 2
+    assert "Give --label I, P or R" in capsys.readouterr().err
+    out = tmp_path / "set"
+    assert run(["generate", *draw, *shape, "--label", "I", "--out", str(out)]) == 0
+    assert "held against all photographs" in capsys.readouterr().out
+    assert read_json(out / "set.json")["screening"]["networks"]
+    assert run(["evaluate", "--generated", str(out), "--real", real, "--phase", "I", "--base", base]) == 0
+
+    data = Path(shutil.copytree(workshop.photographs, tmp_path / "split"))
+    rows = list(csv.DictReader((data / "metadata.csv").open()))
+    with (data / "metadata.csv").open("w", newline="") as handle:
+        writer = csv.DictWriter(handle, [*rows[0], "split"])
+        writer.writeheader()
+        sides = ["holdout"] * 6 + ["validation"] * 4 + ["train"] * 14
+        writer.writerows({**row, "split": side} for row, side in zip(rows, sides, strict=True))
+    words = ["audit", "--generated", str(out), "--real", str(data), "--base", base]
+    assert run([*words, "--adapter", str(kohya_file), "--out", str(tmp_path / "audit")]) == 0
+    found = read_json(tmp_path / "audit" / "privacy.json")
+    assert (found["membership"]["trained"], found["membership"]["held_out"]) == (14, 6)
+    assert (found["nearness"]["trained"], found["nearness"]["held_out"]) == (14, 10)
+    capsys.readouterr()
+    assert run([*words, "--out", str(tmp_path / "none")]) == 2
+    assert "drew the set" in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()

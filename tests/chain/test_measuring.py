@@ -12,6 +12,7 @@ from PIL import Image
 from woundgen.cli import run
 from woundgen.storage.files import read_json, read_jsonl
 
+from ..random_networks import put_lpips
 from .conftest import Workshop, contents
 
 METRICS = {"fd", "kid", "ssim", "perceptual"}
@@ -108,19 +109,7 @@ def test_networks_that_were_not_fetched(
 
 @pytest.fixture
 def random_alex(tmp_path: Path, no_weights: None) -> None:
-    """Weights of lpips-alex as fetch leaves them, but random."""
-    import torch
-    from safetensors.torch import save_file
-
-    from woundgen.features.lpips import CHANNELS, Trunk
-    from woundgen.storage.files import sha256_file, write_json
-
-    folder = tmp_path / "weights" / "lpips-alex"
-    folder.mkdir(parents=True)
-    torch.manual_seed(0)
-    linear = {f"linear.{i}": torch.rand(channels) for i, channels in enumerate(CHANNELS["lpips-alex"])}
-    save_file({**Trunk("lpips-alex").state_dict(), **linear}, folder / "model.safetensors")
-    write_json(folder / "source.json", {"stored": {"model.safetensors": sha256_file(folder / "model.safetensors")}})
+    put_lpips(tmp_path / "weights", "lpips-alex")
 
 
 @pytest.mark.usefixtures("random_alex")

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from woundgen.cli import run
 from woundgen.models.base import EMBEDDED_FOLDER, load_base
@@ -65,6 +66,20 @@ def test_with_an_adapter_at_half_strength(
     (file,) = sorted(trained.glob(f"checkpoints/*/ema/{ADAPTER_FILE}"))[-1:]
     (work := tmp_path / "work").mkdir()
     drawn = run_script(out / "draw_with_diffusers.py", monkeypatch, work, str(tmp_path / "base"), str(file))
+    assert levels_apart(drawn, np.asarray(Image.open(out / "images" / "000000.png"))) <= 2
+
+
+def test_an_a1111_embedding_is_named_by_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its file holds rows without a word; the prompt says `woundstyle`, as the set's prompt does."""
+    rows = load_base("embedded").text_encoder.get_input_embeddings().weight[40:42]
+    file = tmp_path / "woundstyle.safetensors"
+    save_file({"emb_params": rows.detach().float() * 3}, file)
+    out = tmp_path / "set"
+    words = ["generate", "--adapter", str(file), "--base", "embedded", "--prompt", "woundstyle in a wound"]
+    shape = ["--count", "1", "--block", "1", "--steps", "3", "--guidance", "2", "--size", "64"]
+    assert run([*words, *shape, "--out", str(out)]) == 0
+    (work := tmp_path / "work").mkdir()
+    drawn = run_script(out / "draw_with_diffusers.py", monkeypatch, work, str(EMBEDDED_FOLDER), str(file))
     assert levels_apart(drawn, np.asarray(Image.open(out / "images" / "000000.png"))) <= 2
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from woundgen.cli import run
 from woundgen.privacy.exposure import Seen, read_seen, write_set_record
@@ -79,6 +81,19 @@ def test_datasets_reads_every_image(
     assert bare == {"train": COUNT}
 
 
+@pytest.mark.parametrize(("name", "kind"), [("drawn", "trainedAlgorithmicMedia"), ("phantoms", "algorithmicMedia")])
+def test_every_picture_says_that_no_camera_took_it(
+    folders: dict[str, Path], trained: Path, name: str, kind: str
+) -> None:
+    """IPTC's Digital Source Type, in the set and in the grids of its training."""
+    grids = list((trained / "samples").glob("*.png"))
+    assert grids
+    for path in [*folders[name].rglob("*.png"), *(grids if name == "drawn" else ())]:
+        with Image.open(path) as image:
+            assert f"/digitalsourcetype/{kind}<" in image.text["XML:com.adobe.xmp"], path  # type: ignore[attr-defined]
+            assert "not a photograph" in image.text["Description"]  # type: ignore[attr-defined]
+
+
 CROISSANT = """
 import json, sys, mlcroissant
 data = mlcroissant.Dataset(jsonld=sys.argv[1] + "/croissant.json")
@@ -112,3 +127,49 @@ def test_pandas_reads_both_tables(folders: dict[str, Path], tmp_path: Path) -> N
     count, seed, index, kept = json.loads(run_peer("data", PANDAS, folders["drawn"], folder=tmp_path))
     assert (count, kept) == (COUNT, COUNT)
     assert (seed, index) in (("int64", "int64"), ("uint64", "int64"))
+
+
+IMAGE_FOLDER = """
+import json, sys
+from torchvision.datasets import ImageFolder
+found = ImageFolder(sys.argv[1])
+print(json.dumps([found.classes, [label for _, label in found.samples], found[0][0].size]))
+"""
+
+
+@pytest.mark.slow
+def test_torchvision_reads_sets_in_class_folders(folders: dict[str, Path], tmp_path: Path) -> None:
+    """Sets lie whole in folders that are named by class; images are found in each one's `images`."""
+    classes = tmp_path / "classes"
+    for name, label in (("drawn", "I"), ("phantoms", "R")):
+        shutil.copytree(folders[name], classes / label)
+    names, labels, size = json.loads(run_peer("data", IMAGE_FOLDER, classes, folder=tmp_path))
+    assert names == ["I", "R"]
+    assert labels == [0] * COUNT + [1] * COUNT
+    assert size == [32, 32]
+
+
+WEBDATASET = """
+import csv, json, os, sys, webdataset
+source, shard = sys.argv[1], sys.argv[2]
+with webdataset.TarWriter(shard) as sink:
+    for row in csv.DictReader(open(os.path.join(source, "metadata.csv"))):
+        name = row["file_name"]
+        with open(os.path.join(source, name), "rb") as picture:
+            key = os.path.splitext(os.path.basename(name))[0]
+            sink.write({"__key__": key, "png": picture.read(), "json": row})
+read = list(webdataset.WebDataset(shard, shardshuffle=False).decode("rgb8").to_tuple("png", "json"))
+print(json.dumps([len(read), list(read[0][0].shape), sorted(read[0][1])]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "side", "column"), [("drawn", 32, "seed"), ("phantoms", 48, "group_id")])
+def test_webdataset_writes_and_reads_shards_of_a_set(
+    folders: dict[str, Path], tmp_path: Path, name: str, side: int, column: str
+) -> None:
+    count, shape, columns = json.loads(
+        run_peer("data", WEBDATASET, folders[name], tmp_path / "shard.tar", folder=tmp_path)
+    )
+    assert (count, shape) == (COUNT, [side, side, 3])
+    assert {"file_name", column} <= set(columns)

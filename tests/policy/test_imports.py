@@ -61,6 +61,7 @@ ARROWS: dict[str, set[str]] = {
     "workflows/doctor": set(),
     "workflows/export": set(),
     "workflows/fetch": set(),
+    "workflows/push": {"workflows/export"},
     "workflows/rebuild": set(),
     "workflows/report": set(),
     "workflows/screen": set(),
@@ -304,13 +305,13 @@ def test_nothing_is_unpickled_or_evaluated() -> None:
 
 
 CONNECTS = {"urllib", "http", "socket", "ssl", "requests", "httpx", "aiohttp", "huggingface_hub", "ftplib"}
-MAY_CONNECT = Path("workflows/fetch/download.py")
+MAY_CONNECT = {Path("workflows/fetch/download.py"), Path("workflows/push/hub.py")}  # what is asked for, what is sent
 FINDS_A_PORT = Path("runtime/processes.py")  # a free one of this machine, where the processes of a run meet
 
 
-def test_one_file_can_open_a_connection() -> None:
+def test_one_file_receives_and_one_sends() -> None:
     found = {(found.importer, found.module) for found in all_imports() if found.module.split(".")[0] in CONNECTS}
-    assert {importer for importer, _ in found - {(FINDS_A_PORT, "socket")}} == {MAY_CONNECT}
+    assert {importer for importer, _ in found - {(FINDS_A_PORT, "socket")}} == MAY_CONNECT
     assert "127.0.0.1" in (SOURCE / FINDS_A_PORT).read_text(), "on this machine only"
 
 
@@ -350,13 +351,18 @@ DISTRIBUTION_OF = {"PIL": "pillow", "yaml": "pyyaml", "cv2": "opencv-python-head
 OPTIONAL = {
     (Path("data/files/dicom.py"), "pydicom"),
     (Path("reporting/notebook.py"), "pandas"),
+    (Path("data/files/heif.py"), "pillow_heif"),
+    (Path("data/layouts/spreadsheets.py"), "openpyxl"),
+    (Path("data/layouts/spreadsheets.py"), "odf"),
+    *((Path("training/tracker_clients.py"), name) for name in ("wandb", "mlflow", "trackio")),
     (Path("study/app.py"), "starlette"),
     (Path("review/app.py"), "starlette"),
     (Path("web/serve.py"), "starlette"),
     (Path("web/serve.py"), "uvicorn"),
 }
-# Parts of a declared dependency's own interface: jinja2 hands out markupsafe's Markup, transformers tokenizers'.
-COMES_WITH = {"markupsafe": "jinja2", "tokenizers": "transformers"}
+# Parts of a declared dependency's own interface: jinja2 hands out markupsafe's Markup, transformers tokenizers';
+# diffusers and transformers load from the hub through huggingface_hub.
+COMES_WITH = {"markupsafe": "jinja2", "tokenizers": "transformers", "huggingface_hub": "diffusers"}
 
 
 def test_every_import_is_declared() -> None:

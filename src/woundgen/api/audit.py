@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,23 +55,36 @@ class AuditResult:
 def audit(
     generated: Place,
     *,
-    run: Place,
     out: Place,
+    run: Place | None = None,
+    real: Place | None = None,
+    adapters: Sequence[Place] = (),
+    base: str | None = None,
     quality: QualityConfig | None = None,
     console: Console | None = None,
 ) -> AuditResult:
     """Test what a generated set reveals of the photographs that it was trained on.
 
-    generated: a set that the adapters of `run` drew. out: folder of privacy.json and PRIVACY.md, which may be shared;
-    OUT.private gets the nearest pairs. Counts have exact one-sided 95 % bounds, tests p-values and n; rates are shares
-    in 0..1. quality: the rule by which copies are called such. console: for messages and progress; None prints them.
+    generated: a set that the adapters of `run` drew. real, instead of run: the photographs that `adapters`, which lie
+    in no run, were trained on, and others by column `split`. base: their base model. out: folder of privacy.json
+    and PRIVACY.md, which may be shared; OUT.private gets the nearest pairs. Counts have exact one-sided 95 % bounds,
+    tests p-values and n; rates are shares in 0..1. quality: the rule by which copies are called such.
+    console: for messages and progress; None prints them.
     Raises UserError where the set is empty or of another run.
     """
     from woundgen.workflows.audit.job import audit_set
+    from woundgen.workflows.audit.subject import choose_subject
 
     folder = Path(out)
+    subject = choose_subject(
+        Path(generated),
+        run=None if run is None else Path(run),
+        real=None if real is None else Path(real),
+        adapters=[Path(place) for place in adapters],
+        base=base,
+    )
     with use_console(console) as opened:
         record = opened.follow(audit_set(
-            Path(generated), run=Path(run), out=folder, quality=quality or QualityConfig(),
+            Path(generated), subject=subject, out=folder, quality=quality or QualityConfig(),
         ))  # fmt: skip
     return AuditResult(folder, record)

@@ -7,13 +7,19 @@ from typing import Annotated
 
 import typer
 
+from woundgen.errors import UserError
 from woundgen.runtime.console import open_console
 
 
 def audit(
     generated: Annotated[Path, typer.Option(help="Generated set.")],
-    run: Annotated[Path, typer.Option(help="The run whose adapter drew it.")],
     out: Annotated[Path, typer.Option(help="Folder of the report; OUT.private gets the sheet of nearest pairs.")],
+    run: Annotated[Path | None, typer.Option(help="The run whose adapter drew it.")] = None,
+    real: Annotated[
+        Path | None, typer.Option(help="Instead of --run: what the adapters were trained on; `split` says who was not.")
+    ] = None,
+    adapter: Annotated[list[Path] | None, typer.Option(help="With --real: files that drew it; repeatable.")] = None,
+    base: Annotated[str | None, typer.Option(help="With --real: their base model, where they do not say.")] = None,
     thresholds: Annotated[Path | None, typer.Option(help="configs/quality_thresholds.yaml")] = None,
 ) -> None:
     """What a generated set gives away of the photographs it was trained on, and what this n could not show.
@@ -23,12 +29,19 @@ def audit(
 
     \b
     woundgen audit --generated generated/phase_I --run runs/phase_I --out reports/privacy_I
+    woundgen audit --generated generated/theirs --real photographs --adapter theirs.safetensors --out reports/privacy
     """
+    if (run is None) == (real is None):
+        raise UserError("Give either --run or --real.", "--real is for adapters that lie in no run.")
+    if run is not None and (adapter or base):
+        raise UserError("--adapter and --base belong to --real.", "Leave them out: the run has them.")
     from woundgen.api.audit import audit as audit_images
     from woundgen.config.load import load_quality_config
 
     quality = load_quality_config(thresholds)
     with open_console() as console:
-        audited = audit_images(generated, run=run, out=out, quality=quality, console=console)
+        audited = audit_images(
+            generated, run=run, real=real, adapters=adapter or (), base=base, out=out, quality=quality, console=console
+        )
         console.info(f"written: {audited.page}")
         console.result("audit", audited)

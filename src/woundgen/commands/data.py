@@ -22,8 +22,8 @@ Photographs = Annotated[Path, typer.Argument(help="Folder of photographs, or an 
 def import_(
     source: Annotated[Path, typer.Argument(help="Folder of the photographs; only read.")],
     out: Annotated[Path, typer.Option(help="Folder for manifest.csv; give it to --data.")],
-    preset: Annotated[str, typer.Option(help="folders (class folders or metadata.csv) or clinic.")] = "folders",
-    table: Annotated[Path | None, typer.Option(help="CSV with the labels, for --preset clinic.")] = None,
+    preset: Annotated[str, typer.Option(help="folders (or a table), clinic, coco, voc, yolo.")] = "folders",
+    table: Annotated[Path | None, typer.Option(help="CSV, .xlsx, .ods, .jsonl; COCO's JSON.")] = None,
     modality: Annotated[str, typer.Option(help="rgb, or by name depth_map, thermal_rgb, thermal_map.")] = "rgb",
     mapping: Annotated[
         Path | None, typer.Option(help="YAML that describes another layout: docs/howto.md shows some.")
@@ -34,6 +34,8 @@ def import_(
     \b
     woundgen data import photographs --out imported
     woundgen data import export --preset clinic --table export/labels.csv --out imported
+    woundgen data import photographs --table photographs/list.xlsx --out imported
+    woundgen data import photographs --preset yolo --out imported
     woundgen data import photographs --mapping mine.yaml --table photographs/list.csv --out imported
     """
     from woundgen.workflows.dataset.importing import import_photographs

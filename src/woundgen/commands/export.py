@@ -14,7 +14,9 @@ from woundgen.runtime.console import open_console
 def export(
     run: Annotated[Path, typer.Argument(help="Run, checkpoint or adapter file.")],
     out: Annotated[Path, typer.Option(help="New folder for what is written.")],
-    format_: Annotated[str, typer.Option("--format", help="diffusers | kohya | webui | comfyui | merged")],
+    format_: Annotated[
+        str, typer.Option("--format", help="diffusers | kohya | webui | comfyui | merged | single-file.")
+    ],
     weights: Annotated[str, typer.Option(help="auto | ema | raw | ema@0.1: an average of that length")] = "auto",
     base: Annotated[str | None, typer.Option(help="Base model, instead of the adapter's.")] = None,
     title: Annotated[str | None, typer.Option(help="Name in the file's metadata [woundgen and the phase].")] = None,
@@ -26,7 +28,7 @@ def export(
     woundgen export runs/phase_I --format kohya --title "wounds, phase I" --out exported/phase_I_kohya
     woundgen export runs/phase_I --format merged --out exported/phase_I_model
     """
-    check_choice("--format", format_, ("diffusers", "kohya", "webui", "comfyui", "merged"))
+    check_choice("--format", format_, ("diffusers", "kohya", "webui", "comfyui", "merged", "single-file"))
     from woundgen.adapters.weight_names import check_weights
     from woundgen.workflows.export.job import export_adapter
 

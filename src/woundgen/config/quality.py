@@ -32,6 +32,13 @@ class QualityConfig(BaseModel):
         "topk", description="spec: similarity to a set is the best match, the mean of the k nearest, or the mean"
     )
     topk: int = Field(5, ge=1, description="k of aggregation: topk, and of the statistics of the calibrated rule")
+    perceptual_network: Literal["auto", "lpips-vgg", "lpips-alex", "embedded"] = Field(
+        "auto",
+        description="perceptual distance of screening; auto: lpips-alex or lpips-vgg where fetched, else embedded",
+    )
+    embedding_network: Literal["auto", "dinov2-small", "dinov2-base", "dinov2-large", "embedded"] = Field(
+        "auto", description="feature distance of screening; auto: the first DINOv2 that was fetched, else embedded"
+    )
     acceptance: float = Field(0.95, gt=0.5, lt=1, description="share of real photographs the calibrated rule accepts")
     copy_quantile: float = Field(
         0.99,

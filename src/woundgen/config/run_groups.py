@@ -72,6 +72,18 @@ class EvaluationOptions(BaseModel):
         return known_metric(name, MONITORS)
 
 
+class TrackingOptions(BaseModel):
+    """Trackers, in which a run can be watched."""
+
+    model_config = STRICT
+
+    trackers: tuple[Literal["tensorboard", "trackio", "wandb", "mlflow"], ...] = setting(
+        ("tensorboard",),
+        "where numbers are shown while training, offline by default; pictures in tensorboard's local file alone",
+        flat="tracker",
+    )
+
+
 class StoppingOptions(BaseModel):
     """Early stopping."""
 

@@ -25,6 +25,7 @@ from woundgen.config.run_groups import (
     SamplingOptions,
     StoppingOptions,
     TextOptions,
+    TrackingOptions,
 )
 from woundgen.config.strict import STRICT
 
@@ -46,6 +47,7 @@ class TrainConfig(BaseModel):
     averaging: AveragingOptions = Field(default_factory=AveragingOptions)
     checkpoints: CheckpointOptions = Field(default_factory=CheckpointOptions)
     evaluation: EvaluationOptions = Field(default_factory=EvaluationOptions)
+    tracking: TrackingOptions = Field(default_factory=TrackingOptions)
     stopping: StoppingOptions = Field(default_factory=StoppingOptions)
     sampling: SamplingOptions = Field(default_factory=SamplingOptions)
     photographs: PhotographOptions = Field(default_factory=PhotographOptions)

@@ -49,6 +49,11 @@ class Extractor:
     layer_weights: tuple[NDArray[np.float32], ...] | None = None
     batch: int = 32
 
+    @property
+    def cache_key(self) -> str:
+        """Return what decides its outputs: the weights, and how images are fed."""
+        return f"{self.digest} {self.input}"
+
     def pooled(self, images: Images) -> NDArray[np.float64]:
         """[N, d] of uint8 [N, H, W, 3]."""
         return self._vectors(images, "pooled")

@@ -115,10 +115,15 @@ def weights_home() -> Path:
     return Path(os.environ.get("WOUNDGEN_WEIGHTS", "~/.cache/woundgen/weights")).expanduser()
 
 
+def is_fetched(name: str, *, home: Path) -> bool:
+    """Return whether weights of that name were fetched; whether they are whole is for find_weights to say."""
+    return (home / name / SOURCE_JSON).is_file()
+
+
 def find_weights(name: str, *, home: Path) -> tuple[Path, str]:
     """(folder, digest) of fetched weights. UserError with the fetch command where absent or altered."""
     folder = home / name
-    if not (folder / SOURCE_JSON).is_file():
+    if not is_fetched(name, home=home):
         raise UserError(
             f"The weights of feature network {name} are not in {home}, and nothing is downloaded unasked.",
             f"Fetch them once: woundgen fetch {name}",

@@ -78,6 +78,7 @@ def dataset_card(facts: CardFacts, script: str = "") -> str:
         f"| not kept | {_reasons(facts.tally)} |",
         *([f"| reviewed | {facts.review} |"] if facts.review else []),
         f"| screening | {_screening(recipe)} |",
+        *([_networks(recipe.screening["networks"])] if (recipe.screening or {}).get("networks") else []),
         f"| copies | {_copies(facts)} |",
         "| privacy audit | none when this was written (`woundgen audit`) |",
         f"| marks | each PNG says that it is synthetic; IPTC digital source type {DIGITAL_SOURCE_TYPE} |",
@@ -134,8 +135,14 @@ def _screening(recipe: Recipe) -> str:
         return f"policy calibrated: as usual as {rule['acceptance']:.0%} of real photographs"
     if rule["policy"] == "spec":
         ssim, perceptual = rule["ssim_minimum"], rule["lpips_maximum"]
-        return f"policy spec: SSIM > {ssim:g} and perceptual distance < {perceptual:g} ({rule['aggregation']})"
+        network = rule.get("networks", {}).get("perceptual", "embedded")
+        name = f"{'LPIPS' if network.startswith('lpips-') else 'perceptual distance'} ({network})"
+        return f"policy spec: SSIM > {ssim:g} and {name} < {perceptual:g} ({rule['aggregation']})"
     return "policy report: scores recorded, copies alone held back"
+
+
+def _networks(used: Mapping[str, str]) -> str:
+    return f"| networks of screening | perceptual distance {used['perceptual']}, feature distance {used['embedding']} |"
 
 
 def _copies(facts: CardFacts) -> str:

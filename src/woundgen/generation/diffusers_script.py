@@ -24,6 +24,7 @@ class ScriptFacts:
 
     seed: of the image to draw (column `seed` of metadata.csv).
     kinds: of the adapters, "lora", "unet" or "embedding", in the order fused.
+    tokens: of each adapter, the word that its file does not name itself (A1111's embeddings); "" for every other.
     zero_terminal_snr: whether the noise schedule was rescaled for them. xl: two text encoders.
     """
 
@@ -31,6 +32,7 @@ class ScriptFacts:
     timesteps: Sequence[int] | None
     seed: int
     kinds: Sequence[str]
+    tokens: Sequence[str]
     zero_terminal_snr: bool = False
     xl: bool = False
 
@@ -81,11 +83,13 @@ def _steps_argument(steps: str) -> str:
 def _adapter_lines(facts: ScriptFacts) -> list[str]:
     """Load each adapter as diffusers does, and set the strengths of the LoRAs among them."""
     lines, loras = [], []
-    for number, (kind, (_, strength)) in enumerate(zip(facts.kinds, facts.recipe.adapters, strict=True)):
+    adapters = zip(facts.kinds, facts.tokens, facts.recipe.adapters, strict=True)
+    for number, (kind, token, (_, strength)) in enumerate(adapters):
         if kind == "unet":
             lines.append(f"pipe.unet = UNet2DConditionModel.from_pretrained(Path(adapters[{number}]).parent)")
         elif kind == "embedding":
-            lines.append(f"pipe.load_textual_inversion(adapters[{number}])")
+            named = f", token={token!r}" if token else ""
+            lines.append(f"pipe.load_textual_inversion(adapters[{number}]{named})")
         else:
             file = f"Path(adapters[{number}])"
             lines.append(

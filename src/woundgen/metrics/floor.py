@@ -7,8 +7,13 @@ its floor: the same score of one random half of the real photographs against the
 Spread at this n. A set is dealt into B disjoint blocks of n. Blocks of independent images are independent
 draws, so the variance among the B values of one deal is an unbiased estimate of the variance from draw to
 draw, for any statistic; many deals only make it steadier. With a single block (a floor at n = half of the
-photographs) the spread is that over random halves of the same photographs: the permutation distribution of
-"no difference". It leaves out how much another set of photographs would move all halves together.
+photographs) the values are of halves of the same photographs, which leaves out how much other photographs would move
+all halves together: then the variance comes from two disjoint pairs at n / 2, and is halved.
+
+The bounds are to hold 90 % of NEW draws. Their centre is a mean of B draws and so varies itself, by 1 / B of the
+variance, and the variance is estimated from few photographs: Student's t with SPARE degrees of freedom. Statistics
+that cannot be below 0 are skewed, the more so with heavy tails, and are taken by their logarithm. Simulated in
+tests/unit/metrics/test_floor.py.
 """
 
 from __future__ import annotations
@@ -18,6 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import t as student
 
 from woundgen.metrics.splits import disjoint_blocks, smallest_pile
 from woundgen.similarity.groups import Groups, group_codes
@@ -27,6 +33,7 @@ Values = npt.NDArray[np.float64]
 Statistic = Callable[[Array, Array], float | tuple[float, ...]]  # of (generated, real); one value or several
 
 MOST_BLOCKS = 4
+SPARE = 8  # degrees of freedom of the variance from draw to draw
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,21 +107,37 @@ def half_against_half(
     return np.asarray(values, np.float64)
 
 
-def spread_of(values: Values, *, n: int, limits: tuple[float, float] = (-np.inf, np.inf)) -> Spread:
+def spread_of(
+    values: Values, *, n: int, limits: tuple[float, float] = (-np.inf, np.inf), smaller: Values | None = None
+) -> Spread:
     """Of [splits, blocks], as at_equal_n and half_against_half return it for a statistic with one value.
 
-    limits: what the statistic cannot pass, nor therefore the bounds.
+    limits: what the statistic cannot pass, nor therefore the bounds. smaller: where `values` has a single block, the
+    same at n // 2 with two blocks or more; without it the bounds are those of the same photographs, which is said.
     """
     splits, blocks = values.shape
-    if blocks == 1:
-        deviations = values - values.mean()
-        text = f"5-95 % over {splits} random halves of n = {n}"
+    mean = float(values.mean())
+    if blocks == 1 and smaller is None:
+        low, high = np.clip(np.quantile(values, (0.05, 0.95)), *limits)
+        text = f"5-95 % over {splits} random halves of n = {n} of the same photographs; new ones vary more"
+        return Spread(mean, float(low), float(high), float(values.std()), text)
+    is_skewed = limits == (0.0, np.inf) and values.min() > 0 and (smaller is None or smaller.min() > 0)
+    scaled = np.log(values) if is_skewed else values
+    if blocks > 1:
+        variance = float(scaled.var(axis=1, ddof=1).mean())
+        text = f"5-95 % of new draws of n = {n} (from {splits} deals into {blocks} disjoint blocks)"
     else:
-        # Deviations from a mean of B are too small by sqrt((B - 1) / B).
-        deviations = (values - values.mean(axis=1, keepdims=True)) * np.sqrt(blocks / (blocks - 1))
-        text = f"5-95 % of draws of n = {n} ({splits} deals into {blocks} disjoint blocks)"
-    low, high = np.clip(values.mean() + np.quantile(deviations, (0.05, 0.95)), *limits)
-    return Spread(float(values.mean()), float(low), float(high), float(np.sqrt(np.mean(deviations**2))), text)
+        assert smaller is not None
+        halves = np.log(smaller) if is_skewed else smaller
+        variance = float(halves.var(axis=1, ddof=1).mean()) / 2  # at n // 2 it is about twice as large
+        text = (
+            f"5-95 % of new draws of n = {n} (from {len(smaller)} deals into {smaller.shape[1]} pairs of n = {n // 2})"
+        )
+    half_width = float(student.ppf(0.95, SPARE)) * np.sqrt(variance * (1 + 1 / blocks))
+    ends = scaled.mean() + np.array([-half_width, half_width])
+    low, high = np.clip(np.exp(ends) if is_skewed else ends, *limits)
+    deviation = np.sqrt(variance) * (mean if is_skewed else 1.0)
+    return Spread(mean, float(low), float(high), float(deviation), text)
 
 
 def _blocks_that_fit(codes: npt.NDArray[np.intp], n: int) -> int:

@@ -150,7 +150,7 @@ def _set_rows(
 def _vectors(
     network: Extractor, what: str, compute: Callable[[Images], Values], cache: Cache
 ) -> Callable[[Images], Values]:
-    return lambda images: cache.array(what, network.digest, [images], lambda: compute(images))
+    return lambda images: cache.array(what, network.cache_key, [images], lambda: compute(images))
 
 
 def _beside(of: Callable[[Images], Values], real: RealSets) -> Beside:
@@ -164,7 +164,7 @@ def _beside(of: Callable[[Images], Values], real: RealSets) -> Beside:
 def _pair_rows(
     metric: str, network: Extractor | None, pairwise: Pairwise, generated: Images, real: RealSets, cache: Cache
 ) -> list[MetricValue]:
-    digest = "" if network is None else network.digest
+    digest = "" if network is None else network.cache_key
 
     def to_real(images: Images | None) -> Values | None:
         if images is None:

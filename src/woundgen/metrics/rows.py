@@ -11,6 +11,7 @@ from woundgen.metrics.intervals import Interval
 from woundgen.records import MetricValue
 
 FLOOR, CEILING, TRAINING = "floor", "ceiling", "training"  # what stands beside a value, of the same metric
+WHOLE_SETS = "whole sets, as pytorch-fid"
 LIMITS = dict.fromkeys(("precision", "recall", "coverage", "authenticity"), (0.0, 1.0)) | dict.fromkeys(
     ("fd", "fid", "density", "mesh_4", "mesh_2", "sharpness_ratio"), (0.0, np.inf)
 )
@@ -24,9 +25,11 @@ class Network:
     digest: str
 
 
-def spread_row(metric: str, values: Values, n: int, network: Network | None, label: str = "") -> MetricValue:
-    """Of [splits, blocks] values taken at n against n (floor.py)."""
-    spread = spread_of(values, n=n, limits=LIMITS.get(metric, (-np.inf, np.inf)))
+def spread_row(
+    metric: str, values: Values, n: int, network: Network | None, label: str = "", *, smaller: Values | None = None
+) -> MetricValue:
+    """Of [splits, blocks] values taken at n against n, and for a single block others at n // 2 (floor.py)."""
+    spread = spread_of(values, n=n, limits=LIMITS.get(metric, (-np.inf, np.inf)), smaller=smaller)
     found = Interval(spread.mean, spread.low, spread.high, spread.text)
     return replace(row(metric, found, (n, n), network, label), splits=tuple(values.ravel().tolist()))
 

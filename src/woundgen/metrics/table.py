@@ -20,8 +20,9 @@ from woundgen.metrics.frechet import frechet_distance
 from woundgen.metrics.inception_score import inception_score
 from woundgen.metrics.kernel import kernel_distance, kernel_distance_interval, permutation_p_value
 from woundgen.metrics.neighbour_scores import NeighbourScores, neighbour_scores
-from woundgen.metrics.rows import CEILING, FLOOR, TRAINING, Network, row, spread_row
-from woundgen.records import MetricValue
+from woundgen.metrics.rows import CEILING, FLOOR, TRAINING, WHOLE_SETS, Network, row, spread_row
+from woundgen.metrics.splits import smallest_pile
+from woundgen.records import METRICS, MetricValue
 from woundgen.similarity.groups import Groups, group_codes
 
 Array = npt.NDArray[np.floating]
@@ -110,7 +111,23 @@ def measure_sets(
     def scores(x: Array, y: Array) -> tuple[float, ...]:
         return frechet_distance(x, y), *(astuple(neighbour_scores(x, y, k=protocol.k)) if neighbours else ())
 
-    return [*_rows_at_equal_n(names, scores, sets), *_kernel_rows(sets)]
+    whole = [_whole_sets_row(sets)] if network.name == "inception" else []
+    return [*_rows_at_equal_n(names, scores, sets), *whole, *_kernel_rows(sets)]
+
+
+def _whole_sets_row(sets: _Sets) -> MetricValue:
+    """FID of all images of both sets, as pytorch-fid prints it: biased by both numbers, so it has no floor."""
+    return MetricValue(
+        metric="fid",
+        value=frechet_distance(sets.generated, sets.real),
+        low=None,
+        high=None,
+        interval="no interval: pytorch-fid's number for all images, framed as here; compare it at these numbers only",
+        n=(len(sets.generated), len(sets.real)),
+        network=sets.network.name,
+        digest=sets.network.digest,
+        label=WHOLE_SETS,
+    )
 
 
 def measure_inception_score(
@@ -156,13 +173,15 @@ def _checked(
 
 def _rows_at_equal_n(names: tuple[str, ...], statistic: Statistic, sets: _Sets) -> list[MetricValue]:
     """statistic: of (generated, real), a tuple with one value a name."""
-    found = {"": _against_real(sets.generated, None, statistic, sets), FLOOR: _floor(statistic, sets)}
+    found = {"": _against_real(sets.generated, None, statistic, sets)}
+    smaller: dict[str, Values | None] = {}
+    found[FLOOR], smaller[FLOOR] = _floors(names, statistic, sets)
     if sets.beside.through is not None:
-        found[CEILING] = _floor(statistic, sets, through=sets.beside.through)
+        found[CEILING], smaller[CEILING] = _floors(names, statistic, sets, sets.beside.through)
     if sets.beside.training is not None and len(sets.beside.training) >= sets.n:
         found[TRAINING] = _against_real(sets.beside.training, sets.beside.training_groups, statistic, sets)
     return [
-        spread_row(name, values[..., j], sets.n, sets.network, label)
+        spread_row(name, values[..., j], sets.n, sets.network, label, smaller=_column(smaller.get(label), j))
         for j, name in enumerate(names)
         for label, values in found.items()
     ]
@@ -199,11 +218,10 @@ def _kernel_rows(sets: _Sets) -> list[MetricValue]:
             row("kid", replace(value, text=told), (len(generated), len(some)), sets.network),
             splits=tuple(_against_real(sets.generated, None, kernel_distance, sets).ravel().tolist()),
         ),
-        spread_row("kid", _floor(kernel_distance, sets), sets.n, sets.network, FLOOR),
+        _kernel_floor_row(sets, FLOOR),
     ]
     if sets.beside.through is not None:
-        at_ceiling = _floor(kernel_distance, sets, through=sets.beside.through)
-        rows.append(spread_row("kid", at_ceiling, sets.n, sets.network, CEILING))
+        rows.append(_kernel_floor_row(sets, CEILING, sets.beside.through))
     if sets.beside.training is not None:
         trained = kernel_distance_interval(sets.beside.training[:MOST_FOR_KERNEL], sets.real[some], real_groups=groups)
         count = min(len(sets.beside.training), MOST_FOR_KERNEL)
@@ -211,17 +229,38 @@ def _kernel_rows(sets: _Sets) -> list[MetricValue]:
     return rows
 
 
-def _floor(statistic: Statistic, sets: _Sets, *, through: Array | None = None) -> Values:
-    """Real half against real half; with `through`, reconstructed half against real half: the ceiling."""
+def _column(values: Values | None, number: int) -> Values | None:
+    return None if values is None else values[..., number]
+
+
+def _kernel_floor_row(sets: _Sets, label: str, reconstructed: Array | None = None) -> MetricValue:
+    values, smaller = _floors(("kid",), kernel_distance, sets, reconstructed)
+    return spread_row("kid", values, sets.n, sets.network, label, smaller=smaller)
+
+
+def _floors(
+    names: tuple[str, ...], statistic: Statistic, sets: _Sets, reconstructed: Array | None = None
+) -> tuple[Values, Values | None]:
+    """The floor, and that at half of n, for its spread; None where a set of that size is too small for a metric."""
+    n = sets.n // 2
+    least = max(METRICS[name].minimum_n for name in names)
+    fits = smallest_pile(group_codes(sets.real_groups, len(sets.real)), 4) >= n
+    enough = n >= least and (n > sets.protocol.k or not set(names) & set(NeighbourScores.__slots__))
+    smaller = _floor(statistic, sets, reconstructed, n=n) if fits and enough else None
+    return _floor(statistic, sets, reconstructed, n=sets.n), smaller
+
+
+def _floor(statistic: Statistic, sets: _Sets, reconstructed: Array | None, *, n: int) -> Values:
+    """Real half against real half; with `reconstructed`, its half against the real other half: the ceiling."""
     protocol = sets.protocol
     return half_against_half(
         sets.real,
         statistic,
-        n=sets.n,
+        n=n,
         splits=protocol.splits,
         seed=protocol.seed,
         groups=sets.real_groups,
-        through=through,
+        through=reconstructed,
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
@@ -117,6 +117,15 @@ def save_embedding(folder: Path, rows: Tensor, settings: InversionSettings, note
     save_file({settings.token: values if len(values) > 1 else values[0].clone()}, folder / EMBEDDING_FILE)
     told = {"token": settings.token, "vectors": settings.vectors, "initializer": settings.initializer}
     (folder / ADAPTER_NOTES).write_text(json.dumps({"textual_inversion": told, **notes}, indent=1))
+
+
+def unnamed_token(path: Path) -> str:
+    """Return the word of an A1111 embedding, which is its file's name; "" for a file that names its words itself."""
+    try:
+        with safe_open(path, "pt") as file:
+            return path.stem if A1111_ROWS in file.keys() else ""  # noqa: SIM118 - no mapping
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path} is not a safetensors adapter ({error}).", "Give the file a run saved.") from None
 
 
 def load_embedding(tokenizer: CLIPTokenizer, text_encoder: CLIPTextModel, path: Path) -> None:

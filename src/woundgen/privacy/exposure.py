@@ -14,6 +14,7 @@ from woundgen.records import Photo
 from woundgen.storage.files import read_json, write_json
 from woundgen.storage.names import EXPOSURE_JSON, OLD_EXPOSURE_JSON, RUN_JSON
 from woundgen.storage.ownership import run_of
+from woundgen.storage.provenance import adapter_digests, find_trained_file
 
 KEY, MARKS = "group_key", "training_groups"
 
@@ -97,11 +98,35 @@ def seen_groups(photos: Sequence[Photo], seen: Sequence[Seen], *, keys: Mapping[
     return found
 
 
+def refuse_exposure_of_others(folder: Path, records: Sequence[Seen], *, runs: Path) -> None:
+    """UserError where a run in `runs` trained an adapter of the set, and the set's record has not that run's key.
+
+    The record was then written for another set, and not of the patients behind this adapter.
+    """
+    digests = adapter_digests(folder)
+    fingerprints = {record.key for record in records}
+    if None in fingerprints:
+        return  # plain group ids, written by people
+    for path in _run_records(runs) if digests else ():
+        key = read_json(path).get("data", {}).get(KEY)
+        if key is None or fingerprint(key) in fingerprints:
+            continue
+        if find_trained_file(path.parent, digests) is not None:
+            raise UserError(
+                f"{folder} was drawn with an adapter of {path.parent}, and its {EXPOSURE_JSON} is that of other runs.",
+                f"Put the set's {EXPOSURE_JSON} back, or draw it again.",
+            )
+
+
 def find_keys(runs: Path) -> dict[str, str]:
     """fingerprint → key of the run in `runs` and of those right below it."""
-    records = [read_json(path) for path in (runs / RUN_JSON, *sorted(runs.glob(f"*/{RUN_JSON}"))) if path.exists()]
+    records = [read_json(path) for path in _run_records(runs)]
     keys = [record["data"][KEY] for record in records if KEY in record.get("data", {})]
     return {fingerprint(key): key for key in keys}
+
+
+def _run_records(runs: Path) -> list[Path]:
+    return [path for path in (runs / RUN_JSON, *sorted(runs.glob(f"*/{RUN_JSON}"))) if path.exists()]
 
 
 def _run_of(file: Path) -> dict[str, Any] | None:

@@ -26,8 +26,15 @@ def audit_rows(result: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("authenticity", f"{own['value']:.2f} (n = {own['n'][0]}; no interval); photographs held out: {usual}"),
         ("membership, by the model's loss", _membership(result["membership"], units)),
         ("membership, from what is released beside the pixels", _released(result["released"])),
+        ("networks that looked", _networks(result.get("networks"))),
         ("where the adapter is shared too", _with_the_adapter(result)),
     ]
+
+
+def _networks(used: Mapping[str, str] | None) -> str:
+    if used is None:
+        return "not recorded: an older version"
+    return f"feature distance {used['embedding']}, perceptual distance {used['perceptual']}; copies by keypoints"
 
 
 def _held_back(drawn: Mapping[str, Any]) -> str:

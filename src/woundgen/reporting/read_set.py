@@ -14,7 +14,14 @@ from woundgen.reporting.metric_table import number
 from woundgen.reporting.pictures import Picture, read_picture
 from woundgen.reporting.report_data import Facts, ScoreMeans, SetFacts, SetScores, Strip
 from woundgen.storage.files import read_json, stored_values
-from woundgen.storage.names import DIFFUSERS_SCRIPT, MANIFEST_JSONL, SET_JSON, TELLTALE_PATCHES
+from woundgen.storage.names import (
+    DIFFUSERS_SCRIPT,
+    GENERATED_PATCHES,
+    MANIFEST_JSONL,
+    PHOTOGRAPH_PATCHES,
+    SET_JSON,
+    private_folder,
+)
 from woundgen.storage.outcomes import SURPLUS
 from woundgen.storage.set_rows import read_drawn_rows, read_released_rows, read_tally
 
@@ -56,7 +63,7 @@ def _collect_set(folder: Path) -> SetFacts:
         screened=bool(recipe.get("screening")) or bool(tally.rejected),
         copies_sought=_copies_sought(recipe.get("screening") or {}),
         reasons=tuple(reasons.most_common()),
-        settings=_settings(rows[0]) if rows else (),
+        settings=(*_settings(rows[0]), *_networks(recipe.get("screening") or {})) if rows else (),
         pictures=tuple(_picture(folder, row, f"image {row['index']}") for row in rows[:SHOWN]),
         strips=(*_strips(folder, rows, RELEASED_STRIPS), *_telltale(folder)),
         script=_script(folder, rows[0]) if rows else "",
@@ -78,13 +85,18 @@ def _copies_sought(screening: Mapping[str, Any]) -> bool:
 
 def _telltale(folder: Path) -> tuple[Strip, ...]:
     """Patches of generated images that the two-sample test's classifiers were surest of, where it was made."""
-    found = read_telltale_patches(folder)
-    return (Strip("Patches that gave the set away (two-sample test)", found),) if found else ()
+    patches = _read_patches(private_folder(folder), GENERATED_PATCHES)
+    return (Strip("Patches that gave the set away (two-sample test)", patches),) if patches else ()
 
 
-def read_telltale_patches(folder: Path) -> tuple[Picture, ...]:
-    """Read the patches, the surest first, with their logits where those are kept; none where the test was not made."""
-    files = sorted((folder / TELLTALE_PATCHES).glob("*.png"))
+def read_photograph_patches(folder: Path) -> tuple[Picture, ...]:
+    """Read the patches of photographs that gave a set away, with their logits. They belong on the private page."""
+    return _read_patches(private_folder(folder), PHOTOGRAPH_PATCHES)
+
+
+def _read_patches(folder: Path, place: str) -> tuple[Picture, ...]:
+    """Read patches, the surest first; none where the test was not made."""
+    files = sorted((folder / place).glob("*.png"))
     return tuple(read_picture(file, root=folder, caption=file.stem.partition("_")[2]) for file in files[:TELLTALE])
 
 
@@ -107,6 +119,12 @@ def _settings(row: Row) -> Facts:
         ("base model", base_name(digest)[:16] or "none"),
         ("adapter", masked(adapter)[:16] or "none: the base model alone"),
     )
+
+
+def _networks(screening: Mapping[str, Any]) -> Facts:
+    """The networks that the set was screened with, by name and digest."""
+    used = screening.get("networks") or {}
+    return tuple((f"{kind} distance of screening", masked(str(used[kind]))) for kind in sorted(used))
 
 
 def _score_names(rows: Sequence[Row]) -> list[str]:

@@ -74,11 +74,12 @@ def utility_html(record: Record) -> str:
     return render("utility.html.j2", {"title": TITLE, "utility": utility_view(record)})
 
 
-def utility_view(record: Record) -> UtilityView:
+def utility_view(record: Record, *, lines: Sequence[str] = ()) -> UtilityView:
+    """lines: further ones below the design, such as whose images the study is of."""
     return UtilityView(
         title=TITLE,
         sentence=record["verdict"]["sentence"],
-        design=design_lines(record),
+        design=[*design_lines(record), *lines],
         chart=dose_chart(record),
         tables=[(heading, as_html(table)) for heading, table in tables(record)],
         meanings=MEANINGS,

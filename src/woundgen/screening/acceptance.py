@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from scipy.stats import beta
 
 from woundgen.screening.calibration import Calibration
-from woundgen.screening.rules import SPEC_COLUMNS, TITLES, Rule, judge
+from woundgen.screening.rules import SPEC_COLUMNS, TITLES, Rule, distance_title, judge
 from woundgen.screening.statistics import Statistics
 from woundgen.verdicts import Verdict
 
@@ -57,11 +57,12 @@ def why_spec_accepts_nothing(held_out: Statistics, calibration: Calibration, rul
     if rule.policy != "spec" or tried.accepted:
         return None
     ssim, perceptual = SPEC_COLUMNS[rule.aggregation]
+    networks = calibration.networks
     best, least = held_out.columns[ssim].max(), held_out.columns[perceptual].min()
     return (
-        f"{tried.sentence()}: SSIM > {rule.ssim_minimum:.2f} and perceptual distance < "
-        f"{rule.perceptual_maximum:.2f} are asked of {TITLES[ssim]} and {TITLES[perceptual]}, where real "
-        f"photographs reach {best:.2f} and {least:.2f} at best. "
+        f"{tried.sentence()}: SSIM > {rule.ssim_minimum:.2f} and {distance_title('perceptual distance', networks)} < "
+        f"{rule.perceptual_maximum:.2f} are asked of {TITLES[ssim]} and {distance_title(perceptual, networks)}, "
+        f"where real photographs reach {best:.2f} and {least:.2f} at best. "
         f"{_instead(held_out, calibration)}"
     )
 

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from woundgen.copies.ceiling import CopyCeiling, estimate_ceiling
 from woundgen.errors import UserError
 from woundgen.screening.conformal import ConformalBound, conformal_bound
+from woundgen.screening.descriptors import NO_NETWORKS, UsedNetworks
 from woundgen.screening.reference_statistics import FEWEST
 from woundgen.screening.statistics import COPY_PLACES, LOGARITHMIC, TINY, Statistics
 from woundgen.similarity.groups import Groups, group_codes
@@ -24,7 +25,7 @@ from woundgen.similarity.groups import Groups, group_codes
 Values = npt.NDArray[np.float64]
 
 MAD_TO_SD = 1.4826  # of a normal distribution
-FORMAT = 2  # 1 measured copies by aligned SSIM
+FORMAT = 3  # 2 named no networks; 1 measured copies by aligned SSIM
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,8 @@ class Usual:
 class Calibration:
     """usual: each judged statistic. threshold: of max |z|. copy_ceiling: of the places that agree with a reference.
 
-    k: how many nearest the `topk` statistics averaged; images are to be measured with the same.
+    k: how many nearest the `topk` statistics averaged; images are to be measured with the same. networks: those that
+    distances were taken in; thresholds hold in these alone.
     """
 
     n: int
@@ -60,6 +62,7 @@ class Calibration:
     usual: Mapping[str, Usual]
     threshold: ConformalBound
     copy_ceiling: CopyCeiling
+    networks: UsedNetworks = NO_NETWORKS
 
     def deviations(self, statistics: Statistics) -> Values:
         """[judged, N] from the references, in robust standard deviations."""
@@ -71,7 +74,7 @@ class Calibration:
 
     def statements(self) -> list[str]:
         """For people: what each threshold is worth at this n."""
-        lines = [self.copy_ceiling.statement(), f"joint rule: {self.threshold.statement()}"]
+        lines = [self.copy_ceiling.statement(), f"joint rule: {self.threshold.statement()}", self.networks.statement()]
         if self.groups < self.n:
             lines.append(
                 f"{self.n} photographs are of {self.groups} groups: those of one group are alike, so the "
@@ -96,6 +99,7 @@ class Calibration:
                     "usual": {name: Usual(**one) for name, one in stored["usual"].items()},
                     "threshold": ConformalBound(**stored["threshold"]),
                     "copy_ceiling": CopyCeiling(**stored["copy_ceiling"]),
+                    "networks": UsedNetworks(**stored["networks"]),
                 }
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -139,6 +143,7 @@ def calibrate(
             pairs=statistics.same_scene_pairs,
             crowded=statistics.crowded,
         ),
+        networks=statistics.networks,
     )
 
 

@@ -9,9 +9,34 @@ import numpy.typing as npt
 
 from woundgen.copies.keypoints import Keypoints
 from woundgen.data.pixels.near_duplicates import near_duplicate_groups, thumbnail
+from woundgen.errors import UserError
 
 Array = npt.NDArray[np.floating]
 Rows = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class UsedNetworks:
+    """Name and digest of the feature network of each kind of distance, "lpips-alex 0123456789abcdef"; "" for none."""
+
+    perceptual: str = ""
+    embedding: str = ""
+
+    def statement(self) -> str:
+        """Return a sentence for people."""
+        return f"perceptual distance: {self.perceptual or 'none'}; feature distance: {self.embedding or 'none'}"
+
+
+NO_NETWORKS = UsedNetworks()
+
+
+def check_networks(left: UsedNetworks, right: UsedNetworks, *, of: str) -> None:
+    """UserError where distances were taken in different networks: neither they nor thresholds of them compare."""
+    if left != right:
+        raise UserError(
+            f"{of} were taken in other feature networks ({left.statement()}, against {right.statement()}).",
+            "Run woundgen calibrate again with the same --thresholds and the same fetched networks.",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +46,7 @@ class Descriptors:
     images [N, H, W, 3] in 0..1. pooled [N, d] of a feature network, scaled so that Euclidean distance means
     something. perceptual [N, D]: vectors whose squared distance is the perceptual distance
     (similarity.perceptual), or None: then no statistic of it is taken. keypoints: N, for copy detection.
+    networks: those that the features are of.
     """
 
     images: Array
@@ -29,6 +55,7 @@ class Descriptors:
     keypoints: tuple[Keypoints, ...]
     perceptual: Array | None = None
     perceptual_mirrored: Array | None = None
+    networks: UsedNetworks = NO_NETWORKS
 
     def __post_init__(self) -> None:
         assert (self.perceptual is None) == (self.perceptual_mirrored is None), "both, or neither"
@@ -47,6 +74,7 @@ class Descriptors:
             keypoints=tuple(self.keypoints[row] for row in np.arange(len(self))[rows]),
             perceptual=None if self.perceptual is None else self.perceptual[rows],
             perceptual_mirrored=None if self.perceptual_mirrored is None else self.perceptual_mirrored[rows],
+            networks=self.networks,
         )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from woundgen.errors import UserError
-from woundgen.screening.descriptors import Descriptors
+from woundgen.screening.descriptors import Descriptors, check_networks
 from woundgen.similarity.neighbours import euclidean_distances
 from woundgen.similarity.perceptual import pairwise_squared_distances
 from woundgen.similarity.ssim import ImageMoments, image_moments, ssim_against, ssim_among
@@ -38,6 +38,7 @@ def moments_of(references: Descriptors) -> ImageMoments:
 
 def compare(images: Descriptors, references: Descriptors, moments: ImageMoments) -> Pairs:
     """All pairs. moments: of the references. `images is references` takes each SSIM once."""
+    check_networks(images.networks, references.networks, of="The photographs' features and the images'")
     if (images.perceptual is None) != (references.perceptual is None):
         raise UserError("Perceptual features are given for one of images and references only.", "Give both.")
     embedding = euclidean_distances(images.pooled, references.pooled)

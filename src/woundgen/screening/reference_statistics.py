@@ -70,7 +70,7 @@ def measure(images: Descriptors, references: References, *, k: int = 5) -> Stati
     pooled = references.descriptors.pooled
     radii = sphere_radii(euclidean_distances(pooled, pooled), references.codes)
     found = summarise(image_columns(images.images), pairs, copies, radii, apart=apart, k=k)
-    return _in_given_rows(found, references)
+    return _in_given_rows(replace(found, networks=images.networks), references)
 
 
 def measure_references(references: References, *, k: int = 5) -> Statistics:
@@ -81,7 +81,7 @@ def measure_references(references: References, *, k: int = 5) -> Statistics:
     shared = match_references(references.scenes, references.codes)
     radii = _radii_without_own_group(pairs, references.codes)
     found = summarise(image_columns(own.images), pairs, shared.matches, radii, apart=apart, k=k)
-    found = replace(found, same_scene_pairs=shared.pairs, crowded=shared.crowded)
+    found = replace(found, same_scene_pairs=shared.pairs, crowded=shared.crowded, networks=own.networks)
     return _in_given_rows(found, references)
 
 

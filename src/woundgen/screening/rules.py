@@ -9,6 +9,7 @@ import numpy as np
 
 from woundgen.errors import UserError
 from woundgen.screening.calibration import Calibration, Values
+from woundgen.screening.descriptors import UsedNetworks, check_networks
 from woundgen.screening.statistics import COPY_PLACES, Statistics
 from woundgen.verdicts import RejectionKind, Verdict
 
@@ -41,6 +42,12 @@ TITLES = {
 }
 
 
+def distance_title(name: str, networks: UsedNetworks) -> str:
+    """Return a statistic's title for people; distances of LPIPS' networks are called LPIPS."""
+    title = TITLES.get(name, name)
+    return title.replace("perceptual distance", "LPIPS") if networks.perceptual.startswith("lpips-") else title
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """What is asked of an image. The ssim_ and perceptual_ thresholds are those of `spec` and its grade."""
@@ -61,6 +68,7 @@ def judge(statistics: Statistics, calibration: Calibration, rule: Rule) -> list[
     where there is a perceptual distance: spec_pass and spec_excellent, 1 or 0. Raises UserError for `spec`
     without one.
     """
+    check_networks(calibration.networks, statistics.networks, of="Thresholds and images")
     if rule.policy == "spec" and "perceptual_mean" not in statistics.columns:
         raise UserError("policy: spec needs a perceptual distance, and there is no network for one.", "Use calibrated.")
     copies = copy_reasons(statistics, calibration)
@@ -123,7 +131,8 @@ def _calibrated_reasons(statistics: Statistics, calibration: Calibration, rule: 
         bound = calibration.band(name)[int(high)]
         value = statistics.columns[name][row]
         word, sign = ("high", ">") if high else ("low", "<")
-        reasons.append(Reason(f"{TITLES.get(name, name)} too {word}", f"{value:.3g} {sign} {bound:.3g}"))
+        title = distance_title(name, calibration.networks)
+        reasons.append(Reason(f"{title} too {word}", f"{value:.3g} {sign} {bound:.3g}"))
     return reasons
 
 
@@ -134,7 +143,8 @@ def _spec_reasons(statistics: Statistics, calibration: Calibration, rule: Rule) 
         if not ssim > rule.ssim_minimum:
             reasons.append(Reason(f"{TITLES[names[0]]} too low", f"{ssim:.3g} <= {rule.ssim_minimum:.3g}"))
         elif not perceptual < rule.perceptual_maximum:
-            reasons.append(Reason(f"{TITLES[names[1]]} too high", f"{perceptual:.3g} >= {rule.perceptual_maximum:.3g}"))
+            title = distance_title(names[1], calibration.networks)
+            reasons.append(Reason(f"{title} too high", f"{perceptual:.3g} >= {rule.perceptual_maximum:.3g}"))
         else:
             reasons.append(None)
     return reasons

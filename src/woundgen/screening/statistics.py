@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from woundgen.copies.search import Matches
+from woundgen.screening.descriptors import NO_NETWORKS, UsedNetworks
 from woundgen.screening.pairwise import Matrix, Pairs
 from woundgen.similarity.colour import COLOUR_STATISTICS, colour_statistics
 from woundgen.similarity.sharpness import gradient_energy, laplacian_variance
@@ -44,13 +45,15 @@ class Statistics:
     """columns: name -> [N]. nearest: name -> [N] rows of the reference that a best match is of.
 
     Of references against each other also: same_scene_pairs, pairs of different groups that show one scene, and
-    crowded, the share of references that match many others (copies.search.SharedScenes).
+    crowded, the share of references that match many others (copies.search.SharedScenes). networks: those that
+    distances were taken in.
     """
 
     columns: Mapping[str, npt.NDArray[np.float64]]
     nearest: Mapping[str, Rows]
     same_scene_pairs: int = 0
     crowded: float = 0.0
+    networks: UsedNetworks = NO_NETWORKS
 
     def __len__(self) -> int:
         return len(self.columns["ssim_mean"])

@@ -14,6 +14,7 @@ SAMPLES = "samples"
 CACHE = "cache"
 TENSORBOARD = "tensorboard"
 REPORT_HTML = "report.html"
+REPORT_RECORD = ".woundgen_report.json"  # which runs and sets a folder's pages are of
 PRIVATE_REPORT_HTML = "report_private.html"
 QUALITY_COMPARISON = "QUALITY_COMPARISON.md"
 LATEST, BEST = "latest", "best"
@@ -43,13 +44,19 @@ SUMMARY_JSON = "summary.json"
 EXPOSURE_JSON = "exposure.json"
 OLD_EXPOSURE_JSON = "training_groups.json"  # of older sets; readers of image folders take it for a split "train"
 PREPARATION_JSON = "preparation.json"
-TELLTALE_PATCHES = "telltale_patches"
+GENERATED_PATCHES, PHOTOGRAPH_PATCHES = "telltale_patches/generated", "telltale_patches/photographs"
 UTILITY_JSON, UTILITY_HTML, UTILITY_MD = "utility.json", "utility.html", "UTILITY.md"
 
 
 def prepared_folder() -> Path:
     """Return the private folder of prepared photographs: $WOUNDGEN_PREPARED, else ~/.cache/woundgen/prepared."""
     return Path(os.environ.get("WOUNDGEN_PREPARED", "~/.cache/woundgen/prepared")).expanduser()
+
+
+def patient_key_file() -> Path:
+    """The user's key for patient ids of DICOM files: $WOUNDGEN_PATIENT_KEY, else next to prepared photographs."""
+    named = os.environ.get("WOUNDGEN_PATIENT_KEY")
+    return Path(named).expanduser() if named else prepared_folder().with_name("patient_key")
 
 
 def private_folder(out: Path) -> Path:

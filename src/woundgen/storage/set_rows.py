@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from woundgen.errors import UserError
-from woundgen.storage.files import read_json, read_jsonl, write_bytes, write_json
+from woundgen.storage.files import read_json, read_jsonl, sha256_json, write_bytes, write_json
 from woundgen.storage.names import COUNTS_JSON, MANIFEST_JSONL, private_folder
 from woundgen.storage.outcomes import SURPLUS, Outcome, old_category, old_kind, outcome_of_row
 from woundgen.storage.ownership import make_private
@@ -89,6 +89,11 @@ def prepare_journal(folder: Path) -> Path:
 def read_released_rows(folder: Path) -> list[Row]:
     """Rows of the images of a set, in the order drawn, as they may be shared."""
     return [public_row(row) for row in read_jsonl(folder / MANIFEST_JSONL) if row["accepted"]]
+
+
+def images_digest(folder: Path) -> str:
+    """Return a digest of the pixels of a set's images, in the order drawn: the same wherever the set lies."""
+    return sha256_json([row["sha256"] for row in read_released_rows(folder)])
 
 
 def read_drawn_rows(folder: Path) -> list[Row] | None:

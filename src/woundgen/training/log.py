@@ -1,22 +1,21 @@
-"""Histories of a run: JSON lines for machines, TensorBoard for looking. Cut back to the resumed step."""
+"""Histories of a run: JSON lines for machines, trackers for looking. Cut back to the resumed step."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-from tensorboard.summary.writer import event_file_writer
-from torch.utils.tensorboard import SummaryWriter
+import numpy as np
+from numpy.typing import NDArray
 
 from woundgen.storage.checkpoint import Checkpoint
 from woundgen.storage.files import append_jsonl, read_jsonl, write_bytes, write_text
-from woundgen.storage.names import EVAL_LOG, TENSORBOARD, TRAIN_LOG
+from woundgen.storage.names import EVAL_LOG, TRAIN_LOG
 from woundgen.training.loop import StepReport
+from woundgen.training.trackers import Tracker
 
 LOGS = (TRAIN_LOG, EVAL_LOG)
 
@@ -29,13 +28,12 @@ def restore_logs(folder: Path, checkpoint: Checkpoint | None) -> None:
 
 
 class RunLog:
-    """train.jsonl and eval.jsonl of one run folder."""
+    """train.jsonl and eval.jsonl of a run folder, and the trackers that show the same numbers."""
 
-    def __init__(self, folder: Path, *, resumed_step: int) -> None:
+    def __init__(self, folder: Path, *, resumed_step: int, trackers: Sequence[Tracker] = ()) -> None:
         self.folder = folder
+        self.trackers = tuple(trackers)
         self.cut(resumed_step)
-        with _without_machine_name():
-            self.board = SummaryWriter(str(folder / TENSORBOARD), purge_step=resumed_step + 1)
 
     def cut(self, step: int) -> None:
         """Drop the rows that were logged after `step`."""
@@ -45,28 +43,37 @@ class RunLog:
     def train(self, row: dict[str, Any]) -> None:
         """Log one step."""
         append_jsonl(self.folder / TRAIN_LOG, [row])
-        for name, value in row.items():
-            if name not in ("step", "epoch", "skipped") and value is not None:
-                self.board.add_scalar(f"train/{name}", value, row["step"])
+        shown = {f"train/{name}": value for name, value in row.items() if name not in ("step", "epoch", "skipped")}
+        self._log({name: value for name, value in shown.items() if value is not None}, row["step"])
 
     def evaluation(self, row: dict[str, Any]) -> None:
+        """Log an evaluation: each metric with the ends of its interval, and its floor and ceiling."""
         append_jsonl(self.folder / EVAL_LOG, [row])
         for metric in row["metrics"]:
-            if not metric["label"]:
-                self.board.add_scalar(f"{metric['metric']}/{row['weights']}", metric["value"], row["step"])
+            self._log(_metric_scalars(metric, weights=row["weights"]), row["step"])
+
+    def grid(self, picture: NDArray[np.uint8], *, step: int, weights: str) -> None:
+        """Show a sample grid uint8 [H, W, 3] where pictures stay in the run's folder."""
+        for tracker in self.trackers:
+            tracker.show(f"samples/{weights}", picture, step)
 
     def close(self) -> None:
-        self.board.close()
+        for tracker in self.trackers:
+            tracker.close()
+
+    def _log(self, values: Mapping[str, float], step: int) -> None:
+        for tracker in self.trackers:
+            tracker.log(values, step)
 
 
-@contextmanager
-def _without_machine_name() -> Iterator[None]:
-    """TensorBoard puts the machine's name in its file names, and has no option not to."""
-    named, event_file_writer.socket = event_file_writer.socket, SimpleNamespace(gethostname=lambda: "woundgen")
-    try:
-        yield
-    finally:
-        event_file_writer.socket = named
+def _metric_scalars(metric: Mapping[str, Any], *, weights: str) -> dict[str, float]:
+    """Name -> number of a row of eval.jsonl: fd/ema, fd/ema/low, fd/ema/high, fd/ema/floor ..."""
+    parts = [metric["metric"], weights, *([metric["label"]] if metric["label"] else [])]
+    if metric.get("network") and metric["network"] != "embedded":
+        parts.insert(1, metric["network"])
+    name = "/".join(part.replace(",", "").replace(" ", "_") for part in parts)
+    scalars = {name: metric["value"], f"{name}/low": metric.get("low"), f"{name}/high": metric.get("high")}
+    return {key: value for key, value in scalars.items() if value is not None}
 
 
 def train_row(report: StepReport) -> dict[str, Any]:

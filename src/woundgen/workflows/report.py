@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,13 +20,13 @@ from woundgen.privacy.private_names import names_of_run
 from woundgen.reporting.grades import grades_of
 from woundgen.reporting.private_page import NearestPair, PrivateSection
 from woundgen.reporting.read_run import collect, collect_grids
-from woundgen.reporting.read_set import collect_scores, read_telltale_patches
-from woundgen.reporting.utility_page import read_utility, utility_view
+from woundgen.reporting.read_set import collect_scores, read_photograph_patches
+from woundgen.reporting.utility_page import UtilityView, read_utility, utility_view
 from woundgen.reporting.write import write_reports
 from woundgen.similarity.neighbours import euclidean_distances
-from woundgen.storage.files import read_json
-from woundgen.storage.names import MANIFEST_JSONL, METRICS_JSON, RUN_JSON, private_folder
-from woundgen.storage.provenance import join_sets
+from woundgen.storage.files import read_json, sha256_json
+from woundgen.storage.names import MANIFEST_JSONL, MARKER, METRICS_JSON, RUN_JSON
+from woundgen.storage.provenance import find_trained_file, join_sets
 from woundgen.storage.set_rows import read_released_rows
 
 SIDE_BY_SIDE = 24
@@ -67,17 +67,43 @@ def write_report(
                 [PrivateSection(title=f"{run.name}: training", grids=grids)] if (grids := collect_grids(run)) else []
             )
             sections += [private_section(run, one, photos) for one in sets]
-    pages = write_reports(
+    study = None if utility is None else (yield from _utility_view(utility, runs=list(by_run)))
+    written = write_reports(
         contents,
         out=out,
         title=title,
+        identity=_identity(by_run),
         private=sections,
         search=lambda text: [name for search in searches for name in search(text)],
-        utility=None if utility is None else utility_view(read_utility(utility)),
+        utility=study,
     )
-    for page in pages:
-        yield Info(f"written: {page}")
-    return pages
+    for place in written.changed:
+        yield Info(f"a page had been changed since it was written; it is now {place}")
+    for page in written.pages:
+        yield Info(f"{'refreshed' if page in written.refreshed else 'written'}: {page}")
+    return written.pages
+
+
+def _identity(by_run: Mapping[Path, Sequence[Path]]) -> str:
+    """Return the digest of which runs and sets a report is of: their folders' identities, not their paths."""
+    folders = [folder for run, sets in by_run.items() for folder in (run, *sets)]
+    markers = [folder / MARKER for folder in folders]
+    return sha256_json([read_json(path)["identity"] if path.exists() else path.parent.name for path in markers])
+
+
+def _utility_view(folder: Path, *, runs: Sequence[Path]) -> Work[UtilityView]:
+    """Join a study to the page; where its images were drawn with adapters of other runs, it is labelled."""
+    record = read_utility(folder)
+    digests = record.get("adapters")
+    if digests is None:
+        line = "Which adapters drew the study's images is not recorded: it was made by an older version."
+    else:
+        known = [digest for digest in digests if any(find_trained_file(run, [digest]) is not None for run in runs)]
+        if len(known) == len(digests):
+            return utility_view(record)
+        line = f"{len(digests) - len(known)} of {len(digests)} adapters that drew the study's images are of other runs."
+    yield Info(f"note: {line[0].lower()}{line[1:]} ({folder})")
+    return utility_view(record, lines=[line])
 
 
 def private_section(run: Path, one: Path, photos: PhotoSet) -> PrivateSection:
@@ -93,7 +119,7 @@ def private_section(run: Path, one: Path, photos: PhotoSet) -> PrivateSection:
     ]
     return PrivateSection(
         title=f"{run.name}: {one.name}", real=list(training), generated=list(drawn), pairs=pairs,
-        scores=collect_scores(one), telltale=read_telltale_patches(private_folder(one)),
+        scores=collect_scores(one), telltale=read_photograph_patches(one),
     )  # fmt: skip
 
 

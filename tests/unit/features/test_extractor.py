@@ -90,11 +90,27 @@ def test_dinov2_is_fed_pillows_bicubic(shallow: Dinov2Model, side: int) -> None:
     dinov2_extractor("dinov2-small", shallow, "abc").pooled(batch)
     hook.remove()
     mean, deviation = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
-    channels = [
-        np.asarray(
-            Image.fromarray(batch[0, :, :, c].astype(np.float32), "F").resize((224, 224), Image.Resampling.BICUBIC)
-        )
-        for c in range(3)
-    ]
-    expected = (np.stack(channels, -1) / 255 - mean) / deviation
-    np.testing.assert_allclose(seen[0][0].permute(1, 2, 0).numpy(), expected, atol=1e-3)
+    levels = (seen[0][0].permute(1, 2, 0).numpy() * deviation + mean) * 255
+    expected = np.asarray(Image.fromarray(batch[0]).resize((224, 224), Image.Resampling.BICUBIC)).astype(float)
+    np.testing.assert_allclose(levels, expected, atol=1 + 1e-3)  # Pillow's weights are whole numbers of 2**-22
+    assert np.abs(levels - expected).mean() < 0.01
+    assert levels.min() > -1e-3
+    assert levels.max() < 255 + 1e-3
+    assert expected.min() == 0, "noise overshoots, so that something was clipped"
+
+
+def test_dinov2_sees_what_the_hubs_processor_would_without_its_crop(shallow: Dinov2Model) -> None:
+    """transformers' own processor, told to resize to 224 and to crop nothing."""
+    from transformers import BitImageProcessorPil
+
+    seen: list[torch.Tensor] = []
+    hook = shallow.embeddings.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    batch = images(2, 128)
+    dinov2_extractor("dinov2-small", shallow, "abc").pooled(batch)
+    hook.remove()
+    processor = BitImageProcessorPil(
+        size={"height": 224, "width": 224}, do_center_crop=False, image_mean=[0.485, 0.456, 0.406],
+        image_std=[0.229, 0.224, 0.225], resample=Image.Resampling.BICUBIC,
+    )  # fmt: skip
+    theirs = processor([Image.fromarray(one) for one in batch], return_tensors="pt")["pixel_values"]
+    assert (seen[0] - theirs).abs().mean() < 1e-3

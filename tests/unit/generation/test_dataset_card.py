@@ -63,4 +63,4 @@ def test_what_was_not_screened_or_was_released_is_said():
 
 def test_the_literal_rule_is_told_with_its_thresholds():
     spec = {"policy": "spec", "ssim_minimum": 0.7, "lpips_maximum": 0.3, "aggregation": "topk"}
-    assert "SSIM > 0.7 and perceptual distance < 0.3 (topk)" in card(recipe=replace(RECIPE, screening=spec))
+    assert "SSIM > 0.7 and perceptual distance (embedded) < 0.3 (topk)" in card(recipe=replace(RECIPE, screening=spec))

@@ -53,6 +53,8 @@ def test_each_network_gives_its_own_metrics() -> None:
         real=RealSets(images(20, 1), PREPARED), neighbours=False,
     )  # fmt: skip
     found = {(row.metric, row.network) for row in rows if row.label == ""}
+    whole = [row for row in rows if row.label == "whole sets, as pytorch-fid"]
+    assert [(row.metric, row.network, row.n, row.low) for row in whole] == [("fid", "inception", (24, 20), None)]
     assert found == {
         *{("fid", "inception"), ("kid", "inception"), ("inception_score", "inception")},
         *{("fd", "dinov2-small"), ("kid", "dinov2-small"), ("fd", "embedded"), ("kid", "embedded")},

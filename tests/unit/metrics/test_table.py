@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from scipy.linalg import sqrtm
 
 from woundgen.errors import UserError
 from woundgen.metrics.neighbour_scores import neighbour_scores
@@ -44,7 +45,21 @@ def test_the_same_distribution_is_at_its_floor():
 
 def test_only_inception_features_give_fid():
     rows = measure_sets(features(20, 0), features(20, 1), network=Network("inception", "d"), neighbours=False)
-    assert [row.metric for row in rows] == ["fid", "fid", "kid", "kid"]
+    assert [row.metric for row in rows] == ["fid", "fid", "fid", "kid", "kid"]
+
+
+def test_the_whole_sets_fid_is_pytorch_fids():
+    """By pytorch-fid's formula over all images, whatever their numbers; it carries no interval."""
+    generated, real = features(70, 0, 0.5), features(50, 1)
+    rows = measure_sets(generated, real, network=Network("inception", "d"), neighbours=False)
+    (whole,) = (row for row in rows if row.label not in ("", "floor"))
+    covariances = [np.cov(one, rowvar=False) for one in (generated, real)]
+    shift = generated.mean(axis=0) - real.mean(axis=0)
+    root = sqrtm(covariances[0] @ covariances[1]).real
+    expected = shift @ shift + np.trace(covariances[0]) + np.trace(covariances[1]) - 2 * np.trace(root)
+    assert whole.value == pytest.approx(expected, rel=1e-9)
+    assert (whole.metric, whole.n, whole.low, whole.high) == ("fid", (70, 50), None, None)
+    assert "pytorch-fid" in whole.label
 
 
 def labelled(rows: list, label: str) -> dict:

@@ -4,46 +4,29 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers.loaders.single_file_utils import convert_open_clip_checkpoint
 from safetensors.torch import load_file, save_file
+from transformers import CLIPTextConfig, CLIPTextModel
 
 from woundgen.errors import UserError
 from woundgen.models.base import BaseModel, encode_prompts, load_base
+from woundgen.models.original_layout import single_file
 from woundgen.models.single_file import kind_of
 from woundgen.models.sources import PINNED, snapshot
 
-from ...original_layout import single_file
-
-UP, DOWN = "CrossAttnUpBlock2D", "CrossAttnDownBlock2D"
+from ...tiny_base import save_four_levels
 
 
 @pytest.fixture(scope="module")
 def whole(base_folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A diffusers folder with the levels and layers of SD 1, narrow."""
     folder = Path(shutil.copytree(base_folders["epsilon"], tmp_path_factory.mktemp("sd") / "whole"))
-    torch.manual_seed(3)
-    UNet2DConditionModel(
-        sample_size=8,
-        block_out_channels=(16, 16, 32, 32),
-        layers_per_block=2,
-        down_block_types=(DOWN, DOWN, DOWN, "DownBlock2D"),
-        up_block_types=("UpBlock2D", UP, UP, UP),
-        cross_attention_dim=16,
-        attention_head_dim=2,
-        norm_num_groups=8,
-    ).save_pretrained(folder / "unet")
-    AutoencoderKL(
-        block_out_channels=(8, 8, 16, 16),
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        layers_per_block=2,
-        norm_num_groups=4,
-        scaling_factor=0.5,
-    ).save_pretrained(folder / "vae")
+    save_four_levels(folder)
     return folder
 
 
@@ -75,6 +58,26 @@ def test_the_base_that_was_put_in(file: Path, configs: Path, expected: BaseModel
         assert all(torch.equal(ours[name], theirs[name]) for name in ours), part
     assert torch.equal(encode_prompts(base, ["a wound"]), encode_prompts(expected, ["a wound"]))
     assert (base.prediction, base.latent_scale) == (expected.prediction, expected.latent_scale)
+
+
+def test_open_clips_text_encoder_is_what_diffusers_reads(expected: BaseModel) -> None:
+    """SD 2's: the same encoder written in OpenCLIP's names and read back by diffusers' converter."""
+    config = CLIPTextConfig.from_dict(expected.text_encoder.config.to_dict() | {"hidden_act": "gelu"})
+    torch.manual_seed(4)
+    encoder = CLIPTextModel(config)
+    written = single_file(replace(expected, text_encoder=encoder))
+    assert kind_of(Path("a.safetensors"), written) == "sd21-base"
+    read = convert_open_clip_checkpoint(CLIPTextModel(config), dict(written))
+    ours = {name.removeprefix("text_model."): value for name, value in encoder.state_dict().items()}
+    theirs = {name.removeprefix("text_model."): value for name, value in read.items()}
+    missing = [name for name in ours if name not in theirs and "position_ids" not in name]
+    assert not missing
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours if name in theirs)
+
+
+def test_other_levels_are_refused(base_folders: dict[str, Path]) -> None:
+    with pytest.raises(UserError, match="4 levels of 2 layers"):
+        single_file(load_base(str(base_folders["epsilon"])))
 
 
 def test_configurations_of_the_kinds_base(

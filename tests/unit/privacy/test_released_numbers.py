@@ -22,7 +22,9 @@ from woundgen.screening.statistics import image_columns
 from woundgen.storage.set_rows import journal_path
 from woundgen.verdicts import IMAGE_SCORES
 from woundgen.workflows.audit.released import attack_set
-from woundgen.workflows.screen.job import describe
+from woundgen.workflows.screen.networks import describe, shipped_networks
+
+NETWORKS = shipped_networks()
 
 HALVES = 20
 CANDIDATES, DRAWN = 40, 48
@@ -86,15 +88,15 @@ def check_areas(areas: npt.NDArray[np.float64]) -> None:
 
 
 def test_released_files_do_not_tell_members(tmp_path: Path) -> None:
-    candidates = describe(blobs(CANDIDATES, seed=1))
-    check_areas(attack_halves(describe(blobs(DRAWN, seed=2)), candidates, tmp_path))
+    candidates = describe(blobs(CANDIDATES, seed=1), NETWORKS)
+    check_areas(attack_halves(describe(blobs(DRAWN, seed=2), NETWORKS), candidates, tmp_path))
 
 
 @pytest.mark.slow
 def test_released_files_do_not_tell_which_phantoms_are_members(tmp_path: Path) -> None:
     """The same with rendered wounds."""
-    candidates = describe(draw_phantoms(range(60), seed=5, size=64).images)
-    images = describe(draw_phantoms(range(2000, 2064), seed=9, size=64).images)
+    candidates = describe(draw_phantoms(range(60), seed=5, size=64).images, NETWORKS)
+    images = describe(draw_phantoms(range(2000, 2064), seed=9, size=64).images, NETWORKS)
     check_areas(attack_halves(images, candidates, tmp_path))
 
 

@@ -35,5 +35,5 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a whole report without a private part; drawing its charts takes a second or two."""
     folder = tmp_path_factory.mktemp("shared")
     run, generated = write_run(folder / "run"), write_set(folder / "phase_I_set")
-    write_reports([collect(run, [generated], [measured()])], out=folder / "out", title="Report")
+    write_reports([collect(run, [generated], [measured()])], out=folder / "out", title="Report", identity="0")
     return folder / "out"

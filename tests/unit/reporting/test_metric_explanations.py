@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+from woundgen.metrics.rows import Network
+from woundgen.metrics.table import Beside, Protocol, measure_sets
 from woundgen.records import MetricValue
 from woundgen.reporting.metric_explanations import joint_verdict, meanings, reading
 
@@ -68,3 +71,28 @@ def test_one_verdict_on_a_set() -> None:
         values(6, 9, 3)
     )
     assert joint_verdict([row("fd", 9, 40)]) == ""
+
+
+def verdicts(rng: np.random.Generator, *, shift: float, margin: float, repetitions: int) -> list[str]:
+    """Of sets whose features are photographs' but for `shift`; the autoencoder shifts them by `margin`."""
+    found = []
+    for number in range(repetitions):
+        real, generated = rng.standard_normal((60, 6)), rng.standard_normal((60, 6)) + shift
+        rows = measure_sets(
+            generated, real, network=Network("embedded", "d"), neighbours=False,
+            protocol=Protocol(splits=4, permutations=9, seed=number),
+            beside=Beside(through=real + margin),
+        )  # fmt: skip
+        found.append(joint_verdict(rows).partition(" ")[0])
+    return found
+
+
+def test_equivalence_is_claimed_by_its_test_alone() -> None:
+    """At the margin itself in at most 5 of 100; of one distribution and a wide margin nearly always; else open."""
+    rng = np.random.default_rng(0)
+    at_margin = verdicts(rng, shift=0.6, margin=0.6, repetitions=60)
+    assert at_margin.count("Equivalent") <= 3
+    same = verdicts(rng, shift=0.0, margin=1.2, repetitions=20)
+    assert same.count("Equivalent") >= 15
+    narrow = verdicts(rng, shift=0.0, margin=0.05, repetitions=20)
+    assert narrow.count("Equivalent") == 0

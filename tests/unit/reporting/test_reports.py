@@ -89,7 +89,7 @@ def test_real_photographs_are_on_the_private_page_alone(begun: Path, generated: 
     drawn = np.zeros((32, 32, 3), np.uint8)
     section = PrivateSection("Phase I", [photograph], [drawn], [NearestPair(drawn, pixels, "distance 0.31")])
     out = tmp_path / "out"
-    write_reports([collect(begun, [generated], [measured()])], out=out, title="Report", private=[section])
+    write_reports([collect(begun, [generated], [measured()])], out=out, title="Report", identity="0", private=[section])
     canary = _uri(pixels)
     folder = private_folder(out)
     assert (folder.stat().st_mode & 0o777, (folder / "report_private.html").stat().st_mode & 0o777) == (0o700, 0o600)
@@ -112,8 +112,8 @@ def test_grids_drawn_while_training_are_on_the_private_page_alone(run: Path, tmp
     grids = collect_grids(run)
     assert grids
     section = PrivateSection("training", grids=grids)
-    write_reports([collect(run, [], [measured()])], out=tmp_path / "out", title="Report", private=[section])
     out = tmp_path / "out"
+    write_reports([collect(run, [], [measured()])], out=out, title="Report", identity="0", private=[section])
     shared, private = (file.read_text() for file in (out / "report.html", private_folder(out) / "report_private.html"))
     for grid in grids:
         assert grid.source not in shared
@@ -124,7 +124,7 @@ def test_grids_drawn_while_training_are_on_the_private_page_alone(run: Path, tmp
 def test_a_secret_in_a_label_stops_everything(begun: Path, tmp_path: Path) -> None:
     content = collect(begun, [], [measured(label="without JANSEN-04")])
     with pytest.raises(UserError, match="JANSEN-04"):
-        write_reports([content], out=tmp_path / "out", title="Report", secrets=["JANSEN-04"])
+        write_reports([content], out=tmp_path / "out", title="Report", identity="0", secrets=["JANSEN-04"])
     assert not (tmp_path / "out").exists()
 
 
@@ -212,11 +212,36 @@ def test_history_has_a_row_an_evaluation(run: Path) -> None:
     assert [int(step) for step in re.findall(r"^\| (\d+) \|", text, re.M)] == list(range(0, 601, 100))
 
 
+def test_a_folder_holds_one_report_and_says_what_it_replaced(run: Path, tmp_path: Path) -> None:
+    """The same run's again: refreshed. Another's: refused. A page that somebody changed: kept beside."""
+    contents, out = [collect(run, [], [measured()])], tmp_path / "out"
+    first = write_reports(contents, out=out, title="One", identity="a")
+    assert first.refreshed == first.changed == ()
+    again = write_reports(contents, out=out, title="Two", identity="a")
+    assert again.refreshed == again.pages == first.pages
+    assert again.changed == ()
+    page = out / "report.html"
+    page.write_text(page.read_text() + "<!-- my notes -->")
+    changed = write_reports(contents, out=out, title="Three", identity="a")
+    assert [path.name for path in changed.changed] == ["report.1.html"]
+    assert "my notes" in changed.changed[0].read_text()
+    before = {path: path.read_bytes() for path in out.iterdir()}
+    with pytest.raises(UserError, match=r"holds a report of other runs or sets \(report\.html\)"):
+        write_reports(contents, out=out, title="Four", identity="b")
+    assert {path: path.read_bytes() for path in out.iterdir()} == before
+    (other := tmp_path / "mine").mkdir()
+    (other / "report.html").write_text("a page of somebody's own")
+    with pytest.raises(UserError, match="did not write"):
+        write_reports(contents, out=other, title="Five", identity="a")
+    assert [path.name for path in other.iterdir()] == ["report.html"]
+
+
 def test_two_runs_share_a_page(begun: Path, tmp_path: Path) -> None:
     first = write_run(tmp_path / "first", steps=6)
     (first / "eval.jsonl").unlink()
-    paths = write_reports([collect(run, [], []) for run in (first, begun)], out=tmp_path / "out", title="Demo")
-    names = [path.name for path in paths]
+    contents = [collect(run, [], []) for run in (first, begun)]
+    paths = write_reports(contents, out=tmp_path / "out", title="Demo", identity="0")
+    names = [path.name for path in paths.pages]
     assert names == ["report.html", "TRAINING_REPORT_phase_I.md", "TRAINING_REPORT_phase_R.md"]
     page = Page((tmp_path / "out" / "report.html").read_text())
     assert {"#run-1", "#run-2"} <= set(page.links)

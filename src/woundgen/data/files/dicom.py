@@ -1,7 +1,7 @@
 """Photographs in DICOM files: the picture as it is meant to be seen, and nothing of the header.
 
 Needs pydicom: pip install 'woundgen[dicom]'. Photometric interpretations MONOCHROME1 and 2, RGB, YBR and PALETTE COLOR
-(DICOM PS3.3 C.7.6.3.1.2); one frame.
+(DICOM PS3.3 C.7.6.3.1.2). Of several frames, the representative (C.7.6.16.1.3).
 """
 
 from __future__ import annotations
@@ -42,18 +42,44 @@ def decode_dicom(content: bytes, *, name: str, maximum_pixels: int) -> Image.Ima
             "Save a copy.",
             code=Code.TOO_LARGE,
         )
-    if int(getattr(header, "NumberOfFrames", None) or 1) > 1:
-        raise UserError(
-            f"{name} holds {header.NumberOfFrames} pictures (animated or paged).",
-            "Save the one you mean.",
-            code=Code.SEVERAL_PICTURES,
-        )
+    frame = _frame(header, name=name)
     if str(getattr(header, "BurnedInAnnotation", "")).upper() == "YES":
         raise UserError(f"{name} says that it has text burned in (BurnedInAnnotation).", "Give a copy without it.")
     _refuse_other_curves(header, name=name)
     whole = _read(content, name=name, pixels=True)
     _require_decoder(whole, name=name)
-    return Image.fromarray(_to_rgb(whole, whole.pixel_array, kind=str(whole.PhotometricInterpretation)))
+    from pydicom.pixels import pixel_array
+
+    values = pixel_array(whole, index=frame)
+    return Image.fromarray(_to_rgb(whole, values, kind=str(whole.PhotometricInterpretation)))
+
+
+def _frame(header: Any, *, name: str) -> int:
+    """The frame to read, from 0. UserError for several of which none is named."""
+    frames = int(getattr(header, "NumberOfFrames", None) or 1)
+    representative = int(header.get("RepresentativeFrameNumber", None) or 0)
+    if frames > 1 and not 1 <= representative <= frames:
+        raise UserError(
+            f"{name} holds {frames} pictures (animated or paged), and names none as representative.",
+            "Save the one you mean.",
+            code=Code.SEVERAL_PICTURES,
+        )
+    return representative - 1 if frames > 1 else 0
+
+
+def read_patient(content: bytes, *, name: str) -> str:
+    """Return PatientID with its issuer, from the header alone; "" where the file names no patient, or is not DICOM."""
+    if not is_dicom(content):
+        return ""
+    try:
+        header = _read(content, name=name, pixels=False)
+        patient = str(header.get("PatientID", "") or "").strip()
+        issuer = str(header.get("IssuerOfPatientID", "") or "").strip()
+    except UserError:
+        raise
+    except Exception as error:  # pydicom's readers raise a dozen types on damaged bytes
+        raise UserError(f"{name} is damaged ({error}).", "Restore it from its source.", code=Code.DAMAGED) from None
+    return f"{issuer}\n{patient}" if patient else ""
 
 
 def _require_decoder(data: Any, *, name: str) -> None:

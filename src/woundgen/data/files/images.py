@@ -15,18 +15,20 @@ import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
-from woundgen.data.files import dicom
+from woundgen.data.files import dicom, heif
 from woundgen.data.files.paths import resolve_inside
 from woundgen.errors import Code, UserError
 from woundgen.storage.files import write_bytes
 
-FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", dicom.SUFFIX)
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "AVIF")
+SUFFIXES = (
+    ".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".avif", *heif.SUFFIXES, dicom.SUFFIX,
+)  # fmt: skip
 MAXIMUM_PIXELS = 50_000_000
 MAXIMUM_BYTES = 100_000_000
 SMALLEST_SIDE = 16
 
-_ACCEPTED = "Give a PNG, JPEG, BMP, TIFF, WEBP or DICOM photograph."
+_ACCEPTED = "Give a PNG, JPEG, BMP, TIFF, WEBP, AVIF, HEIC or DICOM photograph."
 _ORIENTATIONS_THAT_TURN = (5, 6, 7, 8)  # EXIF 2.3, tag 0x0112: width and height change places
 
 
@@ -66,7 +68,7 @@ def decode_image(content: bytes, *, name: str) -> Image.Image:
             picture = dicom.decode_dicom(content, name=name, maximum_pixels=MAXIMUM_PIXELS)
             _refuse_unusable(picture, name=name)
             return picture
-    with _speaking_of(name), Image.open(io.BytesIO(content), formats=FORMATS) as image:
+    with _speaking_of(name), Image.open(io.BytesIO(content), formats=_formats(content, name=name)) as image:
         _refuse_unusable(image, name=name)
         image.load()  # a truncated file raises here: ImageFile.LOAD_TRUNCATED_IMAGES is left off
         ImageOps.exif_transpose(image, in_place=True)
@@ -76,10 +78,11 @@ def decode_image(content: bytes, *, name: str) -> Image.Image:
 def photograph_size(path: Path, *, roots: Sequence[Path]) -> tuple[int, int]:
     """(width, height) of the upright photograph, from its header alone."""
     file = resolve_inside(path, roots=roots)
-    if _starts_as_dicom(file):
+    if dicom.is_dicom(_start_of(file)):
         with _speaking_of(str(path)):
             return dicom.dicom_size(read_file(path, roots=roots), name=str(path))
-    with _speaking_of(str(path)), Image.open(file, formats=FORMATS) as image:
+    formats = _formats(_start_of(file), name=str(path))
+    with _speaking_of(str(path)), Image.open(file, formats=formats) as image:
         if image.format == "TIFF":  # Pillow turns these itself
             return image.size
         # The base class's getexif: that of PNG decodes the whole picture in search of a late chunk.
@@ -88,14 +91,23 @@ def photograph_size(path: Path, *, roots: Sequence[Path]) -> tuple[int, int]:
 
 
 def is_lossy(start: bytes) -> bool:
-    """Whether a file that begins with these 16 bytes is JPEG or lossy WEBP: by content, not by name."""
-    return start.startswith(b"\xff\xd8") or (start[:4] == b"RIFF" and start[8:16] == b"WEBPVP8 ")
+    """Whether a file that begins with these 16 bytes is JPEG, lossy WEBP, HEIC or AVIF: by content, not by name."""
+    webp = start[:4] == b"RIFF" and start[8:16] == b"WEBPVP8 "
+    return start.startswith(b"\xff\xd8") or webp or start[4:8] == heif.MARK
 
 
-def _starts_as_dicom(file: Path) -> bool:
+def _formats(content: bytes, *, name: str) -> tuple[str, ...]:
+    """The formats that Pillow may try. HEIC's decoder is another package, which is asked for such files alone."""
+    if not heif.is_heif(content):
+        return FORMATS
+    heif.require_decoder(name)
+    return (heif.FORMAT,)
+
+
+def _start_of(file: Path) -> bytes:
     try:
         with file.open("rb") as handle:
-            return dicom.is_dicom(handle.read(132))
+            return handle.read(132)
     except OSError as error:
         raise UserError(f"{file} cannot be read ({error.strerror}).", "Check its permissions.") from None
 

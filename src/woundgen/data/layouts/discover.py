@@ -4,23 +4,28 @@ joined by keys. Every source goes through `list_by_layout`."""
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from woundgen.data.files.images import SUFFIXES
 from woundgen.data.files.paths import resolve_inside
+from woundgen.data.files.patient_groups import patient_group
+from woundgen.data.layouts.coco import coco_rows
 from woundgen.data.layouts.keyed_tables import list_keyed
 from woundgen.data.layouts.layout import Layout, same_field
 from woundgen.data.layouts.phases import read_phase
-from woundgen.data.layouts.photo_table import list_photo_table, read_split
+from woundgen.data.layouts.photo_table import Row, list_photo_rows, list_photo_table, read_split
 from woundgen.data.layouts.row_errors import Dropped, counted_as
+from woundgen.data.layouts.voc import voc_rows
+from woundgen.data.layouts.yolo import yolo_rows
 from woundgen.errors import UserError
 from woundgen.records import LeftOut, Photo, Split
 
 Listed = tuple[list[tuple[Photo, str]], list[LeftOut]]
 
 # Left out silently these would be missed; reading them needs a person's decision or another decoder.
-_OTHER_IMAGES = (".gif", ".heic", ".heif", ".avif", ".jp2", ".jfif", ".dng", ".nef", ".cr2")
+_OTHER_IMAGES = (".gif", ".jp2", ".jfif", ".dng", ".nef", ".cr2")
 
 
 def list_by_layout(root: Path, *, table: Path | None, layout: Layout, modality: str) -> Listed:
@@ -31,6 +36,8 @@ def list_by_layout(root: Path, *, table: Path | None, layout: Layout, modality: 
     """
     if layout.keyed is not None:
         return list_keyed(root, table=table, modality=modality, mapping=layout.keyed)
+    if layout.annotations is not None:
+        return _completed_all(_annotated(root, table, layout), root=root, layout=layout)
     if layout.columns is None:
         if table is not None:
             raise UserError(
@@ -39,9 +46,26 @@ def list_by_layout(root: Path, *, table: Path | None, layout: Layout, modality: 
         return _by_name(root, layout)
     if table is None:
         raise UserError("The mapping has columns, and no table is named.", "Give --table.")
-    listed, left_out = list_photo_table(table, root=root, columns=layout.columns, phase_values=layout.values)
+    listing = list_photo_table(table, root=root, columns=layout.columns, phase_values=layout.values)
+    return _completed_all(listing, root=root, layout=layout)
+
+
+def _annotated(root: Path, table: Path | None, layout: Layout) -> Listed:
+    """Rows of annotation files. UserError where they are absent, or a table is named that they have not."""
+    if table is not None and layout.annotations != "coco":
+        raise UserError(f"--table is given, and {layout.annotations} has a file for each photograph.", "Leave it out.")
+    if layout.annotations == "coco":
+        rows: Iterable[tuple[str, Row]] = coco_rows(root, table=table)
+    else:
+        rows = voc_rows(root) if layout.annotations == "voc" else yolo_rows(root)
+    return list_photo_rows(rows, root=root, phase_values=layout.values)
+
+
+def _completed_all(listing: Listed, *, root: Path, layout: Layout) -> Listed:
+    """With what the names say, where the layout reads them; a name that contradicts its row drops it."""
+    listed, left_out = listing
     if layout.name is None:
-        return listed, left_out
+        return listing
     kept = []
     for photo, source in listed:
         try:
@@ -79,7 +103,9 @@ def _by_name(root: Path, layout: Layout) -> Listed:
                 found = _fields(name, layout)
                 with counted_as("unknown label"):
                     phase = read_phase(found.get("phase") or "", values=layout.values)
-                photo = Photo(path=str(path), phase=phase, group=found.get("group"), split=_split(found))
+                with counted_as("unreadable file"):
+                    group = found.get("group") or patient_group(path, roots=[root])
+                photo = Photo(path=str(path), phase=phase, group=group, split=_split(found))
                 listed.append((photo, name))
             except Dropped as dropped:
                 left_out.append(LeftOut(name, dropped.reason, dropped.detail))

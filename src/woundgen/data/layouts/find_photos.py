@@ -19,6 +19,7 @@ from woundgen.data.layouts.layout import IMAGE_FOLDER, Layout, class_folders
 from woundgen.data.layouts.manifest import is_manifest, manifest_photos
 from woundgen.data.layouts.phases import PHASE_VALUES
 from woundgen.data.layouts.row_errors import raise_together
+from woundgen.data.layouts.table_cells import refuse_other_encoding
 from woundgen.data.leaks import assert_no_leak
 from woundgen.errors import UserError
 from woundgen.records import PHASES, LeftOut, Photo
@@ -89,6 +90,8 @@ def list_photos(root: Path, *, modality: str = "rgb") -> Listed:
 def _listed(root: Path, *, table: Path | None, modality: str) -> list[Photo]:
     if is_manifest(root):
         return manifest_photos(root)
+    if table:
+        refuse_other_encoding(table)
     listed, left_out = list_photos(root, modality=modality)
     if table:
         told = [f"{table} line {one.source_row.rpartition(':')[2]}: {one.detail}" for one in left_out]

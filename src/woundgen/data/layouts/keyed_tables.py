@@ -5,7 +5,6 @@ A row is taken or left out with its reason; nothing is guessed. Every row of the
 
 from __future__ import annotations
 
-import csv
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -16,6 +15,7 @@ from woundgen.data.files.paths import relative_name, resolve_inside
 from woundgen.data.layouts.layout import KeyedMapping, Modality, same_field, unpadded
 from woundgen.data.layouts.phases import read_phase
 from woundgen.data.layouts.row_errors import Dropped, counted_as
+from woundgen.data.layouts.table_cells import read_cells
 from woundgen.errors import UserError
 from woundgen.records import Box, LeftOut, Photo
 
@@ -137,21 +137,13 @@ def _key(cells: Cells, *, mapping: KeyedMapping) -> Key:
 
 
 def _cells(table: Path, *, needed: Sequence[str]) -> Iterator[tuple[int, Cells]]:
-    """(line, column → cell) of each row that is not blank."""
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as handle:  # -sig: Excel writes a byte-order mark
-            reader = csv.DictReader(handle, strict=True, restval="")
-            header = [name.strip() for name in reader.fieldnames or ()]
-            absent = [name for name in needed if header.count(name) != 1]
-            if absent:
-                raise UserError(
-                    f"{table} has not exactly one column {absent[0]} (it has {', '.join(header)}).", "Rename it."
-                )
-            reader.fieldnames = header
-            for cells in reader:
-                if any(cell for name, cell in cells.items() if name is not None):
-                    yield reader.line_num, {name: cell for name, cell in cells.items() if name is not None}
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{table} cannot be read ({error}).", "Save it as CSV UTF-8.") from None
-    except OSError as error:
-        raise UserError(f"{table} cannot be read ({error.strerror}).", "Name the table, or copy it there.") from None
+    """(line, column → cell) of each row that is not blank; absent cells are blank."""
+    content = read_cells(table)
+    header = [name.strip() for name in content.header]
+    absent = [name for name in needed if header.count(name) != 1]
+    if absent:
+        raise UserError(f"{table} has not exactly one column {absent[0]} (it has {', '.join(header)}).", "Rename it.")
+    blank = dict.fromkeys(header, "")
+    for line, cells in content.rows:
+        if any(cells.values()):
+            yield line, blank | {name.strip(): cell for name, cell in cells.items() if name}

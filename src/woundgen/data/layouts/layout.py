@@ -10,13 +10,19 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Literal, get_args
 
 from woundgen.data.layouts.phases import PHASE_VALUES
+
+Annotations = Literal["coco", "voc", "yolo"]
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Role → the column names that may fill it; the first one present does. Other columns are ignored."""
+    """Role → the column names that may fill it; the first present does. Other columns are ignored.
+
+    A box is given by its corners, by x, y, width and height, or by a cell of those four numbers.
+    """
 
     file_name: tuple[str, ...] = ("file_name",)
     phase: tuple[str, ...] = ("phase", "label")
@@ -25,6 +31,11 @@ class Columns:
     y_min: tuple[str, ...] = ("y_min", "ymin")
     x_max: tuple[str, ...] = ("x_max", "xmax")
     y_max: tuple[str, ...] = ("y_max", "ymax")
+    x: tuple[str, ...] = ("x", "bbox_x")
+    y: tuple[str, ...] = ("y", "bbox_y")
+    width: tuple[str, ...] = ("w", "bbox_w")
+    height: tuple[str, ...] = ("h", "bbox_h")
+    box: tuple[str, ...] = ("box", "bbox")
     text: tuple[str, ...] = ("text", "prompt")
     split: tuple[str, ...] = ("split",)
 
@@ -91,6 +102,7 @@ class Layout:
     """columns: of a table; None where there is none and names say everything. name: regular expression whose groups
     are roles, matched against the whole path below the root. folders: the same for the folders that photographs are
     looked for in ("." is the root); None for all. values: spelling (capitals) → phase. keyed: two tables instead.
+    annotations: files of boxes instead of a table, their class names the labels.
     """
 
     columns: Columns | None
@@ -98,10 +110,14 @@ class Layout:
     values: Mapping[str, str]
     keyed: KeyedMapping | None = None
     folders: str | None = None
+    annotations: Annotations | None = None
 
 
 IMAGE_FOLDER = Layout(Columns(), None, PHASE_VALUES)
-PRESETS: Mapping[str, Layout] = MappingProxyType({"clinic": Layout(None, None, CLINIC.values, CLINIC)})
+PRESETS: Mapping[str, Layout] = MappingProxyType(
+    {"clinic": Layout(None, None, CLINIC.values, CLINIC)}
+    | {kind: Layout(None, None, PHASE_VALUES, annotations=kind) for kind in get_args(Annotations)}
+)
 
 
 def class_folders(below: str) -> Layout:

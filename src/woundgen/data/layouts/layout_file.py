@@ -3,6 +3,7 @@
     columns: {file_name: Filename, phase: Stage, group: Subject}     # of a table
     name: "(?P<group>P[0-9]+)/(?P<phase>[a-z]+)_.*"                   # of a photograph's path below the root
     folders: "cases/[^/]+"                                            # look for photographs in these alone
+    annotations: coco                                                 # or voc, yolo, in place of columns
     values: {inflamed: I, granulating: P, scarred: R}
 
 or, for tables joined by keys, the fields of `KeyedMapping` (data/layouts/layout.py) below `keyed:`.
@@ -14,18 +15,18 @@ import re
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
-from woundgen.data.layouts.layout import Columns, KeyedMapping, Layout
+from woundgen.data.layouts.layout import Annotations, Columns, KeyedMapping, Layout
 from woundgen.data.layouts.phases import PHASE_VALUES
 from woundgen.errors import UserError
 from woundgen.records import PHASES
 from woundgen.storage.bounded_yaml import read_yaml
 
 ROLES_OF_NAMES = ("phase", "group", "split")
-_KEYS = ("columns", "name", "folders", "values", "keyed")
+_KEYS = ("columns", "name", "folders", "values", "keyed", "annotations")
 
 
 def read_layout(path: Path) -> Layout:
@@ -40,6 +41,8 @@ def read_layout(path: Path) -> Layout:
         if {"columns", "name", "folders"} & set(content):
             raise UserError(f"{path}: keyed stands beside columns, name or folders.", "Keep one of them.")
         return Layout(None, None, values, _keyed(content["keyed"], values=values, path=path))
+    if "annotations" in content:
+        return _annotated(content, values=values, path=path)
     columns, name = _columns(content.get("columns"), path=path), _name(content.get("name"), path=path)
     layout = Layout(columns, name, values, folders=_expression(content.get("folders"), key="folders", path=path))
     if layout.columns is None and (layout.name is None or "(?P<phase>" not in layout.name):
@@ -47,6 +50,16 @@ def read_layout(path: Path) -> Layout:
     if layout.columns is not None and layout.folders is not None:
         raise UserError(f"{path}: folders stands beside columns, whose table names every file.", "Leave it out.")
     return layout
+
+
+def _annotated(content: Mapping[str, Any], *, values: Mapping[str, str], path: Path) -> Layout:
+    """Annotation files with the user's words for their classes, and what file names add."""
+    kind = content["annotations"]
+    if kind not in get_args(Annotations):
+        raise UserError(f"{path}: annotations is {kind!r}.", f"Use {', '.join(get_args(Annotations))}.")
+    if {"columns", "folders"} & set(content):
+        raise UserError(f"{path}: annotations excludes columns and folders.", "Keep either.")
+    return Layout(None, _name(content.get("name"), path=path), values, annotations=kind)
 
 
 def _values(given: Any, *, path: Path) -> Mapping[str, str]:

@@ -10,17 +10,13 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from woundgen.adapters.noise_schedule import as_trained
-from woundgen.config.load import stored_config
 from woundgen.config.quality import QualityConfig
-from woundgen.config.train import prompts_for
 from woundgen.data.files.images import write_png
-from woundgen.data.photo_set import PhotoSet, photographs_of
+from woundgen.data.photo_set import PhotoSet
 from woundgen.errors import UserError
 from woundgen.events import Info, Progress, Work
 from woundgen.metrics.checks import check_preparations
 from woundgen.metrics.neighbour_scores import authenticity
-from woundgen.models.base import load_base
 from woundgen.privacy.counts import upper_bound
 from woundgen.privacy.membership import Membership, membership_test
 from woundgen.privacy.nearness import Nearness, nearness_test
@@ -36,18 +32,18 @@ from woundgen.storage.names import (
     AUDIT_JSON,
     AUDIT_MD,
     NEAREST_PAIRS,
-    RUN_JSON,
     SET_JSON,
     private_folder,
 )
 from woundgen.storage.ownership import claim_output, make_private
-from woundgen.storage.provenance import find_trained_file
-from woundgen.storage.set_rows import holds_rejected_rows, read_tally
+from woundgen.storage.set_rows import holds_rejected_rows, images_digest, read_tally
 from woundgen.verdicts import Verdict
 from woundgen.workflows.audit.membership_loss import loss_difference
 from woundgen.workflows.audit.released import attack_set, released_facts
+from woundgen.workflows.audit.subject import Subject
 from woundgen.workflows.evaluate.sets import read_set
-from woundgen.workflows.screen.job import calibrated_on, describe
+from woundgen.workflows.screen.job import calibrated_on
+from woundgen.workflows.screen.networks import ScreenNetworks, choose_networks, describe
 
 T = TypeVar("T")
 BLOCK = 32
@@ -63,26 +59,29 @@ class Sides:
     sealed: list[int]
 
 
-def audit_set(generated: Path, *, run: Path, out: Path, quality: QualityConfig) -> Work[dict[str, Any]]:
+def audit_set(generated: Path, *, subject: Subject, out: Path, quality: QualityConfig) -> Work[dict[str, Any]]:
     """privacy.json and PRIVACY.md in `out`, safe to share; the sheet of nearest pairs beside it, private."""
-    recipe, record = read_json(generated / SET_JSON), read_json(run / RUN_JSON)
+    recipe = read_json(generated / SET_JSON)
     drawn, held_back = _drawn(generated)
-    photos = photographs_of(run)
-    adapters = [(_file_of(run, digest), strength) for digest, strength in recipe["adapters"]]
+    photos = subject.photos
     images = _images(generated, recipe["label"], photos)
-    claim_output(out, identity=sha256_json([recipe, photos.digest, quality.model_dump(mode="json")]), what="audit")
+    networks = choose_networks(quality)
+    settings = quality.model_dump(mode="json")
+    claim_output(out, identity=sha256_json([recipe, photos.digest, settings, asdict(networks.used)]), what="audit")
     sides = Sides(photos.rows("train"), photos.rows("validation") + photos.rows("holdout"), photos.rows("holdout"))
 
-    described, photographs = describe(images), describe(photos.images)
-    verdicts = yield from _verdicts(described, photos, sides, quality)
+    described, photographs = describe(images, networks), describe(photos.images, networks)
+    verdicts = yield from _verdicts(described, photos, sides, quality, networks)
     distances = _either_way(described, photographs)
     copies = sum(one.copy for one in verdicts)
     nearness, no_nearness = _tried(lambda: _nearness(distances, photos, sides))
-    membership, no_membership = _tried(lambda: _membership(photos, sides, record, adapters))
+    membership, no_membership = _tried(lambda: _membership(subject, sides))
     released, no_released = _tried(lambda: _released(generated, described, photographs, photos, sides))
     bound = upper_bound(copies, len(images))
     result: dict[str, Any] = {
         "n": len(images),
+        "images": images_digest(generated),
+        "networks": asdict(networks.used),
         "grouping": photos.grouping,
         "copies": {"count": copies, "upper_bound": bound},
         "drawn": {"count": drawn, "held_back": held_back},
@@ -128,15 +127,12 @@ def _drawn(generated: Path) -> tuple[int, int]:
     return tally.drawn, held_back
 
 
-def _file_of(run: Path, digest: str) -> Path:
-    """The adapter file with that digest among the run's checkpoints."""
-    if (file := find_trained_file(run, [digest])) is not None:
-        return file
-    raise UserError(f"{run} holds no adapter with digest {digest[:12]}.", "Give the run that the set was drawn with.")
-
-
-def _verdicts(described: Descriptors, photos: PhotoSet, sides: Sides, quality: QualityConfig) -> Work[list[Verdict]]:
-    references, calibration = calibrated_on(photos.images[sides.trained], photos.groups(sides.trained), quality)
+def _verdicts(
+    described: Descriptors, photos: PhotoSet, sides: Sides, quality: QualityConfig, networks: ScreenNetworks
+) -> Work[list[Verdict]]:
+    references, calibration = calibrated_on(
+        photos.images[sides.trained], photos.groups(sides.trained), quality, networks
+    )
     verdicts: list[Verdict] = []
     for first in range(0, len(described), BLOCK):
         some = described.take(slice(first, first + BLOCK))
@@ -156,16 +152,11 @@ def _nearness(distances: NDArray[np.float64], photos: PhotoSet, sides: Sides) ->
     return nearness_test(distances[:, rows], np.isin(rows, sides.trained), photos.groups(rows))
 
 
-def _membership(
-    photos: PhotoSet, sides: Sides, record: dict[str, Any], adapters: list[tuple[Path, float]]
-) -> Membership:
+def _membership(subject: Subject, sides: Sides) -> Membership:
     if not sides.sealed:
         raise UserError("No photograph was sealed before training (`split` = holdout).")
-    config = stored_config(record["config"])
-    rows = sides.trained + sides.sealed
-    prompts = [prompts_for(config, photos.photos[row].phase)[0] for row in rows]
-    base = as_trained(load_base(config.model.base), [file for file, _ in adapters])
-    difference = loss_difference(base, adapters, photos.images[rows], prompts)
+    rows, photos = sides.trained + sides.sealed, subject.photos
+    difference = loss_difference(subject.load(), subject.adapters, photos.images[rows], subject.prompts(rows))
     return membership_test(difference, np.isin(rows, sides.trained), photos.groups(rows))
 
 

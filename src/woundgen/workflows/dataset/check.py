@@ -68,6 +68,8 @@ def check_photographs(source: Path, *, out: Path, resolution: int, margin: float
         yield Info(f"written: {path}")
     for line in result.summary():
         yield Info(line)
+    if not result.rows:
+        raise Shortfall(f"none of {result.total} rows is a photograph that can be used; {out} lists why.")
     if errors := result.errors():
         raise Shortfall(f"{len(errors)} pairs of photographs contradict one another: {errors[0].told()}; see {out}.")
     return result

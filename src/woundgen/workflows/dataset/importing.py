@@ -9,7 +9,7 @@ from pathlib import Path
 from woundgen.data.files.images import photograph_size
 from woundgen.data.layouts.discover import list_by_layout
 from woundgen.data.layouts.find_photos import layout_of, list_photos
-from woundgen.data.layouts.layout import PRESETS
+from woundgen.data.layouts.layout import IMAGE_FOLDER, PRESETS
 from woundgen.data.layouts.layout_file import read_layout
 from woundgen.data.layouts.manifest import (
     is_manifest,
@@ -20,6 +20,7 @@ from woundgen.data.layouts.manifest import (
     write_manifest,
 )
 from woundgen.data.layouts.row_errors import Dropped, counted_as
+from woundgen.data.layouts.table_cells import table_note
 from woundgen.data.leaks import assert_no_leak
 from woundgen.errors import UserError
 from woundgen.events import Info, Work
@@ -78,9 +79,11 @@ def import_photographs(
         raise UserError(f"--mapping is given beside --preset {preset}.", "Keep one of them.")
     layout = PRESETS.get(preset) if mapping is None else read_layout(mapping)
     if layout is None and table is not None:
-        raise UserError("--table belongs to an export with keys.", f"Add --preset {' or '.join(PRESETS)}.")
+        layout = IMAGE_FOLDER  # a table of the user's, with the columns that metadata.csv has
     found = (layout, table) if layout is not None else layout_of(root, modality=modality)
     rows, left_out = _taken(*list_by_layout(root, table=found[1], layout=found[0], modality=modality), root=root)
+    if note := table_note(found[1]):
+        yield Info(note)
     yield from _tell(rows, left_out)
     if not rows:
         raise UserError(f"{root}: no photograph could be taken.", "The counts above say why.")

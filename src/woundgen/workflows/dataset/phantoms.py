@@ -14,6 +14,7 @@ from woundgen.data.pixels.prepare import PREPARATION_VERSION, prepare_pixels
 from woundgen.errors import UserError
 from woundgen.events import Info, Progress, Work
 from woundgen.generation.croissant import write_croissant
+from woundgen.generation.synthetic_mark import rendered_mark
 from woundgen.metrics.prepared import PreparedImages
 from woundgen.phantoms import PHASES, RENDERER_VERSION, draw_phantoms
 from woundgen.privacy.exposure import write_set_record
@@ -64,7 +65,7 @@ def write_phantoms(
         drawn = draw_phantoms(indices, seed=seed, phases=tuple(phases), size=size, views_per_patient=views)
         for row, index in enumerate(indices):
             name = f"{IMAGES}/{index:06d}.png"
-            write_png(out / name, drawn.images[row], text={"Description": "Rendered phantom, no photograph"})
+            write_png(out / name, drawn.images[row], text=rendered_mark())
             box = dict(zip(("x_min", "y_min", "x_max", "y_max"), drawn.boxes[row].tolist(), strict=True))
             values = {key: round(float(column[row]), 6) for key, column in drawn.parameters.items()}
             rows.append(

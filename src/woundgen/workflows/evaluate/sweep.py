@@ -223,7 +223,7 @@ def paired_rows(
     for one in networks:
         if "pooled" in one.gives:
             sets = [
-                cache.array("pooled", one.digest, [images], lambda one=one, images=images: one.pooled(images))  # type: ignore[misc]
+                cache.array("pooled", one.cache_key, [images], lambda one=one, images=images: one.pooled(images))  # type: ignore[misc]
                 for images in (candidate, reference, photographs.images)
             ]
             rows += pair_sets(*sets, network=Network(one.name, one.digest), real_groups=photographs.groups)
@@ -232,7 +232,7 @@ def paired_rows(
     for metric, network, between in pairwise:
         scores = [
             cache.array(
-                metric, network.digest if network else "", [images, photographs.images],
+                metric, network.cache_key if network else "", [images, photographs.images],
                 lambda between=between, images=images: between(images, photographs.images),  # type: ignore[misc]
             )
             for images in (candidate, reference)

@@ -1,4 +1,6 @@
-"""The two-sample test of `woundgen evaluate`: its rows, and the patches that gave most away, where they may be kept."""
+"""The two-sample test of `woundgen evaluate`: its rows, and the patches that gave most away.
+
+Patches lie in the set's private folder: every picture inside it is an image of the set to other readers."""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from woundgen.generation.synthetic_mark import synthetic_mark
 from woundgen.metrics.two_sample import Images
 from woundgen.metrics.two_sample_rows import measure_two_sample
 from woundgen.records import MetricValue
-from woundgen.storage.names import MANIFEST_JSONL, TELLTALE_PATCHES, private_folder
+from woundgen.storage.names import GENERATED_PATCHES, PHOTOGRAPH_PATCHES, private_folder
 from woundgen.storage.ownership import make_private
 from woundgen.workflows.evaluate.sets import ImageSet
 
@@ -24,7 +26,7 @@ def two_sample_rows(
     permutations: int,
     folder: Path,
 ) -> Work[list[MetricValue]]:
-    """Rows of the test. Patches of generated images go to `folder`, those of photographs beside it, private.
+    """Return the rows of the test; write the patches into the private folder of `folder`.
 
     through: the photographs after the autoencoder. permutations: refits for a p-value, 0 for none.
     """
@@ -36,20 +38,14 @@ def two_sample_rows(
         permutations=permutations,
     )
     patches = measured.patches
-    if not _may_hold_pictures(folder):
-        yield Info(f"the patches that gave most away are not kept: {folder} is a folder of images (give --out)")
-        return measured.rows
-    # Without logits: a set that is released holds no score against photographs.
-    _write(folder / TELLTALE_PATCHES, patches.generated, [""] * len(patches.generated), synthetic_mark())
-    make_private(private_folder(folder))
+    private = private_folder(folder)
+    make_private(private)
+    # Without logits: the page to share shows these, and a released set holds no score against photographs.
+    _write(private / GENERATED_PATCHES, patches.generated, [""] * len(patches.generated), synthetic_mark())
     logits = [f"_{logit:+.2f}" for logit in patches.photograph_logits]
-    _write(private_folder(folder) / TELLTALE_PATCHES, patches.photographs, logits, {})
+    _write(private / PHOTOGRAPH_PATCHES, patches.photographs, logits, {})
+    yield Info(f"the patches that gave most away are in {private}")
     return measured.rows
-
-
-def _may_hold_pictures(folder: Path) -> bool:
-    """Not where every picture counts as an image of the set."""
-    return (folder / MANIFEST_JSONL).exists() or not any(folder.glob("*.[pjPJ][npNP]*[gG]"))
 
 
 def _write(folder: Path, patches: Images, ends: Sequence[str], text: dict[str, str]) -> None:

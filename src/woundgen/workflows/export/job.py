@@ -4,6 +4,7 @@ diffusers            the adapter's file as diffusers, peft and Hugging Face's sc
 kohya                LoRA in kohya's names, with alpha
 webui, comfyui       the same file; DoRA too. A learned word as an embedding named by its token
 merged               a whole pipeline folder with the adapter added to the base
+single-file          the same in a single file, as A1111 and ComfyUI read checkpoints
 """
 
 from __future__ import annotations
@@ -27,15 +28,17 @@ from woundgen.adapters.saved import Adapter, adapter_metadata
 from woundgen.errors import UserError
 from woundgen.events import Info, Work
 from woundgen.models.base import ALIASES, EMBEDDED, PINNED, base_digest, load_base
+from woundgen.models.original_layout import check_layout
 from woundgen.models.sources import EMBEDDED_FOLDER
 from woundgen.storage.files import sha256_json, write_text
 from woundgen.storage.names import ADAPTER_FILE, EMBEDDING_FILE, WHOLE_FILE
 from woundgen.storage.ownership import claim_output
-from woundgen.workflows.export.merged import write_merged
+from woundgen.workflows.export.merged import write_merged, write_merged_file
 from woundgen.workflows.export.modelspec import ModelFacts, modelspec
 
 METADATA_KEY = "lora_adapter_metadata"  # where diffusers looks
-FORMATS = ("diffusers", "kohya", "webui", "comfyui", "merged")
+FORMATS = ("diffusers", "kohya", "webui", "comfyui", "merged", "single-file")
+WHOLE = ("merged", "single-file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +80,18 @@ def export_adapter(
         base=known if known in (EMBEDDED, *PINNED) else "a base model of the user's",
         base_digest=base.digest,
         width=width if isinstance(width, int) else width[0],
-        kind="" if form == "merged" else kinds[adapter.kind],
+        kind="" if form in WHOLE else kinds[adapter.kind],
         side=notes.get("train_resolution"),
         trigger=adapter.prompt or "",
         prediction=base.prediction,
     )
+    if form == "single-file":
+        check_layout(base)
     claim_output(out, identity=sha256_json([adapter.digest, form, base.digest, title]), what="export")
     if form == "merged":
         return write_merged(base, adapter, out, modelspec(facts))
+    if form == "single-file":
+        return write_merged_file(base, adapter, out / f"{_file_name(facts.title)}.safetensors", modelspec(facts))
     return (yield from _write(_Export(adapter, base.unet.config, facts), form, out))
 
 
@@ -97,6 +104,10 @@ def _check(adapter: Adapter, form: str, base: str) -> None:
             f"--format {form}: the embedded base is woundgen's own and opens in diffusers alone.",
             "Use --format diffusers or merged, or train on Stable Diffusion.",
         )
+    if form == "single-file":
+        if adapter.kind == "embedding":
+            raise UserError("A single file has no place for a learned word.", "Use --format webui, a file apart.")
+        return
     if adapter.kind == "unet":
         raise UserError(f"--format {form} holds adapters, and this run trained a whole UNet.", "Use --format merged.")
     if adapter.kind == "embedding" and form == "kohya":

@@ -14,6 +14,7 @@ from woundgen.adapters.noise_schedule import as_trained
 from woundgen.adapters.saved import Adapter, apply_trained
 from woundgen.models.base import BaseModel
 from woundgen.models.learned_tokens import LongerTable
+from woundgen.models.original_layout import single_file
 from woundgen.storage.files import write_json
 
 CLIP = "text_model."
@@ -42,6 +43,14 @@ def write_merged(base: BaseModel, adapter: Adapter, out: Path, metadata: Mapping
         _prefix_encoder_keys(out / name / ENCODER_FILE)
     write_json(out / "modelspec.json", dict(metadata))
     return out
+
+
+def write_merged_file(base: BaseModel, adapter: Adapter, path: Path, metadata: Mapping[str, str]) -> Path:
+    """Write the same into a file of Stability's layout, fp32; returns it."""
+    base = as_trained(base, [adapter.file])
+    apply_trained(base, [(adapter.file, 1.0)])
+    save_file(single_file(base), path, metadata=dict(metadata))
+    return path
 
 
 def _join_learned_rows(text_encoder: nn.Module) -> None:

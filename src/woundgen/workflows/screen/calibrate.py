@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from woundgen.config.quality import QualityConfig
 from woundgen.data.photo_set import count_groups, grouping_of
 from woundgen.events import Info, Work
-from woundgen.features.embedded import feature_network
 from woundgen.reporting.calibration_page import Scores, calibration_figure, calibration_page
 from woundgen.reporting.figures import svg_bytes
 from woundgen.screening.acceptance import Acceptance, acceptance_on_real
@@ -22,7 +21,8 @@ from woundgen.screening.statistics import COPY_PLACES
 from woundgen.storage.files import read_json, sha256_json, write_bytes, write_json, write_text
 from woundgen.storage.names import CALIBRATION_JSON, CALIBRATION_MD, CALIBRATION_SVG, RUN_JSON
 from woundgen.storage.ownership import claim_output
-from woundgen.workflows.screen.job import calibration_of, describe, rule_of
+from woundgen.workflows.screen.job import calibration_of, rule_of
+from woundgen.workflows.screen.networks import ScreenNetworks, choose_networks, describe
 from woundgen.workflows.screen.references import Origins, gather_references
 
 SIZE = 128
@@ -41,19 +41,21 @@ def calibrate_photographs(
     photos = (yield from gather_references(real, origins, label=phase or "", size=side)).photos
     rows = photos.rows("train")
     groups = photos.groups(rows)
-    references = prepare_references(describe(photos.images[rows]), groups)
+    networks = choose_networks(quality)
+    references = prepare_references(describe(photos.images[rows], networks), groups)
     among = measure_references(references, k=quality.topk)
     calibration = calibration_of(references, among, groups, quality)
-    held_out, accepted = _held_out(photos.images[photos.rows("validation")], references, calibration, quality)
+    validation_images = photos.images[photos.rows("validation")]
+    held_out, accepted = _held_out(validation_images, references, calibration, quality, networks)
 
     settings = {name: getattr(quality, name) for name in type(quality).model_fields}
-    claim_output(out, identity=sha256_json([photos.digest, side, settings]), what="calibration")
+    identity = sha256_json([photos.digest, side, settings, asdict(networks.used)])
+    claim_output(out, identity=identity, what="calibration")
     write_json(
         out / CALIBRATION_JSON,
         {
             "photographs": photos.digest,
             "size": side,
-            "network": feature_network()[1],
             "calibration": calibration.to_json(),
             "held_out": [asdict(one) for one in accepted],
         },
@@ -69,12 +71,16 @@ def calibrate_photographs(
 
 
 def _held_out(
-    images: NDArray[np.uint8], references: References, calibration: Calibration, quality: QualityConfig
+    images: NDArray[np.uint8],
+    references: References,
+    calibration: Calibration,
+    quality: QualityConfig,
+    networks: ScreenNetworks,
 ) -> tuple[Scores | None, list[Acceptance]]:
     """Scores of photographs that are no references, and what each policy makes of them."""
     if len(images) == 0:
         return None, []
-    statistics = measure(describe(images), references, k=calibration.k)
+    statistics = measure(describe(images, networks), references, k=calibration.k)
     rule = rule_of(quality, release_copies=False)
     policies = [replace(rule, policy=policy) for policy in ("calibrated", "spec")]
     scored = judge(statistics, calibration, rule)

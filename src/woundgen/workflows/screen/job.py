@@ -19,18 +19,17 @@ from woundgen.data.photo_set import PhotoSet
 from woundgen.data.pixels.prepare import MARGIN
 from woundgen.errors import UserError
 from woundgen.events import Info, Work
-from woundgen.features.embedded import feature_network
 from woundgen.metrics.checks import check_preparations
-from woundgen.metrics.measure import features_of
 from woundgen.records import Photo, Preparation
 from woundgen.screening.acceptance import acceptance_on_real, why_spec_accepts_nothing
 from woundgen.screening.calibration import Calibration, calibrate
-from woundgen.screening.descriptors import Descriptors
+from woundgen.screening.descriptors import check_networks
 from woundgen.screening.reference_statistics import References, measure, measure_references, prepare_references
 from woundgen.screening.rules import Rule, judge
 from woundgen.screening.statistics import Statistics
 from woundgen.storage.files import read_json, sha256_json
 from woundgen.verdicts import Verdict
+from woundgen.workflows.screen.networks import ScreenNetworks, choose_networks, describe, is_lpips
 from woundgen.workflows.screen.references import Origins, gather_references
 
 WORKERS = 2
@@ -39,6 +38,8 @@ WORKERS = 2
 @dataclass(frozen=True, slots=True)
 class Screen:
     """A calibrated rule over real photographs. digest: of the photographs and the calibration.
+
+    networks: those that features are taken in.
 
     photographs, images: those that images are held against; images[i], uint8 [S, S, 3], was photographs[i].
     is_complete: whether all photographs that anything drawn from was trained on are among them.
@@ -50,11 +51,12 @@ class Screen:
     digest: str
     photographs: tuple[Photo, ...]
     images: NDArray[np.uint8]
+    networks: ScreenNetworks
     is_complete: bool = True
 
     def judge(self, images: NDArray[np.uint8], indices: Sequence[int]) -> list[Verdict]:
         """A verdict for each of uint8 [N, H, W, 3]."""
-        return verdicts_of(images, self.references, self.calibration, self.rule)
+        return verdicts_of(images, self.references, self.calibration, self.rule, self.networks)
 
     def explain(self, image: NDArray[np.uint8], row: int) -> tuple[NDArray[np.uint8], dict[str, float | bool]]:
         """A picture of the image beside photograph `row`, and how the one lies on the other. Private."""
@@ -63,7 +65,11 @@ class Screen:
 
 
 def verdicts_of(
-    images: NDArray[np.uint8], references: References, calibration: Calibration, rule: Rule
+    images: NDArray[np.uint8],
+    references: References,
+    calibration: Calibration,
+    rule: Rule,
+    networks: ScreenNetworks,
 ) -> list[Verdict]:
     """For each of uint8 [N, H, W, 3], in WORKERS threads; their number is fixed, for sums are rounded by it.
 
@@ -71,26 +77,12 @@ def verdicts_of(
     """
 
     def of(part: NDArray[np.uint8]) -> list[Verdict]:
-        return judge(measure(describe(part), references, k=calibration.k), calibration, rule)
+        return judge(measure(describe(part, networks), references, k=calibration.k), calibration, rule)
 
     alone = threadpool_limits(1, user_api="blas")
     with alone, ThreadPoolExecutor(WORKERS, thread_name_prefix="screening") as workers:
         parts = [part for part in np.array_split(images, WORKERS) if len(part)]
         return [verdict for verdicts in workers.map(of, parts) for verdict in verdicts]
-
-
-def describe(images: NDArray[np.uint8]) -> Descriptors:
-    """Pixels, keypoints, and both kinds of features of the images and of their mirror images."""
-    network, _ = feature_network()
-    straight, mirrored = features_of(network, images), features_of(network, images[:, :, ::-1])
-    return Descriptors(
-        images=images.astype(np.float32) / 255,
-        pooled=straight.pooled,
-        pooled_mirrored=mirrored.pooled,
-        keypoints=tuple(detect_keypoints(image) for image in images),
-        perceptual=straight.perceptual,
-        perceptual_mirrored=mirrored.perceptual,
-    )
 
 
 def build_screen(
@@ -122,10 +114,10 @@ def build_screen(
 
 
 def calibrated_on(
-    images: NDArray[np.uint8], groups: Sequence[str], quality: QualityConfig
+    images: NDArray[np.uint8], groups: Sequence[str], quality: QualityConfig, networks: ScreenNetworks
 ) -> tuple[References, Calibration]:
     """References uint8 [N, H, W, 3] without near duplicates, and what is usual among them."""
-    references = prepare_references(describe(images), groups)
+    references = prepare_references(describe(images, networks), groups)
     return references, calibration_of(references, measure_references(references, k=quality.topk), groups, quality)
 
 
@@ -143,19 +135,18 @@ def calibration_of(
     )
 
 
-def stored_calibration(path: Path, photos: PhotoSet, quality: QualityConfig) -> Calibration:
-    """Read a file of `woundgen calibrate`. UserError unless it is of these photographs and settings."""
+def stored_calibration(path: Path, photos: PhotoSet, quality: QualityConfig, networks: ScreenNetworks) -> Calibration:
+    """Read what `woundgen calibrate` wrote; UserError where it is of other photographs, settings or networks."""
     stored = read_json(path)
-    if not isinstance(stored, dict) or not {"calibration", "photographs", "network"} <= stored.keys():
+    if not isinstance(stored, dict) or not {"calibration", "photographs"} <= stored.keys():
         raise UserError(f"{path} is not a file of woundgen calibrate.", "Give the calibration.json that it wrote.")
     if stored["photographs"] != photos.digest:
         raise UserError(
             f"{path} was calibrated on other photographs, or on these divided or sized otherwise.",
             "Run woundgen calibrate again with the same --real, --run and --size.",
         )
-    if stored["network"] != feature_network()[1]:
-        raise UserError(f"{path} was calibrated with another feature network.", "Run woundgen calibrate again.")
     calibration = Calibration.from_json(stored["calibration"])
+    check_networks(calibration.networks, networks.used, of=f"The thresholds in {path}")
     for key, was, asked in (
         ("acceptance", calibration.acceptance, quality.acceptance),
         ("copy_quantile", calibration.copy_quantile, quality.copy_quantile),
@@ -170,24 +161,30 @@ def screen_from(
     photos: PhotoSet, *, quality: QualityConfig, release_copies: bool, calibration: Path | None = None
 ) -> Work[Screen]:
     """References are the photographs trained on: a copy of one of them is what must not leave."""
+    networks = choose_networks(quality)
     rows, held_out = photos.rows("train"), photos.rows("validation")
     images, groups = photos.images[rows], photos.groups(rows)
     if calibration is None:
-        references, calibrated = calibrated_on(images, groups, quality)
+        references, calibrated = calibrated_on(images, groups, quality, networks)
     else:
-        calibrated = stored_calibration(calibration, photos, quality)
-        references = prepare_references(describe(images), groups)
+        calibrated = stored_calibration(calibration, photos, quality, networks)
+        references = prepare_references(describe(images, networks), groups)
     rule = rule_of(quality, release_copies=release_copies)
     for line in calibrated.statements():
         yield Info(line)
+    if rule.policy == "spec" and not is_lpips(networks.used):
+        yield Info(
+            f"note: the approved rule means LPIPS < {rule.perceptual_maximum:g}, which was not fetched (woundgen fetch "
+            "lpips-alex); here the embedded network's distance is held against that number"
+        )
     if not calibrated.copy_ceiling.is_supported and not release_copies:
         raise UserError(
             f"{calibrated.copy_ceiling.statement()}.",
             "Crop what the photographs share, give more of them, or release images unscreened (--release-copies).",
         )
-    yield from _say_acceptance(photos.images[held_out], references, calibrated, rule)
+    yield from _say_acceptance(photos.images[held_out], references, calibrated, rule, networks)
     digest = sha256_json({"photographs": photos.digest, "calibration": calibrated.to_json()})
-    return Screen(references, calibrated, rule, digest, tuple(photos.photos[row] for row in rows), images)
+    return Screen(references, calibrated, rule, digest, tuple(photos.photos[row] for row in rows), images, networks)
 
 
 def rule_of(quality: QualityConfig, *, release_copies: bool) -> Rule:
@@ -203,13 +200,13 @@ def rule_of(quality: QualityConfig, *, release_copies: bool) -> Rule:
 
 
 def _say_acceptance(
-    held_out: NDArray[np.uint8], references: References, calibration: Calibration, rule: Rule
+    held_out: NDArray[np.uint8], references: References, calibration: Calibration, rule: Rule, networks: ScreenNetworks
 ) -> Work[None]:
     """A rule that rejects real wounds cannot be asked of synthetic ones: say so before drawing."""
     if len(held_out) == 0:
         yield Info("no photograph is held out: the rule's acceptance of real photographs is not known")
         return
-    statistics = measure(describe(held_out), references, k=calibration.k)
+    statistics = measure(describe(held_out, networks), references, k=calibration.k)
     hopeless = why_spec_accepts_nothing(statistics, calibration, rule) if rule.policy == "spec" else None
     if hopeless:
         raise UserError(hopeless)

@@ -11,9 +11,10 @@ import numpy as np
 from woundgen.config.load import stored_config
 from woundgen.data.photo_set import PhotoSet, digest_of, gather, gather_for
 from woundgen.data.pixels.prepare import MARGIN
+from woundgen.errors import UserError
 from woundgen.events import Info, Warn, Work
 from woundgen.metrics.checks import check_preparations
-from woundgen.records import Photo
+from woundgen.records import PHASES, Photo
 from woundgen.storage.files import read_json
 from woundgen.storage.names import RUN_JSON
 
@@ -53,6 +54,8 @@ def gather_references(
         complete &= matches
     if origins.lone or not parts:
         phases = list(dict.fromkeys(name for names in (label, *origins.lone) for name in names.split(",")))
+        if unknown := [phase for phase in phases if phase not in PHASES]:
+            raise UserError(f"The label {unknown[0]!r} is no phase of the photographs.", "Give --label I, P or R.")
         whole = gather(real, phases=phases, resolution=size, margin=margin, train_share=TRAIN_SHARE, seed=0)
         if origins.lone:
             yield Info(

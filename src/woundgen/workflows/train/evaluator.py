@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from woundgen.config.train import prompts_for
+from woundgen.data.files.images import read_photograph, write_png
 from woundgen.generation.in_memory import draw_images
 from woundgen.generation.resize import reduced
+from woundgen.generation.synthetic_mark import synthetic_mark
 from woundgen.metrics.measure import load_extractors
 from woundgen.models.flat_parameters import temporarily_load, weights_digest
 from woundgen.models.images import encode_images
@@ -106,7 +108,15 @@ class Evaluator:
             folder = self.session.folder / SAMPLES
             folder.mkdir(exist_ok=True)
             columns = math.ceil(math.sqrt(len(images)))
-            Image.fromarray(image_grid(images, columns=columns, gap=0)).save(folder / f"step_{step:06d}_{weights}.png")
+            write_png(self._grid_path(step, weights), image_grid(images, columns=columns, gap=0), text=synthetic_mark())
+
+    def read_grid(self, step: int, weights: str) -> Images | None:
+        """Return the grid that was sampled at this step, uint8 [H, W, 3]; None where none was."""
+        path = self._grid_path(step, weights)
+        return read_photograph(path, roots=[path.parent]) if path.exists() else None
+
+    def _grid_path(self, step: int, weights: str) -> Path:
+        return self.session.folder / SAMPLES / f"step_{step:06d}_{weights}.png"
 
 
 def build_evaluator(session: TrainingSession) -> Evaluator:

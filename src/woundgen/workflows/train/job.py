@@ -16,6 +16,7 @@ from woundgen.training.learning_rate import schedule
 from woundgen.training.log import RunLog, restore_logs
 from woundgen.training.loop import train
 from woundgen.training.plan import Plan
+from woundgen.training.trackers import RunName, open_trackers
 from woundgen.workflows.train.announce import announce
 from woundgen.workflows.train.latent_cache import EncodedDataset, encode_dataset
 from woundgen.workflows.train.observer import Observer, build_observer
@@ -71,7 +72,9 @@ def _open_log(session: TrainingSession, checkpoint: Checkpoint | None) -> Iterat
         yield None
         return
     restore_logs(session.folder, checkpoint)
-    log = RunLog(session.folder, resumed_step=session.state.step)
+    run = RunName(session.folder.name, session.identity, session.config.flat())
+    trackers = open_trackers(session.config.tracking.trackers, session.folder, run, resumed_step=session.state.step)
+    log = RunLog(session.folder, resumed_step=session.state.step, trackers=trackers)
     try:
         yield log
     finally:

@@ -79,6 +79,8 @@ class Observer:
                     "metrics": [value.to_json() for value in evaluation.values],
                 }
             )
+            if (picture := self.evaluator.read_grid(report.step, evaluation.weights)) is not None:
+                self.log.grid(picture, step=report.step, weights=evaluation.weights)
         candidate = evaluations[-1]  # EMA, where there is one
         values = ", ".join(f"{v.metric} {v.value:.4f}" for v in candidate.values if not v.label)
         self.session.console.info(f"step {report.step}: {values} ({candidate.weights})")

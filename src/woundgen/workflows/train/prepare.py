@@ -17,6 +17,7 @@ from woundgen.runtime.console import silent_console
 from woundgen.runtime.devices import choose_device, choose_precision
 from woundgen.training.loop_state import LoopState
 from woundgen.training.state import eight_bit, new_optimizer
+from woundgen.training.trackers import check_trackers
 from woundgen.workflows.train.dataset import load_dataset
 from woundgen.workflows.train.differences import run_identity
 from woundgen.workflows.train.loss_terms import (
@@ -49,6 +50,7 @@ def prepare(job: TrainingJob) -> TrainingSession:
         console.warn(warning)
     perceptual = load_perceptual_network(config)
     check_names(config.evaluation.feature_networks)
+    check_trackers(config.tracking.trackers)
     dataset = load_dataset(config, request.data)
     discriminator = build_discriminator(config, base, device)
     return TrainingSession(

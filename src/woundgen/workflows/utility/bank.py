@@ -23,8 +23,9 @@ from woundgen.downstream.arms import Material, synthetic_count
 from woundgen.downstream.run import Fold
 from woundgen.errors import UserError
 from woundgen.metrics.checks import check_preparations
-from woundgen.privacy.exposure import find_keys, read_seen, seen_groups
+from woundgen.privacy.exposure import find_keys, read_seen, refuse_exposure_of_others, seen_groups
 from woundgen.records import PHASES
+from woundgen.storage.provenance import adapter_digests
 
 Images = NDArray[np.uint8]
 Rows = NDArray[np.intp]
@@ -35,12 +36,16 @@ BAND = (0.01, 0.99)
 
 @dataclass(frozen=True, slots=True)
 class SyntheticSet:
-    """images: uint8 [N, S, S, 3]; phases: of each. seen: groups of the photographs that its generator has seen."""
+    """images: uint8 [N, S, S, 3]; phases: of each. seen: groups of the photographs that its generator has seen.
+
+    adapters: digests of the files that it was drawn with; none of a base alone, or where the set has no recipe.
+    """
 
     name: str
     images: Images
     phases: tuple[str, ...]
     seen: frozenset[str]
+    adapters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +95,11 @@ def read_sets(
         check_preparations({"real": photos.preparation, "generated": framed})
         images = prepare_all(found, resolution=size, margin=margin, roots=roots, cache_dir=None)
         refuse_other_values(images, photos.images, name=str(folder))
-        seen = seen_groups(photos.photos, read_seen(folder), keys=keys, root=root)
-        sets.append(SyntheticSet(folder.name, images, tuple(photo.phase for photo in found), frozenset(seen)))
+        records = read_seen(folder)
+        refuse_exposure_of_others(folder, records, runs=runs)
+        seen = frozenset(seen_groups(photos.photos, records, keys=keys, root=root))
+        labels = tuple(photo.phase for photo in found)
+        sets.append(SyntheticSet(folder.name, images, labels, seen, adapter_digests(folder)))
     return sets
 
 

@@ -83,7 +83,8 @@ def measure_utility(request: UtilityRequest, *, out: Path) -> Work[dict[str, Any
         doses=doses,
         seeds=options.seeds,
     )
-    return _record(request, photos, bank, conclusion, classifier, phases, doses)
+    record = _record(request, photos, bank, conclusion, classifier, phases, doses)
+    return record | {"adapters": sorted({digest for one in sets for digest in one.adapters})}
 
 
 def _test(photos: PhotoSet, bank: Bank, *, classes: tuple[str, ...]) -> HeldOut:

@@ -12,7 +12,13 @@ import pytest
 from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
-from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit, SecondaryCaptureImageStorage
+from pydicom.uid import (
+    ExplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    RLELossless,
+    SecondaryCaptureImageStorage,
+)
 
 from woundgen.data.files.images import decode_photograph, photograph_size, png_bytes
 from woundgen.data.layouts.find_photos import find_photos
@@ -134,13 +140,75 @@ def test_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "damaged or truncated" in refusal(whole[:-400])
     assert "damaged or truncated" in refusal(whole[:200])
     film = dicom(np.concatenate([COLOUR, COLOUR]), "RGB", Rows=24, NumberOfFrames=2)
-    assert "2 pictures" in refusal(film)
+    assert "2 pictures (animated or paged), and names none as representative" in refusal(film)
     assert "burned in" in refusal(dicom(COLOUR, "RGB", BurnedInAnnotation="YES"))
     assert "megapixels" in refusal(dicom(COLOUR, "RGB", Rows=9000, Columns=9000))
     assert "pixels or more a side" in refusal(dicom(COLOUR[:4], "RGB"))
     assert "deflated" in refusal(whole.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.1.99\0", 1))
     monkeypatch.setitem(sys.modules, "pydicom", None)
     assert "woundgen[dicom]" in refusal(whole)
+
+
+def test_of_several_frames_the_representative_one_is_read() -> None:
+    """RepresentativeFrameNumber counts from 1 (PS3.3 C.7.6.16.1.3); one that does not exist is none."""
+    frames = np.stack([COLOUR, 255 - COLOUR, COLOUR // 2])
+    for number, frame in enumerate(frames, start=1):
+        film = dicom(frames.reshape(-1, *COLOUR.shape[1:]), "RGB", Rows=24, NumberOfFrames=3,
+                     RepresentativeFrameNumber=number)  # fmt: skip
+        assert np.array_equal(decode(film), frame)
+    beyond = dicom(frames.reshape(-1, *COLOUR.shape[1:]), "RGB", Rows=24, NumberOfFrames=3, RepresentativeFrameNumber=4)
+    assert "names none as representative" in refusal(beyond)
+
+
+@pytest.mark.parametrize("syntax", [RLELossless, JPEG2000Lossless])
+def test_lossless_syntaxes_that_need_nothing_more(syntax: str) -> None:
+    """RLE by pydicom itself; JPEG 2000 by Pillow: the same pixels as uncompressed."""
+    data = pydicom.dcmread(io.BytesIO(dicom(COLOUR, "RGB")))
+    if syntax == RLELossless:
+        data.compress(RLELossless, encoding_plugin="pydicom")
+    else:
+        picture = io.BytesIO()
+        Image.fromarray(COLOUR).save(picture, "JPEG2000", irreversible=False, no_jp2=True, mct=0)
+        data.file_meta.TransferSyntaxUID = JPEG2000Lossless
+        data.PixelData = encapsulate([picture.getvalue()])
+        data["PixelData"].VR = "OB"
+    buffer = io.BytesIO()
+    pydicom.dcmwrite(buffer, data, enforce_file_format=True)
+    assert np.array_equal(decode(buffer.getvalue()), COLOUR)
+
+
+def test_groups_are_patients_and_name_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same patient is one group, of another issuer another; under another key all ids differ."""
+    monkeypatch.setenv("WOUNDGEN_PATIENT_KEY", str(tmp_path / "key"))
+    (folder := tmp_path / "data" / "I").mkdir(parents=True)
+    patients = ({"PatientID": "123"}, {"PatientID": " 123 "}, {"PatientID": "124"}, {"PatientID": ""},
+                {"PatientID": "123", "IssuerOfPatientID": "B"})  # fmt: skip
+    for number, elements in enumerate(patients):
+        (folder / f"{number}.dcm").write_bytes(dicom(COLOUR, "RGB", **elements))
+    groups = [photo.group for photo in find_photos(tmp_path / "data", phases=["I"])]
+    assert groups[0] == groups[1] is not None
+    assert groups[3] is None
+    assert len({*groups}) == 4
+    assert not any(group == "123" or CANARY in str(group) for group in groups)
+    assert (tmp_path / "key").stat().st_mode & 0o777 == 0o600
+    assert [photo.group for photo in find_photos(tmp_path / "data", phases=["I"])] == groups
+    monkeypatch.setenv("WOUNDGEN_PATIENT_KEY", str(tmp_path / "other"))
+    again = [photo.group for photo in find_photos(tmp_path / "data", phases=["I"])]
+    assert not {*again} & {*groups} - {None}
+    (tmp_path / "other").write_bytes(b"short")
+    with pytest.raises(UserError, match="no key of woundgen"):
+        find_photos(tmp_path / "data", phases=["I"])
+
+
+def test_a_tables_group_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WOUNDGEN_PATIENT_KEY", str(tmp_path / "key"))
+    (data := tmp_path / "data").mkdir()
+    for number in range(3):
+        (data / f"{number}.dcm").write_bytes(dicom(COLOUR, "RGB", PatientID="7"))
+    (data / "metadata.csv").write_text("file_name,phase,group_id\n0.dcm,I,mine\n1.dcm,I,\n2.dcm,I,\n")
+    groups = [photo.group for photo in find_photos(data, phases=["I"])]
+    assert groups[0] == "mine"
+    assert groups[1] == groups[2] != "mine"
 
 
 @pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.4.80"])

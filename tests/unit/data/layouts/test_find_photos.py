@@ -128,7 +128,7 @@ def test_row_errors_come_together(tmp_path: Path) -> None:
     [
         ("file_name,stage", "no column phase or label"),
         ("name,phase", "no column file_name"),
-        ("file_name;phase", "Separate the cells by commas"),
+        ("file_name;phase", "no photograph of phase I"),
         ("file_name,phase,phase", "column phase twice"),
         ("file_name,phase", "no photograph of phase I"),
     ],
@@ -139,7 +139,7 @@ def test_header(tmp_path: Path, header: str, said: str) -> None:
 
 def test_broken_tables(tmp_path: Path) -> None:
     root = table(tmp_path / "a", "file_name,phase", "images/\xe4.png,I", encoding="latin-1")
-    assert "not UTF-8" in refusal(root)
+    assert "was read as cp1252, and not as UTF-8" in refusal(root)
     root = table(tmp_path / "b", "{", '["x"]', '{"file_name": "images/0.png"}', name="metadata.jsonl")
     text = refusal(root)
     assert "line 1: not JSON" in text

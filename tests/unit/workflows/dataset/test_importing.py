@@ -103,7 +103,7 @@ def test_class_folders_import_too(tmp_path: Path) -> None:
         (["--preset", "clinic"], "--table"),
         (["--preset", "clinic", "--table", "absent.csv"], "absent.csv"),
         (["--preset", "clinic", "--table", "absent.csv", "--modality", "xray"], "xray"),
-        (["--table", "absent.csv"], "--table"),
+        (["--table", "absent.csv"], "absent.csv"),
     ],
 )
 def test_mistakes(export: Path, words: list[str], named: str, capsys: pytest.CaptureFixture[str]) -> None:
