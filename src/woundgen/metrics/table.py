@@ -20,8 +20,9 @@ from woundgen.metrics.frechet import frechet_distance
 from woundgen.metrics.inception_score import inception_score
 from woundgen.metrics.kernel import kernel_distance, kernel_distance_interval, permutation_p_value
 from woundgen.metrics.neighbour_scores import NeighbourScores, neighbour_scores
-from woundgen.metrics.rows import CEILING, FLOOR, TRAINING, WHOLE_SETS, Network, row, spread_row
+from woundgen.metrics.rows import CEILING, FLOOR, TRAINING, Network, row, spread_row
 from woundgen.metrics.splits import smallest_pile
+from woundgen.metrics.whole_sets import whole_sets_row
 from woundgen.records import METRICS, MetricValue
 from woundgen.similarity.groups import Groups, group_codes
 
@@ -111,23 +112,8 @@ def measure_sets(
     def scores(x: Array, y: Array) -> tuple[float, ...]:
         return frechet_distance(x, y), *(astuple(neighbour_scores(x, y, k=protocol.k)) if neighbours else ())
 
-    whole = [_whole_sets_row(sets)] if network.name == "inception" else []
+    whole = [whole_sets_row(generated, real, network)] if network.name == "inception" else []
     return [*_rows_at_equal_n(names, scores, sets), *whole, *_kernel_rows(sets)]
-
-
-def _whole_sets_row(sets: _Sets) -> MetricValue:
-    """FID of all images of both sets, as pytorch-fid prints it: biased by both numbers, so it has no floor."""
-    return MetricValue(
-        metric="fid",
-        value=frechet_distance(sets.generated, sets.real),
-        low=None,
-        high=None,
-        interval="no interval: pytorch-fid's number for all images, framed as here; compare it at these numbers only",
-        n=(len(sets.generated), len(sets.real)),
-        network=sets.network.name,
-        digest=sets.network.digest,
-        label=WHOLE_SETS,
-    )
 
 
 def measure_inception_score(
@@ -173,17 +159,17 @@ def _checked(
 
 def _rows_at_equal_n(names: tuple[str, ...], statistic: Statistic, sets: _Sets) -> list[MetricValue]:
     """statistic: of (generated, real), a tuple with one value a name."""
-    found = {"": _against_real(sets.generated, None, statistic, sets)}
-    smaller: dict[str, Values | None] = {}
-    found[FLOOR], smaller[FLOOR] = _floors(names, statistic, sets)
+    found = {"": (_against_real(sets.generated, None, statistic, sets), None), FLOOR: _floors(names, statistic, sets)}
     if sets.beside.through is not None:
-        found[CEILING], smaller[CEILING] = _floors(names, statistic, sets, sets.beside.through)
+        found[CEILING] = _floors(names, statistic, sets, sets.beside.through)
     if sets.beside.training is not None and len(sets.beside.training) >= sets.n:
-        found[TRAINING] = _against_real(sets.beside.training, sets.beside.training_groups, statistic, sets)
+        found[TRAINING] = _against_real(sets.beside.training, sets.beside.training_groups, statistic, sets), None
     return [
-        spread_row(name, values[..., j], sets.n, sets.network, label, smaller=_column(smaller.get(label), j))
+        spread_row(
+            name, values[..., j], sets.n, sets.network, label, smaller=None if smaller is None else smaller[..., j]
+        )
         for j, name in enumerate(names)
-        for label, values in found.items()
+        for label, (values, smaller) in found.items()
     ]
 
 
@@ -227,10 +213,6 @@ def _kernel_rows(sets: _Sets) -> list[MetricValue]:
         count = min(len(sets.beside.training), MOST_FOR_KERNEL)
         rows.append(row("kid", trained, (count, len(some)), sets.network, TRAINING))
     return rows
-
-
-def _column(values: Values | None, number: int) -> Values | None:
-    return None if values is None else values[..., number]
 
 
 def _kernel_floor_row(sets: _Sets, label: str, reconstructed: Array | None = None) -> MetricValue:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +25,6 @@ from woundgen.generation.image_set import COLUMNS, GeneratedSet, Recipe, open_se
 from woundgen.generation.quarantine import Quarantine
 from woundgen.generation.resize import reduced
 from woundgen.generation.sampler import Beginning, draw_block, image_seed, visited_timesteps
-from woundgen.models.learned_tokens import unnamed_token
 from woundgen.privacy.exposure import record_of_set, write_set_record
 from woundgen.privacy.private_names import Search, find_names, names_of_run, private_names, refuse_names
 from woundgen.review.decisions import read_decisions, rejections, summarise
@@ -150,10 +148,8 @@ def _whole_recipe(request: GenerateRequest, model: DrawModel, screen: Screen | N
     """With what images are held against, and the photograph they begin from."""
     recipe = model.recipe
     if screen is not None:
-        facts: dict[str, Any] = {"release_copies": True} if request.options.release_copies else {}
-        facts |= {} if screen.is_complete else {"copies_not_looked_for": True}
-        facts |= {"networks": asdict(screen.networks.used)}
-        rule = request.options.quality.model_dump(mode="json") | {"references": screen.digest} | facts
+        released = {"release_copies": True} if request.options.release_copies else {}
+        rule = request.options.quality.model_dump(mode="json") | screen.facts | released
         recipe = replace(recipe, screening=rule)
     if source is not None and request.options.source is not None:
         recipe = replace(recipe, source=(source.mark, request.options.source[1]))
@@ -226,7 +222,7 @@ def _describe(out: Path, model: DrawModel, facts: CardFacts) -> None:
             timesteps=visited_timesteps(model.base, facts.recipe.sampler),
             seed=next(seeds, image_seed(facts.recipe.sampler.seed, 0)),
             kinds=model.kinds,
-            tokens=[unnamed_token(file) for file in model.files[: len(model.kinds)]],  # the rest is the guide's
+            tokens=model.tokens,
             zero_terminal_snr=bool(model.base.scheduler.config.rescale_betas_zero_snr),
             xl=model.base.second is not None,
         )

@@ -20,6 +20,7 @@ from woundgen.generation.image_set import Recipe
 from woundgen.generation.sampler import SamplerSettings, check_fit, check_strength, place
 from woundgen.metrics.checks import check_preparations
 from woundgen.models.base import ALIASES, EMBEDDED, PINNED, BaseModel, encode_prompts, load_base
+from woundgen.models.learned_tokens import unnamed_token
 from woundgen.models.prompts import cut_prompts
 from woundgen.records import Preparation
 from woundgen.runtime.devices import choose_device
@@ -52,6 +53,11 @@ class DrawModel:
     origins: Origins
     learned: Preparation | None
     device: torch.device
+
+    @property
+    def tokens(self) -> list[str]:
+        """Return, for each adapter, the word that its file does not name itself; "" for every other."""
+        return [unnamed_token(file) for file in self.files[: len(self.kinds)]]  # the last file may be the guide's
 
     @property
     def name(self) -> str:

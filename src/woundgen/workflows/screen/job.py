@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +54,12 @@ class Screen:
     images: NDArray[np.uint8]
     networks: ScreenNetworks
     is_complete: bool = True
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Return what a set records of its screen."""
+        missing = {} if self.is_complete else {"copies_not_looked_for": True}
+        return {"references": self.digest, "networks": asdict(self.networks.used)} | missing
 
     def judge(self, images: NDArray[np.uint8], indices: Sequence[int]) -> list[Verdict]:
         """A verdict for each of uint8 [N, H, W, 3]."""
