@@ -236,12 +236,12 @@ def test_tracker(room: Room, tmp_path: Path) -> None:
         out = tmp_path / str(len(value))
         config = TrainConfig.model_validate(ignored | {"tracker": value})
         request = TrainRequest(config, room.photographs, out, TrainOptions(command=("test",)))
-        train_adapter(request, console=silent_console())
+        train_adapter(TrainingJob(request, silent_console()))
         assert (out / "tensorboard").exists() is bool(value)
     config = TrainConfig.model_validate(ignored | {"tracker": ["wandb"]})
     request = TrainRequest(config, room.photographs, tmp_path / "no", TrainOptions(command=("test",)))
     with pytest.raises(UserError, match=r"wandb is not installed.*woundgen\[wandb\]"):
-        train_adapter(request, console=silent_console())
+        train_adapter(TrainingJob(request, silent_console()))
     assert not (tmp_path / "no").exists()
 
 

@@ -33,7 +33,7 @@ _PATHS = ("data", "region_masks", "base_model")
 
 
 class Tracker(Protocol):
-    """What every tracker takes. show: a picture, by a name; all but TensorBoard drop it."""
+    """Take numbers and pictures. show: a picture, by a name; all but TensorBoard drop it."""
 
     def log(self, values: Scalars, step: int) -> None: ...
 
