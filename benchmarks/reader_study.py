@@ -1,6 +1,6 @@
 """Simulated readers: does the analysis of `woundgen study report` give back what they were made with?
 
-    python benchmarks/reader_study.py [--simulations 400] [--readers 8] [--items 120]
+    python benchmarks/reader_study.py [--simulations 400] [--readers 8] [--items 120] [--seed 0]
 
 A reader calls a picture synthetic where c d / 2 + bias + u + e > 0: c is +1 for synthetic images and -1 for real ones,
 u the picture's own difficulty (shared by all readers), e the reader's noise. d and the bias differ between readers. So
@@ -15,7 +15,8 @@ import argparse
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import gammaln
+from scipy.stats import norm, t
 
 from woundgen.study import merit
 from woundgen.study.equivalence import assess_equivalence
@@ -129,14 +130,33 @@ def width_ratio(found: np.ndarray) -> float:
     return float((found[:, 2] - found[:, 1]).mean() / (2 * 1.959964 * sd)) if sd > 0 else float("inf")
 
 
+def width_of_readers_alone(readers: int) -> float:
+    """Mean width of Student's interval on J - 1 degrees of freedom over that of an oracle that knows the variance.
+
+    The bar for a number of readers: even with endless pictures the spread between readers is known from J values, and
+    Student's interval is the shortest unbiased one for their mean. t c4 / 1.96, c4 the mean of an estimated SD.
+    """
+    degrees = readers - 1
+    c4 = np.sqrt(2 / degrees) * np.exp(gammaln((degrees + 1) / 2) - gammaln(degrees / 2))
+    return float(t.ppf(0.975, degrees) * c4 / norm.ppf(0.975))
+
+
+def widest_ratio(readers: int) -> float:
+    """Bar of the width: 1.3, and with few readers what these permit."""
+    return max(1.3, width_of_readers_alone(readers))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--simulations", type=int, default=400)
     parser.add_argument("--readers", type=int, default=8)
     parser.add_argument("--items", type=int, default=120)
+    parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    size = {"simulations": args.simulations, "readers": args.readers, "items": args.items}
-    print(f"{args.simulations} simulations, {args.readers} readers, {args.items} pictures")
+    size = {"simulations": args.simulations, "readers": args.readers, "items": args.items, "seed": args.seed}
+    alone = width_of_readers_alone(args.readers)
+    print(f"{args.simulations} simulations, {args.readers} readers, {args.items} pictures; width at most "
+          f"{widest_ratio(args.readers):.2f} x oracle (readers alone: {alone:.2f})")  # fmt: skip
     for kind in KINDS:
         found = estimates(kind, **size)
         for name, truth in kind.truths().items():

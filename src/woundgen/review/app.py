@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from woundgen.review.decisions import REASONS, REJECT, VERDICTS, last_row, standing_decisions
+from woundgen.review.decisions import REASONS, REJECT, VERDICTS, check_rows, last_row, standing_decisions
 from woundgen.web.journal import Journal
 
 STATIC = {
@@ -54,6 +54,7 @@ class ReviewPages:
         self.set, self.reviewer = reviewed, reviewer
         self._token = hashlib.sha256(token.encode()).digest()
         self._journal, self._lock = Journal(journal), threading.Lock()
+        check_rows(self._journal.rows, path=journal)
         files = resources.files("woundgen.review") / "static"
         self.static = {name: (files / name).read_bytes() for name in STATIC}
 

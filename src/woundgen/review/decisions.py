@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from woundgen.storage.names import private_folder
+from woundgen.errors import UserError
+from woundgen.storage.names import REVIEW_JSONL, private_folder
+from woundgen.storage.schemas import check_row
 from woundgen.web.journal import read_journal
 
 ACCEPT, REJECT, UNDECIDED = "accept", "reject", "undecided"
 VERDICTS = (ACCEPT, REJECT, UNDECIDED)
 REASONS = ("blurred", "no wound", "wrong phase", "artefact", "copy of a photograph", "other")
-JOURNAL = "review.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Decision:
 
 
 def journal_of(set_dir: Path) -> Path:
-    return private_folder(set_dir) / JOURNAL
+    return private_folder(set_dir) / REVIEW_JSONL
 
 
 def standing_decisions(rows: Sequence[Mapping[str, Any]]) -> dict[int, Decision]:
@@ -59,7 +60,24 @@ def last_row(rows: Sequence[Mapping[str, Any]], reviewer: str) -> int | None:
 
 def read_decisions(set_dir: Path) -> dict[int, Decision]:
     """The standing decisions on a set; {} where nobody has reviewed it."""
-    return standing_decisions(read_journal(journal_of(set_dir)))
+    rows = read_journal(journal_of(set_dir))
+    check_rows(rows, path=journal_of(set_dir))
+    return standing_decisions(rows)
+
+
+def check_rows(rows: Sequence[Mapping[str, Any]], *, path: Path) -> None:
+    """UserError that names file and row where a row is neither a decision nor an undo."""
+    for number, row in enumerate(rows, start=1):
+        name = f"{path}, row {number}"
+        check_row(row, file=REVIEW_JSONL, name=name)
+        if "undo" in row:
+            continue
+        images = row.get("images", [])
+        are_indices = all(isinstance(index, int) and not isinstance(index, bool) and index >= 0 for index in images)
+        reason = row.get("reason")
+        is_reason = reason in REASONS if row.get("verdict") == REJECT else reason == ""
+        if not images or not are_indices or row.get("verdict") not in VERDICTS or not is_reason:
+            raise UserError(f"{name} is no decision.", f"A rejection has a reason: {', '.join(REASONS)}. Restore it.")
 
 
 def rejections(decisions: Mapping[int, Decision]) -> dict[int, str]:

@@ -149,7 +149,10 @@ def append_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
 
 
 def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
-    """Rows of a log; a last line cut short by a kill is left out. UserError for a row against its schema."""
+    """Rows of a log; a last line cut short by a kill is left out.
+
+    UserError for a row against its schema, and for a damaged row that others follow: it would hide them.
+    """
     if not path.exists():
         return
     with path.open("rb") as handle:
@@ -157,6 +160,8 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
             try:
                 row = json.loads(line, parse_constant=_no_constant)
             except (ValueError, RecursionError):
+                if handle.read(1):
+                    raise UserError(f"{path}: line {number} is damaged, and others follow it.", "Restore it.") from None
                 return
             check_row(row, file=path.name, name=f"{path}, row {number}")
             yield row

@@ -45,6 +45,8 @@ EXPOSURE_JSON = "exposure.json"
 OLD_EXPOSURE_JSON = "training_groups.json"  # of older sets; readers of image folders take it for a split "train"
 PREPARATION_JSON = "preparation.json"
 GENERATED_PATCHES, PHOTOGRAPH_PATCHES = "telltale_patches/generated", "telltale_patches/photographs"
+STUDY_JSON, TRUTH_JSON, LINKS_JSON = "study.json", "truth.json", "links.json"
+REVIEW_JSONL = "review.jsonl"
 UTILITY_JSON, UTILITY_HTML, UTILITY_MD = "utility.json", "utility.html", "UTILITY.md"
 
 

@@ -14,10 +14,15 @@ from woundgen.storage.names import (
     MANIFEST_JSONL,
     MARKER,
     METRICS_JSON,
+    REVIEW_JSONL,
     RUN_JSON,
     SET_JSON,
+    STUDY_JSON,
     TRAIN_LOG,
+    TRUTH_JSON,
 )
+
+ANSWER_ROW, STUDY_ITEM = "a reader's answer", "a picture of a study"
 
 NUMBER = (int, float)
 TEXT_OR_NONE = (str, type(None))
@@ -39,12 +44,21 @@ OBJECTS: Mapping[str, Mapping[str, Types]] = {
         "base?": str, "base_digest?": str, "phase?": str, "prompt?": str, "negative_prompt?": str, "steps?": int,
         "guidance_scale?": NUMBER, "prompts?": (dict, type(None)), "train_resolution?": (int, type(None)),
     },
+    STUDY_JSON: {"version": int, "title": str, "size": int, "phases": list, "orders": dict, "design": dict},
+    TRUTH_JSON: {"items": dict, "real_dir": str, "set_dirs": list},
+    STUDY_ITEM: {"kind": str, "phase": str, "group": int, "set": (int, type(None)), "file": TEXT_OR_NONE,
+                 "answer": (dict, type(None))},
 }  # fmt: skip
 ROWS: Mapping[str, Mapping[str, Types]] = {
     MANIFEST_JSONL: {
         "index": int, "file_name": TEXT_OR_NONE, "label": str, "accepted": bool, "reason": str, "scores?": dict,
         "kind?": TEXT_OR_NONE, "category?": str, "guidance_scale?": NUMBER, "steps?": int,
     },
+    ANSWER_ROW: {
+        "undo?": int, "position?": int, "item?": str, "nonce?": str, "call?": str, "confidence?": int, "phase?": str,
+        "plausibility?": int, "remark?": str, "seconds?": NUMBER,
+    },
+    REVIEW_JSONL: {"undo?": int, "images?": list, "verdict?": str, "reason?": str, "reviewer": str},
     TRAIN_LOG: {"step": int, "loss?": (int, float, type(None)), "learning_rate?": (int, float, type(None))},
     EVAL_LOG: {"step": int, "epoch": NUMBER, "weights": str, "metrics": list},
 }  # fmt: skip

@@ -20,6 +20,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from woundgen.errors import UserError
+from woundgen.storage.names import LINKS_JSON
 from woundgen.study.files import PICTURES, journal_path, read_links, read_study
 from woundgen.study.session import SAVED, STALE, Answer, Session
 
@@ -42,9 +44,13 @@ class ReaderPages:
 
     def __init__(self, folder: Path) -> None:
         self.study = read_study(folder)
-        names = {name for order in self.study.orders.values() for name in order}
-        self.pictures = {name: (folder / PICTURES / f"{name}.png").read_bytes() for name in sorted(names)}
+        names = sorted({name for order in self.study.orders.values() for name in order})
+        if gone := [name for name in names if not (folder / PICTURES / f"{name}.png").is_file()]:
+            raise UserError(f"{folder}: {PICTURES}/{gone[0]}.png is gone ({len(gone)} in all).", "Restore it.")
+        self.pictures = {name: (folder / PICTURES / f"{name}.png").read_bytes() for name in names}
         links = read_links(folder)
+        if absent := sorted(set(self.study.orders) - set(links)):
+            raise UserError(f"{folder / LINKS_JSON} has no token for {absent[0]}.", "Restore it.")
         self.sessions = {
             _digest(links[reader]): Session(journal_path(folder, reader), order)
             for reader, order in self.study.orders.items()

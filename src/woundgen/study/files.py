@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,9 @@ from PIL import Image
 
 from woundgen.errors import UserError
 from woundgen.storage.files import read_json, write_bytes, write_json
+from woundgen.storage.names import LINKS_JSON, STUDY_JSON, TRUTH_JSON
+from woundgen.storage.schemas import STUDY_ITEM, check_object
 
-STUDY_JSON, TRUTH_JSON, LINKS_JSON = "study.json", "truth.json", "links.json"
 PICTURES, ANSWERS, REPORT = "images", "answers", "report"
 VERSION = 1
 TOKEN_BYTES = 32
@@ -72,20 +74,37 @@ def read_study(folder: Path) -> Study:
     record = read_json(folder / STUDY_JSON)
     if not isinstance(record, dict) or record.get("version") != VERSION:
         raise UserError(f"{folder / STUDY_JSON} is not of this version.", "Draw a new study: woundgen study new.")
-    orders = {reader: tuple(order) for reader, order in record["orders"].items()}
+    orders = {}
+    for reader, order in record["orders"].items():
+        if not isinstance(order, list) or not all(_is_name(name) for name in (reader, *order)):
+            raise UserError(
+                f"{folder / STUDY_JSON}: the order of {reader!r:.80} is no list of pictures.", "Restore it."
+            )
+        orders[reader] = tuple(order)
     return Study(record["title"], record["size"], tuple(record["phases"]), orders, record["design"])
+
+
+def _is_name(name: object) -> bool:
+    """Whether it may name a file of the study."""
+    return isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9-]{1,64}", name) is not None
 
 
 def read_truth(folder: Path) -> tuple[dict[str, Truth], dict[str, Any]]:
     """(item id -> what it is, facts of the study's sources)."""
     record = read_json(folder / TRUTH_JSON)
-    items = {name: Truth(**one) for name, one in record.pop("items").items()}
+    items = {}
+    for name, one in record.pop("items").items():
+        check_object(one, file=STUDY_ITEM, name=f"{folder / TRUTH_JSON}: {name}")
+        items[name] = Truth(*(one[field.name] for field in fields(Truth)))
     return items, record
 
 
 def read_links(folder: Path) -> dict[str, str]:
     """reader -> token."""
-    return dict(read_json(folder / LINKS_JSON))
+    links = read_json(folder / LINKS_JSON)
+    if not isinstance(links, dict) or not all(isinstance(token, str) and token for token in links.values()):
+        raise UserError(f"{folder / LINKS_JSON} does not hold a token for each reader.", "Restore it.")
+    return links
 
 
 def journal_path(folder: Path, reader: str) -> Path:

@@ -14,7 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from woundgen.web.journal import Journal
+from woundgen.errors import UserError
+from woundgen.storage.schemas import ANSWER_ROW, check_row
+from woundgen.study.design import REAL, SYNTHETIC
+from woundgen.web.journal import Journal, read_journal
 
 SAVED, KNOWN, STALE = "saved", "known", "stale"
 
@@ -41,6 +44,7 @@ class Session:
         self.order = tuple(order)
         self._journal = Journal(path)
         self._lock = threading.Lock()
+        check_answers(self._journal.rows, path=path, order=self.order)
         self._answers = standing_answers(self._journal.rows)
 
     @property
@@ -89,6 +93,33 @@ class Session:
 
     def close(self) -> None:
         self._journal.close()
+
+
+ANSWER_KEYS = frozenset(
+    ("position", "item", "nonce", "call", "confidence", "phase", "plausibility", "remark", "seconds")
+)
+
+
+def read_answers(path: Path, order: Sequence[str]) -> list[dict[str, Any]]:
+    """The standing answers of a reader's journal, which a server may be writing. UserError for a row that is none."""
+    rows = read_journal(path)
+    check_answers(rows, path=path, order=order)
+    return standing_answers(rows)
+
+
+def check_answers(rows: Sequence[dict[str, Any]], *, path: Path, order: Sequence[str]) -> None:
+    """UserError that names file and row where a row is neither an answer to `order` nor an undo."""
+    for number, row in enumerate(rows, start=1):
+        name = f"{path}, row {number}"
+        check_row(row, file=ANSWER_ROW, name=name)
+        if "undo" in row:
+            continue
+        if not row.keys() >= ANSWER_KEYS:
+            raise UserError(f"{name} is no whole answer.", "Restore the file.")
+        if not 0 <= row["position"] < len(order) or order[row["position"]] != row["item"]:
+            raise UserError(f"{name} answers another picture than was shown.", "Is this the journal of this study?")
+        if row["call"] not in (REAL, SYNTHETIC) or not 1 <= row["confidence"] <= 5 or not 1 <= row["plausibility"] <= 5:
+            raise UserError(f"{name} holds an answer that nobody can give.", "Restore the file.")
 
 
 def standing_answers(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

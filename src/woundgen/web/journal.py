@@ -1,6 +1,7 @@
 """An append-only file of JSON rows that a kill, a full disk or a power cut leaves whole.
 
-A row is on disk (fsync) before `append` returns. What a kill left of a last row is cut off when the file is opened.
+A row is on disk (fsync) before `append` returns. What a kill left of a last row is cut off when the file is opened; a
+damaged row that others follow is an error, since cutting there would lose them.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from woundgen.errors import UserError
 from woundgen.storage.files import fsync_directory
 
 
@@ -24,7 +26,7 @@ class Journal:
         if is_new:
             os.fsync(self._descriptor)
             fsync_directory(path.parent)
-        self.rows, self._length = _whole_rows(path.read_bytes())
+        self.rows, self._length = _whole_rows(path)
         if self._length < path.stat().st_size:
             os.ftruncate(self._descriptor, self._length)
             os.fsync(self._descriptor)
@@ -49,20 +51,32 @@ class Journal:
 
 def read_journal(path: Path) -> list[dict[str, Any]]:
     """The rows of a journal that another process may be writing; [] where there is none."""
-    return _whole_rows(path.read_bytes())[0] if path.exists() else []
+    return _whole_rows(path)[0] if path.exists() else []
 
 
-def _whole_rows(content: bytes) -> tuple[list[dict[str, Any]], int]:
-    """(rows, bytes that they take) up to the first line that is no whole row."""
+def _whole_rows(path: Path) -> tuple[list[dict[str, Any]], int]:
+    """(rows, bytes that they take), without a torn last line. UserError where whole rows follow a damaged one."""
     rows: list[dict[str, Any]] = []
     length = 0
-    for line in content.splitlines(keepends=True):
-        try:
-            row = json.loads(line)
-        except ValueError:
-            break
-        if not line.endswith(b"\n") or not isinstance(row, dict):
-            break
-        rows.append(row)
-        length += len(line)
+    torn: int | None = None
+    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):  # what has no end is no row
+        row = _row(line)
+        if row is None:
+            torn = torn or number
+        elif torn is not None:
+            raise UserError(
+                f"{path}: line {torn} is damaged, and whole rows follow it.",
+                "Restore the file from a copy, or remove that line if its answer may be lost.",
+            )
+        else:
+            rows.append(row)
+            length += len(line) + 1
     return rows, length
+
+
+def _row(line: bytes) -> dict[str, Any] | None:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return row if isinstance(row, dict) else None

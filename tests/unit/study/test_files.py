@@ -11,7 +11,6 @@ from sklearn.model_selection import cross_val_predict
 
 from woundgen.data.files.images import write_png
 from woundgen.metrics.intervals import binomial_bounds
-from woundgen.study.checks import draw_check, passed
 from woundgen.study.files import draw_ids, write_pictures
 
 
@@ -83,11 +82,3 @@ def test_names_say_nothing() -> None:
     assert len(set(names)) == 1000
     values = np.array([int(name, 16) for name in names], float)
     assert abs(np.corrcoef(values, np.arange(1000))[0, 1]) < 0.12
-
-
-def test_a_check_asks_for_what_passes() -> None:
-    check = draw_check(0, 128, np.random.default_rng(0))
-    assert check.pixels.shape == (128, 128, 3)
-    assert passed(check.answer, {**check.answer, "phase": "I"})
-    assert not passed(check.answer, {"call": "synthetic", "confidence": check.answer["confidence"]})
-    assert draw_check(1, 128, np.random.default_rng(0)).answer["call"] == "synthetic"

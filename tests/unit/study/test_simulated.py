@@ -20,13 +20,24 @@ def simulated() -> dict[str, Any]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("readers", "items"), [(8, 120), (3, 60)])
 @pytest.mark.parametrize("number", range(4))
-def test_intervals_hold_the_truth_and_are_not_wide(simulated: dict[str, Any], number: int) -> None:
+def test_intervals_hold_the_truth_and_are_not_wide(
+    simulated: dict[str, Any], number: int, readers: int, items: int
+) -> None:
     kind = simulated["KINDS"][number]
-    found, truths = simulated["estimates"](kind, **SIZE), kind.truths()
-    for name in ("accuracy", "AUC"):
-        assert simulated["coverage"](found[name], truths[name]) >= 0.93, (kind.name, name)
-        assert simulated["width_ratio"](found[name]) <= 1.3, (kind.name, name)
+    found = simulated["estimates"](kind, simulations=400, readers=readers, items=items, seed=1)
+    for name, truth in kind.truths().items():
+        assert simulated["coverage"](found[name], truth) >= 0.93, (kind.name, name)
+        assert simulated["width_ratio"](found[name]) <= simulated["widest_ratio"](readers), (kind.name, name)
+
+
+def test_the_bar_of_the_width_is_student_s(simulated: dict[str, Any]) -> None:
+    """t(0.975) on 2, 4, 5 and 7 degrees is 4.3027, 2.7764, 2.5706 and 2.3646; c4 .8862, .9400, .9515 and .9650."""
+    bars = [simulated["width_of_readers_alone"](readers) for readers in (3, 5, 6, 8)]
+    quantiles, c4 = np.array([4.3027, 2.7764, 2.5706, 2.3646]), np.array([0.8862, 0.9400, 0.9515, 0.9650])
+    assert bars == pytest.approx(quantiles * c4 / 1.95996, abs=2e-3)
+    assert [simulated["widest_ratio"](readers) for readers in (6, 8)] == [1.3, 1.3]
 
 
 @pytest.mark.slow

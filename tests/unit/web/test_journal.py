@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from woundgen.errors import UserError
 from woundgen.web.journal import Journal, read_journal
 
 
@@ -32,6 +33,16 @@ def test_a_torn_last_row_is_cut_off(tmp_path: Path, torn: bytes) -> None:
     journal.append({"n": 4})
     journal.close()
     assert path.read_bytes() == b'{"n": 1}\n{"n": 2}\n{"n": 4}\n'
+
+
+@pytest.mark.parametrize("damaged", [b'{"n": 1, "te', b"\x00\x00", b"[1]", b"", b"[" * 5000])
+def test_a_damaged_row_before_others_is_an_error_and_nothing_is_cut(tmp_path: Path, damaged: bytes) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(content := b'{"n": 1}\n' + damaged + b'\n{"n": 3}\n')
+    for opened in (Journal, read_journal):
+        with pytest.raises(UserError, match="line 2 is damaged"):
+            opened(path)
+    assert path.read_bytes() == content
 
 
 def test_a_row_that_fails_half_way_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

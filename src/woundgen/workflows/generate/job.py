@@ -38,7 +38,7 @@ from woundgen.verdicts import Verdict
 from woundgen.workflows.generate.init_image import Source, begin_from, find_source
 from woundgen.workflows.generate.model import DrawModel, load_model
 from woundgen.workflows.generate.request import GenerateRequest, check_request
-from woundgen.workflows.review.apply import REJECTED, judge_with, take_out
+from woundgen.workflows.review.apply import REJECTED, find_taken_out, judge_with, take_out
 from woundgen.workflows.screen.job import Screen, build_screen
 
 BUDGET_PER_IMAGE = 5
@@ -66,7 +66,11 @@ def generate_set(request: GenerateRequest, *, out: Path, ranks: Ranks = ALONE) -
     recipe = _whole_recipe(request, model, screen, source)
     _refuse_private(out, recipe, model, screen)
     decisions = read_decisions(out)
-    rejected = rejections(decisions) if request.options.reviewed else {}
+    rejected = rejections(decisions)
+    if not request.options.reviewed:
+        rejected = find_taken_out(out, rejected)
+    elif not decisions:
+        yield Info(f"nobody has reviewed {out}: no image is taken out (woundgen review)")
     with _held(out, recipe, rejected) as held:
         if held.taken_out:
             place = private_folder(out) / REJECTED

@@ -21,6 +21,11 @@ REJECTED = "rejected"
 Judge = Callable[[np.ndarray, Sequence[int]], list[Verdict]]
 
 
+def image_name(index: int) -> str:
+    """The file of an image of a set, without its folder."""
+    return f"{index:06d}.png"
+
+
 def take_out(set_dir: Path, rejected: Mapping[int, str]) -> int:
     """Turn accepted rows whose index is rejected into rejected ones; returns how many.
 
@@ -40,16 +45,27 @@ def take_out(set_dir: Path, rejected: Mapping[int, str]) -> int:
     leaving = [row for row in rows if row["accepted"] and row["index"] in rejected]
     if not leaving:
         return 0
+    if gone := [row["file_name"] for row in leaving if not (set_dir / row["file_name"]).is_file()]:
+        raise UserError(
+            f"{set_dir}: {gone[0]}, which reviewers rejected, is gone: {journal.parent} belongs to another set.",
+            f"Move {journal.parent} away, or choose another --out.",
+        )
     kept = private_folder(set_dir) / REJECTED
     make_private(kept.parent)
     make_private(kept)
     for row in leaving:
-        shutil.copyfile(set_dir / row["file_name"], kept / Path(row["file_name"]).name)
+        shutil.copyfile(set_dir / row["file_name"], kept / image_name(row["index"]))
         reason = rejected[row["index"]]
         row |= {"accepted": False, "file_name": None, "reason": reason}
         row |= {"kind": RejectionKind.REVIEWER, "category": reason}
     write_text(journal, "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows))
     return len(leaving)
+
+
+def find_taken_out(set_dir: Path, rejected: Mapping[int, str]) -> dict[int, str]:
+    """Those of `rejected` that have left the set already: blocks that are drawn again must not bring them back."""
+    kept = private_folder(set_dir) / REJECTED
+    return {index: reason for index, reason in rejected.items() if (kept / image_name(index)).is_file()}
 
 
 def _reject(verdict: Verdict, reason: str) -> Verdict:

@@ -16,7 +16,7 @@ from woundgen.data.layouts.manifest import photograph_root
 from woundgen.data.pixels.prepare import prepare_all
 from woundgen.errors import UserError
 from woundgen.events import Info, Work
-from woundgen.review.decisions import journal_of, read_decisions, summarise
+from woundgen.review.decisions import journal_of, read_decisions, rejections, summarise
 from woundgen.runtime.lock import only_writer
 from woundgen.storage.files import write_text
 from woundgen.storage.names import DATASET_CARD, MANIFEST_JSONL, private_folder
@@ -66,10 +66,13 @@ def review_set(set_dir: Path, address: Address, *, real: Path | None, margin: fl
 
 def tell_card(set_dir: Path) -> Work[None]:
     """Write who decided how many, and why, into the set's card, if it has one. Names nobody."""
-    line = summarise(read_decisions(set_dir), [row["index"] for row in _accepted_rows(set_dir)])
+    decisions, images = read_decisions(set_dir), [row["index"] for row in _accepted_rows(set_dir)]
+    line = summarise(decisions, images)
     card = set_dir / DATASET_CARD
     if line is None:
         return
+    if still := len(rejections(decisions).keys() & set(images)):
+        line += f"; {still} of the rejected still in this set: woundgen generate --reviewed takes them out"
     yield Info(line)
     if not card.is_file():
         return

@@ -17,10 +17,11 @@ from woundgen.errors import UserError
 from woundgen.events import Info, Warn, Work
 from woundgen.metrics.checks import check_preparations
 from woundgen.storage.files import sha256_json
+from woundgen.storage.names import STUDY_JSON
 from woundgen.storage.ownership import claim_output, make_private
 from woundgen.study.checks import Check, draw_check
 from woundgen.study.design import CHECK, REAL, SYNTHETIC, Candidate, Wanted, choose, order_for_reader
-from woundgen.study.files import STUDY_JSON, Study, Truth, draw_ids, write_pictures, write_study
+from woundgen.study.files import Study, Truth, draw_ids, write_pictures, write_study
 from woundgen.study.readers import number_groups
 from woundgen.workflows.study.sources import NewStudy, Sources, find_sources, shared_phases
 

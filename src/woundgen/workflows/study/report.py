@@ -20,8 +20,7 @@ from woundgen.study.assess import assess
 from woundgen.study.correlation import rank_correlation
 from woundgen.study.files import PICTURES, REPORT, journal_path, read_study, read_truth
 from woundgen.study.image_scores import score_images
-from woundgen.study.session import standing_answers
-from woundgen.web.journal import read_journal
+from woundgen.study.session import read_answers
 
 Scores = dict[str, NDArray[np.float64]]
 
@@ -30,7 +29,7 @@ def report_study(folder: Path, *, out: Path | None, margin: float, features: str
     """Write study.json, STUDY.md and study.html into `out`; with `private`, study_private.html into the study."""
     study = read_study(folder)
     truth, facts = read_truth(folder)
-    answers = {name: standing_answers(read_journal(journal_path(folder, name))) for name in study.orders}
+    answers = {name: read_answers(journal_path(folder, name), order) for name, order in study.orders.items()}
     readings = gather_readings(truth, answers, phase_names=study.phases)
     set_dirs = [Path(path) for path in facts["set_dirs"]]
     scores = _stored_scores(readings, set_dirs)

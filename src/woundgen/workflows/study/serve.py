@@ -7,9 +7,8 @@ from pathlib import Path
 
 from woundgen.events import Info, Work
 from woundgen.runtime.lock import only_writer
-from woundgen.study.files import ANSWERS, read_links, read_study
-from woundgen.study.session import standing_answers
-from woundgen.web.journal import read_journal
+from woundgen.study.files import journal_path, read_links, read_study
+from woundgen.study.session import read_answers
 from woundgen.web.serve import Address, check_address, open_server, require_extra
 
 
@@ -23,7 +22,7 @@ def serve_study(folder: Path, address: Address) -> Work[None]:
     def links_of_readers(url: str) -> Iterator[str]:
         yield "one link for each reader; who has it answers in that reader's name:"
         for reader, order in study.orders.items():
-            done = len(standing_answers(read_journal(folder / ANSWERS / f"{reader}.jsonl")))
+            done = len(read_answers(journal_path(folder, reader), order))
             yield f"{reader}  {done}/{len(order)}  {url}/r/{links[reader]}/"
         yield "answers are on disk as they come; Ctrl+C stops, the same command goes on"
 
