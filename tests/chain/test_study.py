@@ -9,10 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.stats import spearmanr
 
 from woundgen.cli import run
+from woundgen.metrics.measure import load_extractors
 from woundgen.study.files import PICTURES, journal_path, read_study, read_truth
-from woundgen.study.session import Answer, Session
+from woundgen.study.image_scores import score_images
+from woundgen.study.session import Answer, Session, read_answers
 
 
 @pytest.fixture(scope="module")
@@ -159,3 +162,43 @@ def test_the_report_gives_the_answers_back_and_no_photograph(folders: tuple[Path
 def test_a_report_without_answers_says_so(study: Path, capsys) -> None:
     assert run(["study", "report", str(study), "--features", "none"]) == 2
     assert "no reader has answered" in capsys.readouterr().err
+
+
+def test_metrics_are_held_against_the_readers_by_the_command(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    """Rank correlations of the report, computed anew with scipy from the pictures and answers on disk."""
+    sets = [tmp_path / name for name in ("near", "middle", "far")]
+    for seed, folder in enumerate(sets):
+        assert run(["phantoms", "--count", "14", "--phases", "IR", "--size", "32", "--seed", f"{20 + seed}",
+                    "--out", str(folder)]) == 0  # fmt: skip
+        row = {"title": "FD", "metric": "fd", "network": "embedded", "label": "", "value": 3.0 + seed}
+        (folder / "metrics.json").write_text(json.dumps({"rows": [row]}))
+    study = tmp_path / "study"
+    words = ["study", "new", "--real", str(folders[0]), "--out", str(study), "--size", "32", "--items", "24"]
+    named = [word for folder in sets for word in ("--synthetic", str(folder))]
+    assert run([*words, *named, "--repeats", "0", "--checks", "0", "--readers", "3", "--held-out"]) == 0
+    play(study, right=0.7)
+    assert run(["study", "report", str(study)]) == 0
+    record = json.loads((study / "report" / "study.json").read_text())
+    found = {row["name"]: row for row in record["predictors"]}
+    truth, _ = read_truth(study)
+    items = sorted(truth)
+    synthetic = np.array([truth[name].kind == "synthetic" for name in items])
+    pixels = np.stack([np.asarray(Image.open(study / PICTURES / f"{name}.png")) for name in items])
+    (network,) = load_extractors(["embedded"])
+    answers = [read_answers(journal_path(study, reader), order) for reader, order in read_study(study).orders.items()]
+    ratings = np.array([[(1 if a["call"] == "synthetic" else -1) * a["confidence"] for name in items for a in rows
+                         if a["item"] == name] for rows in answers]).mean(axis=0)  # fmt: skip
+    expected = score_images(network.pooled(pixels), synthetic)
+    assert len(expected) == 3
+    for name, values in expected.items():
+        row = found[f"embedded: {name}"]
+        rho = spearmanr(values[synthetic], ratings[synthetic]).statistic
+        assert (row["rho"], row["n"]) == (pytest.approx(rho), 12)
+        assert row["low"] < rho < row["high"]
+    (of_sets,) = record["set_metrics"]
+    accuracies = [one["accuracy"]["value"] for one in record["by_set"]]
+    assert of_sets["rho"] == pytest.approx(spearmanr([3, 4, 5], accuracies).statistic, nan_ok=True)
+    assert (of_sets["n"], of_sets["low"]) == (3, None)  # three sets have no interval
+    page = (study / "report" / "study.html").read_text()
+    assert "two-sample classifier, log odds" in page
+    assert "realism" in page
