@@ -12,7 +12,7 @@ import pytest
 from woundgen.cli import run
 from woundgen.screening.calibration import Calibration
 from woundgen.screening.conformal import conformal_bound
-from woundgen.storage.files import read_json, sha256_file
+from woundgen.storage.files import read_json, sha256_file, sha256_json
 
 from ..random_networks import put_lpips
 from .conftest import Workshop, contents
@@ -51,15 +51,23 @@ def test_thresholds_with_n_quantiles_and_uncertainty(calibrated: Path, workshop:
 
 
 def test_generate_makes_the_same_by_itself_or_takes_the_file(
-    calibrated: Path, workshop: Workshop, trained: Path, tmp_path: Path
+    calibrated: Path, workshop: Workshop, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert draw(workshop, trained, tmp_path / "by_itself") == 0
     file = calibrated / "calibration.json"
     assert draw(workshop, trained, tmp_path / "with_file", "--calibration", str(file)) == 0
     assert contents(tmp_path / "by_itself") == contents(tmp_path / "with_file")
     stored = read_json(file)
+    public = b"".join(contents(tmp_path / "by_itself").values())
+    for digest in (stored["photographs"], read_json(tmp_path / "by_itself.private" / "screening.json")["references"]):
+        assert digest.encode() not in public, "a function of the photographs"
     stored["calibration"]["copy_ceiling"]["value"] = -1
     other = tmp_path / "strict.json"
+    other.write_text(json.dumps(stored))
+    assert draw(workshop, trained, tmp_path / "changed", "--calibration", str(other)) == 2
+    assert "its digest differs" in capsys.readouterr().err
+    assert not (tmp_path / "changed").exists()
+    stored["digest"] = sha256_json({key: value for key, value in stored.items() if key != "digest"})
     other.write_text(json.dumps(stored))
     assert draw(workshop, trained, tmp_path / "strict", "--calibration", str(other), "--budget", "8") == 3
     assert not list((tmp_path / "strict" / "images").iterdir()), "its thresholds decide, all are copies"

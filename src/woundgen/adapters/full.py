@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from woundgen.adapters.plausibility import check_weight
 from woundgen.errors import UserError
 from woundgen.storage.names import ADAPTER_NOTES, WHOLE_FILE
 
@@ -52,8 +53,7 @@ def blend_whole(unet: nn.Module, files: Sequence[tuple[Path, float]]) -> None:
         for path, strength in files:
             with safe_open(path, "pt") as file:
                 value = file.get_tensor(name).to(parameter.device).float()
-            if not value.isfinite().all():
-                raise UserError(f"{path}: {name} holds numbers that are not finite.", "Give the file a run saved.")
+            check_weight(path, name, value)
             alone = len(files) == 1 and strength == 1
             moved = value if alone else moved + strength * (value - parameter.float())
         parameter.copy_(moved.to(parameter.dtype))

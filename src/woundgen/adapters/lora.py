@@ -20,6 +20,7 @@ from woundgen.adapters.lora_file import LoraLayer, read_lora
 from woundgen.adapters.lora_forward import ADAPTER
 from woundgen.adapters.lora_metadata import saved_metadata
 from woundgen.adapters.lora_names import text_aliases, unet_aliases
+from woundgen.adapters.plausibility import check_change, check_complete
 from woundgen.config.method_groups import LoraOptions
 from woundgen.errors import UserError
 from woundgen.storage.names import ADAPTER_FILE, ADAPTER_NOTES
@@ -163,13 +164,17 @@ def fuse_lora(module: nn.Module, files: Sequence[tuple[Path, float]], *, part: s
     """Add strength * (adapted weight - base weight) of each adapter file, in fp32, then back to the base's dtype.
 
     part: which of the files' adapters, "unet", "text_encoder" or "text_encoder_2". Drawing then costs what the base
-    costs. Raises UserError where a layer is unknown to this base, or a file is not understood as a whole.
+    costs. Raises UserError where a layer is unknown to this base, a file is not understood as a whole, has not all the
+    layers that its notes name, or changes a layer out of all proportion.
     """
     read = [([layer for layer in read_lora(path) if layer.part == part], path, strength) for path, strength in files]
     aliases = module_aliases(module, part=part)
     layers = dict(module.named_modules())
     before: dict[str, Tensor] = {}  # of the layers that were changed: every adapter is a difference to the base
     for lora, path, strength in read:
+        if lora or part == "unet":
+            names = [aliases.get(one.name, one.name) for one in lora]
+            check_complete(path, names, module, targets=None if part == "unet" else TEXT_TARGETS)
         for one in lora:
             name = aliases.get(one.name, one.name)
             layer = _matching(layers.get(name), one, path)
@@ -180,6 +185,7 @@ def fuse_lora(module: nn.Module, files: Sequence[tuple[Path, float]], *, part: s
             update = one.scale * (one.up.flatten(1) @ one.down.flatten(1)).to(base.device)
             magnitude = None if one.magnitude is None else one.magnitude.to(base.device)
             change = _change(base, update.view_as(base), magnitude)
+            check_change(path, one.name, change, base)
             layer.weight.copy_((layer.weight.float() + strength * change).to(layer.weight.dtype))
 
 

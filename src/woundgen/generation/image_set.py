@@ -56,7 +56,7 @@ class Recipe:
     """All that decides a set; a change of anything here is another set.
 
     base: digest. adapters: (digest of the file, strength), in the order fused. precision: of the UNet.
-    screening: policy, thresholds and digests of what images are held against; empty where all are kept.
+    screening: policy and thresholds; empty where all are kept. What against: screening_record.
     guide: (digest, strength) of the adapter of a guide. threads: of the CPU; their number rounds.
     source: (salted id, strength) of a photograph that the images begin from.
     size: that images are reduced to, None: as they are drawn.

@@ -63,7 +63,6 @@ def _run_facts(folder: Path) -> RunFacts:
         created=str(run.get("created", UNKNOWN)),
         command=shown_command(str(run.get("command", ""))),
         base=_named(base_name(str(base["name"])), base.get("digest")) if base else UNKNOWN,
-        data_digest=str(data.get("digest") or UNKNOWN)[:16],
         commit=_commit(run.get("git") or {}),
         best=_best(run.get("best")),
         trainable=(run.get("parameters") or {}).get("trainable"),

@@ -31,7 +31,6 @@ class RunFacts:
     created: str
     command: str
     base: str
-    data_digest: str
     commit: str
     best: Best | None
     trainable: int | None

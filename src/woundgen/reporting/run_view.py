@@ -124,6 +124,5 @@ def origin(run: RunFacts) -> Facts:
         ("started", run.created),
         ("command", run.command or "not recorded"),
         ("base model", run.base),
-        ("data digest", run.data_digest),
         ("commit", run.commit),
     )

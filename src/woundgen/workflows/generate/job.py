@@ -25,6 +25,7 @@ from woundgen.generation.image_set import COLUMNS, GeneratedSet, Recipe, open_se
 from woundgen.generation.quarantine import Quarantine
 from woundgen.generation.resize import reduced
 from woundgen.generation.sampler import Beginning, draw_block, image_seed, visited_timesteps
+from woundgen.generation.screening_record import hold_to_references, older_record
 from woundgen.privacy.exposure import record_of_set, write_set_record
 from woundgen.privacy.private_names import Search, find_names, names_of_run, private_names, refuse_names
 from woundgen.review.decisions import read_decisions, rejections, summarise
@@ -63,7 +64,7 @@ def generate_set(request: GenerateRequest, *, out: Path, ranks: Ranks = ALONE) -
     if not ranks.first:
         shared.serve()
         return None
-    recipe = _whole_recipe(request, model, screen, source)
+    recipe = _whole_recipe(request, model, screen, source, out)
     _refuse_private(out, recipe, model, screen)
     decisions = read_decisions(out)
     rejected = rejections(decisions)
@@ -71,7 +72,7 @@ def generate_set(request: GenerateRequest, *, out: Path, ranks: Ranks = ALONE) -
         rejected = find_taken_out(out, rejected)
     elif not decisions:
         yield Info(f"nobody has reviewed {out}: no image is taken out (woundgen review)")
-    with _held(out, recipe, rejected) as held:
+    with _held(out, recipe, rejected, references=screen.digest if screen is not None else None) as held:
         if held.taken_out:
             place = private_folder(out) / REJECTED
             yield Info(f"{held.taken_out} images that reviewers rejected are taken out and kept in {place}")
@@ -148,12 +149,15 @@ class Drawing:
             yield Info(self.pending.pop(0))
 
 
-def _whole_recipe(request: GenerateRequest, model: DrawModel, screen: Screen | None, source: Source | None) -> Recipe:
-    """With what images are held against, and the photograph they begin from."""
+def _whole_recipe(
+    request: GenerateRequest, model: DrawModel, screen: Screen | None, source: Source | None, out: Path
+) -> Recipe:
+    """With the rule of screening, and the photograph they begin from. Which references: screening_record."""
     recipe = model.recipe
     if screen is not None:
         released = {"release_copies": True} if request.options.release_copies else {}
-        rule = request.options.quality.model_dump(mode="json") | screen.facts | released
+        facts = screen.facts | older_record(out, screen.digest)
+        rule = request.options.quality.model_dump(mode="json") | facts | released
         recipe = replace(recipe, screening=rule)
     if source is not None and request.options.source is not None:
         recipe = replace(recipe, source=(source.mark, request.options.source[1]))
@@ -180,11 +184,16 @@ class Held:
 
 
 @contextmanager
-def _held(out: Path, recipe: Recipe, rejected: Mapping[int, str]) -> Iterator[Held]:
-    """The set in `out`, begun or gone on with, by no other command at the same time; without what was rejected."""
+def _held(out: Path, recipe: Recipe, rejected: Mapping[int, str], *, references: str | None) -> Iterator[Held]:
+    """The set in `out`, begun or gone on with, by no other command at the same time; without what was rejected.
+
+    references: digest of what images are screened against, None where they are not.
+    """
     if not is_smaller(out, recipe):
         claim_output(out, identity=recipe.identity(), what="generated set")
     with only_writer(out):
+        if references is not None:
+            hold_to_references(out, references)
         let_grow(out, recipe)
         if count := take_out(out, rejected):
             cut_before_surplus(journal_path(out), block=recipe.sampler.block)

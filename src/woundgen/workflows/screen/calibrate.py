@@ -51,15 +51,13 @@ def calibrate_photographs(
     settings = {name: getattr(quality, name) for name in type(quality).model_fields}
     identity = sha256_json([photos.digest, side, settings, asdict(networks.used)])
     claim_output(out, identity=identity, what="calibration")
-    write_json(
-        out / CALIBRATION_JSON,
-        {
-            "photographs": photos.digest,
-            "size": side,
-            "calibration": calibration.to_json(),
-            "held_out": [asdict(one) for one in accepted],
-        },
-    )
+    record = {
+        "photographs": photos.digest,
+        "size": side,
+        "calibration": calibration.to_json(),
+        "held_out": [asdict(one) for one in accepted],
+    }
+    write_json(out / CALIBRATION_JSON, record | {"digest": sha256_json(record)})
     deviations = left_out_deviations(among, [groups[row] for row in references.rows])
     drawn = Scores(deviations, among.columns[COPY_PLACES]), held_out
     counted = count_groups(calibration.groups, grouping_of([photos.photos[row] for row in rows]))

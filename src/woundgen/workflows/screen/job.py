@@ -57,9 +57,9 @@ class Screen:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """Return what a set records of its screen."""
+        """Return what a set records of its screen in public; which references is private (screening_record)."""
         missing = {} if self.is_complete else {"copies_not_looked_for": True}
-        return {"references": self.digest, "networks": asdict(self.networks.used)} | missing
+        return {"networks": asdict(self.networks.used)} | missing
 
     def judge(self, images: NDArray[np.uint8], indices: Sequence[int]) -> list[Verdict]:
         """A verdict for each of uint8 [N, H, W, 3]."""
@@ -147,6 +147,11 @@ def stored_calibration(path: Path, photos: PhotoSet, quality: QualityConfig, net
     stored = read_json(path)
     if not isinstance(stored, dict) or not {"calibration", "photographs"} <= stored.keys():
         raise UserError(f"{path} is not a file of woundgen calibrate.", "Give the calibration.json that it wrote.")
+    if sha256_json({key: value for key, value in stored.items() if key != "digest"}) != stored.get("digest"):
+        raise UserError(
+            f"{path} was changed after it was written (its digest differs), or an earlier version wrote it.",
+            "Run woundgen calibrate again.",
+        )
     if stored["photographs"] != photos.digest:
         raise UserError(
             f"{path} was calibrated on other photographs, or on these divided or sized otherwise.",
