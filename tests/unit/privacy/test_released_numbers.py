@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,9 @@ import pytest
 from scipy.ndimage import gaussian_filter
 from scipy.stats import rankdata
 
+from woundgen.data.layouts.find_photos import find_photos
+from woundgen.data.layouts.manifest import photograph_root
+from woundgen.data.pixels.prepare import prepare_all
 from woundgen.generation.image_set import Recipe, open_set
 from woundgen.generation.sampler import SamplerSettings
 from woundgen.phantoms import draw_phantoms
@@ -98,6 +102,19 @@ def test_released_files_do_not_tell_which_phantoms_are_members(tmp_path: Path) -
     candidates = describe(draw_phantoms(range(60), seed=5, size=64).images, NETWORKS)
     images = describe(draw_phantoms(range(2000, 2064), seed=9, size=64).images, NETWORKS)
     check_areas(attack_halves(images, candidates, tmp_path))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("WOUNDGEN_PHOTOGRAPHS" not in os.environ, reason="needs WOUNDGEN_PHOTOGRAPHS=FOLDER of one label")
+def test_released_files_do_not_tell_which_photographs_are_members(tmp_path: Path) -> None:
+    """The same with crops of real photographs: 60 candidates, and 64 others in place of drawn images."""
+    real = Path(os.environ["WOUNDGEN_PHOTOGRAPHS"])
+    photos = find_photos(real, phases=("I", "P", "R"), unlabelled="I")
+    chosen = [photos[row] for row in np.random.default_rng(3).permutation(len(photos))[:124]]
+    images = prepare_all(
+        chosen, resolution=64, margin=0.25, roots=[photograph_root(real)], cache_dir=None, progress=None
+    )
+    check_areas(attack_halves(describe(images[60:]), describe(images[:60]), tmp_path))
 
 
 def test_image_scores_are_those_of_the_image_alone() -> None:
