@@ -85,17 +85,9 @@ def test_every_fault_costs_a_verb_with_models_nothing(
     if verb in ("report", "audit", "evaluate", "compare"):
         draw(trained, tmp_path / "drawn")
     for name in ("one", "two") if verb == "compare" else ():
-        words = [
-            "evaluate",
-            "--generated",
-            str(tmp_path / "drawn"),
-            "--real",
-            str(workshop.photographs),
-            "--phase",
-            "I",
-        ]
-        code, _ = run_with_fault([*words, "--out", str(tmp_path / f"{name}.json")], at=0, fault="kill",
-                                 errors=tmp_path / "e.txt")  # fmt: skip
+        words = ["evaluate", "--generated", str(tmp_path / "drawn"), "--real", str(workshop.photographs), "--phase"]
+        words += ["I", "--out", str(tmp_path / f"{name}.json")]
+        code, _ = run_with_fault(words, at=0, fault="kill", errors=tmp_path / "e.txt")
         assert code == 0, (tmp_path / "e.txt").read_text()
     check_case(with_models(workshop, trained, tmp_path)[verb], tmp_path / "trials", EVERY, moments=MOMENTS)
 
@@ -109,7 +101,7 @@ def count_files(out: Path) -> dict[str, object]:
 @pytest.mark.slow
 @pytest.mark.parametrize("verb", ["study new", "utility"])
 def test_every_fault_costs_a_study_nothing(verb: str, tmp_path: Path) -> None:
-    """`study new` refuses a study that is there, so that a study which a fault left whole is none to draw again."""
+    """A study that a fault left whole is not drawn again: `study new` says that it is there."""
     real, synthetic = tmp_path / "real", tmp_path / "synthetic"
     for place, count, seed in ((real, 36, 5), (synthetic, 36, 6)):
         words = ["phantoms", "--count", str(count), "--views", "2", "--size", "48", "--seed", str(seed)]
@@ -119,7 +111,7 @@ def test_every_fault_costs_a_study_nothing(verb: str, tmp_path: Path) -> None:
     cases = {
         "study new": Case("study new", lambda out: [
             "study", "new", *places, "--held-out", "--items", "12", "--repeats", "2", "--checks", "1", "--size", "32",
-            "--out", str(out)], look=count_files),
+            "--out", str(out)], look=count_files, done="holds this study already"),
         "utility": Case("utility", lambda out: [
             "utility", *places, "--classifier", "colour", "--size", "32", "--doses", "0,1", "--folds", "3",
             "--runs", str(tmp_path / "runs"), "--out", str(out)]),
