@@ -21,6 +21,8 @@ from woundgen.reporting.metric_table import metric_table
 from woundgen.reporting.notebook import lines_html, make_frame, table_html
 from woundgen.reporting.tables import Table
 from woundgen.runtime.console import Console, use_console
+from woundgen.storage.files import read_json
+from woundgen.storage.names import QUALITY_COMPARISON, RUN_JSON
 from woundgen.workflows.evaluate.request import EvaluateOptions, EvaluateRequest, SweepOptions, SweepRequest
 
 if TYPE_CHECKING:
@@ -132,7 +134,12 @@ def compare(results: Sequence[Place], *, out: Place = "reports") -> CompareResul
     are in the units of their metric, with interval and n. Writes QUALITY_COMPARISON.md, .html and .json into `out`.
     Raises UserError for fewer than two, for photographs prepared differently, and where `out` holds another comparison.
     """
-    comparison = compare_candidates(read_candidates(as_paths(results)))
+    from woundgen.privacy.private_names import names_of_run, refuse_names
+
+    candidates = read_candidates(as_paths(results))
+    searches = [names_of_run(read_json(path / RUN_JSON)) for path in as_paths(results) if (path / RUN_JSON).is_file()]
+    refuse_names({QUALITY_COMPARISON: "\n".join(one.name for one in candidates)}, searches)
+    comparison = compare_candidates(candidates)
     return CompareResult(comparison, write_comparison(comparison, out=Path(out)))
 
 

@@ -30,9 +30,10 @@ from woundgen.events import Info, Work
 from woundgen.models.base import ALIASES, EMBEDDED, PINNED, base_digest, load_base
 from woundgen.models.original_layout import check_layout
 from woundgen.models.sources import EMBEDDED_FOLDER
-from woundgen.storage.files import sha256_json, write_text
-from woundgen.storage.names import ADAPTER_FILE, EMBEDDING_FILE, WHOLE_FILE
-from woundgen.storage.ownership import claim_output
+from woundgen.privacy.private_names import names_of_run, refuse_names
+from woundgen.storage.files import read_json, sha256_json, write_text
+from woundgen.storage.names import ADAPTER_FILE, EMBEDDING_FILE, RUN_JSON, WHOLE_FILE
+from woundgen.storage.ownership import claim_output, run_of
 from woundgen.workflows.export.merged import write_merged, write_merged_file
 from woundgen.workflows.export.modelspec import ModelFacts, modelspec
 
@@ -87,12 +88,22 @@ def export_adapter(
     )
     if form == "single-file":
         check_layout(base)
+    _refuse_private_text(adapter, facts, out)
     claim_output(out, identity=sha256_json([adapter.digest, form, base.digest, title]), what="export")
     if form == "merged":
         return write_merged(base, adapter, out, modelspec(facts))
     if form == "single-file":
         return write_merged_file(base, adapter, out / f"{_file_name(facts.title)}.safetensors", modelspec(facts))
     return (yield from _write(_Export(adapter, base.unet.config, facts), form, out))
+
+
+def _refuse_private_text(adapter: Adapter, facts: ModelFacts, out: Path) -> None:
+    """Raise UserError where title, prompt or folder names a patient of the run that the adapter lies in."""
+    if (run := run_of(adapter.file)) is not None:
+        refuse_names(
+            {"the file's title": facts.title, "the file's prompt": facts.trigger, f"the folder {out.name}": out.name},
+            [names_of_run(read_json(run / RUN_JSON))],
+        )
 
 
 def _check(adapter: Adapter, form: str, base: str) -> None:

@@ -13,12 +13,13 @@ from woundgen.errors import UserError
 from woundgen.features.load import check_names
 from woundgen.models.base import BaseModel, load_base
 from woundgen.models.prompts import cut_prompts
+from woundgen.privacy.private_names import find_names, private_names, refuse_names
 from woundgen.runtime.console import silent_console
 from woundgen.runtime.devices import choose_device, choose_precision
 from woundgen.training.loop_state import LoopState
 from woundgen.training.state import eight_bit, new_optimizer
 from woundgen.training.trackers import check_trackers
-from woundgen.workflows.train.dataset import load_dataset
+from woundgen.workflows.train.dataset import Dataset, load_dataset
 from woundgen.workflows.train.differences import run_identity
 from woundgen.workflows.train.loss_terms import (
     build_discriminator,
@@ -52,6 +53,7 @@ def prepare(job: TrainingJob) -> TrainingSession:
     check_names(config.evaluation.feature_networks)
     check_trackers(config.tracking.trackers)
     dataset = load_dataset(config, request.data)
+    refuse_named_patients(config, dataset)
     discriminator = build_discriminator(config, base, device)
     return TrainingSession(
         request=request,
@@ -88,6 +90,15 @@ def check_phase_prompts(config: TrainConfig) -> None:
             f"prompts: {config.text.strategy} gives the phases {', '.join(config.photographs.phases)} the same text.",
             "Train one adapter a phase, or use prompts: medical.",
         )
+
+
+def refuse_named_patients(config: TrainConfig, dataset: Dataset) -> None:
+    """Raise UserError where a text that the adapter's file will carry names a patient or a photograph."""
+    names = private_names(dataset.photos.photos)
+    texts = {key: value for key, value in config.text.model_dump(mode="json").items() if isinstance(value, str)}
+    for phase in config.photographs.phases:
+        texts[f"prompt of phase {phase}"], texts[f"negative prompt of phase {phase}"] = prompts_for(config, phase)
+    refuse_names({f"the adapter ({key})": text for key, text in texts.items()}, [lambda text: find_names(text, names)])
 
 
 def _load_base(config: TrainConfig) -> BaseModel:
