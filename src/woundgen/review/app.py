@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from woundgen.review.decisions import REASONS, REJECT, VERDICTS, check_rows, last_row, standing_decisions
-from woundgen.web.journal import Journal
+from woundgen.web.journal import Journal, read_journal
 
 STATIC = {
     "page.html": "text/html; charset=utf-8",
@@ -53,8 +53,8 @@ class ReviewPages:
     def __init__(self, reviewed: ReviewedSet, journal: Path, *, reviewer: str, token: str) -> None:
         self.set, self.reviewer = reviewed, reviewer
         self._token = hashlib.sha256(token.encode()).digest()
+        check_rows(read_journal(journal), path=journal)  # an error before the file is opened for writing
         self._journal, self._lock = Journal(journal), threading.Lock()
-        check_rows(self._journal.rows, path=journal)
         files = resources.files("woundgen.review") / "static"
         self.static = {name: (files / name).read_bytes() for name in STATIC}
 

@@ -42,9 +42,9 @@ class Session:
 
     def __init__(self, path: Path, order: Sequence[str]) -> None:
         self.order = tuple(order)
+        read_answers(path, self.order)  # an error before the file is opened for writing
         self._journal = Journal(path)
         self._lock = threading.Lock()
-        check_answers(self._journal.rows, path=path, order=self.order)
         self._answers = standing_answers(self._journal.rows)
 
     @property
