@@ -27,17 +27,17 @@ from woundgen.generation.resize import reduced
 from woundgen.generation.sampler import Beginning, draw_block, image_seed, visited_timesteps
 from woundgen.generation.screening_record import hold_to_references, older_record
 from woundgen.privacy.exposure import record_of_set, write_set_record
-from woundgen.privacy.private_names import Search, find_names, names_of_run, private_names, refuse_names
 from woundgen.review.decisions import read_decisions, rejections, summarise
 from woundgen.runtime.lock import only_writer
 from woundgen.runtime.ranks import ALONE, Ranks
-from woundgen.storage.files import read_json, read_jsonl, write_text
-from woundgen.storage.names import DATASET_CARD, DIFFUSERS_SCRIPT, MANIFEST_JSONL, RUN_JSON, private_folder
+from woundgen.storage.files import read_jsonl, write_text
+from woundgen.storage.names import DATASET_CARD, DIFFUSERS_SCRIPT, MANIFEST_JSONL, private_folder
 from woundgen.storage.ownership import claim_output
 from woundgen.storage.set_rows import Tally, journal_path
 from woundgen.verdicts import Verdict
 from woundgen.workflows.generate.init_image import Source, begin_from, find_source
 from woundgen.workflows.generate.model import DrawModel, load_model
+from woundgen.workflows.generate.private_text import refuse_private_text
 from woundgen.workflows.generate.request import GenerateRequest, check_request
 from woundgen.workflows.review.apply import REJECTED, find_taken_out, judge_with, take_out
 from woundgen.workflows.screen.job import Screen, build_screen
@@ -65,12 +65,10 @@ def generate_set(request: GenerateRequest, *, out: Path, ranks: Ranks = ALONE) -
         shared.serve()
         return None
     recipe = _whole_recipe(request, model, screen, source, out)
-    _refuse_private(out, recipe, model, screen)
+    refuse_private_text(out, recipe, screened=screen.photographs if screen else (), runs=model.origins.runs)
     decisions = read_decisions(out)
-    rejected = rejections(decisions)
-    if not request.options.reviewed:
-        rejected = find_taken_out(out, rejected)
-    elif not decisions:
+    rejected = rejections(decisions) if request.options.reviewed else find_taken_out(out, rejections(decisions))
+    if request.options.reviewed and not decisions:
         yield Info(f"nobody has reviewed {out}: no image is taken out (woundgen review)")
     with _held(out, recipe, rejected, references=screen.digest if screen is not None else None) as held:
         if held.taken_out:
@@ -162,17 +160,6 @@ def _whole_recipe(
     if source is not None and request.options.source is not None:
         recipe = replace(recipe, source=(source.mark, request.options.source[1]))
     return recipe
-
-
-def _refuse_private(out: Path, recipe: Recipe, model: DrawModel, screen: Screen | None) -> None:
-    """UserError where what the set says of itself names a patient or a photograph."""
-    searches: list[Search] = []
-    if screen is not None:
-        names = private_names(screen.photographs)
-        searches.append(lambda text: find_names(text, names))
-    searches += [names_of_run(read_json(run / RUN_JSON)) for run in model.origins.runs]
-    told = {"set.json (prompt)": recipe.prompt, "set.json (negative prompt)": recipe.negative_prompt}
-    refuse_names({**told, "set.json (label)": recipe.label, f"the folder {out.name}": out.name}, searches)
 
 
 @dataclass(frozen=True, slots=True)
