@@ -58,7 +58,9 @@ def test_a_training_prompt_that_names_a_patient_is_refused(
     workshop: Workshop, clinic: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The adapter's file carries its prompt wherever it goes."""
-    refused(workshop.train(tmp_path / "run", "--set", f"prompt={PROMPT}", data=clinic), capsys)
+    refused(
+        workshop.train(tmp_path / "run", "--set", "prompts=custom", "--set", f"prompt={PROMPT}", data=clinic), capsys
+    )
     assert not (tmp_path / "run").exists()
 
 

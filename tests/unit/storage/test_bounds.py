@@ -80,7 +80,8 @@ def test_a_key_that_is_missing_or_of_another_type_is_named(name: str, tmp_path: 
         inner[parts[-1]] = 5 if takes_objects else {"a": 1}
         for other, kind in OBJECTS[name].items():
             if "?" not in other and other != dotted:
-                content[other] = {str: "x", int: 1, list: [], dict: {}}[kind]  # type: ignore[index]
+                first = kind[0] if isinstance(kind, tuple) else kind
+                content[other] = {str: "x", int: 1, list: [], dict: {}}[first]
         (tmp_path / name).write_text(json.dumps(content))
         with pytest.raises(UserError, match=f"{parts[-1]} is not "):
             read_json(tmp_path / name)
