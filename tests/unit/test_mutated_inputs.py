@@ -26,14 +26,13 @@ from woundgen.data.files.images import png_bytes, read_photograph
 from woundgen.data.layouts.layout_file import read_layout
 from woundgen.data.layouts.manifest import read_left_out, read_manifest, write_manifest
 from woundgen.errors import UserError
-from woundgen.features.embedded import feature_network
 from woundgen.privacy.exposure import find_keys, read_seen
 from woundgen.records import LeftOut, ManifestRow
 from woundgen.reporting.read_run import collect
 from woundgen.reporting.read_set import collect_scores, collect_set
 from woundgen.reporting.stored_metrics import read_paired, read_values
 from woundgen.review.decisions import read_decisions
-from woundgen.screening.calibration import calibrate
+from woundgen.screening.calibration import NO_NETWORKS, calibrate
 from woundgen.screening.statistics import Statistics
 from woundgen.storage.files import read_json, sha256_json
 from woundgen.storage.set_rows import read_drawn_rows, read_tally
@@ -155,7 +154,7 @@ def write_inputs(folder: Path) -> list[tuple[Path, Callable[[], Any]]]:
     write_manifest(imported, [row], left_out=[LeftOut("b.png", "tiny", "b.png is tiny")], root=folder, facts={})
     adapter = write_adapter(folder / "adapter")
     metrics = drawn / "metrics.json"
-    calibration = write_calibration(folder)
+    calibration, screened = write_calibration(folder), SimpleNamespace(used=NO_NETWORKS)
     study = folder / "study"
     make_study(study)
     answers, order = journal_path(study, "reader-1"), read_study(study).orders["reader-1"]
@@ -192,7 +191,7 @@ def write_inputs(folder: Path) -> list[tuple[Path, Callable[[], Any]]]:
         (metrics, report),
         (metrics, lambda: read_values(read_json(metrics)["rows"], source="metrics.json")),
         (metrics, lambda: read_paired(read_json(metrics)["rows"], source="metrics.json")),
-        (calibration, lambda: stored_calibration(calibration, SimpleNamespace(digest="d"), QualityConfig())),
+        (calibration, lambda: stored_calibration(calibration, SimpleNamespace(digest="d"), QualityConfig(), screened)),
         (study / "study.json", lambda: ReaderPages(study).close()),
         (study / "links.json", lambda: ReaderPages(study).close()),
         (study / "truth.json", lambda: read_truth(study)),
@@ -210,7 +209,7 @@ def write_calibration(folder: Path) -> Path:
     values = np.random.default_rng(0).normal(size=(2, 12))
     columns = {"ssim_mean": values[0], "sharpness": values[1], "copy_places": np.full(12, 4.0)}
     calibration = calibrate(Statistics(columns, {"copy_places": np.zeros(12, int)}))
-    record = {"photographs": "d", "size": 32, "network": feature_network()[1], "calibration": calibration.to_json()}
+    record = {"photographs": "d", "size": 32, "calibration": calibration.to_json()}
     file = folder / "calibration.json"
     file.write_text(json.dumps(record | {"digest": sha256_json(record)}))
     return file
