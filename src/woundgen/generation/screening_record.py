@@ -6,7 +6,6 @@ it stands beside the set and not in it. Sets of earlier versions hold it in set.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ SCREENING_JSON = "screening.json"
 KEY = "references"
 
 
-def older_record(out: Path, digest: str) -> Mapping[str, Any]:
+def older_record(out: Path, digest: str) -> dict[str, Any]:
     """{"references": digest} where the set in `out` holds it in public, as earlier versions wrote it; else {}."""
     if not (out / SET_JSON).is_file():
         return {}
