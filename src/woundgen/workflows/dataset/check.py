@@ -44,6 +44,8 @@ def check_photographs(source: Path, *, out: Path, resolution: int, margin: float
     found = _source(source)
     if out.resolve().is_relative_to(found.root):
         raise UserError(f"--out {out} lies among the photographs, which are only read.", "Choose another --out.")
+    if found.note:
+        yield Info(found.note)
     shown = _shown(found.rows)
     seen = _Found(dropped=list(found.left_out))
     by_file: dict[str, list[ManifestRow]] = {}

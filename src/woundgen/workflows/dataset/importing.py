@@ -34,11 +34,12 @@ FOLDERS = "folders"  # class folders and ImageFolder tables, told apart by what 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What there is to divide or to check. root: the photographs lie below it, absolute."""
+    """Photographs to divide or to check. root: they lie below it, absolute. note: how a table was read."""
 
     root: Path
     rows: tuple[ManifestRow, ...]
     left_out: tuple[LeftOut, ...]
+    note: str = ""
 
 
 def read_source(folder: Path, *, modality: str = "rgb") -> Source:
@@ -50,7 +51,8 @@ def read_source(folder: Path, *, modality: str = "rgb") -> Source:
         raise UserError(f"{folder} is not a folder.", "Name the folder that holds the photographs.")
     root = folder.resolve()
     rows, left_out = _taken(*list_photos(root, modality=modality), root=root)
-    return Source(root, tuple(rows), tuple(left_out))
+    note = table_note(layout_of(root, modality=modality)[1])
+    return Source(root, tuple(rows), tuple(left_out), note)
 
 
 def import_photographs(

@@ -44,6 +44,8 @@ def split_photographs(source: Path, *, out: Path, request: SplitRequest) -> Work
     found = read_source(source)
     if out.resolve().is_relative_to(found.root):
         raise UserError(f"--out {out} lies among the photographs, which are only read.", "Choose another --out.")
+    if found.note:
+        yield Info(found.note)
     photos = [photo_of(row, root=found.root) for row in found.rows]
     grouped = one_group_each(photos, roots=[found.root])
     yield from _say_groups(photos, grouped)

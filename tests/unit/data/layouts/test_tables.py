@@ -133,6 +133,14 @@ def test_a_guessed_encoding_is_refused_where_nothing_is_said(photographs: Path) 
         find_photos(photographs, phases=["I"])
 
 
+def test_a_check_says_how_a_table_was_read(
+    photographs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_csv(photographs / "metadata.csv", encoding="cp1252", delimiter=";")
+    assert run(["data", "check", str(photographs), "--out", str(tmp_path / "checked")]) == 0
+    assert "metadata.csv was read as cp1252, separated by semicolons" in capsys.readouterr().out
+
+
 BOXES = {
     "x,y,w,h": "2,3,18,27",
     "bbox": '"[2, 3, 18, 27]"',
