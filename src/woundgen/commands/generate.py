@@ -56,7 +56,9 @@ def generate(
     size: Annotated[int, typer.Option(min=32, max=1024, help="Pixels a side.")] = 128,
     block: Annotated[int, typer.Option(min=1, max=256, help="Images drawn together.")] = 16,
     device: Annotated[str, typer.Option(help="auto | cpu | cuda")] = "auto",
-    precision: Annotated[str, typer.Option(help="fp32 | fp16")] = "fp32",
+    precision: Annotated[
+        str, typer.Option(help="auto | fp32 | fp16 | bf16; auto: on a GPU what the run was trained in, else fp32.")
+    ] = "auto",
     devices: Annotated[int | None, typer.Option(min=1, help="Processes that share the drawing [1].")] = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of each; another number rounds otherwise.")] = 1,
     reviewed: Annotated[

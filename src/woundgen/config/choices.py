@@ -7,7 +7,7 @@ from typing import Literal
 from woundgen.errors import UserError
 
 Device = Literal["auto", "cpu", "cuda"]
-Precision = Literal["fp32", "fp16"]
+Precision = Literal["auto", "fp32", "fp16", "bf16"]
 Side = Literal["validation", "holdout"]
 
 

@@ -20,12 +20,13 @@ from torch import Tensor, nn
 
 from woundgen.diffusion.randomness import normal, position_seed
 from woundgen.errors import UserError
+from woundgen.generation.decode import decode_latents
+from woundgen.generation.guidance import Guidance, Predict, UNetPass, build_predictor, plain_pass
 from woundgen.generation.spacing import spaced_timesteps
 from woundgen.models.base import BaseModel
 from woundgen.records import SamplerName
 
 Scheduler: TypeAlias = DPMSolverMultistepScheduler | DDIMScheduler | EulerDiscreteScheduler
-Predict: TypeAlias = Callable[[Tensor, Tensor, bool], Tensor]
 
 STREAM = "image"
 
@@ -147,6 +148,7 @@ def draw_block(
     notice: Callable[[str], None],
     guide: UNet2DConditionModel | None = None,
     beginning: Beginning | None = None,
+    unet_pass: UNetPass = plain_pass,
 ) -> np.ndarray:
     """Images `indices` of the set, uint8 [len(indices), H, W, 3].
 
@@ -156,6 +158,7 @@ def draw_block(
     guide: a worse version of the model, asked with the same prompt, which predictions are led away from in
     place of the negative prompt (autoguidance, Karras et al. 2024).
     beginning: what each image begins from (SDEdit, Meng et al. 2022); none begins from noise.
+    unet_pass: how the UNet and the guide are run, such as RecordedPasses.
     Where memory runs out the block is drawn in halves and `notice` told; UserError where one image is
     too many, and those of `check_fit`.
     """
@@ -164,15 +167,16 @@ def draw_block(
         noise = initial_noise(base, settings, indices).to(base.unet.device, base.unet.dtype)
         prompts = prompt_states.expand(len(noise), -1, -1).to(noise)
         negative = None if negative_states is None else negative_states.expand(len(noise), -1, -1).to(noise)
-        predict = _predictor(base.unet, prompts, negative, guide, settings.guidance_scale)
+        guidance = Guidance(prompts, negative, guide, settings.guidance_scale)
+        predict = build_predictor(base.unet, guidance, unet_pass)
         if beginning is not None:
-            return _decode(base, _denoise_from(base, settings, noise, predict, beginning))
-        return _decode(base, _denoise(base, settings, noise, predict))
+            return decode_latents(base, _denoise_from(base, settings, noise, predict, beginning))
+        return decode_latents(base, _denoise(base, settings, noise, predict))
     except torch.OutOfMemoryError:
         if len(indices) == 1:
             raise UserError(
                 f"{base.unet.device} has not the memory for one image of {settings.height}x{settings.width}.",
-                "Free some, draw smaller images, or use fp16.",
+                "Free some, draw smaller images, or use --precision fp16.",
             ) from None
     # Past the handler, so that its traceback no longer holds the tensors that did not fit.
     if base.unet.device.type == "cuda":
@@ -192,45 +196,18 @@ def draw_block(
             notice=notice,
             guide=guide,
             beginning=beginning,
+            unet_pass=unet_pass,
         )
         for part in (slice(half), slice(half, None))
     ]
     return np.concatenate(halves)
 
 
-def _predictor(
-    unet: UNet2DConditionModel,
-    prompts: Tensor,
-    negative: Tensor | None,
-    guide: UNet2DConditionModel | None,
-    scale: float,
-) -> Predict:
-    """predict(latents, t, guided): what the scheduler steps by, led away from the negative prompt or the guide."""
-
-    def ask(network: UNet2DConditionModel, latents: Tensor, t: Tensor, states: Tensor) -> Tensor:
-        answer = network(latents, t, encoder_hidden_states=states, return_dict=False)[0]
-        return answer.to(latents.dtype)  # in half precision under autocast (models/half_precision.py); latents are not
-
-    pair = None if negative is None else torch.cat([negative, prompts])
-
-    def predict(latents: Tensor, t: Tensor, guided: bool) -> Tensor:
-        if not guided:
-            return ask(unet, latents, t, prompts)
-        if guide is not None:
-            without, conditional = ask(guide, latents, t, prompts), ask(unet, latents, t, prompts)
-        else:
-            assert pair is not None, "guidance needs the states of a negative prompt, be it empty"
-            without, conditional = ask(unet, torch.cat([latents] * 2), t, pair).chunk(2)
-        return without + scale * (conditional - without)
-
-    return predict
-
-
 @torch.inference_mode()
 def _denoise(base: BaseModel, settings: SamplerSettings, noise: Tensor, predict: Predict) -> Tensor:
     """Latents [N, C, h, w] of clean images."""
     scheduler = build_scheduler(base, settings.sampler)
-    _set_timesteps(scheduler, settings.steps, device=noise.device)
+    _set_timesteps(scheduler, settings.steps)
     return _step_through(base, settings, scheduler, noise * scheduler.init_noise_sigma, scheduler.timesteps, predict)
 
 
@@ -240,7 +217,7 @@ def _denoise_from(
 ) -> Tensor:
     """As StableDiffusionImg2ImgPipeline: the picture with the noise of a later step, then the steps that are left."""
     scheduler = build_scheduler(base, settings.sampler)
-    _set_timesteps(scheduler, settings.steps, device=noise.device)
+    _set_timesteps(scheduler, settings.steps)
     skipped = settings.steps - check_strength(beginning.strength, steps=settings.steps)
     timesteps = scheduler.timesteps[skipped:]
     if not isinstance(scheduler, DDIMScheduler):
@@ -259,8 +236,10 @@ def _step_through(
     timesteps: Tensor,
     predict: Predict,
 ) -> Tensor:
-    for t, guided in zip(timesteps, _guided(base, settings, timesteps), strict=True):
-        prediction = predict(scheduler.scale_model_input(latents, t), t, guided)
+    """timesteps: on the CPU, where the scheduler keeps its coefficients, so that no step waits for a GPU's answer."""
+    guided = _guided(base, settings, timesteps)
+    for t, there, leads in zip(timesteps, timesteps.to(latents.device), guided, strict=True):
+        prediction = predict(scheduler.scale_model_input(latents, t), there, leads)
         latents = scheduler.step(prediction, t, latents, return_dict=False)[0]
     return latents
 
@@ -273,13 +252,13 @@ def visited_timesteps(base: BaseModel, settings: SamplerSettings) -> list[int] |
     return spaced_timesteps(scheduler.alphas_cumprod.numpy(), settings.steps)
 
 
-def _set_timesteps(scheduler: Scheduler, steps: int, *, device: torch.device) -> None:
+def _set_timesteps(scheduler: Scheduler, steps: int) -> None:
     """Spaced by noise level; DDIM's step knows its own even spacing only."""
     if isinstance(scheduler, DDIMScheduler):
-        scheduler.set_timesteps(steps, device=device)
+        scheduler.set_timesteps(steps)
     else:
         timesteps = spaced_timesteps(scheduler.alphas_cumprod.numpy(), steps)
-        scheduler.set_timesteps(timesteps=timesteps, device=device)
+        scheduler.set_timesteps(timesteps=timesteps)
 
 
 def _guided(base: BaseModel, settings: SamplerSettings, timesteps: Tensor) -> list[bool]:
@@ -287,11 +266,3 @@ def _guided(base: BaseModel, settings: SamplerSettings, timesteps: Tensor) -> li
     low, high = settings.guidance_interval
     last = base.scheduler.config.num_train_timesteps - 1
     return [settings.guidance_scale > 1 and low <= t / last <= high for t in timesteps.tolist()]
-
-
-@torch.inference_mode()
-def _decode(base: BaseModel, latents: Tensor) -> np.ndarray:
-    """uint8 [N, H, W, 3], rounded as VaeImageProcessor does."""
-    decoded = base.vae.decode((latents / base.latent_scale).to(base.vae.dtype), return_dict=False)[0]
-    unit = (decoded * 0.5 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).float()
-    return (unit * 255).round().to(torch.uint8).cpu().numpy()

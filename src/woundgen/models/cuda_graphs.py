@@ -58,14 +58,16 @@ class Recording:
 
 
 def record(unet: UNet2DConditionModel, noisy: Tensor, timesteps: Tensor, states: Tensor) -> Recording:
-    """Record both passes for inputs of these shapes. To the gradients that are there it adds zeros.
+    """Record both passes for inputs of these shapes, from zeros. To the gradients that are there it adds zeros.
+
+    A recording that does not read its inputs so differs from the plain pass at its first use (models/verified_unet.py).
 
     Every trained parameter has a gradient (FlatParameters), which stays where it is: else it would be overwritten at
     each replay, and not added to.
     """
     assert all(parameter.grad is not None for parameter in unet.parameters() if parameter.requires_grad)
-    noisy, timesteps = noisy.detach().clone(), timesteps.clone()
-    states = states.detach().clone().requires_grad_(states.requires_grad)
+    noisy, timesteps = torch.zeros_like(noisy), torch.zeros_like(timesteps)
+    states = torch.zeros_like(states).requires_grad_(states.requires_grad)
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):

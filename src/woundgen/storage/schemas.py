@@ -35,7 +35,8 @@ OBJECTS: Mapping[str, Mapping[str, Types]] = {
         "data?.counts?": dict, "base?": dict, "base?.name?": str, "plan?": dict, "changes?": list, "seconds?": dict,
         "git?": dict, "versions?": dict, "parameters?": dict, "command?": (list, str),
     },
-    SET_JSON: {"label?": str, "adapters?": list, "base?": str, "screening?": dict, "count?": int, "sampler?": dict},
+    SET_JSON: {"label?": str, "adapters?": list, "base?": str, "screening?": dict, "count?": int, "sampler?": dict,
+        "precision?": str},
     COUNTS_JSON: {"drawn": int, "accepted": int, "not_kept": dict},
     METRICS_JSON: {"rows": list},
     MARKER: {"identity": str},
@@ -43,6 +44,7 @@ OBJECTS: Mapping[str, Mapping[str, Types]] = {
     ADAPTER_NOTES: {
         "base?": str, "base_digest?": str, "phase?": str, "prompt?": str, "negative_prompt?": str, "steps?": int,
         "guidance_scale?": NUMBER, "prompts?": (dict, type(None)), "train_resolution?": (int, type(None)),
+        "precision?": str,
     },
     STUDY_JSON: {"version": int, "title": str, "size": int, "phases": list, "orders": dict, "design": dict},
     TRUTH_JSON: {"items": dict, "real_dir": str, "set_dirs": list},

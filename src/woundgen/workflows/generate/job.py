@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 from woundgen.data.layouts.manifest import photograph_root
 from woundgen.data.pixels.preparation_file import write_preparation
 from woundgen.errors import Shortfall
-from woundgen.events import Info, Progress, Work
+from woundgen.events import Info, Progress, Warn, Work
 from woundgen.generation.croissant import write_croissant
 from woundgen.generation.dataset_card import CardFacts, dataset_card, licence_of
 from woundgen.generation.diffusers_script import ScriptFacts, diffusers_script
 from woundgen.generation.distributed import SharedDraw
-from woundgen.generation.draw_until import Judge, draw_until
+from woundgen.generation.draw_until import Draw, Judge, draw_until
+from woundgen.generation.grouped import GroupedDraw
 from woundgen.generation.growth import cut_before_surplus, is_smaller, let_grow
+from woundgen.generation.guidance import UNetPass, plain_pass
 from woundgen.generation.image_set import COLUMNS, GeneratedSet, Recipe, open_set
 from woundgen.generation.quarantine import Quarantine
 from woundgen.generation.resize import reduced
@@ -35,8 +37,10 @@ from woundgen.storage.names import DATASET_CARD, DIFFUSERS_SCRIPT, MANIFEST_JSON
 from woundgen.storage.ownership import claim_output
 from woundgen.storage.set_rows import Tally, journal_path
 from woundgen.verdicts import Verdict
+from woundgen.workflows.generate.acceleration import choose_group, choose_unet_pass, measure_card
 from woundgen.workflows.generate.init_image import Source, begin_from, find_source
 from woundgen.workflows.generate.model import DrawModel, load_model
+from woundgen.workflows.generate.precision import keep_precision
 from woundgen.workflows.generate.private_text import refuse_private_text
 from woundgen.workflows.generate.request import GenerateRequest, check_request
 from woundgen.workflows.review.apply import REJECTED, find_taken_out, judge_with, take_out
@@ -51,6 +55,7 @@ def generate_set(request: GenerateRequest, *, out: Path, ranks: Ranks = ALONE) -
     ranks: the processes that share the drawing. The first screens and writes; the others return None.
     """
     check_request(request)
+    request = keep_precision(request, out)
     model = yield from load_model(request)
     screen = yield from _screen(request, model, ranks)
     source = _source(request, model, screen)
@@ -58,7 +63,7 @@ def generate_set(request: GenerateRequest, *, out: Path, ranks: Ranks = ALONE) -
     budget = request.options.budget or BUDGET_PER_IMAGE * request.count
     drawing = Drawing(request, model, beginning)
     shared = SharedDraw(
-        drawing,
+        _in_groups(drawing, end=budget) if ranks.size == 1 else drawing,
         ranks, block=request.options.block, size=request.options.size, end=budget, device=model.device,
     )  # fmt: skip
     if not ranks.first:
@@ -125,26 +130,40 @@ def _beginning(
 
 @dataclass(slots=True)
 class Drawing:
-    """Draws blocks of images by their indices, and collects notices for the user."""
+    """Draws blocks of images by their indices, on a GPU by CUDA graphs, and collects notices for the user."""
 
     request: GenerateRequest
     model: DrawModel
     beginning: Beginning | None
-    pending: list[str] = field(default_factory=list)
+    unet_pass: UNetPass = plain_pass
+    pending: list[Info | Warn] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.unet_pass = choose_unet_pass(self.model.device, warn=lambda text: self.pending.append(Warn(text)))
 
     def __call__(self, indices: Sequence[int]) -> NDArray[np.uint8]:
         """uint8 [N, size, size, 3]."""
         model = self.model
         images = draw_block(
             model.base, model.recipe.sampler, indices, prompt_states=model.prompt, negative_states=model.negative,
-            notice=self.pending.append, guide=model.guide, beginning=self.beginning,
+            notice=lambda text: self.pending.append(Info(text)), guide=model.guide, beginning=self.beginning,
+            unet_pass=self.unet_pass,
         )  # fmt: skip
         return reduced(images, self.request.options.size)
 
-    def notices(self) -> Iterator[Info]:
+    def notices(self) -> Iterator[Info | Warn]:
         """Yield the notices since the last call."""
         while self.pending:
-            yield Info(self.pending.pop(0))
+            yield self.pending.pop(0)
+
+
+def _in_groups(drawing: Drawing, *, end: int) -> Draw:
+    """Several blocks at once, where a GPU has the memory. end: no block begins there or beyond."""
+    if drawing.model.device.type != "cuda":
+        return drawing
+    together = choose_group(drawing.model, memory=measure_card)
+    block = drawing.request.options.block
+    return GroupedDraw(drawing, block=block, together=together, count=drawing.request.count, end=end)
 
 
 def _whole_recipe(

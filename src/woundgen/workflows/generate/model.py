@@ -25,11 +25,11 @@ from woundgen.models.prompts import cut_prompts
 from woundgen.records import Preparation
 from woundgen.runtime.devices import choose_device
 from woundgen.storage.ownership import run_of
+from woundgen.workflows.generate.precision import PRECISIONS, DrawPrecision, choose_draw_precision
 from woundgen.workflows.generate.request import GenerateRequest
 from woundgen.workflows.screen.references import Origins
 
 BASE_STEPS, BASE_GUIDANCE = 25, 1.5  # of a base model alone, which no run has set
-PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,23 +73,27 @@ def load_model(request: GenerateRequest) -> Work[DrawModel]:
     adapters = [(adapter_of(where, weights=options.weights), strength) for where, strength in request.adapters]
     guide = None if options.guide is None else (adapter_of(options.guide[0], weights="auto"), options.guide[1])
     base = yield from _base_for(request, adapters, guide)
-    recipe = _recipe(request, adapters, base, guide, device)
+    drawn_from = [adapter for adapter, _ in [*adapters, *([guide] if guide else [])]]
+    precision = choose_draw_precision(options.precision, [adapter.file for adapter in drawn_from], device)
+    if options.precision == "auto" and precision != "fp32":
+        yield Info(f"drawn in {precision}, as the adapter was trained (--precision fp32 insists on single precision)")
+    recipe = _recipe(request, adapters, base, guide, device, precision)
     yield from _check(request, base, recipe)
     apply_trained(base, [(adapter.file, strength) for adapter, strength in adapters])
     for warning in cut_prompts(base, {"prompt": recipe.prompt, "negative prompt": recipe.negative_prompt}):
         yield Warn(warning)
-    dtype = PRECISIONS[options.precision]
+    dtype = PRECISIONS[precision]
     place(base, device=device, dtype=dtype)
     return DrawModel(
         base=base,
         recipe=recipe,
-        files=tuple(one.file for one, _ in [*adapters, *([guide] if guide else [])]),
+        files=tuple(adapter.file for adapter in drawn_from),
         kinds=tuple(adapter.kind for adapter, _ in adapters),
         guide=None if guide is None else _guide_of(base, guide, device=device, dtype=dtype),
         prompt=encode_prompts(base, [recipe.prompt]),
         negative=encode_prompts(base, [recipe.negative_prompt]),
         run=run_of(adapters[0][0].file) if adapters else None,
-        origins=_find_origins([adapter for adapter, _ in [*adapters, *([guide] if guide else [])]], recipe.label),
+        origins=_find_origins(drawn_from, recipe.label),
         learned=_learned([adapter.file for adapter, _ in adapters], size=options.size),
         device=device,
     )
@@ -190,6 +194,7 @@ def _recipe(
     base: BaseModel,
     guide: tuple[Adapter, float] | None,
     device: torch.device,
+    precision: DrawPrecision,
 ) -> Recipe:
     options = request.options
     first = adapters[0][0] if adapters else None
@@ -204,7 +209,7 @@ def _recipe(
         negative_prompt=options.negative_prompt if options.negative_prompt is not None else negative,
         base=base.digest,
         adapters=tuple((adapter.digest, strength) for adapter, strength in adapters),
-        precision=options.precision,
+        precision=precision,
         sampler=SamplerSettings(
             sampler=options.sampler,
             steps=options.steps or (first.steps if first else None) or BASE_STEPS,

@@ -22,7 +22,8 @@ class GenerateOptions:
 
     Drawing: sampler and steps (1..1000 sampler steps); guidance_scale (1 is none); guidance_interval, the shares of the
     noise in 0..1 between which guidance acts; seed; size, pixels a side of the images; block, images drawn together,
-    which decides the random numbers; precision and device of the computation.
+    which decides the random numbers; device of the computation, and
+    its precision: "auto" is on a GPU that of the training.
     Text: prompt and negative_prompt instead of the adapter's; label for metadata.csv and, of an adapter of several
     phases, the phase to draw.
     Model: base instead of the adapter's; weights, "auto" | "ema" | "raw" | "ema@LENGTH"; guide, an earlier checkpoint
@@ -47,7 +48,7 @@ class GenerateOptions:
     size: int = 128
     block: int = 16
     device: Device = "auto"
-    precision: Precision = "fp32"
+    precision: Precision = "auto"
     reviewed: bool = False
     release_copies: bool = False
     guide: Adapter | None = None

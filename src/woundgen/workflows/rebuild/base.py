@@ -22,6 +22,7 @@ from woundgen.events import Info, Work
 from woundgen.models.cuda_graphs import ReplayedUNet
 from woundgen.models.flat_parameters import FlatParameters, flatten
 from woundgen.models.images import encode_images
+from woundgen.models.verified_unet import VerifiedUNet
 from woundgen.runtime.console import Console, silent_console
 from woundgen.runtime.ranks import ALONE, Ranks, first_rank_first
 from woundgen.shipped.architecture import build_scheduler
@@ -109,6 +110,7 @@ def _train(
     captions: list[str],
     after_step: _AfterStep,
     ranks: Ranks,
+    console: Console,
 ) -> None:
     """Train to settings.steps on the pool's latents and captions."""
     unet, text_encoder = training.networks.unet, training.networks.text_encoder
@@ -120,7 +122,9 @@ def _train(
         return text_encoder(ids)[0]
 
     train(
-        unet=ReplayedUNet(unet, training.trainable) if settings.device == "cuda" else unet,
+        unet=VerifiedUNet(unet, ReplayedUNet(unet, training.trainable), training.trainable, warn=console.warn)
+        if settings.device == "cuda"
+        else unet,
         trainable=training.trainable,
         optimizer=training.optimizer,
         scaler=torch.amp.GradScaler(settings.device, enabled=False),

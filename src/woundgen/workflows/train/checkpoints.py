@@ -102,6 +102,7 @@ def adapter_metadata(session: TrainingSession) -> dict[str, object]:
         "steps": config.sampling.steps,
         "guidance_scale": config.sampling.guidance_scale,
         "updates": session.state.updates,
+        "precision": session.precision,
         "zero_terminal_snr": config.loss.zero_terminal_snr,
         "train_resolution": config.trained_side,
         "preparation": session.dataset.trained.preparation.to_json(),
