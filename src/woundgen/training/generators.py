@@ -15,7 +15,9 @@ import torch
 from torch import Tensor
 
 from woundgen.adapters.dropout import random_bytes
+from woundgen.diffusion.philox import random_words
 from woundgen.diffusion.randomness import epoch_order, normal, position_seed
+from woundgen.training.noising import HOST_STREAM
 
 
 def start_generators(seed: int, step: int) -> None:
@@ -48,11 +50,19 @@ def restore_generators(states: dict[str, Tensor]) -> None:
         torch.cuda.set_rng_state(states["cuda"])
 
 
-def draws_digest(seed: int, step: int) -> str:
+def draws_digest(seed: int, step: int, *, noise_stream: int = HOST_STREAM) -> str:
     """SHA-256 of what is drawn at `step`, of each kind. Another library may draw other numbers from one seed."""
     parts = (
-        normal((64,), seed, "noise", step, [0]).numpy().tobytes(),
+        _noise_bytes(seed, step, noise_stream),
         random_bytes(torch.tensor([position_seed(seed, "adapter dropout", step, 0)]), 64).numpy().tobytes(),
         bytes(epoch_order(seed, step, 100)),
     )
     return hashlib.sha256(b"".join(parts)).hexdigest()
+
+
+def _noise_bytes(seed: int, step: int, noise_stream: int) -> bytes:
+    """Of stream 2 the whole numbers: they are equal on every device, the normals made of them to rounding."""
+    if noise_stream == HOST_STREAM:
+        return normal((64,), seed, "noise", step, [0]).numpy().tobytes()
+    words = random_words(64, seed=seed, stream="noise", step=torch.tensor(step), slots=torch.tensor([0]))
+    return words.numpy().tobytes()

@@ -43,6 +43,11 @@ class Latents:
         noise = normal(self.mean.shape[2:], seed, "posterior", step, slots)
         return (self.mean[index] + self.deviation[index] * noise) * self.scale
 
+    def moments(self, rows: Sequence[int], *, seed: int, step: int, slots: Sequence[int]) -> Tensor:
+        """Return posterior mean and deviation [2, len(rows), C, h, w] of the variations that `sample` picks."""
+        index = self._index(rows, seed=seed, step=step, slots=slots)
+        return torch.stack([self.mean[index], self.deviation[index]])
+
     def regions(self, rows: Sequence[int], *, seed: int, step: int, slots: Sequence[int]) -> Tensor | None:
         """Return weights [len(rows), h, w] of the variations that `sample` picks."""
         return None if self.region is None else self.region[self._index(rows, seed=seed, step=step, slots=slots)]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
@@ -21,12 +21,10 @@ from woundgen.adapters.dropout import DropoutMasks
 from woundgen.adapters.power_ema import update_power
 from woundgen.diffusion.objective import (
     PredictionType,
-    add_noise,
     min_snr_weights,
-    training_target,
     weighted_error,
 )
-from woundgen.diffusion.randomness import normal, position_seed, stratified_timesteps, uniform
+from woundgen.diffusion.randomness import position_seed, stratified_timesteps, uniform
 from woundgen.errors import UserError
 from woundgen.models.cuda_graphs import ReplayedUNet
 from woundgen.models.flat_parameters import FlatParameters
@@ -36,6 +34,8 @@ from woundgen.runtime.ranks import ALONE, Ranks
 from woundgen.training.batches import Batches
 from woundgen.training.latents import Latents
 from woundgen.training.loop_state import RATE_AFTER_ROLLBACK, LoopSettings, LoopState
+from woundgen.training.loss_pass import LossInputs, VerifiedLossPass
+from woundgen.training.noising import NoisedBatch, NoiseSettings, Noising, build_noising
 from woundgen.training.terms import Batch, ExtraTerm, Tally, add_gradients
 
 PromptEmbeds = Callable[[Sequence[int], Sequence[bool]], Tensor]
@@ -87,13 +87,20 @@ def train(
     terms: Sequence[ExtraTerm] = (),
     go_back: GoBack | None = None,
     batches: Batches | None = None,
+    noising: Noising | None = None,
+    loss_pass: VerifiedLossPass | None = None,
 ) -> None:
     """Run from state.step to settings.steps; `after_step` logs, saves and measures, and returns True to stop.
 
-    batches: which rows a step sees and what each counts, where that is not every row alike.
+    batches: which rows a step sees and what each counts, where that is not every row alike. noising: makes the
+    micro-batches; None: of the state's noise stream, not recorded. loss_pass: in place of `unet` where there are no
+    terms and the prompt embeddings ask for no gradient.
     """
     s, device = settings, trainable.values.device
     half = HALVES.get(s.precision)
+    if noising is None:
+        noise = NoiseSettings(s.seed, s.loss.noise_offset, alphas_cumprod, prediction, device)
+        noising = build_noising(latents, noise, stream=state.noise_stream, recorder=None)
     unet.train()
     while state.step < s.steps:
         step = state.step
@@ -109,11 +116,7 @@ def train(
             first = number * s.micro_batch
             slots = range(first, min(first + s.micro_batch, s.global_batch))
             own_rows = rows[slots.start : slots.stop]
-            clean = latents.sample(own_rows, seed=s.seed, step=step, slots=slots)
             region = latents.regions(own_rows, seed=s.seed, step=step, slots=slots)
-            noise = normal(clean.shape[1:], s.seed, "noise", step, slots)
-            if s.loss.noise_offset > 0:
-                noise += s.loss.noise_offset * normal((clean.shape[1], 1, 1), s.seed, "noise offset", step, slots)
             timesteps = stratified_timesteps(s.seed, step, slots, batch=s.global_batch, count=len(alphas_cumprod))
             dropped = [uniform(s.seed, "prompt dropout", step, slot) < s.loss.prompt_dropout for slot in slots]
             weights = None
@@ -121,22 +124,27 @@ def train(
                 weights = min_snr_weights(timesteps, alphas_cumprod, gamma=s.loss.min_snr_gamma, prediction=prediction)
             if batches is not None:
                 weights = batches.weights[own_rows] if weights is None else weights * batches.weights[own_rows]
-            noisy = add_noise(clean, noise, timesteps, alphas_cumprod).to(device)
-            target = training_target(clean, noise, timesteps, alphas_cumprod, prediction).to(device)
+            noised = noising(own_rows, step, slots, timesteps)
             if dropout is not None:
                 seeds = [position_seed(s.seed, "adapter dropout", step, slot) for slot in slots]
                 dropout.begin(torch.tensor(seeds, device=device))
             # The UNet casts by itself (models/half_precision.py); the text encoder does not.
             with torch.autocast(device.type, half) if half else nullcontext():
-                output = unet(noisy, timesteps.to(device), prompt_embeds(own_rows, dropped)).sample
+                embeds = prompt_embeds(own_rows, dropped)
+                if loss_pass is not None and not terms and not embeds.requires_grad:
+                    inputs = _loss_inputs(noised, timesteps, embeds, weights, region, s.global_batch)
+                    tally.add_loss(loss_pass(replace(inputs, scale=scaler.scale(inputs.scale))))
+                    continue
+                output = unet(noised.noisy, timesteps.to(device), embeds).sample
             # Every term's gradient is taken at the network's output, so that the network is gone through once.
             leaf = output.detach().float().requires_grad_()
-            errors = weighted_error(leaf, target, _on(weights, device), _on(region, device))
+            errors = weighted_error(leaf, noised.target, _on(weights, device), _on(region, device))
             loss = errors.sum() / s.global_batch
             (gradient,) = torch.autograd.grad(loss, leaf)
             tally.add(0, loss, gradient)
             if terms:
-                batch = Batch(noisy, clean.to(device), timesteps, [step * s.global_batch + slot for slot in slots])
+                positions = [step * s.global_batch + slot for slot in slots]
+                batch = Batch(noised.noisy, noised.clean.to(device), timesteps, positions)
                 gradient = add_gradients(
                     gradient, leaf, batch, tally=tally, alphas_cumprod=alphas_cumprod, prediction=prediction,
                     global_batch=s.global_batch,
@@ -150,8 +158,9 @@ def train(
         # Update, unless something is not finite: then this step is skipped and counted.
         scaler.unscale_(optimizer)
         norm = torch.nn.utils.clip_grad_norm_([trainable.values], s.max_gradient_norm)
-        loss_value, norm_value = tally.loss.item(), norm.item()
-        finite = bool(torch.isfinite(tally.sums.sum() + norm).item())
+        # Read at once: each reading waits for the device.
+        loss_value, norm_value, together = torch.stack([tally.loss, norm, tally.sums.sum() + norm]).tolist()
+        finite = math.isfinite(together)
         if finite:
             scaler.step(optimizer)
             if state.average is not None:
@@ -192,6 +201,28 @@ def train(
         )
         if after_step(report):
             return
+
+
+def _loss_inputs(
+    noised: NoisedBatch,
+    timesteps: Tensor,
+    prompt_embeds: Tensor,
+    weights: Tensor | None,
+    region: Tensor | None,
+    global_batch: int,
+) -> LossInputs:
+    """A micro-batch for the loss pass, at scale 1; no weights and no region are ones."""
+    noisy = noised.noisy
+    return LossInputs(
+        noisy=noisy,
+        timesteps=timesteps.to(noisy.device),
+        prompt_embeds=prompt_embeds,
+        target=noised.target,
+        weights=noisy.new_ones(len(noisy)) if weights is None else weights.to(noisy.device),
+        region=torch.ones_like(noisy[:, 0]) if region is None else region.to(noisy.device),
+        images=noisy.new_tensor(global_batch),
+        scale=noisy.new_ones(()),
+    )
 
 
 def _on(tensor: Tensor | None, device: torch.device) -> Tensor | None:

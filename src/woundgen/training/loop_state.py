@@ -27,7 +27,10 @@ class LoopSettings:
 
 @dataclass(slots=True)
 class LoopState:
-    """State that a step changes, besides the parameters and the optimizer."""
+    """State that a step changes, besides the parameters and the optimizer.
+
+    noise_stream: which normal numbers the run draws (training/noising.py); it never changes within a run.
+    """
 
     step: int
     average: Tensor | None  # EMA, [P]
@@ -35,6 +38,7 @@ class LoopState:
     skipped_in_a_row: int = 0
     rollbacks: int = 0
     powers: dict[float, Tensor] = field(default_factory=dict)  # power-function averages by length, [P] each
+    noise_stream: int = 1
 
     @property
     def updates(self) -> int:

@@ -13,6 +13,7 @@ from woundgen.errors import UserError
 from woundgen.models.flat_parameters import FlatParameters
 from woundgen.training.generators import generator_states, restore_generators
 from woundgen.training.loop_state import LoopState
+from woundgen.training.noising import DEVICE_STREAM, HOST_STREAM
 from woundgen.training.optimizer_state import optimizer_tensors, restore_optimizer, strip_prefix
 
 
@@ -56,7 +57,16 @@ def unpack(
         skipped_in_a_row=int(counters["skipped_in_a_row"]),
         rollbacks=int(counters.get("rollbacks", 0)),
         powers={float(sigma): power.to(device) for sigma, power in strip_prefix("power", tensors).items()},
+        noise_stream=noise_stream_in(counters),
     )
+
+
+def noise_stream_in(counters: dict[str, Any]) -> int:
+    """Return the noise stream of a checkpoint's run. UserError for a stream that this version does not know."""
+    stream = counters.get("noise_stream", HOST_STREAM)  # older checkpoints do not say
+    if stream not in (HOST_STREAM, DEVICE_STREAM):
+        raise UserError(f"The checkpoint's noise_stream is {stream!r}.", "Resume with the version that wrote it.")
+    return int(stream)
 
 
 def generators() -> dict[str, Tensor]:
@@ -71,6 +81,7 @@ def counters(state: LoopState) -> dict[str, int]:
         "skipped": state.skipped,
         "skipped_in_a_row": state.skipped_in_a_row,
         "rollbacks": state.rollbacks,
+        "noise_stream": state.noise_stream,
     }
 
 

@@ -64,6 +64,10 @@ class Tally:
         if self.terms:
             self.sums[2 * place + 1] += gradient.detach().square().sum()
 
+    def add_loss(self, value: Tensor) -> None:
+        """Add the diffusion error of a micro-batch whose gradient at the output nobody asks for."""
+        self.sums[0] += value
+
     def summary(self) -> dict[str, float]:
         """Return each term's value and its share of the gradient: its norm among the norms of all."""
         pairs = self.sums.view(-1, 2).tolist()

@@ -22,6 +22,7 @@ from woundgen.training.batches import Batches
 from woundgen.training.latents import Latents
 from woundgen.training.loop import GoBack, Network, StepReport, train
 from woundgen.training.loop_state import LoopSettings, LoopState
+from woundgen.training.loss_pass import VerifiedLossPass
 from woundgen.training.state import new_optimizer
 from woundgen.training.terms import ExtraTerm
 
@@ -104,6 +105,7 @@ class Rig:
         terms: Sequence[ExtraTerm] = (),
         go_back: GoBack | None = None,
         latents: Latents | None = None,
+        loss_pass: VerifiedLossPass | None = None,
     ) -> Rig:
         """Go on to the step `until`, or to the end. unet: stands in for the base's own."""
         device = self.values.device
@@ -125,6 +127,7 @@ class Rig:
             batches=batches,
             terms=terms,
             go_back=go_back,
+            loss_pass=loss_pass,
         )
         return self
 

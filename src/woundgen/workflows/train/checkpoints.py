@@ -69,7 +69,7 @@ class Checkpointer:
             "observer": policy,
             "identity": session.identity,
             "config": session.config.flat(),
-            "draws": draws_digest(session.config.seed, report.step),
+            "draws": draws_digest(session.config.seed, report.step, noise_stream=session.state.noise_stream),
         }
 
     def _export(self, folder: Path, *, snapshots: bool) -> None:

@@ -27,7 +27,7 @@ from woundgen.workflows.train.resume import restore_or_begin
 from woundgen.workflows.train.rollback import Rollback
 from woundgen.workflows.train.run_folder import claim_run, write_end
 from woundgen.workflows.train.session import TrainingJob, TrainingSession
-from woundgen.workflows.train.settings import loop_settings
+from woundgen.workflows.train.settings import loop_settings, session_noising
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +111,8 @@ def _train(session: TrainingSession, encoded: EncodedDataset, observer: Observer
         terms=session.terms,
         go_back=rollback,
         batches=encoded.batches,
+        noising=session_noising(session, encoded.latents),
+        loss_pass=session.loss_pass,
     )
 
 

@@ -14,8 +14,10 @@ from woundgen.models.base import BaseModel
 from woundgen.models.cuda_graphs import ReplayedUNet
 from woundgen.models.flat_parameters import FlatParameters, flatten
 from woundgen.models.half_precision import HALVES, run_in_half
+from woundgen.models.recorded_function import GraphRecorder, Recorder
 from woundgen.models.verified_unet import VerifiedUNet
 from woundgen.training.loop import Network
+from woundgen.training.loss_pass import VerifiedLossPass
 
 
 def native_pixels(base: BaseModel) -> int:
@@ -59,3 +61,23 @@ def unet_for_training(
     if config.compute.cuda_graphs and device.type == "cuda":
         return VerifiedUNet(base.unet, ReplayedUNet(base.unet, trainable), trainable, warn=warn)
     return base.unet
+
+
+def choose_recorder(config: TrainConfig, device: torch.device) -> Recorder | None:
+    """Return what records functions of a step as CUDA graphs; None where they are launched kernel by kernel."""
+    is_used = config.compute.cuda_graphs and not config.compute.compile and device.type == "cuda"
+    return GraphRecorder() if is_used else None
+
+
+def loss_pass_for_training(
+    base: BaseModel,
+    method: Method,
+    trainable: FlatParameters,
+    recorder: Recorder | None,
+    *,
+    warn: Callable[[str], None],
+) -> VerifiedLossPass | None:
+    """Return the micro-batch as a recorded function; None without a recorder, or where a text encoder is trained."""
+    if recorder is None or method.reads_text:
+        return None
+    return VerifiedLossPass(base.unet, trainable, record=recorder, warn=warn)

@@ -17,6 +17,7 @@ from woundgen.privacy.private_names import find_names, private_names, refuse_nam
 from woundgen.runtime.console import silent_console
 from woundgen.runtime.devices import choose_device, choose_precision
 from woundgen.training.loop_state import LoopState
+from woundgen.training.noising import choose_noise_stream
 from woundgen.training.state import eight_bit, new_optimizer
 from woundgen.training.trackers import check_trackers
 from woundgen.workflows.train.dataset import Dataset, load_dataset
@@ -27,7 +28,13 @@ from woundgen.workflows.train.loss_terms import (
     load_perceptual_network,
     resolve_perceptual_network,
 )
-from woundgen.workflows.train.model import native_pixels, prepare_model, unet_for_training
+from woundgen.workflows.train.model import (
+    choose_recorder,
+    loss_pass_for_training,
+    native_pixels,
+    prepare_model,
+    unet_for_training,
+)
 from woundgen.workflows.train.session import TrainingJob, TrainingSession
 from woundgen.workflows.train.settings import build_plan
 
@@ -55,6 +62,7 @@ def prepare(job: TrainingJob) -> TrainingSession:
     dataset = load_dataset(config, request.data)
     refuse_named_patients(config, dataset)
     discriminator = build_discriminator(config, base, device)
+    recorder = choose_recorder(config, device)
     return TrainingSession(
         request=request,
         config=config,
@@ -66,6 +74,8 @@ def prepare(job: TrainingJob) -> TrainingSession:
         method=method,
         trainable=trainable,
         unet=unet_for_training(base, config, trainable, device, warn=console.warn),
+        recorder=recorder,
+        loss_pass=loss_pass_for_training(base, method, trainable, recorder, warn=console.warn),
         dropout=run_by_position(base.unet, dropout=config.lora.dropout) if method.name == "lora" else None,
         terms=build_terms(config, base, device, perceptual=perceptual, discriminator=discriminator),
         discriminator=discriminator,
@@ -78,7 +88,7 @@ def prepare(job: TrainingJob) -> TrainingSession:
             kind=config.optimization.algorithm,
         ),
         scaler=torch.amp.GradScaler(device.type, enabled=precision == "fp16"),
-        state=LoopState(step=0, average=None),
+        state=LoopState(step=0, average=None, noise_stream=choose_noise_stream(device)),
         identity=run_identity(config, dataset, base),
     )
 

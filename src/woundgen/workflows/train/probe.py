@@ -28,7 +28,7 @@ from woundgen.training.loop_state import LoopState
 from woundgen.training.plan import Plan, disk_bytes
 from woundgen.workflows.train.model import native_pixels
 from woundgen.workflows.train.session import TrainingSession
-from woundgen.workflows.train.settings import loop_settings
+from woundgen.workflows.train.settings import loop_settings, session_noising
 
 GIB = 1 << 30
 
@@ -82,6 +82,7 @@ def run_probe(session: TrainingSession) -> Probe:
     base, trainable, config = session.base, session.trainable, session.config
     settings = loop_settings(config, session.plan, session.precision)
     before = trainable.values.detach().clone()
+    latents = _invent_latents(base, config.trained_side)
     clock = [time.perf_counter()]
 
     def note(report: StepReport) -> bool:
@@ -94,7 +95,7 @@ def run_probe(session: TrainingSession) -> Probe:
         optimizer=torch.optim.AdamW([trainable.values], lr=0.0, fused=True),
         scaler=torch.amp.GradScaler(session.device.type, enabled=settings.precision == "fp16"),
         learning_rate=lambda step: 0.0,
-        latents=_invent_latents(base, config.trained_side),
+        latents=latents,
         prompt_embeds=PromptEncoder(
             base, [prompts_for(config, config.photographs.phases[0])[0]], live=session.method.reads_text
         ),
@@ -106,6 +107,8 @@ def run_probe(session: TrainingSession) -> Probe:
         after_step=note,
         # Without the discriminator, which would learn from what is no photograph.
         terms=[replace(term, discriminator=None) for term in session.terms],
+        noising=session_noising(session, latents),
+        loss_pass=session.loss_pass,
     )
     trainable.load(before)
     seconds = statistics.median(after - earlier for earlier, after in pairwise(clock[1:]))

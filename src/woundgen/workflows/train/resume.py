@@ -16,8 +16,9 @@ from woundgen.storage.checkpoint import Checkpoint, newest_sound, pointer, read_
 from woundgen.storage.names import BEST, LATEST
 from woundgen.training.generators import draws_digest, start_generators
 from woundgen.training.loop_state import LoopState
+from woundgen.training.noising import HOST_STREAM
 from woundgen.training.optimizer_state import strip_prefix
-from woundgen.training.state import copy_state_into, unpack
+from woundgen.training.state import copy_state_into, noise_stream_in, unpack
 from woundgen.workflows.train.session import TrainingSession
 
 
@@ -75,6 +76,7 @@ def restore_or_begin(session: TrainingSession, checkpoint: Checkpoint | None) ->
         checkpoint,
         ema=session.config.averaging.ema,
         powers=LENGTHS if session.config.keeps_snapshots else (),
+        noise_stream=session.state.noise_stream,
     )
     copy_state_into(session.state, state)
     session.ranks.assert_same(state.step, "checkpoint")
@@ -93,13 +95,18 @@ def initial_state(
     *,
     ema: bool,
     powers: Sequence[float],
+    noise_stream: int = HOST_STREAM,
 ) -> LoopState:
-    """Return the state of step 0, or restore that of the checkpoint. EMA newly asked for begins at the weights."""
+    """Return the state of step 0, or restore that of the checkpoint. EMA newly asked for begins at the weights.
+
+    noise_stream: of a new run; a resumed run keeps that of its checkpoint.
+    """
     if checkpoint is None:
         return LoopState(
             step=0,
             average=trainable.values.detach().clone() if ema else None,
             powers={sigma: trainable.values.detach().clone() for sigma in powers},
+            noise_stream=noise_stream,
         )
     state = unpack(checkpoint.tensors, checkpoint.state, trainable=trainable, optimizer=optimizer, scaler=scaler)
     if not ema:
@@ -114,7 +121,8 @@ def initial_state(
 def check_random_numbers(session: TrainingSession, checkpoint: Checkpoint) -> None:
     """Raise UserError where this machine draws other numbers than the checkpoint's run would have drawn next."""
     recorded = checkpoint.state.get("draws")
-    if recorded is None or recorded == draws_digest(session.config.seed, int(checkpoint.state["step"])):
+    stream = noise_stream_in(checkpoint.state)
+    if recorded in (None, draws_digest(session.config.seed, int(checkpoint.state["step"]), noise_stream=stream)):
         return
     message = (
         f"{checkpoint.folder.name}: random numbers differ from those of the saved run (other seed or library versions)."

@@ -64,5 +64,6 @@ class Rollback:
         fresh = session.trainable.values.detach()
         average = None if session.state.average is None else fresh.clone()
         powers = {sigma: fresh.clone() for sigma in session.state.powers}
-        copy_state_into(session.state, LoopState(step=0, average=average, powers=powers))
+        start = LoopState(step=0, average=average, powers=powers, noise_stream=session.state.noise_stream)
+        copy_state_into(session.state, start)
         self.policy.restore({})

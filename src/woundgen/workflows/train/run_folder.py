@@ -18,6 +18,7 @@ from woundgen.storage.checkpoint import Checkpoint, clear_left_overs
 from woundgen.storage.files import disk_errors_as_user_errors, read_json, write_bytes, write_json
 from woundgen.storage.names import RUN_JSON
 from woundgen.storage.ownership import claim_output, reclaim_output
+from woundgen.training.state import noise_stream_in
 from woundgen.workflows.train.differences import SHAPES, Difference, find_differences, list_differences
 from woundgen.workflows.train.probe import Estimate
 from woundgen.workflows.train.resume import check_random_numbers, find_checkpoint
@@ -50,7 +51,7 @@ def claim_run(session: TrainingSession, estimate: Estimate | None) -> Iterator[C
             clear_left_overs(folder)
             # May refuse, so before run.json is written.
             checkpoint = _sound_checkpoint(session)
-            seconds = write_start(session, estimate)
+            seconds = write_start(session, estimate, checkpoint)
         ranks.assert_same(0, "start")  # barrier: other ranks must not read the folder before rank 0 has claimed it
         if not ranks.first:
             checkpoint = _sound_checkpoint(session)
@@ -114,7 +115,7 @@ def _record_changes(folder: Path, record: dict[str, Any], changed: Sequence[Diff
     write_json(folder / RUN_JSON, record | {"changes": [*record.get("changes", []), entry]}, private=True)
 
 
-def write_start(session: TrainingSession, estimate: Estimate | None) -> float:
+def write_start(session: TrainingSession, estimate: Estimate | None, checkpoint: Checkpoint | None) -> float:
     """Write run.json at the start of a run; return the seconds spent on training before."""
     config, photos, base = session.config, session.dataset.photos, session.base
     path, data = session.folder / RUN_JSON, session.request.data
@@ -128,6 +129,7 @@ def write_start(session: TrainingSession, estimate: Estimate | None) -> float:
         "changes": [*before.get("changes", []), *_changed_versions(before)],
         "rollbacks": before.get("rollbacks", []),
         "processes": session.ranks.size,
+        "noise_stream": session.state.noise_stream if checkpoint is None else noise_stream_in(checkpoint.state),
         "versions": versions(),
         "git": git_state(Path(__file__).parent),
         "data": {

@@ -13,12 +13,14 @@ from woundgen.adapters.methods import Method
 from woundgen.config.train import TrainConfig
 from woundgen.models.base import BaseModel
 from woundgen.models.flat_parameters import FlatParameters
+from woundgen.models.recorded_function import Recorder
 from woundgen.runtime.console import Console
 from woundgen.runtime.ranks import ALONE, Ranks
 from woundgen.storage.names import CHECKPOINTS
 from woundgen.training.discriminator import Discriminator
 from woundgen.training.loop import Network
 from woundgen.training.loop_state import LoopState
+from woundgen.training.loss_pass import VerifiedLossPass
 from woundgen.training.plan import Plan
 from woundgen.training.terms import ExtraTerm
 from woundgen.workflows.train.dataset import Dataset
@@ -37,6 +39,7 @@ class TrainingJob:
 @dataclass(frozen=True, slots=True)
 class TrainingSession:
     """config: the request's, with `perceptual_network: auto` resolved. unet: what the loop calls.
+    recorder: of CUDA graphs, None without. loss_pass: what the loop calls in place of `unet` where it can.
 
     identity: digest of all that decides the trajectory. state: changed in place by the loop, a resume and a rollback;
     before `restore_or_begin` it is that of step 0, without averages. precision: fp32 | bf16 | fp16.
@@ -52,6 +55,8 @@ class TrainingSession:
     method: Method
     trainable: FlatParameters
     unet: Network
+    recorder: Recorder | None
+    loss_pass: VerifiedLossPass | None
     dropout: DropoutMasks | None
     terms: tuple[ExtraTerm, ...]
     discriminator: Discriminator | None

@@ -1,13 +1,16 @@
-"""Build the Plan and the LoopSettings of a run from its config."""
+"""Build the Plan, the LoopSettings and the noise of a run from its config."""
 
 from __future__ import annotations
 
 from woundgen.config.train import TrainConfig
 from woundgen.training.batches import Batches
+from woundgen.training.latents import Latents
 from woundgen.training.loop_state import LoopSettings
+from woundgen.training.noising import NoiseSettings, Noising, RecordedNoise, build_noising
 from woundgen.training.plan import Plan, make_plan
 from woundgen.workflows.train.dataset import Dataset
 from woundgen.workflows.train.image_metrics import evaluation_wishes
+from woundgen.workflows.train.session import TrainingSession
 
 
 def build_plan(config: TrainConfig, dataset: Dataset, *, processes: int, native_pixels: int) -> Plan:
@@ -35,3 +38,17 @@ def loop_settings(config: TrainConfig, plan: Plan, precision: str, batches: Batc
         averaging=config.averaging,
         precision=precision,
     )
+
+
+def session_noising(session: TrainingSession, latents: Latents) -> Noising:
+    """Return what makes micro-batches of `latents` in the noise stream of the run."""
+    config, base, recorder = session.config, session.base, session.recorder
+    settings = NoiseSettings(
+        seed=config.seed,
+        offset=config.loss.noise_offset,
+        alphas_cumprod=base.alphas_cumprod,
+        prediction=base.prediction,
+        device=session.device,
+    )
+    recorded = None if recorder is None else RecordedNoise(recorder, session.console.warn)
+    return build_noising(latents, settings, stream=session.state.noise_stream, recorder=recorded)
