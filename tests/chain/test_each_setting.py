@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,7 +27,7 @@ from woundgen.errors import UserError
 from woundgen.models.base import load_base
 from woundgen.runtime.console import silent_console
 from woundgen.storage.files import read_json
-from woundgen.workflows.train import model
+from woundgen.workflows.train import job, model
 from woundgen.workflows.train.job import train_adapter
 from woundgen.workflows.train.request import TrainOptions, TrainRequest, make_request
 from woundgen.workflows.train.session import TrainingJob
@@ -126,7 +126,7 @@ CASES: dict[str, tuple[Mapping[str, Any], Any]] = {
     "seed": ({}, 5),
 }
 # What leaves no other files on a machine without a GPU; the tests of these names are below.
-WITHOUT_FILES = {"data", "gradient_checkpointing", "use_xformers", "compile", "cuda_graphs", "tracker"}
+WITHOUT_FILES = {"data", "gradient_checkpointing", "use_xformers", "compile", "cuda_graphs", "tracker", "deterministic"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,3 +274,17 @@ def test_use_xformers(room: Room, tmp_path: Path, capsys: pytest.CaptureFixture[
         ]
         assert run([*words, *more]) == 0
         assert ("use_xformers" in capsys.readouterr().out) is value
+
+
+@pytest.mark.parametrize("key", ["deterministic", "compute.deterministic"])
+def test_deterministic(room: Room, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    """By its flat and its dotted name; the switches themselves: tests/unit/runtime/test_determinism.py."""
+    switched: list[bool] = []
+    monkeypatch.setattr(job, "prepare", lambda *given: switched.append(torch.are_deterministic_algorithms_enabled()))
+    monkeypatch.setattr(job, "announce", lambda session: None)
+    monkeypatch.setattr(job, "probe", lambda session: None)
+    for value in (False, True):
+        request = read_request(None, [f"{key}={value}"], data=room.photographs, out=tmp_path, resume=None)
+        assert train_adapter(replace(request, dry_run=True), console=silent_console()) is None
+    assert switched == [False, True]
+    assert not torch.are_deterministic_algorithms_enabled()

@@ -174,6 +174,11 @@ class ComputeOptions(BaseModel):
     cuda_graphs: bool = setting(
         True, "on a GPU, a step's kernels start as one graph; not with compile", flat="cuda_graphs"
     )
+    deterministic: bool = setting(
+        False,
+        "on a GPU, only kernels that add in a fixed order, and no TF32: slower, for steps that repeat to the bit",
+        flat="deterministic",
+    )
     probe_steps: int = setting(
         3, "steps measured for the time and memory of the plan; 0: none", flat="probe_steps", ge=0, le=20
     )

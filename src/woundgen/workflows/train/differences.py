@@ -15,7 +15,7 @@ from woundgen.workflows.train.dataset import Dataset
 FREE_TO_CHANGE = frozenset(
     {
         "data", "device", "cuda_graphs", "use_xformers", "inference_steps_production", "guidance_scale",
-        "keep_last_n_checkpoints", "negative_prompt", "save_every_minutes", "probe_steps", "tracker",
+        "deterministic", "keep_last_n_checkpoints", "negative_prompt", "save_every_minutes", "probe_steps", "tracker",
     }
 )  # fmt: skip
 # Settings that decide the shape of what is trained: a checkpoint with others cannot be resumed.

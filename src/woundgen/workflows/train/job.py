@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from woundgen.models.base import free_unused_modules
+from woundgen.runtime.determinism import deterministic_algorithms
 from woundgen.runtime.signals import stop_on_signals
 from woundgen.storage.checkpoint import Checkpoint
 from woundgen.training.learning_rate import schedule
@@ -48,6 +49,12 @@ def plan_run(job: TrainingJob) -> tuple[Plan, Estimate | None]:
 
 def train_adapter(job: TrainingJob) -> TrainOutcome:
     """Plan, train, evaluate and save a run; the same call on the same folder resumes it."""
+    with deterministic_algorithms(job.request.config.compute.deterministic):
+        return _train_adapter(job)
+
+
+def _train_adapter(job: TrainingJob) -> TrainOutcome:
+    """Run the steps of the job."""
     started = time.monotonic()
     session = prepare(job)
     announce(session)
