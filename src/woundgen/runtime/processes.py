@@ -68,6 +68,9 @@ def run_together(words: Sequence[str], *, count: int) -> int:
         cause = min(died, key=lambda rank: codes[rank] == 1)
         if len(died) < count or len(set(codes)) > 1:  # else all have ended alike, and rank 0 has printed why
             _report(cause, codes, outputs[cause])
+        elif codes[cause] == 1:  # each by a traceback, and any of them may be the cause
+            for rank in range(1, count):
+                _report(rank, codes, outputs[rank])
     return exit_code(processes[cause])
 
 

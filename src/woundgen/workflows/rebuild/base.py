@@ -110,7 +110,6 @@ def _train(
     captions: list[str],
     after_step: _AfterStep,
     ranks: Ranks,
-    console: Console,
 ) -> None:
     """Train to settings.steps on the pool's latents and captions."""
     unet, text_encoder = training.networks.unet, training.networks.text_encoder
@@ -122,7 +121,7 @@ def _train(
         return text_encoder(ids)[0]
 
     train(
-        unet=VerifiedUNet(unet, ReplayedUNet(unet, training.trainable), training.trainable, warn=console.warn)
+        unet=VerifiedUNet(unet, ReplayedUNet(unet, training.trainable), training.trainable, warn=after_step.console.warn)
         if settings.device == "cuda"
         else unet,
         trainable=training.trainable,
