@@ -220,7 +220,7 @@ def _loss_inputs(
         target=noised.target,
         weights=noisy.new_ones(len(noisy)) if weights is None else weights.to(noisy.device),
         region=torch.ones_like(noisy[:, 0]) if region is None else region.to(noisy.device),
-        images=noisy.new_tensor(global_batch),
+        images=noisy.new_full((), global_batch),
         scale=noisy.new_ones(()),
     )
 
