@@ -273,7 +273,9 @@ def test_use_xformers(room: Room, tmp_path: Path, capsys: pytest.CaptureFixture[
             word for key, item in (settings | {"use_xformers": value}).items() for word in ("--set", f"{key}={item}")
         ]
         assert run([*words, *more]) == 0
-        assert ("use_xformers" in capsys.readouterr().out) is value
+        plan = capsys.readouterr().out
+        assert ("use_xformers" in plan) is value
+        assert "GiB foreseen for a step in fp32" in plan
 
 
 @pytest.mark.parametrize("key", ["deterministic", "compute.deterministic"])

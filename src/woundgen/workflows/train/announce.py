@@ -6,18 +6,32 @@ from collections.abc import Iterator
 
 from woundgen.storage.names import prepared_folder
 from woundgen.training.plan import Plan
+from woundgen.workflows.train.memory_plan import memory_lines, plan_memory
 from woundgen.workflows.train.session import TrainingSession
 
 
 def announce(session: TrainingSession) -> None:
-    """Print photographs, steps, batch, rates, evaluations and warnings."""
+    """Print photographs, steps, batch, rates, evaluations, the memory of a step on a GPU, and warnings."""
     config = session.config
     if config.photographs.fold is not None:
         session.console.info(f"fold         {config.photographs.fold} of {config.photographs.folds}: {session.folder}")
     for line in (*_data_lines(session), *_plan_lines(session.plan, session.ranks.size), *_model_lines(session)):
         session.console.info(line)
+    if session.device.type == "cuda" or session.request.dry_run:
+        _announce_memory(session)
     for warning in session.plan.warnings:
         session.console.warn(warning)
+
+
+def _announce_memory(session: TrainingSession) -> None:
+    """Print the memory of a step on a GPU; a pass that cannot be followed without numbers costs the line alone."""
+    try:
+        plan = plan_memory(session)
+    except RuntimeError as error:  # torch's, of an operation that has no fake kernel
+        session.console.warn(f"the memory of a step could not be foreseen ({str(error).partition(chr(10))[0]})")
+        return
+    for line in memory_lines(plan, session.config, session.precision):
+        session.console.info(line)
 
 
 def _data_lines(session: TrainingSession) -> Iterator[str]:

@@ -1,0 +1,193 @@
+"""The memory that a step is foreseen to take: against torch's own tracker, a real pass, and arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.distributed._tools.mem_tracker import MemTracker
+
+from woundgen.config.train import TrainConfig
+from woundgen.models.base import BaseModel
+from woundgen.models.flat_parameters import flatten
+from woundgen.training.loss_pass import run_loss_pass
+from woundgen.training.memory import (
+    PassShape,
+    SinglePrecisionNorms,
+    StepMemory,
+    _fake_inputs,
+    count_activations,
+    foresee_step,
+    held_bytes,
+    largest_micro_batch,
+)
+from woundgen.training.peak_counter import PeakCounter
+from woundgen.workflows.train.memory_plan import GIB, MemoryPlan, memory_lines, propose_fit
+from woundgen.workflows.train.model import prepare_model
+
+from .rig import Rig
+
+MakeBase = Callable[[], BaseModel]
+SHAPE = PassShape(images=4, channels=4, side=8, tokens=7, width=16)
+CPU = torch.device("cpu")
+
+
+def test_bytes_of_a_chain() -> None:
+    """x of 1000, y = 2 x, z = y + 1 of 4000 bytes each; when y goes, w takes its room."""
+    x = torch.ones(1000)
+    with PeakCounter(alignment=1) as counter:
+        y = 2 * x
+        z = y + 1
+        assert (counter.live, counter.peak) == (8000, 8000)
+        del y
+        assert counter.live == 4000
+        w = z.square()
+        v = w.view(10, 100)  # of the same storage
+        assert (counter.live, counter.peak) == (8000, 8000)
+        w.add_(1)
+        assert counter.peak == 8000
+        del w, v, z
+        assert counter.live == 0
+
+
+def test_storages_are_rounded_up_as_the_allocator_does() -> None:
+    with PeakCounter() as counter:
+        x = torch.ones(1)
+        assert counter.live == 512
+        del x
+
+
+def real_inputs() -> list[torch.Tensor]:
+    source = torch.Generator().manual_seed(0)
+    inputs = [torch.rand(value.shape, generator=source) for value in _fake_inputs(SHAPE, CPU)]
+    inputs[1] = torch.tensor([1, 200, 500, 900])
+    return inputs
+
+
+def real_peak(base: BaseModel) -> int:
+    inputs = real_inputs()
+    with SinglePrecisionNorms(), PeakCounter() as counter:
+        run_loss_pass(base.unet, *inputs)
+    return counter.peak + sum(-(-value.nbytes // 512) * 512 for value in inputs)
+
+
+@pytest.mark.parametrize("settings", [{}, {"checkpointing": True}, {"precision": "bf16"}])
+def test_a_fake_pass_counts_what_a_real_one_takes(make_base: MakeBase, settings: dict[str, Any]) -> None:
+    base = make_base()
+    Rig.build(base, **settings)
+    base.unet.train()
+    fake, real = count_activations(base.unet, SHAPE, dropout=None), real_peak(base)
+    assert fake == pytest.approx(real, rel=0.05)
+
+
+def test_equals_torchs_own_tracker(make_base: MakeBase) -> None:
+    """MemTracker counts the same storages, besides parameters and gradients, without rounding up."""
+    base = make_base()
+    base.unet.train().requires_grad_(True)  # it hooks every parameter
+    trainable = flatten(dict(base.unet.named_parameters()))
+    inputs = real_inputs()
+    tracker = MemTracker()
+    tracker.track_external(base.unet, trainable.values, trainable.gradient, *inputs)
+    with tracker:
+        run_loss_pass(base.unet, *inputs)
+    theirs = tracker.get_tracker_snapshot("peak")[CPU]["Total"]
+    held = tracker.get_tracker_snapshot("current")[CPU]["Total"]
+    with PeakCounter(alignment=1) as counter:
+        run_loss_pass(base.unet, *inputs)
+    assert counter.peak == pytest.approx(theirs - held, rel=0.1)
+
+
+def test_nothing_is_left_changed(make_base: MakeBase) -> None:
+    base = make_base()
+    rig = Rig.build(base, dropout=0.1)
+    rig.trainable.gradient.fill_(0.25)
+    base.unet.eval()
+    before = {name: value.clone() for name, value in base.unet.state_dict().items()}
+    with_masks = count_activations(base.unet, SHAPE, dropout=rig.dropout)
+    assert with_masks > count_activations(base.unet, SHAPE, dropout=None)
+    assert not base.unet.training
+    assert rig.dropout is not None
+    assert not rig.dropout.active
+    assert (rig.trainable.gradient == 0.25).all()
+    assert all(torch.equal(value, before[name]) for name, value in base.unet.state_dict().items())
+    assert type(next(base.unet.parameters())) is nn.Parameter
+    rig.trainable.gradient.zero_()
+    rig.run(until=1)  # masks and parameters serve real numbers still
+
+
+def test_each_part_by_arithmetic(make_base: MakeBase) -> None:
+    base = make_base()
+    _, trainable = prepare_model(base, TrainConfig(training_method="full"), CPU, "fp32")
+    parameters = sum(p.numel() for p in base.unet.parameters())
+    found = {
+        optimizer: foresee_step(
+            base.unet, trainable, SHAPE, modules=(base.unet,), optimizer=optimizer, averages=3, dropout=None
+        )
+        for optimizer in ("adamw", "adamw-8bit")
+    }
+    assert found["adamw"].weights == 4 * parameters
+    assert found["adamw"].gradients == 4 * parameters
+    assert found["adamw"].optimizer == 8 * parameters
+    assert found["adamw-8bit"].optimizer == 2 * parameters
+    assert found["adamw"].averages == 12 * parameters
+    assert found["adamw"].total == found["adamw"].held + found["adamw"].activations
+
+
+def test_half_of_the_frozen_weights_is_held_in_half_precision(make_base: MakeBase) -> None:
+    single, half = make_base(), make_base()
+    prepare_model(half, TrainConfig(mixed_precision="bf16"), CPU, "bf16")
+    assert 0.5 < held_bytes((half.unet,)) / held_bytes((single.unet,)) < 0.75
+    half.unet.to("meta")
+    assert held_bytes((half.unet,)) == 0, "what was freed"
+
+
+def test_what_reads_the_prompts_makes_the_unet_keep_its_activations(make_base: MakeBase) -> None:
+    """Textual inversion trains nothing of the UNet, and its gradient goes through it."""
+    base = make_base()
+    shape = PassShape(images=4, channels=4, side=8, tokens=7, width=16, prompt_gradient=True)
+    assert count_activations(base.unet, shape, dropout=None) > 0
+
+
+def test_norms_are_in_single_precision_as_on_a_card() -> None:
+    """What CUDA's autocast gives for a half precision input: https://docs.pytorch.org/docs/stable/amp.html."""
+    x, group, layer = torch.ones(2, 8, 4, 4, dtype=torch.bfloat16), nn.GroupNorm(2, 8), nn.LayerNorm(4)
+    with torch.autocast("cpu", torch.bfloat16), SinglePrecisionNorms():
+        assert group(x).dtype == layer(x).dtype == torch.float32
+        assert nn.functional.linear(x, torch.ones(4, 4)).dtype == torch.bfloat16
+
+
+MEMORY = StepMemory(weights=4 * GIB, gradients=2 * GIB, optimizer=4 * GIB, averages=6 * GIB, activations=8 * GIB)
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(24, 8), (18, 2), (17, 1), (16.5, 0), (16, 0), (10, 0), (40, 24)])
+def test_what_fits(limit: float, expected: int) -> None:
+    """16 GiB held, and a GiB an image."""
+    assert largest_micro_batch(MEMORY, images=8, limit=int(limit * GIB)) == expected
+
+
+def proposals(card: int, **settings: Any) -> list[str]:
+    config = TrainConfig(training_method="full", **settings)
+    return [line.split(" (")[0] for line in propose_fit(MemoryPlan(MEMORY, 8, card * GIB), config)]
+
+
+def test_proposals_begin_with_what_changes_least() -> None:
+    assert proposals(20) == ["batch_size_per_gpu: 2, gradient_accumulation: 8"]
+    assert proposals(20, gradient_checkpointing=False)[1] == "gradient_checkpointing: true"
+    assert proposals(16, post_hoc_ema=True) == [
+        "optimizer: adamw-8bit",
+        "post_hoc_ema: false",
+        "ema: false",
+        "training_method: lora",
+    ]
+    assert proposals(16, optimizer="adamw-8bit", ema=False) == ["training_method: lora"]
+
+
+def test_the_plan_says_what_fits_and_proposes_only_what_is_needed() -> None:
+    fits, does_not = (list(memory_lines(MemoryPlan(MEMORY, 8, card * GIB), TrainConfig(), "bf16")) for card in (48, 24))
+    assert len(fits) == 1
+    assert "24.00 GiB foreseen for a step in bf16 (weights 4.00, gradients 2.00" in fits[0]
+    assert "48 GiB hold 27 images" in fits[0]
+    assert does_not[1].startswith("to fit       batch_size_per_gpu: 5, gradient_accumulation: 4")
