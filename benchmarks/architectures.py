@@ -45,8 +45,19 @@ UNETS: dict[str, dict[str, Any]] = {
         "addition_time_embed_dim": 256,
         "projection_class_embeddings_input_dim": 1280 + 6 * 256,
     },
+    "tiny": {  # of nothing published: to try a script on a CPU
+        "sample_size": 8,
+        "block_out_channels": (16, 32),
+        "down_block_types": (CROSS_DOWN, DOWN),
+        "up_block_types": (UP, CROSS_UP),
+        "layers_per_block": 1,
+        "cross_attention_dim": 16,
+        "attention_head_dim": 2,
+        "norm_num_groups": 8,
+    },
 }
 CLIP_L = {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12}
+TINY_CLIP = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
 OPEN_CLIP_H = {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 23, "num_attention_heads": 16}
 OPEN_CLIP_G = {"hidden_size": 1280, "intermediate_size": 5120, "num_hidden_layers": 4, "num_attention_heads": 20}  # 32
 # Parameters of UNet and first text encoder as their publishers and diffusers' documents give them, and of rank 16 on
@@ -88,8 +99,10 @@ def build(name: str, device: str = "cpu") -> BaseModel:
 def _networks(
     name: str,
 ) -> tuple[UNet2DConditionModel, AutoencoderKL, CLIPTextModel, CLIPTextModelWithProjection | None]:
+    widths = (8, 8, 8, 8) if name == "tiny" else (128, 256, 512, 512)
     vae = AutoencoderKL(
-        block_out_channels=(128, 256, 512, 512),
+        block_out_channels=widths,
+        norm_num_groups=8 if name == "tiny" else 32,
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
         layers_per_block=2,
@@ -98,6 +111,6 @@ def _networks(
         scaling_factor=0.18215,
     )
     unet = UNet2DConditionModel(in_channels=4, out_channels=4, **UNETS[name])
-    encoder = CLIPTextModel(text_config(OPEN_CLIP_H if name == "sd21" else CLIP_L, 512))
+    encoder = CLIPTextModel(text_config({"sd21": OPEN_CLIP_H, "tiny": TINY_CLIP}.get(name, CLIP_L), 512))
     second = CLIPTextModelWithProjection(text_config(OPEN_CLIP_G, 1280)) if name == "sdxl" else None
     return unet, vae, encoder, second

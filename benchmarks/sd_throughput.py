@@ -22,29 +22,21 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
 from architectures import UNETS, build
+from gpu_training import BenchmarkRun, Shape
 from terms import ALWAYS, low_noise_part, vgg
-from train_throughput import PROMPT, example_step
+from train_throughput import example_step
 
-from woundgen.adapters.lora_forward import run_by_position
-from woundgen.config.optimization_groups import AveragingOptions, LossOptions
 from woundgen.config.train import TrainConfig
-from woundgen.models.base import BaseModel, free_unused_modules
+from woundgen.models.base import BaseModel
 from woundgen.models.cuda_graphs import ReplayedUNet
 from woundgen.models.flat_parameters import flatten
-from woundgen.models.prompts import PromptEncoder
-from woundgen.training.loop import StepReport, train
-from woundgen.training.loop_state import LoopSettings, LoopState
 from woundgen.training.perceptual_term import latent_distance
-from woundgen.training.state import new_optimizer
 from woundgen.training.terms import ExtraTerm
-from woundgen.workflows.train.dataset import encode_variations
-from woundgen.workflows.train.model import prepare_model, unet_for_training
 
 GIB, SIDE, PHOTOGRAPHS = 1 << 30, 128, 32
 
@@ -75,61 +67,24 @@ WAYS = {
         KEPT | {"training_method": "full", "mixed_precision": "bf16", "optimizer": "adamw-8bit"}
     ),
 }
-PRECISIONS = {"no": "fp32"}
 
 
-def ours(base: BaseModel, way: Way, photographs: np.ndarray, options: argparse.Namespace) -> list[float]:
+def ours(base: BaseModel, way: Way, options: argparse.Namespace) -> list[float]:
     """Seconds of each step of the loop."""
     device = torch.device(options.device)
-    config = TrainConfig(base_model="sd21-base", **way.settings)
-    precision = PRECISIONS.get(config.compute.mixed_precision, config.compute.mixed_precision)
-    method, trainable = prepare_model(base, config, device, precision)
-    dropout = run_by_position(base.unet, dropout=config.lora.dropout) if method.name == "lora" else None
-    optimizer = new_optimizer(
-        trainable, betas=(0.9, 0.999), weight_decay=config.optimization.weight_decay, kind=config.optimization.algorithm
-    )
-    latents = encode_variations(base, photographs, count=1, seed=0)
-    prompt_embeds = PromptEncoder(base, [PROMPT] * len(photographs), live=method.reads_text)
+    run = BenchmarkRun(Shape(options.name, SIDE, options.batch, device), way.settings, base=base)
     terms = []
     if way.perceptual:
         features = vgg()
         features.module.to(device)
         distance = latent_distance(base.vae, features, scale=base.latent_scale)
         terms = [ExtraTerm("perceptual", 0.1, 1 / options.batch, ALWAYS, distance)]
-    free_unused_modules(base, decodes=bool(terms))
+    run.free(decodes=bool(terms))
     count_from_here(device)
-    clock = [time.perf_counter()]
-
-    def note(report: StepReport) -> bool:
-        clock.append(time.perf_counter())  # a report has read the loss, and so waited for the card
-        return False
-
-    train(
-        unet=unet_for_training(base, config, trainable, device, warn=print),
-        trainable=trainable,
-        optimizer=optimizer,
-        scaler=torch.amp.GradScaler(device.type, enabled=precision == "fp16"),
-        learning_rate=lambda step: 1e-4,
-        latents=latents,
-        prompt_embeds=prompt_embeds,
-        alphas_cumprod=base.alphas_cumprod,
-        prediction=base.prediction,
-        dropout=dropout,
-        settings=LoopSettings(
-            seed=0,
-            steps=options.warm + options.steps,
-            global_batch=options.batch,
-            micro_batch=options.batch,
-            max_gradient_norm=1.0,
-            loss=LossOptions(prompt_dropout=0.1),
-            averaging=AveragingOptions(decay=0.999),
-            precision=precision,
-        ),
-        state=LoopState(step=0, average=trainable.values.detach().clone()),
-        after_step=note,
-        terms=terms,
-    )
-    return [after - before for before, after in pairwise(clock)][options.warm :]
+    run.run(options.warm + options.steps, terms=terms)
+    for warning in run.warnings:
+        print(warning)
+    return run.seconds[options.warm :]
 
 
 def limit(base: BaseModel, options: argparse.Namespace, *, replayed: bool) -> list[float]:
@@ -176,7 +131,7 @@ def measure(name: str, photographs: np.ndarray, options: argparse.Namespace) -> 
     """Median milliseconds of a step; the row is printed."""
     base = build(options.name, options.device)
     if name in WAYS:
-        seconds = ours(base, WAYS[name], photographs, options)
+        seconds = ours(base, WAYS[name], options)
     elif name == "example":
         step = example_step(base, photographs, options.batch, device=options.device, dtype=torch.bfloat16)
         seconds = timed(step, options)

@@ -1,0 +1,179 @@
+"""A training run in memory for benchmarks: `woundgen train`'s own parts on random weights of a published shape.
+
+One model is prepared, photographs are encoded, what is needed no longer is freed, and the loop runs; no files.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from architectures import build
+from torch import Tensor
+
+from woundgen.adapters.lora_forward import run_by_position
+from woundgen.config.optimization_groups import AveragingOptions, LossOptions
+from woundgen.config.train import TrainConfig, prompts_for
+from woundgen.models.base import BaseModel, free_unused_modules
+from woundgen.models.prompts import PromptEncoder
+from woundgen.training.batches import Batches, with_class_images
+from woundgen.training.latents import Latents, concatenate
+from woundgen.training.loop import StepReport, train
+from woundgen.training.loop_state import LoopSettings, LoopState
+from woundgen.training.memory import StepMemory, foresee_step
+from woundgen.training.noising import NoiseSettings, RecordedNoise, build_noising, choose_noise_stream
+from woundgen.training.state import counters, new_optimizer, pack, unpack
+from woundgen.training.terms import ExtraTerm
+from woundgen.workflows.train.dataset import encode_variations
+from woundgen.workflows.train.memory_plan import pass_shape
+from woundgen.workflows.train.model import (
+    choose_recorder,
+    loss_pass_for_training,
+    prepare_model,
+    unet_for_training,
+)
+
+PRECISIONS = {"no": "fp32"}
+PHOTOGRAPHS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """name: of architectures.UNETS. side: pixels. batch: images of a step, in one micro-batch."""
+
+    name: str
+    side: int
+    batch: int
+    device: torch.device
+
+
+class BenchmarkRun:
+    """A run that is ready to take steps. losses, seconds: of each step taken. warnings: of what was recorded."""
+
+    def __init__(self, shape: Shape, settings: dict[str, Any], *, base: BaseModel | None = None) -> None:
+        self.shape, self.base = shape, base or build(shape.name, str(shape.device))
+        self.config = TrainConfig(base_model="sd21-base", **settings)
+        self.losses: list[float] = []
+        self.seconds: list[float] = []
+        self.warnings: list[str] = []
+        mixed = self.config.compute.mixed_precision
+        self.precision = PRECISIONS.get(mixed, mixed)
+        device = shape.device
+        self.method, self.trainable = prepare_model(self.base, self.config, device, self.precision)
+        is_lora = self.method.name == "lora"
+        self.dropout = run_by_position(self.base.unet, dropout=self.config.lora.dropout) if is_lora else None
+        self.optimizer = new_optimizer(
+            self.trainable,
+            betas=(0.9, 0.999),
+            weight_decay=self.config.optimization.weight_decay,
+            kind=self.config.optimization.algorithm,
+        )
+        self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")
+        self.recorder = choose_recorder(self.config, device)
+        warn = self.warnings.append
+        self.unet = unet_for_training(self.base, self.config, self.trainable, device, warn=warn)
+        self.loss_pass = loss_pass_for_training(self.base, self.method, self.trainable, self.recorder, warn=warn)
+        self.latents, self.batches = self._data()
+        texts = [prompts_for(self.config, "I")[0]] * len(self.latents)
+        self.prompts = PromptEncoder(self.base, texts, live=self.method.reads_text)
+        average = self.trainable.values.detach().clone()
+        self.state = LoopState(step=0, average=average, noise_stream=choose_noise_stream(device))
+
+    def _data(self) -> tuple[Latents, Batches | None]:
+        """Latents of invented photographs; with class images for DreamBooth, half of each batch."""
+        shape = (PHOTOGRAPHS, self.shape.side, self.shape.side, 3)
+        photographs = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+        latents = encode_variations(self.base, photographs, count=1, seed=0)
+        if self.config.model.method != "dreambooth":
+            return latents, None
+        batch = max(1, self.shape.batch // 2)
+        batches = with_class_images(latents, seed=0, batch=batch, class_images=PHOTOGRAPHS, weight=1.0)
+        return concatenate(latents, latents), batches
+
+    def free(self, *, decodes: bool = False) -> None:
+        """Free what the loop does not need."""
+        free_unused_modules(self.base, decodes=decodes)
+
+    def foresee(self) -> StepMemory:
+        """Return what the plan would say of the memory of a step."""
+        images = self.shape.batch
+        text = tuple(self.base.text_encoders.values()) if self.method.reads_text else ()
+        return foresee_step(
+            self.base.unet,
+            self.trainable,
+            pass_shape(self.base, images=images, side=self.shape.side, prompt_gradient=self.method.reads_text),
+            modules=(self.base.unet, *text),
+            optimizer=self.config.optimization.algorithm,
+            averages=1,
+            dropout=self.dropout,
+        )
+
+    def run(self, until: int, *, terms: Sequence[ExtraTerm] = ()) -> None:
+        """Take steps up to `until`."""
+        clock = [time.perf_counter()]
+
+        def note(report: StepReport) -> bool:
+            clock.append(time.perf_counter())  # a report has read the loss, and so waited for the card
+            self.losses.append(report.loss)
+            return False
+
+        base, device = self.base, self.shape.device
+        noise = NoiseSettings(0, 0.0, base.alphas_cumprod, base.prediction, device)
+        recorded = None if self.recorder is None else RecordedNoise(self.recorder, self.warnings.append)
+        train(
+            unet=self.unet,
+            trainable=self.trainable,
+            optimizer=self.optimizer,
+            scaler=self.scaler,
+            learning_rate=lambda step: 1e-4,
+            latents=self.latents,
+            prompt_embeds=self.prompts,
+            alphas_cumprod=base.alphas_cumprod,
+            prediction=base.prediction,
+            dropout=self.dropout,
+            settings=LoopSettings(
+                seed=0,
+                steps=until,
+                global_batch=self.shape.batch,
+                micro_batch=self.shape.batch,
+                max_gradient_norm=1.0,
+                loss=LossOptions(prompt_dropout=0.1),
+                averaging=AveragingOptions(decay=0.999),
+                precision=self.precision,
+            ),
+            state=self.state,
+            after_step=note,
+            terms=terms,
+            batches=self.batches,
+            noising=build_noising(self.latents, noise, stream=self.state.noise_stream, recorder=recorded),
+            loss_pass=self.loss_pass,
+        )
+        self.seconds += [after - before for before, after in pairwise(clock)]
+
+    def save(self) -> Checkpoint:
+        """Return the state as a checkpoint holds it."""
+        state = counters(self.state) | {"scaler": self.scaler.state_dict()}
+        return Checkpoint(pack(self.trainable, self.optimizer, self.state), state)
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go on from a checkpoint of a run with the same settings."""
+        self.state = unpack(
+            checkpoint.tensors,
+            checkpoint.counters,
+            trainable=self.trainable,
+            optimizer=self.optimizer,
+            scaler=self.scaler,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Tensors and counters of a run, in memory."""
+
+    tensors: dict[str, Tensor]
+    counters: dict[str, Any] = field(default_factory=dict)
