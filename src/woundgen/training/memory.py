@@ -7,17 +7,15 @@ context, cuBLAS's workspaces and the allocator's gaps take besides is not forese
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from typing import Any
 
 import torch
-import torch.nn.functional as F
 from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.func import functional_call
-from torch.overrides import TorchFunctionMode
 
 from woundgen.adapters.dropout import DropoutMasks
 from woundgen.models.flat_parameters import FlatParameters
@@ -100,18 +98,19 @@ def held_bytes(modules: tuple[nn.Module, ...]) -> int:
     return sum(storages.values())
 
 
-class SinglePrecisionNorms(TorchFunctionMode):
-    """Computes group and layer norms in fp32, as autocast does on a GPU and does not on a CPU.
+@contextmanager
+def single_precision_norms(unet: nn.Module) -> Iterator[None]:
+    """Compute group and layer norms in fp32 while inside, as autocast does on a GPU and does not on a CPU.
 
     Their inputs and outputs are much of what a backward pass needs.
     """
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        if func in (F.group_norm, F.layer_norm):
-            args = (args[0].float(), *args[1:])
-        return func(*args, **(kwargs or {}))
+    norms = [layer for layer in unet.modules() if isinstance(layer, nn.GroupNorm | nn.LayerNorm)]
+    handles = [layer.register_forward_pre_hook(lambda layer, inputs: (inputs[0].float(),)) for layer in norms]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def count_activations(unet: UNet2DConditionModel, shape: PassShape, *, dropout: DropoutMasks | None) -> int:
@@ -124,7 +123,7 @@ def count_activations(unet: UNet2DConditionModel, shape: PassShape, *, dropout: 
     tensors = {**dict(unet.named_parameters()), **dict(unet.named_buffers())}
     fakes = {name: _fake(mode, tensor) for name, tensor in tensors.items()}
     try:
-        with mode, SinglePrecisionNorms(), PeakCounter() as counter:
+        with mode, single_precision_norms(unet), PeakCounter() as counter:
             inputs = list(_fake_inputs(shape, device))
             run_loss_pass(lambda *values: functional_call(unet, fakes, values), *inputs)
             return counter.peak

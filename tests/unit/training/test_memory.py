@@ -16,13 +16,13 @@ from woundgen.models.flat_parameters import flatten
 from woundgen.training.loss_pass import run_loss_pass
 from woundgen.training.memory import (
     PassShape,
-    SinglePrecisionNorms,
     StepMemory,
     _fake_inputs,
     count_activations,
     foresee_step,
     held_bytes,
     largest_micro_batch,
+    single_precision_norms,
 )
 from woundgen.training.peak_counter import PeakCounter
 from woundgen.workflows.train.memory_plan import GIB, MemoryPlan, memory_lines, propose_fit
@@ -69,7 +69,7 @@ def real_inputs() -> list[torch.Tensor]:
 
 def real_peak(base: BaseModel) -> int:
     inputs = real_inputs()
-    with SinglePrecisionNorms(), PeakCounter() as counter:
+    with single_precision_norms(base.unet), PeakCounter() as counter:
         run_loss_pass(base.unet, *inputs)
     return counter.peak + sum(-(-value.nbytes // 512) * 512 for value in inputs)
 
@@ -153,10 +153,12 @@ def test_what_reads_the_prompts_makes_the_unet_keep_its_activations(make_base: M
 
 def test_norms_are_in_single_precision_as_on_a_card() -> None:
     """What CUDA's autocast gives for a half precision input: https://docs.pytorch.org/docs/stable/amp.html."""
-    x, group, layer = torch.ones(2, 8, 4, 4, dtype=torch.bfloat16), nn.GroupNorm(2, 8), nn.LayerNorm(4)
-    with torch.autocast("cpu", torch.bfloat16), SinglePrecisionNorms():
-        assert group(x).dtype == layer(x).dtype == torch.float32
-        assert nn.functional.linear(x, torch.ones(4, 4)).dtype == torch.bfloat16
+    x, norm = torch.ones(2, 8, 4, 4, dtype=torch.bfloat16), nn.GroupNorm(2, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        with single_precision_norms(nn.Sequential(norm)):
+            assert norm(x).dtype == torch.float32
+        assert norm(x).dtype == torch.bfloat16
+        assert not norm._forward_pre_hooks
 
 
 MEMORY = StepMemory(weights=4 * GIB, gradients=2 * GIB, optimizer=4 * GIB, averages=6 * GIB, activations=8 * GIB)
