@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -278,15 +278,24 @@ def test_use_xformers(room: Room, tmp_path: Path, capsys: pytest.CaptureFixture[
         assert "GiB foreseen for a step in fp32" in plan
 
 
+class Prepared(Exception):
+    """The session would be made now."""
+
+
 @pytest.mark.parametrize("key", ["deterministic", "compute.deterministic"])
-def test_deterministic(room: Room, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+@pytest.mark.parametrize("start", [job.train_adapter, job.plan_run])
+def test_deterministic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: Any, key: str) -> None:
     """By its flat and its dotted name; the switches themselves: tests/unit/runtime/test_determinism.py."""
     switched: list[bool] = []
-    monkeypatch.setattr(job, "prepare", lambda *given: switched.append(torch.are_deterministic_algorithms_enabled()))
-    monkeypatch.setattr(job, "announce", lambda session: None)
-    monkeypatch.setattr(job, "probe", lambda session: None)
+
+    def prepare(*given: object) -> None:
+        switched.append(torch.are_deterministic_algorithms_enabled())
+        raise Prepared
+
+    monkeypatch.setattr(job, "prepare", prepare)
     for value in (False, True):
-        request = read_request(None, [f"{key}={value}"], data=room.photographs, out=tmp_path, resume=None)
-        assert train_adapter(replace(request, dry_run=True), console=silent_console()) is None
+        request = TrainRequest(load_train_config(None, [f"{key}={value}"]), tmp_path, tmp_path / "run")
+        with pytest.raises(Prepared):
+            start(request, console=silent_console())
     assert switched == [False, True]
     assert not torch.are_deterministic_algorithms_enabled()

@@ -121,7 +121,9 @@ def _train(
         return text_encoder(ids)[0]
 
     train(
-        unet=VerifiedUNet(unet, ReplayedUNet(unet, training.trainable), training.trainable, warn=after_step.console.warn)
+        unet=VerifiedUNet(
+            unet, ReplayedUNet(unet, training.trainable), training.trainable, warn=after_step.console.warn
+        )
         if settings.device == "cuda"
         else unet,
         trainable=training.trainable,

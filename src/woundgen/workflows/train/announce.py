@@ -11,19 +11,17 @@ from woundgen.workflows.train.session import TrainingSession
 
 
 def announce(session: TrainingSession) -> None:
-    """Print photographs, steps, batch, rates, evaluations, the memory of a step on a GPU, and warnings."""
+    """Print photographs, steps, batch, rates, evaluations and warnings."""
     config = session.config
     if config.photographs.fold is not None:
         session.console.info(f"fold         {config.photographs.fold} of {config.photographs.folds}: {session.folder}")
     for line in (*_data_lines(session), *_plan_lines(session.plan, session.ranks.size), *_model_lines(session)):
         session.console.info(line)
-    if session.device.type == "cuda" or session.request.dry_run:
-        _announce_memory(session)
     for warning in session.plan.warnings:
         session.console.warn(warning)
 
 
-def _announce_memory(session: TrainingSession) -> None:
+def announce_memory(session: TrainingSession) -> None:
     """Print the memory of a step on a GPU; a pass that cannot be followed without numbers costs the line alone."""
     try:
         plan = plan_memory(session)

@@ -18,7 +18,7 @@ from woundgen.training.log import RunLog, restore_logs
 from woundgen.training.loop import train
 from woundgen.training.plan import Plan
 from woundgen.training.trackers import RunName, open_trackers
-from woundgen.workflows.train.announce import announce
+from woundgen.workflows.train.announce import announce, announce_memory
 from woundgen.workflows.train.latent_cache import EncodedDataset, encode_dataset
 from woundgen.workflows.train.observer import Observer, build_observer
 from woundgen.workflows.train.prepare import prepare
@@ -42,9 +42,11 @@ class TrainOutcome:
 
 def plan_run(job: TrainingJob) -> tuple[Plan, Estimate | None]:
     """Print and return the plan of a run and what it will take; nothing is written or trained."""
-    session = prepare(job)
-    announce(session)
-    return session.plan, probe(session)
+    with deterministic_algorithms(job.request.config.compute.deterministic):
+        session = prepare(job)
+        announce(session)
+        announce_memory(session)
+        return session.plan, probe(session)
 
 
 def train_adapter(job: TrainingJob) -> TrainOutcome:
@@ -58,6 +60,8 @@ def _train_adapter(job: TrainingJob) -> TrainOutcome:
     started = time.monotonic()
     session = prepare(job)
     announce(session)
+    if session.device.type == "cuda":
+        announce_memory(session)
     estimate = probe(session)
     with claim_run(session, estimate) as claim:
         class_images = load_class_images(session)
