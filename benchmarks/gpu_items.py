@@ -198,7 +198,7 @@ def _drawing(shape: Shape, effort: Effort) -> Iterator[Row]:
     settings = SamplerSettings("dpmsolver++", effort.sampler_steps, 3.0, 0, shape.batch, shape.side, shape.side)
     warnings: list[str] = []
     record = GraphRecorder() if device.type == "cuda" else None
-    recorded: UNetPass = plain_pass if record is None else RecordedPasses(record, warn=warnings.append)
+    recorded: UNetPass = plain_pass if record is None else RecordedPasses(record, faults=warnings)
     with tempfile.TemporaryDirectory() as folder:
         adapter = random_adapter(build(shape.name, str(device)), Path(folder))
         stock = pipeline_way(build(shape.name, str(device)), adapter, settings, device, half, best=True)

@@ -75,9 +75,9 @@ class BenchmarkRun:
         )
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")
         self.recorder = choose_recorder(self.config, device)
-        warn = self.warnings.append
-        self.unet = unet_for_training(self.base, self.config, self.trainable, device, warn=warn)
-        self.loss_pass = loss_pass_for_training(self.base, self.method, self.trainable, self.recorder, warn=warn)
+        faults = self.warnings
+        self.unet = unet_for_training(self.base, self.config, self.trainable, device, faults=faults)
+        self.loss_pass = loss_pass_for_training(self.base, self.method, self.trainable, self.recorder, faults=faults)
         self.latents, self.batches = self._data()
         texts = [prompts_for(self.config, "I")[0]] * len(self.latents)
         self.prompts = PromptEncoder(self.base, texts, live=self.method.reads_text)
@@ -124,7 +124,7 @@ class BenchmarkRun:
 
         base, device = self.base, self.shape.device
         noise = NoiseSettings(0, 0.0, base.alphas_cumprod, base.prediction, device)
-        recorded = None if self.recorder is None else RecordedNoise(self.recorder, self.warnings.append)
+        recorded = None if self.recorder is None else RecordedNoise(self.recorder, self.warnings)
         train(
             unet=self.unet,
             trainable=self.trainable,

@@ -261,7 +261,7 @@ def test_compile_and_cuda_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
     trainable: Any = None
     for settings, expected in (({}, "replayed"), ({"cuda_graphs": False}, "plain"), ({"compile": True}, "compiled")):
         config = TrainConfig.model_validate(settings)
-        unet: Any = model.unet_for_training(base, config, trainable, torch.device("cuda"), warn=print)
+        unet: Any = model.unet_for_training(base, config, trainable, torch.device("cuda"), faults=[])
         assert getattr(unet, "fast", unet) == expected  # what is fast is checked against the plain one first
 
 

@@ -29,17 +29,17 @@ def plain_pass(network: UNet2DConditionModel, latents: Tensor, t: Tensor, prompt
 class RecordedPasses:
     """Runs networks as recordings for each network and shape, that is of a guided and an unguided pass of a block.
 
-    Each is checked against the plain pass at its first call. warn: called once a network, where they differ.
+    Each is checked against the plain pass at its first call. faults: gets a line a network where they differ.
     """
 
-    def __init__(self, record: Recorder, *, warn: Callable[[str], None]) -> None:
-        self.record, self.warn = record, warn
+    def __init__(self, record: Recorder, *, faults: list[str]) -> None:
+        self.record, self.faults = record, faults
         self._by_network: dict[int, VerifiedFunction] = {}
 
     def __call__(self, network: UNet2DConditionModel, latents: Tensor, t: Tensor, prompt_embeds: Tensor) -> Tensor:
         if id(network) not in self._by_network:
             self._by_network[id(network)] = VerifiedFunction(
-                partial(plain_pass, network), record=self.record, name="UNet", warn=self.warn
+                partial(plain_pass, network), record=self.record, name="UNet", faults=self.faults
             )
         return self._by_network[id(network)](latents, t, prompt_embeds)
 

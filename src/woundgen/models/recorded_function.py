@@ -54,8 +54,8 @@ class VerifiedFunction:
     A recording is made from zeros and compared on the first real inputs, so that a recording that does not read its
     inputs is noticed.
 
-    tolerances: largest relative difference (L2 norm) by the output's precision. warn: called once, with the difference
-    or the error, where a recording cannot be used; every later call is then plain. name: of the function, in messages.
+    tolerances: largest relative difference (L2 norm) by the output's precision. faults: gets a line, with the
+    difference or the error, where a recording cannot be used; every later call is then plain. name: of the function.
     """
 
     def __init__(
@@ -64,11 +64,11 @@ class VerifiedFunction:
         *,
         record: Recorder,
         name: str,
-        warn: Callable[[str], None],
+        faults: list[str],
         tolerances: Mapping[torch.dtype, float] = TOLERANCES,
     ) -> None:
         self.function, self.record, self.name = function, record, name
-        self.warn, self.tolerances = warn, tolerances
+        self.faults, self.tolerances = faults, tolerances
         self.trusted = True
         self._recordings: dict[Key, Function] = {}
 
@@ -101,7 +101,7 @@ class VerifiedFunction:
     def _distrust(self, problem: str) -> None:
         self.trusted = False
         self._recordings.clear()
-        self.warn(f"the recorded {self.name} {problem}: it goes on without CUDA graphs, slower")
+        self.faults.append(f"the recorded {self.name} {problem}: it goes on without CUDA graphs, slower")
 
 
 def relative_difference(actual: Tensor, expected: Tensor) -> float:

@@ -43,13 +43,13 @@ class PassDifference:
 class VerifiedUNet:
     """Stands in for `eager` in the training loop, and runs `fast` for the shapes at which both agree.
 
-    warn: told once, with the difference, when they do not; every later pass is then eager.
+    faults: gets a line with the difference when they do not; every later pass is then eager.
     """
 
     def __init__(
-        self, eager: UNet2DConditionModel, fast: FastUNet, trainable: FlatParameters, *, warn: Callable[[str], None]
+        self, eager: UNet2DConditionModel, fast: FastUNet, trainable: FlatParameters, *, faults: list[str]
     ) -> None:
-        self.eager, self.fast, self.trainable, self.warn = eager, fast, trainable, warn
+        self.eager, self.fast, self.trainable, self.faults = eager, fast, trainable, faults
         self.trusted = True
         self._verified: set[tuple[torch.Size, torch.Size, bool]] = set()
 
@@ -65,7 +65,7 @@ class VerifiedUNet:
             self.trusted = difference.largest <= bound
             self._verified.add(key)
             if not self.trusted:
-                self.warn(
+                self.faults.append(
                     f"the accelerated UNet differs from the plain one by {difference.largest:.2g} (output "
                     f"{difference.output:.2g}, gradient {difference.gradient:.2g}; at most {bound:g} is rounding): "
                     "training goes on without CUDA graphs and without compile"

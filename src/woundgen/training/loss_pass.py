@@ -6,7 +6,6 @@ That is needed where auxiliary terms look at the output, or a text encoder is tr
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -57,7 +56,7 @@ def run_loss_pass(unet: UNet2DConditionModel, *tensors: Tensor) -> Tensor:
 class VerifiedLossPass:
     """Computes micro-batches by a recording for each shape, checked against the plain pass at its first use.
 
-    warn: called once, with the difference or the error, where the two do not agree; every later pass is then plain.
+    faults: gets a line, with the difference or the error, where the two do not agree; every later pass is then plain.
     """
 
     def __init__(
@@ -66,10 +65,10 @@ class VerifiedLossPass:
         trainable: FlatParameters,
         *,
         record: Recorder,
-        warn: Callable[[str], None],
+        faults: list[str],
     ) -> None:
         self.plain: Function = partial(run_loss_pass, unet)
-        self.trainable, self.record, self.warn = trainable, record, warn
+        self.trainable, self.record, self.faults = trainable, record, faults
         self.trusted = True
         self._recordings: dict[tuple[torch.Size, ...], Function] = {}
 
@@ -101,7 +100,7 @@ class VerifiedLossPass:
             return
         self.trusted = False
         self._recordings.clear()
-        self.warn(f"the recorded step {problem}: training goes on without CUDA graphs, slower")
+        self.faults.append(f"the recorded step {problem}: training goes on without CUDA graphs, slower")
 
     def _compare(self, recording: Function, inputs: LossInputs) -> str | None:
         """Return in words how far the recording is off; None where it is rounding.

@@ -69,10 +69,10 @@ def build_noising(latents: Latents, settings: NoiseSettings, *, stream: int, rec
 
 @dataclass(frozen=True, slots=True)
 class RecordedNoise:
-    """How stream 2 is recorded, and who hears where the recording differs from the plain function."""
+    """How stream 2 is recorded. faults: gets a line where the recording differs from the plain function."""
 
     record: Recorder
-    warn: Callable[[str], None]
+    faults: list[str]
 
 
 def _host_noising(latents: Latents, settings: NoiseSettings) -> Noising:
@@ -111,7 +111,9 @@ def _device_noising(latents: Latents, settings: NoiseSettings, recorder: Recorde
 
     function: Callable[..., Tensor] = compute
     if recorder is not None:
-        function = VerifiedFunction(compute, record=recorder.record, name="noise", warn=recorder.warn, tolerances=SAME)
+        function = VerifiedFunction(
+            compute, record=recorder.record, name="noise", faults=recorder.faults, tolerances=SAME
+        )
 
     def noise_batch(rows: Sequence[int], step: int, slots: Sequence[int], timesteps: Tensor) -> NoisedBatch:
         moments = latents.moments(rows, seed=settings.seed, step=step, slots=slots)

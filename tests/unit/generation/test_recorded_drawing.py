@@ -38,7 +38,7 @@ def draw(
 def test_recorded_passes_draw_the_same(make_base: MakeBase, sampler: str) -> None:
     """Two recordings for two blocks: the unguided pass of 2 images, and the guided one of twice as many."""
     base, warnings, recorder = make_base(), [], StandIn()
-    passes = RecordedPasses(recorder, warn=warnings.append)
+    passes = RecordedPasses(recorder, faults=warnings)
     settings = replace(SETTINGS, sampler=sampler)
     for indices in (range(2), range(2, 4)):
         np.testing.assert_array_equal(draw(base, passes, indices, settings), draw(base, plain_pass, indices, settings))
@@ -50,7 +50,7 @@ def test_recorded_passes_draw_the_same(make_base: MakeBase, sampler: str) -> Non
 @pytest.mark.parametrize("lie", ["scaled", "stale", "not a number", "error"])
 def test_a_recording_that_lies_changes_no_picture(make_base: MakeBase, lie: str) -> None:
     base, warnings = make_base(), []
-    passes = RecordedPasses(StandIn(lie), warn=warnings.append)
+    passes = RecordedPasses(StandIn(lie), faults=warnings)
     np.testing.assert_array_equal(draw(base, passes), draw(base, plain_pass))
     assert len(warnings) == 1
     assert "UNet" in warnings[0]
@@ -67,7 +67,7 @@ def test_the_guide_has_recordings_of_its_own(make_base: MakeBase) -> None:
             base, whole, range(2), prompt_states=prompt, negative_states=None, notice=print, guide=guide,
             unet_pass=unet_pass,
         )
-        for unet_pass in (plain_pass, RecordedPasses(recorder, warn=print))
+        for unet_pass in (plain_pass, RecordedPasses(recorder, faults=[]))
     ]  # fmt: skip
     np.testing.assert_array_equal(*pictures)
     assert len(recorder.shapes) == 2

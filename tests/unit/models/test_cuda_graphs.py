@@ -33,7 +33,7 @@ def test_where_steps_are_replayed(make_base: MakeBase, settings: dict[str, Any],
     base = make_base()
     config = TrainConfig(**settings)
     trainable = flatten({"a": torch.nn.Parameter(torch.zeros(1))})
-    unet = unet_for_training(base, config, trainable, torch.device(device), warn=print)
+    unet = unet_for_training(base, config, trainable, torch.device(device), faults=[])
     assert (isinstance(unet, VerifiedUNet) and isinstance(unet.fast, ReplayedUNet)) == replayed
     assert replayed or unet is base.unet
 

@@ -21,7 +21,7 @@ def inputs(count: int) -> tuple[Tensor, Tensor]:
 
 
 def verified(recorder: StandIn, warnings: list[str]) -> VerifiedFunction:
-    return VerifiedFunction(affine, record=recorder, name="map", warn=warnings.append)
+    return VerifiedFunction(affine, record=recorder, name="map", faults=warnings)
 
 
 def test_an_honest_recording_is_replayed_for_each_shape() -> None:
@@ -64,7 +64,7 @@ def test_memory_that_runs_out_is_not_a_lie() -> None:
     def record(function: object, values: object) -> object:
         raise torch.OutOfMemoryError("too many")
 
-    function = VerifiedFunction(affine, record=record, name="map", warn=print)  # type: ignore[arg-type]
+    function = VerifiedFunction(affine, record=record, name="map", faults=[])  # type: ignore[arg-type]
     with pytest.raises(torch.OutOfMemoryError):
         function(*inputs(3))
     assert function.trusted
@@ -81,7 +81,7 @@ def test_differences_are_relative() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA graphs need a GPU")
 def test_graphs_on_a_card() -> None:
     warnings: list[str] = []
-    function = VerifiedFunction(affine, record=GraphRecorder(), name="map", warn=warnings.append)
+    function = VerifiedFunction(affine, record=GraphRecorder(), name="map", faults=warnings)
     for count in (3, 3, 5, 3):
         values = [value.to("cuda") for value in inputs(count)]
         torch.testing.assert_close(function(*values), affine(*values))

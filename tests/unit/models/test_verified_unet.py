@@ -76,7 +76,7 @@ def test_a_wrong_gradient_is_measured(base: BaseModel, trainable: FlatParameters
 def test_a_lie_is_told_once_and_the_run_goes_on_eager(base: BaseModel, trainable: FlatParameters, kind: str) -> None:
     warnings: list[str] = []
     lie = Lie(base.unet, kind)
-    unet = VerifiedUNet(base.unet, lie, trainable, warn=warnings.append)
+    unet = VerifiedUNet(base.unet, lie, trainable, faults=warnings)
     for count in (2, 2, 1):
         batch = inputs(base, count)
         torch.testing.assert_close(unet(*batch).sample, base.unet(*batch).sample)
@@ -88,7 +88,7 @@ def test_a_lie_is_told_once_and_the_run_goes_on_eager(base: BaseModel, trainable
 def test_each_shape_is_checked_when_it_is_first_met(base: BaseModel, trainable: FlatParameters) -> None:
     """The recording of the second shape lies."""
     warnings: list[str] = []
-    unet = VerifiedUNet(base.unet, Lie(base.unet, "output", count=2), trainable, warn=warnings.append)
+    unet = VerifiedUNet(base.unet, Lie(base.unet, "output", count=2), trainable, faults=warnings)
     for count in (1, 1):
         unet(*inputs(base, count))
     assert not warnings
@@ -100,7 +100,7 @@ def test_each_shape_is_checked_when_it_is_first_met(base: BaseModel, trainable: 
 def test_what_agrees_is_run_in_its_place_and_checked_once(base: BaseModel, trainable: FlatParameters) -> None:
     warnings: list[str] = []
     honest = Lie(base.unet, "nothing")
-    unet = VerifiedUNet(base.unet, honest, trainable, warn=warnings.append)
+    unet = VerifiedUNet(base.unet, honest, trainable, faults=warnings)
     for _ in range(3):
         unet(*inputs(base, 2))
     assert not warnings
@@ -114,7 +114,7 @@ def test_half_precision_has_a_bound_of_its_own(base: BaseModel, trainable: FlatP
         return UNet2DConditionOutput(sample=1.03 * base.unet(noisy, timesteps, prompt_embeds).sample)
 
     for autocast, trusted in ((False, False), (True, True)):
-        unet = VerifiedUNet(base.unet, nearly, trainable, warn=lambda line: None)
+        unet = VerifiedUNet(base.unet, nearly, trainable, faults=[])
         with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
             unet(*inputs(base, 2))
         assert unet.trusted is trusted

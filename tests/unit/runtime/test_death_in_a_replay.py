@@ -109,7 +109,7 @@ def test_all_end_and_the_cause_is_shown(
         with process_group(rank, 2, asked=2, device=torch.device("cpu")) as ranks:
             rig = Rig.build(base, global_batch=4, micro_batch=2, steps=50)
             recorder = Fatal(how) if rank == 1 else StandIn()
-            rig.run(ranks=ranks, loss_pass=VerifiedLossPass(base.unet, rig.trainable, record=recorder, warn=print))
+            rig.run(ranks=ranks, loss_pass=VerifiedLossPass(base.unet, rig.trainable, record=recorder, faults=[]))
 
     def start(command: object, rank: int, count: int, port: int, output: IO[bytes] | None) -> Any:
         place = {"RANK": rank, "WORLD_SIZE": count, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}

@@ -35,7 +35,7 @@ def run(
     run = Rig.build(base, global_batch=5, micro_batch=2, **settings)
     loss_pass = None
     if recorder is not None:
-        loss_pass = VerifiedLossPass(base.unet, run.trainable, record=recorder, warn=warnings.append)
+        loss_pass = VerifiedLossPass(base.unet, run.trainable, record=recorder, faults=warnings)
     return run.run(loss_pass=loss_pass, latents=latents), warnings
 
 
@@ -68,7 +68,7 @@ def test_terms_look_at_the_output_and_so_the_loop_keeps_its_own_pass(make_base: 
     recorder = StandIn()
     base = make_base()
     rig = Rig.build(base, steps=2)
-    loss_pass = VerifiedLossPass(base.unet, rig.trainable, record=recorder, warn=print)
+    loss_pass = VerifiedLossPass(base.unet, rig.trainable, record=recorder, faults=[])
     term = ExtraTerm("far", 0.1, 1.0, 1e-9, lambda estimate, clean: (estimate - clean).square().flatten(1).mean(1))
     rig.run(loss_pass=loss_pass, terms=[term])
     assert not recorder.shapes
@@ -85,6 +85,6 @@ def test_prompts_that_are_trained_get_their_gradient(make_base: MakeBase, monkey
     monkeypatch.setattr(rig_module, "prompt_embeds", with_gradient)
     base = make_base()
     rig = Rig.build(base, steps=1)
-    rig.run(loss_pass=VerifiedLossPass(base.unet, rig.trainable, record=recorder, warn=print))
+    rig.run(loss_pass=VerifiedLossPass(base.unet, rig.trainable, record=recorder, faults=[]))
     assert not recorder.shapes
     assert embeds[0].grad.norm() > 0

@@ -83,7 +83,7 @@ def test_a_sample_depends_on_its_place_in_the_run_alone(stream: int) -> None:
 @pytest.mark.parametrize("lie", ["", "scaled", "stale"])
 def test_a_recording_changes_nothing(lie: str) -> None:
     warnings: list[str] = []
-    recorded = noising(DEVICE_STREAM, RecordedNoise(StandIn(lie), warnings.append))
+    recorded = noising(DEVICE_STREAM, RecordedNoise(StandIn(lie), warnings))
     plain = noising(DEVICE_STREAM)
     for step in (9, 10, 11):
         assert torch.equal(recorded(ROWS, step, SLOTS, TIMESTEPS).noisy, plain(ROWS, step, SLOTS, TIMESTEPS).noisy)

@@ -19,9 +19,9 @@ MemoryMeter = Callable[[Callable[[], object]], tuple[int, int]]
 MEASURED_STEPS = 2  # a guided or an unguided pass, and the decoder, show what a block takes
 
 
-def choose_unet_pass(device: torch.device, *, warn: Callable[[str], None]) -> UNetPass:
+def choose_unet_pass(device: torch.device, *, faults: list[str]) -> UNetPass:
     """Return how the UNet is run: recorded as CUDA graphs on a GPU, each checked first, else plainly."""
-    return RecordedPasses(GraphRecorder(), warn=warn) if device.type == "cuda" else plain_pass
+    return RecordedPasses(GraphRecorder(), faults=faults) if device.type == "cuda" else plain_pass
 
 
 def choose_group(model: DrawModel, *, memory: MemoryMeter) -> int:

@@ -136,25 +136,28 @@ class Drawing:
     model: DrawModel
     beginning: Beginning | None
     unet_pass: UNetPass = plain_pass
-    pending: list[Info | Warn] = field(default_factory=list)
+    pending: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.unet_pass = choose_unet_pass(self.model.device, warn=lambda text: self.pending.append(Warn(text)))
+        self.unet_pass = choose_unet_pass(self.model.device, faults=self.faults)
 
     def __call__(self, indices: Sequence[int]) -> NDArray[np.uint8]:
         """uint8 [N, size, size, 3]."""
         model = self.model
         images = draw_block(
             model.base, model.recipe.sampler, indices, prompt_states=model.prompt, negative_states=model.negative,
-            notice=lambda text: self.pending.append(Info(text)), guide=model.guide, beginning=self.beginning,
+            notice=self.pending.append, guide=model.guide, beginning=self.beginning,
             unet_pass=self.unet_pass,
         )  # fmt: skip
         return reduced(images, self.request.options.size)
 
     def notices(self) -> Iterator[Info | Warn]:
         """Yield the notices since the last call."""
+        while self.faults:
+            yield Warn(self.faults.pop(0))
         while self.pending:
-            yield self.pending.pop(0)
+            yield Info(self.pending.pop(0))
 
 
 def _in_groups(drawing: Drawing, *, end: int) -> Draw:

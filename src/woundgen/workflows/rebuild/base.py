@@ -121,9 +121,7 @@ def _train(
         return text_encoder(ids)[0]
 
     train(
-        unet=VerifiedUNet(
-            unet, ReplayedUNet(unet, training.trainable), training.trainable, warn=after_step.console.warn
-        )
+        unet=VerifiedUNet(unet, ReplayedUNet(unet, training.trainable), training.trainable, faults=after_step.faults)
         if settings.device == "cuda"
         else unet,
         trainable=training.trainable,
@@ -196,11 +194,14 @@ class _AfterStep:
     console: Console
     first: bool
     losses: list[float] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
     printed_at: float = field(default_factory=time.monotonic)
 
     def __call__(self, report: StepReport) -> bool:
         if not self.first:
             return False
+        while self.faults:
+            self.console.warn(self.faults.pop(0))
         if not report.skipped:
             self.losses.append(report.loss)
         if report.step % 100 == 0:

@@ -15,7 +15,7 @@ from woundgen.runtime.signals import stop_on_signals
 from woundgen.storage.checkpoint import Checkpoint
 from woundgen.training.learning_rate import schedule
 from woundgen.training.log import RunLog, restore_logs
-from woundgen.training.loop import train
+from woundgen.training.loop import StepReport, train
 from woundgen.training.plan import Plan
 from woundgen.training.trackers import RunName, open_trackers
 from woundgen.workflows.train.announce import announce, announce_memory
@@ -99,6 +99,11 @@ def _free_unused_modules(session: TrainingSession) -> None:
 
 def _train(session: TrainingSession, encoded: EncodedDataset, observer: Observer, rollback: Rollback) -> None:
     config = session.config
+
+    def after_step(report: StepReport) -> bool:
+        session.report_faults()
+        return observer.after_step(report)
+
     train(
         unet=session.unet,
         trainable=session.trainable,
@@ -117,7 +122,7 @@ def _train(session: TrainingSession, encoded: EncodedDataset, observer: Observer
         dropout=session.dropout,
         settings=loop_settings(config, session.plan, session.precision, encoded.batches),
         state=session.state,
-        after_step=observer.after_step,
+        after_step=after_step,
         ranks=session.ranks,
         terms=session.terms,
         go_back=rollback,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -49,17 +48,17 @@ def unet_for_training(
     trainable: FlatParameters,
     device: torch.device,
     *,
-    warn: Callable[[str], None],
+    faults: list[str],
 ) -> Network:
     """Return the UNet callable for the loop: torch.compile'd, wrapped in CUDA graphs, or unchanged.
 
-    The first two are checked against the plain UNet at the first micro-batch of each shape; where they differ, `warn`
+    The first two are checked against the plain UNet at the first micro-batch of each shape; where they differ, `faults`
     gets the difference and training goes on without them.
     """
     if config.compute.compile:
-        return VerifiedUNet(base.unet, torch.compile(base.unet), trainable, warn=warn)
+        return VerifiedUNet(base.unet, torch.compile(base.unet), trainable, faults=faults)
     if config.compute.cuda_graphs and device.type == "cuda":
-        return VerifiedUNet(base.unet, ReplayedUNet(base.unet, trainable), trainable, warn=warn)
+        return VerifiedUNet(base.unet, ReplayedUNet(base.unet, trainable), trainable, faults=faults)
     return base.unet
 
 
@@ -75,9 +74,9 @@ def loss_pass_for_training(
     trainable: FlatParameters,
     recorder: Recorder | None,
     *,
-    warn: Callable[[str], None],
+    faults: list[str],
 ) -> VerifiedLossPass | None:
     """Return the micro-batch as a recorded function; None without a recorder, or where a text encoder is trained."""
     if recorder is None or method.reads_text:
         return None
-    return VerifiedLossPass(base.unet, trainable, record=recorder, warn=warn)
+    return VerifiedLossPass(base.unet, trainable, record=recorder, faults=faults)

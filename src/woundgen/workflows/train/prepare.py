@@ -63,6 +63,7 @@ def prepare(job: TrainingJob) -> TrainingSession:
     refuse_named_patients(config, dataset)
     discriminator = build_discriminator(config, base, device)
     recorder = choose_recorder(config, device)
+    faults: list[str] = []
     return TrainingSession(
         request=request,
         config=config,
@@ -73,9 +74,9 @@ def prepare(job: TrainingJob) -> TrainingSession:
         base=base,
         method=method,
         trainable=trainable,
-        unet=unet_for_training(base, config, trainable, device, warn=console.warn),
+        unet=unet_for_training(base, config, trainable, device, faults=faults),
         recorder=recorder,
-        loss_pass=loss_pass_for_training(base, method, trainable, recorder, warn=console.warn),
+        loss_pass=loss_pass_for_training(base, method, trainable, recorder, faults=faults),
         dropout=run_by_position(base.unet, dropout=config.lora.dropout) if method.name == "lora" else None,
         terms=build_terms(config, base, device, perceptual=perceptual, discriminator=discriminator),
         discriminator=discriminator,
@@ -90,6 +91,7 @@ def prepare(job: TrainingJob) -> TrainingSession:
         scaler=torch.amp.GradScaler(device.type, enabled=precision == "fp16"),
         state=LoopState(step=0, average=None, noise_stream=choose_noise_stream(device)),
         identity=run_identity(config, dataset, base),
+        faults=faults,
     )
 
 

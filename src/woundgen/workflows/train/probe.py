@@ -63,6 +63,7 @@ def probe(session: TrainingSession) -> Estimate | None:
     if session.config.compute.probe_steps == 0:
         return None
     measured = run_probe(session)
+    session.report_faults()
     estimated = estimate(
         measured,
         session.plan,

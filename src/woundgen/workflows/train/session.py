@@ -41,6 +41,7 @@ class TrainingSession:
     """config: the request's, with `perceptual_network: auto` resolved. unet: what the loop calls.
     recorder: of CUDA graphs, None without. loss_pass: what the loop calls in place of `unet` where it can.
 
+    faults: lines on recordings that differ, not yet shown.
     identity: digest of all that decides the trajectory. state: changed in place by the loop, a resume and a rollback;
     before `restore_or_begin` it is that of step 0, without averages. precision: fp32 | bf16 | fp16.
     """
@@ -66,6 +67,12 @@ class TrainingSession:
     scaler: torch.amp.GradScaler
     state: LoopState
     identity: str
+    faults: list[str]
+
+    def report_faults(self) -> None:
+        """Warn of the recordings that differ, as noticed since the last call."""
+        while self.faults:
+            self.console.warn(self.faults.pop(0))
 
     @property
     def folder(self) -> Path:

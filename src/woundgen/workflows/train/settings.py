@@ -50,5 +50,5 @@ def session_noising(session: TrainingSession, latents: Latents) -> Noising:
         prediction=base.prediction,
         device=session.device,
     )
-    recorded = None if recorder is None else RecordedNoise(recorder, session.console.warn)
+    recorded = None if recorder is None else RecordedNoise(recorder, session.faults)
     return build_noising(latents, settings, stream=session.state.noise_stream, recorder=recorded)
