@@ -36,7 +36,7 @@ SPEC.loader.exec_module(architectures)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", architectures.UNETS)
+@pytest.mark.parametrize("name", [name for name in architectures.UNETS if name != "tiny"])
 def test_one_step_at_128(name: str) -> None:
     base = architectures.build(name)
     config = TrainConfig()
