@@ -296,6 +296,6 @@ def test_deterministic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: A
     for value in (False, True):
         request = TrainRequest(load_train_config(None, [f"{key}={value}"]), tmp_path, tmp_path / "run")
         with pytest.raises(Prepared):
-            start(request, console=silent_console())
+            start(TrainingJob(request, silent_console()))
     assert switched == [False, True]
     assert not torch.are_deterministic_algorithms_enabled()
