@@ -11,22 +11,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 import torch
-from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler, UNet2DConditionModel
+from diffusers import DDIMScheduler, UNet2DConditionModel
 from torch import Tensor, nn
 
 from woundgen.diffusion.randomness import normal, position_seed
 from woundgen.errors import UserError
 from woundgen.generation.decode import decode_latents
 from woundgen.generation.guidance import Guidance, Predict, UNetPass, build_predictor, plain_pass
+from woundgen.generation.schedulers import Scheduler, build_scheduler, set_timesteps
 from woundgen.generation.spacing import spaced_timesteps
 from woundgen.models.base import BaseModel
 from woundgen.records import SamplerName
-
-Scheduler: TypeAlias = DPMSolverMultistepScheduler | DDIMScheduler | EulerDiscreteScheduler
 
 STREAM = "image"
 
@@ -120,17 +118,6 @@ def initial_noise(base: BaseModel, settings: SamplerSettings, indices: Sequence[
     return normal(shape, settings.seed, STREAM, 0, indices)
 
 
-def build_scheduler(base: BaseModel, sampler: SamplerName) -> Scheduler:
-    """diffusers' scheduler on the noise schedule and prediction type that the base was trained with.
-
-    StableDiffusionPipeline sets steps_offset and clip_sample so, whatever a base's file says.
-    """
-    config = {**base.scheduler.config, "steps_offset": 1, "clip_sample": False}
-    if sampler == "dpmsolver++":
-        return DPMSolverMultistepScheduler.from_config(config, algorithm_type="dpmsolver++")
-    return {"ddim": DDIMScheduler, "euler": EulerDiscreteScheduler}[sampler].from_config(config)
-
-
 def place(base: BaseModel, *, device: torch.device, dtype: torch.dtype) -> None:
     """Move what drawing needs. Fuse adapters first: adding them in fp16 would round them away."""
     # SDXL's autoencoder overflows in fp16 (diffusers upcasts it, too).
@@ -207,7 +194,7 @@ def draw_block(
 def _denoise(base: BaseModel, settings: SamplerSettings, noise: Tensor, predict: Predict) -> Tensor:
     """Latents [N, C, h, w] of clean images."""
     scheduler = build_scheduler(base, settings.sampler)
-    _set_timesteps(scheduler, settings.steps)
+    set_timesteps(scheduler, settings.steps)
     return _step_through(base, settings, scheduler, noise * scheduler.init_noise_sigma, scheduler.timesteps, predict)
 
 
@@ -217,7 +204,7 @@ def _denoise_from(
 ) -> Tensor:
     """As StableDiffusionImg2ImgPipeline: the picture with the noise of a later step, then the steps that are left."""
     scheduler = build_scheduler(base, settings.sampler)
-    _set_timesteps(scheduler, settings.steps)
+    set_timesteps(scheduler, settings.steps)
     skipped = settings.steps - check_strength(beginning.strength, steps=settings.steps)
     timesteps = scheduler.timesteps[skipped:]
     if not isinstance(scheduler, DDIMScheduler):
@@ -250,15 +237,6 @@ def visited_timesteps(base: BaseModel, settings: SamplerSettings) -> list[int] |
     if isinstance(scheduler, DDIMScheduler):
         return None
     return spaced_timesteps(scheduler.alphas_cumprod.numpy(), settings.steps)
-
-
-def _set_timesteps(scheduler: Scheduler, steps: int) -> None:
-    """Spaced by noise level; DDIM's step knows its own even spacing only."""
-    if isinstance(scheduler, DDIMScheduler):
-        scheduler.set_timesteps(steps)
-    else:
-        timesteps = spaced_timesteps(scheduler.alphas_cumprod.numpy(), steps)
-        scheduler.set_timesteps(timesteps=timesteps)
 
 
 def _guided(base: BaseModel, settings: SamplerSettings, timesteps: Tensor) -> list[bool]:
