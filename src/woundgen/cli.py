@@ -108,11 +108,11 @@ def run(arguments: list[str]) -> int:
     except UserError as error:
         return fail(str(error), listed=error.listed)
     except OSError as error:
-        found = disk_error(error)
-        if found is None:
+        fault = disk_error(error)
+        if fault is None:
             raise
-        return fail(str(found))
-    except (ImportError, RuntimeError):  # transformers, beside a torchvision that does not fit
+        return fail(str(fault))
+    except (ImportError, RuntimeError):  # transformers, with a torchvision that does not fit
         if (fault := find_broken_torchvision()) is None:
             raise
         return fail(str(fault))

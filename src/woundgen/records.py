@@ -114,7 +114,7 @@ class PairedValue:
 class Preparation:
     """How a set of images became squares of one size: what must be the same on both sides of a comparison.
 
-    resolution: pixels a side. margin: kept around the wound's box, as a share of it; None where no image has a box, so
+    resolution: pixels a side. margin: added around the wound's box, as a share of it; None where no image has a box, so
     that the middle square was taken. compressed: whether most images come from lossy files that were reduced less than
     twofold, so that traces of compression remain; None where that is not known. version: of the code that does it.
     A generated set has the preparation of the photographs that its generator was trained on.
@@ -147,7 +147,7 @@ class Preparation:
         return made
 
     def at(self, resolution: int) -> Preparation:
-        """Of the same images, reduced to another size: whether traces remain then, only the files could tell."""
+        """Of the same images, reduced to another size: whether traces remain then is known from the files alone."""
         return self if resolution == self.resolution else replace(self, resolution=resolution, compressed=None)
 
     def differences(self, other: Preparation) -> list[tuple[str, str]]:

@@ -40,7 +40,7 @@ IMAGE_SCORES = (
 
 @dataclass(frozen=True, slots=True)
 class DrawnImage:
-    """A row of the private manifest: every image ever drawn, kept or not. What of it is released: storage.set_rows."""
+    """A row of the private manifest, of every image ever drawn. Its released part: storage.set_rows."""
 
     index: int
     file_name: str | None

@@ -38,7 +38,11 @@ MOST = {
 # Docstrings that open with a clause instead of a verb, and functions that are called X_of.
 MOST_CLAUSES, MOST_OF = 107, 61
 
-DONE = ("config", "runtime", "training", "workflows/train", "commands/train.py")
+DONE = (
+    "api", "commands/train.py", "config", "data/files", "diffusion", "errors.py", "events.py", "phantoms", "runtime",
+    "shipped", "similarity", "training", "verdicts.py", "web", "workflows/fetch", "workflows/rebuild",
+    "workflows/train",
+)  # fmt: skip
 GONE = (
     "judge",
     "told",

@@ -15,7 +15,7 @@ from woundgen.runtime.console import Console, use_console
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportOptions:
-    """What the pages hold. private: also report_private.html, which shows patients. utility: folder of a study that
+    """Content of the pages. private: also report_private.html, which shows patients. utility: folder of a study that
     joins the page. title: of the page. quality: the grades, thresholds of FID, IS, SSIM and LPIPS."""
 
     private: bool = False

@@ -23,7 +23,7 @@ def doctor(
     from woundgen.config.load import load_train_config
 
     settings = load_train_config(config, set_ or []) if config is not None or set_ else None
-    from woundgen.workflows.doctor import examine, tell
+    from woundgen.workflows.doctor import examine, report_findings
 
     with open_console() as console:
-        console.follow(tell(examine(settings, folder=Path.cwd())))
+        console.follow(report_findings(examine(settings, folder=Path.cwd())))

@@ -41,13 +41,13 @@ def without_fold(root: Path, *, phases: Sequence[str], folds: int, fold: int) ->
     Raises UserError where a hold-out is sealed already, or a phase has fewer groups than folds.
     """
     assert 1 <= fold <= folds
-    found = find_photos(root, phases=phases_below(root))
-    if any(photo.split == "holdout" for photo in found):
+    photographs = find_photos(root, phases=phases_below(root))
+    if any(photo.split == "holdout" for photo in photographs):
         raise UserError(
             f"{root} holds out patients already (split = holdout): one generator serves, and none is needed a fold.",
             "Leave --folds out, or the column split.",
         )
-    photos, clusters = with_cluster_groups(found, roots=[photograph_root(root)])
+    photos, clusters = with_cluster_groups(photographs, roots=[photograph_root(root)])
     dealt = folds_of(photos, joined_groups(photos, clusters), folds=folds, seed=SEED)
     held = set(dealt[fold - 1].tolist())
     sides = [replace(photo, split="holdout") if row in held else photo for row, photo in enumerate(photos)]

@@ -51,7 +51,7 @@ def epoch_order(seed: int, epoch: int, size: int) -> list[int]:
 
 
 def balanced_rows(seed: int, step: int, *, batch: int, groups: Sequence[Sequence[int]]) -> list[int]:
-    """Rows of the global batch at `step`, the groups in turn: each is seen equally often, however large it is.
+    """Rows of the global batch at `step`, the groups in turn: each comes equally often, however large it is.
 
     groups: row numbers of each, none empty. Inside a group every row comes once before any comes again.
     """
@@ -68,7 +68,7 @@ def balanced_rows(seed: int, step: int, *, batch: int, groups: Sequence[Sequence
 def batch_rows(seed: int, step: int, *, batch: int, size: int) -> list[int]:
     """Rows of the global batch at `step`: consecutive positions of an endless stream of epochs.
 
-    No image is dropped or seen more often than another, whether the batch divides the set, is larger than
+    No image is dropped or drawn more often than another, whether the batch divides the set, is larger than
     the set, or the set is a single image.
     """
     first = step * batch

@@ -1,4 +1,4 @@
-"""Captions of phantoms: that it is a wound photograph, and some of what can be seen.
+"""Captions of phantoms: that it is a wound photograph, and some of its visible features.
 
 A caption names tissues, skin, limb, backdrop, framing and the side of the frame on which the wound lies. It never
 names the healing phase, nor the size of the wound, which would give the phase away.
@@ -17,7 +17,7 @@ from .parameters import BACKDROPS, LIMB_KINDS
 Parameters = Mapping[str, float]
 
 OFF_CENTRE = 0.10
-"""How far from the middle of the frame, as a share of its side, a wound's centre is said to lie on a side."""
+"""How far from the middle of the frame, as a share of its side, a wound's centre is called on a side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +74,14 @@ def _name_side(centre: tuple[float, float]) -> list[str]:
 
 def _visible(parameters: Parameters, view: View | None) -> list[str]:
     """List everything a viewer could name in the picture."""
-    seen = [words for words, is_visible in _VISIBLE if is_visible(parameters)]
+    features = [words for words, is_visible in _VISIBLE if is_visible(parameters)]
     limb = LIMB_KINDS[int(parameters["limb_kind"])]
-    seen.append(_LIMB_NAMES[limb])
-    if limb != "surface":  # it fills the frame, and no backdrop is seen
-        seen.append(f"{BACKDROPS[int(parameters['backdrop'])]} background")
+    features.append(_LIMB_NAMES[limb])
+    if limb != "surface":  # it fills the frame, and no backdrop is visible
+        features.append(f"{BACKDROPS[int(parameters['backdrop'])]} background")
     if view is not None:
-        seen += ["close-up" if view.close_up else "whole limb", *_name_side(view.centre)]
-    return seen
+        features += ["close-up" if view.close_up else "whole limb", *_name_side(view.centre)]
+    return features
 
 
 def caption(parameters: Parameters, rng: np.random.Generator, view: View | None = None) -> str:

@@ -95,7 +95,7 @@ def _backdrop_field(p: Fields, name: str, relief: np.ndarray) -> np.ndarray:
 
 
 def backdrop_colour(p: Fields, folds: np.ndarray, weave: np.ndarray, size: int) -> np.ndarray:
-    """Draw the background behind the limb: two materials that meet along a line as wavy as their `folds`."""
+    """Draw the background behind the limb: two materials that join along a line as wavy as their `folds`."""
     x, y = rotate(*frame(size), p["backdrop_angle"])
     beyond = smoothstep(x - p["backdrop_edge"] + 0.05 * folds, -0.015, 0.015)
     slope = 1.0 + 0.25 * y

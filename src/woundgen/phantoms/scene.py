@@ -43,7 +43,7 @@ def frame(size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def scene_coordinates(p: Fields, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Scene points seen by each pixel; the wound is centred on the origin of the scene."""
+    """Scene points of each pixel; the wound is centred on the origin of the scene."""
     x, y = frame(size)
     x, y = rotate((x - p["shift_x"]) * p["zoom"], (y - p["shift_y"]) * p["zoom"], p["tilt_axis"])
     return rotate(x * p["foreshortening"], y, p["rotation"] - p["tilt_axis"])

@@ -33,7 +33,7 @@ LONGEST_NOTE = 500
 
 @dataclass(frozen=True, slots=True)
 class ReviewedSet:
-    """What the page shows. files: index -> PNG. scores, private: name -> value of each index, None where there is none.
+    """Content of the page. files: index -> PNG. scores, private: name -> value of each index, None where there is none.
 
     nearest: index -> rows of photographs, nearest first; photographs: PNG bytes by row, prepared as the set is.
     """
@@ -177,7 +177,7 @@ class ReviewPages:
         return True
 
     def _state(self) -> dict[str, Any]:
-        """Every standing decision, and which row an undo would take back. Other reviewers' names are not told."""
+        """Every standing decision, and which row an undo would take back. Without other reviewers' names."""
         standing = standing_decisions(self._journal.rows)
         decisions = {
             str(index): [one.verdict, one.reason, one.reviewer == self.reviewer] for index, one in standing.items()

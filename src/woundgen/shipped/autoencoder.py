@@ -122,8 +122,8 @@ def picture_terms(decoded: Tensor, inputs: Tensor, *, texture_weight: float) -> 
     pixel = multiscale_l1(difference) + GRADIENT_WEIGHT * gradient_l1(difference)
     texture = (texture_energy(decoded) - texture_energy(inputs)).abs().mean()
     mse = (decoded.detach().clamp(-1, 1) - inputs).square().mean() / 4
-    seen = {"pixel": pixel.item(), "texture": texture.item(), "psnr": -10 * torch.log10(mse).item()}
-    return pixel + texture_weight * texture, seen
+    terms = {"pixel": pixel.item(), "texture": texture.item(), "psnr": -10 * torch.log10(mse).item()}
+    return pixel + texture_weight * texture, terms
 
 
 def autoencoder_step(
@@ -140,12 +140,12 @@ def autoencoder_step(
     codes = basis.codes(inputs)
     # Every other step decodes the basis itself, so that the decoder need not wait for the encoder.
     latents = codes if step % 2 else posterior.sample(generator=noise)
-    loss, seen = picture_terms(model.decode(latents).sample, inputs, texture_weight=TEXTURE_WEIGHT)
+    loss, terms = picture_terms(model.decode(latents).sample, inputs, texture_weight=TEXTURE_WEIGHT)
     kl = posterior.kl().mean()
     pull = F.mse_loss(posterior.mean, codes)
     loss = loss + KL_WEIGHT * kl + pull_towards_basis(step) * pull
     _update(model, optimizer, loss)
-    return seen | {"kl": kl.item(), "pull": pull.item()}
+    return terms | {"kl": kl.item(), "pull": pull.item()}
 
 
 def _update(model: AutoencoderKL, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:

@@ -65,7 +65,7 @@ def train_decoder_step(
 ) -> dict[str, float]:
     """Update decoder and discriminator once; images: uint8 [N, S, S, 3], from which `batch` crops of 64 x 64 are cut.
 
-    Returns what to log: pixel, texture and lattice terms, PSNR in dB, the share that the discriminator told right.
+    Returns what to log: pixel, texture and lattice terms, PSNR in dB, the discriminator's accuracy.
     """
     rng = np.random.default_rng([seed, step, 3])
     device = next(training.vae.decoder.parameters()).device

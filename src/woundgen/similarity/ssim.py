@@ -53,8 +53,8 @@ def band_strips(matrix: Array) -> tuple[Strip, ...]:
     strips = []
     for start in range(0, len(matrix), POSITIONS_PER_STRIP):
         rows = matrix[start : start + POSITIONS_PER_STRIP]
-        seen = np.flatnonzero(rows.any(axis=0))
-        source = slice(int(seen[0]), int(seen[-1]) + 1)
+        covered = np.flatnonzero(rows.any(axis=0))
+        source = slice(int(covered[0]), int(covered[-1]) + 1)
         strips.append(Strip(slice(start, start + len(rows)), source, np.ascontiguousarray(rows[:, source])))
     return tuple(strips)
 
@@ -98,7 +98,7 @@ class ImageMoments:
 
 
 def image_moments(images: Array, *, border: Border = "full", dtype: npt.DTypeLike = np.float64) -> ImageMoments:
-    """Moments of images [N, H, W, C] in 0..1, to be kept where the same references meet many images."""
+    """Moments of images [N, H, W, C] in 0..1, to be stored where the same references are compared with many images."""
     count, height, width, channels = images.shape
     if min(height, width) < TAPS:
         raise UserError(f"SSIM needs images of at least {TAPS} pixels a side; these are {width} x {height}.")
@@ -126,7 +126,7 @@ def ssim_between(left: ImageMoments, right: ImageMoments) -> npt.NDArray[np.floa
 
 
 def ssim_against(images: Array, known: ImageMoments) -> npt.NDArray[np.float64]:
-    """[N, M] of images [N, H, W, C] in 0..1 with those whose moments (border `full`) are kept; memory bounded in N."""
+    """[N, M] of images [N, H, W, C] in 0..1 with those whose moments (border `full`) are held; memory bounded in N."""
     blocks = (images[first : first + IMAGES_PER_BLOCK] for first in range(0, len(images), IMAGES_PER_BLOCK))
     return np.concatenate([ssim_between(image_moments(block, dtype=known.pixels.dtype), known) for block in blocks])
 

@@ -45,7 +45,7 @@ def guard(application: Application, *, hosts: Collection[str], maximum_body: int
             await application(scope, receive, send)
             return
         if scope["type"] != "http":
-            await receive()  # a websocket's opening, which is refused
+            await receive()  # a websocket's opening, which gets no answer but the refusal
             await send({"type": "websocket.close", "code": 1008})
             return
         refused = _fault(scope, allowed, maximum_body)
@@ -112,8 +112,8 @@ def _with_headers(send: Send) -> Send:
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             ours = {name for name, _ in HEADERS}
-            kept = [(name, value) for name, value in message.get("headers", []) if name.lower() not in ours]
-            message = {**message, "headers": [*kept, *HEADERS]}
+            others = [(name, value) for name, value in message.get("headers", []) if name.lower() not in ours]
+            message = {**message, "headers": [*others, *HEADERS]}
         await send(message)
 
     return sending

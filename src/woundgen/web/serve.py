@@ -62,7 +62,7 @@ def require_extra() -> None:
 
 
 def check_address(address: Address, *, what: str) -> list[str]:
-    """Warnings about where the page will be seen. Raises UserError for a certificate without a key and the like."""
+    """Warnings about who can open the page. Raises UserError for a certificate without a key and the like."""
     if (address.certificate is None) != (address.key is None):
         raise UserError("--certificate and --key go together.", "Give both PEM files, or neither.")
     for path in (address.certificate, address.key):

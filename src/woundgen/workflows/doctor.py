@@ -20,7 +20,7 @@ from woundgen.runtime.provenance import versions
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """name: what was looked at. state: what was found. remedy: the command or change that mends it; "" if fine."""
+    """name: of the thing examined. state: of it, in words. remedy: the command or change that mends it; "" if fine."""
 
     name: str
     state: str
@@ -28,9 +28,9 @@ class Finding:
 
 
 def examine(config: TrainConfig | None, *, folder: Path) -> list[Finding]:
-    """Everything found, in the order of a first run; a finding with a remedy stands in the way of one.
+    """Examine everything, in the order of a first run; a finding with a remedy stands in the way of one.
 
-    config: what is to be run; without one, models that are not fetched are told but stand in nobody's way.
+    config: what is to be run; without one, models that are not fetched are listed but stand in nobody's way.
     folder: where runs would be written.
     """
     bases = _bases(None) if config is None else _bases(config.model.base)
@@ -41,12 +41,12 @@ def examine(config: TrainConfig | None, *, folder: Path) -> list[Finding]:
 
 
 def _software() -> list[Finding]:
-    found = versions()
+    installed = versions()
     build = f"CUDA {torch.version.cuda}" if torch.version.cuda else "CPU build"
-    rest = ", ".join(f"{name} {found[name]}" for name in ("diffusers", "transformers", "peft"))
+    rest = ", ".join(f"{name} {installed[name]}" for name in ("diffusers", "transformers", "peft"))
     return [
-        Finding("woundgen", f"{found['woundgen']}, Python {found['python']}"),
-        Finding("torch", f"{found['torch']} ({build})"),
+        Finding("woundgen", f"{installed['woundgen']}, Python {installed['python']}"),
+        Finding("torch", f"{installed['torch']} ({build})"),
         Finding("libraries", rest),
     ]
 
@@ -106,12 +106,12 @@ def _features(names: Sequence[str], *, needed: bool) -> list[Finding]:
             check_names((name,))
             findings.append(Finding(f"features {name}", "ready"))
         except UserError as error:
-            told = (error.what, error.fix) if needed else (f"not fetched. {error.fix}", "")
-            findings.append(Finding(f"features {name}", *told))
+            state = (error.what, error.fix) if needed else (f"not fetched. {error.fix}", "")
+            findings.append(Finding(f"features {name}", *state))
     return findings
 
 
-def tell(findings: list[Finding]) -> Work[None]:
+def report_findings(findings: list[Finding]) -> Work[None]:
     """One line each; UserError, with every remedy, where something stands in the way."""
     width = max(len(finding.name) for finding in findings)
     for finding in findings:

@@ -1,1 +1,1 @@
-"""Image files: found below a root, read and decoded safely, written."""
+"""Image files: listed below a root, read and decoded safely, written."""

@@ -1,4 +1,4 @@
-"""Photographs in DICOM files: the picture as it is meant to be seen, and nothing of the header.
+"""Photographs in DICOM files: the picture as it is meant to be shown, and nothing of the header.
 
 Needs pydicom: pip install 'woundgen[dicom]'. Photometric interpretations MONOCHROME1 and 2, RGB, YBR and PALETTE COLOR
 (DICOM PS3.3 C.7.6.3.1.2). Of several frames, the representative (C.7.6.16.1.3).
@@ -101,7 +101,7 @@ def _require_decoder(data: Any, *, name: str) -> None:
 
 
 def _refuse_other_curves(header: Any, *, name: str) -> None:
-    """UserError where the picture is meant to be seen through a curve that is not applied here."""
+    """UserError where the picture is meant to be shown through a curve that is not applied here."""
     function = str(header.get("VOILUTFunction", "LINEAR")).upper()
     if "VOILUTSequence" in header or function != "LINEAR":
         kind = "a VOI LUT sequence" if "VOILUTSequence" in header else f"VOI LUT function {function}"

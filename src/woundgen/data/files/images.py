@@ -64,11 +64,11 @@ def decode_photograph(content: bytes, *, name: str) -> np.ndarray:
 def decode_image(content: bytes, *, name: str) -> Image.Image:
     """The same as an RGB image, of which a part can be taken without making an array of all."""
     if dicom.is_dicom(content):
-        with _speaking_of(name):
+        with _name_file(name):
             picture = dicom.decode_dicom(content, name=name, maximum_pixels=MAXIMUM_PIXELS)
             _refuse_unusable(picture, name=name)
             return picture
-    with _speaking_of(name), Image.open(io.BytesIO(content), formats=_formats(content, name=name)) as image:
+    with _name_file(name), Image.open(io.BytesIO(content), formats=_formats(content, name=name)) as image:
         _refuse_unusable(image, name=name)
         image.load()  # a truncated file raises here: ImageFile.LOAD_TRUNCATED_IMAGES is left off
         ImageOps.exif_transpose(image, in_place=True)
@@ -79,10 +79,10 @@ def photograph_size(path: Path, *, roots: Sequence[Path]) -> tuple[int, int]:
     """(width, height) of the upright photograph, from its header alone."""
     file = resolve_inside(path, roots=roots)
     if dicom.is_dicom(_start_of(file)):
-        with _speaking_of(str(path)):
+        with _name_file(str(path)):
             return dicom.dicom_size(read_file(path, roots=roots), name=str(path))
     formats = _formats(_start_of(file), name=str(path))
-    with _speaking_of(str(path)), Image.open(file, formats=formats) as image:
+    with _name_file(str(path)), Image.open(file, formats=formats) as image:
         if image.format == "TIFF":  # Pillow turns these itself
             return image.size
         # The base class's getexif: that of PNG decodes the whole picture in search of a late chunk.
@@ -131,7 +131,7 @@ def write_png(path: Path, pixels: np.ndarray, *, text: Mapping[str, str]) -> Non
 
 
 @contextmanager
-def _speaking_of(name: str) -> Iterator[None]:
+def _name_file(name: str) -> Iterator[None]:
     """Turn whatever a decoder raises on bytes from outside into a UserError about `name`."""
     try:
         with warnings.catch_warnings():

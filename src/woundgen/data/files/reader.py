@@ -18,7 +18,7 @@ _PLAIN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK  # no link, 
 class Reader:
     """Gives what `read_file` gives, with the same errors, in a third of the time. Holds folders open until it is left.
 
-    A file is opened below the folder that was found to lie inside the roots, without following a link, so that nothing
+    A file is opened below the folder that lies inside the roots, as was checked, without following a link: nothing
     can change between looking and opening. Links and whatever is unusual take `read_file`'s way.
     """
 

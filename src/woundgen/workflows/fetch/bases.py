@@ -43,7 +43,7 @@ def fetch_base(
 ) -> Work[Path]:
     """Base model `name` (or an id that stands for one) into the hub's cache; nothing where it is there.
 
-    home: where digests are kept. mirror: another hub's address, with the same paths below it. folder: already
+    home: folder of the digests. mirror: another hub's address, with the same paths below it. folder: already
     downloaded, in diffusers' layout, only read. UserError where it cannot be had, or is not what was first fetched.
     """
     known = ALIASES.get(name, name)
@@ -150,7 +150,7 @@ def _get(file: str, address: str, staging: Path, folder: Path | None) -> Work[st
 def _check(
     name: str, place: str, digests: Mapping[str, str], held: Mapping[str, Mapping[str, str]], staging: Path
 ) -> None:
-    """Weights as any mirror of this base had them, everything as this commit had it. What is refused is deleted."""
+    """Weights as any mirror of this base had them, everything as this commit had it. Others are deleted."""
     expected: dict[str, str] = {}
     for key, recorded in held.items():
         if key.startswith(f"{name} "):
@@ -161,7 +161,7 @@ def _check(
             shutil.rmtree(staging)
             raise UserError(
                 f"{place}: {file} has digest {digest[:16]}, not {expected[file][:16]} as at the first fetch.",
-                "Nothing was kept. Fetch it from the address that is pinned, without --mirror or --from.",
+                "Nothing was stored. Fetch it from the address that is pinned, without --mirror or --from.",
             )
 
 

@@ -80,9 +80,9 @@ def _get_all(
     mirror: str | None,
     folder: Path | None,
 ) -> Work[dict[str, str]]:
-    """Digest of each file, held against what its publisher or an earlier fetch said."""
+    """Digest of each file, held against the digest of its publisher or of an earlier fetch."""
     held = held_digests(home).get(name, {})
-    found = {}
+    digests = {}
     for file in source.files:
         target = downloaded / file.name
         if folder is not None:
@@ -97,10 +97,10 @@ def _get_all(
         elif digest != expected:
             raise UserError(
                 f"{file.name} has digest {digest[:16]}, not {expected[:16]}: it is not the file that was pinned.",
-                "Nothing was kept. Fetch it from the address that is pinned, without --mirror or --from.",
+                "Nothing was stored. Fetch it from the address that is pinned, without --mirror or --from.",
             )
-        found[file.name] = digest
-    return found
+        digests[file.name] = digest
+    return digests
 
 
 def _address(file: SourceFile, mirror: str | None) -> str:
@@ -115,7 +115,7 @@ def _copy(path: Path, target: Path) -> str:
 
 
 def _record(name: str, source: Source, downloaded: Mapping[str, str], stored: Mapping[str, str]) -> dict[str, object]:
-    """source.json: pinned addresses (a mirror's copy has the same digests), and what lies beside it."""
+    """source.json: pinned addresses (a mirror's copy has the same digests), and the files next to it."""
     return {
         "name": name,
         "licence": source.licence,

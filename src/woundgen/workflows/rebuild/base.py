@@ -37,7 +37,7 @@ from woundgen.training.state import counters, new_optimizer, pack, unpack
 from woundgen.workflows.rebuild.base_networks import BaseNetworks, beginning
 from woundgen.workflows.rebuild.export_base import BASE_FOLDER, export_base
 from woundgen.workflows.rebuild.phantom_pool import Pool
-from woundgen.workflows.rebuild.stages import AUTOENCODER_FOLDER, ENCODER_FOLDER, RebuildSettings, pool_of
+from woundgen.workflows.rebuild.stages import AUTOENCODER_FOLDER, ENCODER_FOLDER, RebuildSettings, open_pool
 
 CHECKPOINTS = "base_training"
 BEGUN_FROM = "begun_from"  # in a checkpoint's state: digest of the base that training began from
@@ -61,7 +61,7 @@ class BaseRebuild:
                 "Run `woundgen rebuild decoder` with the same --work first.",
             )
         with first_rank_first(ranks):  # the first renders and encodes, the others read
-            pool = console.follow(pool_of(settings))
+            pool = console.follow(open_pool(settings))
             latents = console.follow(pool_latents(pool, settings.folder, settings.device))
         networks = console.follow(beginning(settings.start, captions=pool.captions, seed=settings.seed))
         training = console.follow(restore_or_begin(settings, networks))
@@ -166,7 +166,7 @@ def _check_beginning(saved: Checkpoint, begun_from: str, start: Path | None) -> 
 
 
 def pool_latents(pool: Pool, folder: Path, device: str) -> Work[Latents]:
-    """Posterior means and deviations of the whole pool, encoded once for each size of the pool and kept on disk."""
+    """Posterior means and deviations of the whole pool, encoded once for each size of the pool and stored on disk."""
     cache = folder / f"latents_{len(pool.images)}.safetensors"
     if not cache.exists():
         source = folder / ENCODER_FOLDER

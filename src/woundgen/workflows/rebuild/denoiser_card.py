@@ -1,4 +1,4 @@
-"""What the base's UNet has learned: its error on held-out latents over that of the best linear filter's."""
+"""Error of the base's UNet on held-out latents, over that of the best linear filter."""
 
 from __future__ import annotations
 

@@ -160,7 +160,7 @@ def base_card(folder: str, network: FeatureNetwork, *, n: int) -> Work[dict[str,
 
 
 def write_card(work: Path, *, n: int = 500) -> Work[Path]:
-    """Measure what `woundgen rebuild` left in `work` and write base/card.json beside the weights."""
+    """Measure what `woundgen rebuild` left in `work` and write base/card.json next to the weights."""
     folder, features = work / BASE_FOLDER, work / FEATURES_FILE
     for path in (folder, features):
         if not path.exists():

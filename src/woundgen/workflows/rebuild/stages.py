@@ -56,7 +56,7 @@ class RebuildSettings:
     device: str = "cpu"  # or "cuda"
 
 
-def pool_of(settings: RebuildSettings) -> Work[Pool]:
+def open_pool(settings: RebuildSettings) -> Work[Pool]:
     return (
         yield from render_pool(
             settings.folder / "pool",
@@ -83,7 +83,7 @@ def feature_targets(pool: Pool) -> Targets:
 
 
 def rebuild_features(settings: RebuildSettings) -> Work[Path]:
-    pool = yield from pool_of(settings)
+    pool = yield from open_pool(settings)
     targets = feature_targets(pool)
     torch.manual_seed(settings.seed)
     network = FeatureNetwork(outputs=count_outputs(targets))
@@ -114,7 +114,7 @@ def rebuild_features(settings: RebuildSettings) -> Work[Path]:
 
 def rebuild_encoder(settings: RebuildSettings) -> Work[Path]:
     """First stage of the autoencoder; its encoder is final, and its latents are scaled per channel."""
-    pool = yield from pool_of(settings)
+    pool = yield from open_pool(settings)
     torch.manual_seed(settings.seed)
     model = build_autoencoder().to(settings.device, memory_format=torch.channels_last).train()
     with torch.no_grad():  # start with little posterior noise: log variance -6, a deviation of 0.05
@@ -125,7 +125,7 @@ def rebuild_encoder(settings: RebuildSettings) -> Work[Path]:
 
     def step(number: int) -> dict[str, float]:
         noise = torch.Generator().manual_seed(settings.seed * 1_000_003 + number)
-        return autoencoder_step(model, optimizer, basis, batch_of(pool, settings, number), step=number, noise=noise)
+        return autoencoder_step(model, optimizer, basis, draw_batch(pool, settings, number), step=number, noise=noise)
 
     yield from _fit(settings, "autoencoder", model, optimizer, step)
     latents = encode_images(model, pool.images[:1000])[0].to(settings.device)
@@ -138,7 +138,7 @@ def rebuild_decoder(settings: RebuildSettings) -> Work[Path]:
 
     The stage's average may be used before its last step: run it with --steps at what is done to write that.
     """
-    pool = yield from pool_of(settings)
+    pool = yield from open_pool(settings)
     source = settings.folder / ENCODER_FOLDER
     if not source.is_dir():
         raise UserError(f"{source} does not exist.", "Run `woundgen rebuild encoder` with the same --work first.")
@@ -163,7 +163,7 @@ def rebuild_decoder(settings: RebuildSettings) -> Work[Path]:
     return _save_autoencoder(averaged_autoencoder(training), settings.folder / AUTOENCODER_FOLDER)
 
 
-def batch_of(pool: Pool, settings: RebuildSettings, step: int) -> Tensor:
+def draw_batch(pool: Pool, settings: RebuildSettings, step: int) -> Tensor:
     """Crops for a step, whole images in the last fifth of the run: a function of (seed, step)."""
     whole = step >= 0.8 * settings.steps
     return crops(

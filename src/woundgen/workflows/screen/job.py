@@ -1,4 +1,4 @@
-"""Screening as `generate` uses it: references described once, a rule calibrated, tried on real photographs."""
+"""Screening as `generate` uses it: references described once, a rule calibrated, checked on real photographs."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Screen:
         return verdicts_of(images, self.references, self.calibration, self.rule, self.networks)
 
     def explain(self, image: NDArray[np.uint8], row: int) -> tuple[NDArray[np.uint8], dict[str, float | bool]]:
-        """A picture of the image beside photograph `row`, and how the one lies on the other. Private."""
+        """A picture of the image next to photograph `row`, and how the one lies on the other. Private."""
         match = verify_copy(detect_keypoints(image), detect_keypoints(self.images[row]))
         return draw_match(image, self.images[row], match), describe_match(match)
 
@@ -103,7 +103,7 @@ def build_screen(
     calibration: Path | None = None,
     learned: Preparation | None = None,
 ) -> Work[Screen]:
-    """References from the training side; acceptance tried on the photographs held out, and said.
+    """References from the training side; acceptance measured on the photographs held out.
 
     origins: all that images are drawn from. calibration: a file of `woundgen calibrate` to use.
     learned: how the photographs were prepared that the adapters were trained on; others are refused.

@@ -67,7 +67,7 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     mean, deviation = torch.randn(2, 9, 1, 4, 8, 8, generator=torch.Generator().manual_seed(5))
     latents = Latents(mean=mean, deviation=0.1 * deviation.abs(), scale=1.0)
     pool = SimpleNamespace(captions=[*CAPTIONS, *CAPTIONS[:1] * 7])
-    monkeypatch.setattr(rebuild_base, "pool_of", lambda settings: returning(pool))
+    monkeypatch.setattr(rebuild_base, "open_pool", lambda settings: returning(pool))
     monkeypatch.setattr(rebuild_base, "pool_latents", lambda pool, folder, device: returning(latents))
     (tmp_path / "vae").mkdir()
     return tmp_path
