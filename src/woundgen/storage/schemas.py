@@ -37,7 +37,7 @@ OBJECTS: Mapping[str, Mapping[str, Types]] = {
     },
     SET_JSON: {"label?": str, "adapters?": list, "base?": str, "screening?": dict, "count?": int, "sampler?": dict,
         "precision?": str},
-    COUNTS_JSON: {"drawn": int, "accepted": int, "not_kept": dict},
+    COUNTS_JSON: {"drawn": int, "accepted": int, "not_kept": dict, "copies?": int},
     METRICS_JSON: {"rows": list},
     MARKER: {"identity": str},
     IMPORT_JSON: {"root": str, "digest": str},
