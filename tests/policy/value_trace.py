@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import defaultdict, deque
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -22,6 +23,8 @@ NOWHERE: Taint = frozenset()
 WHOLE: Taint = frozenset({()})
 ENDS = {"Tensor", "Latents", "bool", "int", "float", "None", "str"}
 Function: TypeAlias = ast.FunctionDef
+LIBRARY = (str, bytes, list, dict, set, Path, Future)
+"""Kinds whose methods are not taken for ours of the same name."""
 
 
 class Program:
@@ -224,6 +227,8 @@ class _Body:
         if isinstance(node.func.value, ast.Name) and node.func.value.id == "self" and "." in self.key[1]:
             own = self.key[0], f"{self.key[1].split('.')[0]}.{node.func.attr}"
             return own if own in self.program.functions else None
+        if any(hasattr(kind, node.func.attr) for kind in LIBRARY):
+            return None
         methods = self.program.methods.get(node.func.attr, [])
         return methods[0] if len(methods) == 1 else None
 

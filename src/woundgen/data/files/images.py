@@ -78,10 +78,10 @@ def decode_image(content: bytes, *, name: str) -> Image.Image:
 def photograph_size(path: Path, *, roots: Sequence[Path]) -> tuple[int, int]:
     """(width, height) of the upright photograph, from its header alone."""
     file = resolve_inside(path, roots=roots)
-    if dicom.is_dicom(_start_of(file)):
+    if dicom.is_dicom(_read_start(file)):
         with _name_file(str(path)):
             return dicom.dicom_size(read_file(path, roots=roots), name=str(path))
-    formats = _formats(_start_of(file), name=str(path))
+    formats = _formats(_read_start(file), name=str(path))
     with _name_file(str(path)), Image.open(file, formats=formats) as image:
         if image.format == "TIFF":  # Pillow turns these itself
             return image.size
@@ -104,7 +104,7 @@ def _formats(content: bytes, *, name: str) -> tuple[str, ...]:
     return (heif.FORMAT,)
 
 
-def _start_of(file: Path) -> bytes:
+def _read_start(file: Path) -> bytes:
     try:
         with file.open("rb") as handle:
             return handle.read(132)
