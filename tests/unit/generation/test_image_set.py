@@ -17,7 +17,7 @@ from woundgen.errors import UserError
 from woundgen.generation.image_set import GeneratedSet, Recipe, open_set
 from woundgen.generation.sampler import SamplerSettings, image_seed
 from woundgen.storage.set_rows import journal_path, read_drawn_rows, read_released_rows, read_tally
-from woundgen.verdicts import Verdict
+from woundgen.verdicts import RejectionKind, Verdict
 
 SAMPLER = SamplerSettings(sampler="euler", steps=9, guidance_scale=1.5, seed=11, block=3, height=8, width=8)
 RECIPE = Recipe(
@@ -210,7 +210,8 @@ def test_half_a_block_is_our_mistake(tmp_path: Path):
 def test_released_rows_hold_no_score_against_photographs(two_blocks: Path):
     target = open_set(two_blocks, RECIPE)
     scores = {"ssim_max": 0.123456, "nearness": 2.5, "embedding_nearest": 1.5, "sharpness": -3.25}
-    copy = Verdict(False, "copy by best SSIM (0.9 > 0.8)", scores, category="copy by best SSIM")
+    reason, category = "copy by best SSIM (0.9 > 0.8)", "copy by best SSIM"
+    copy = Verdict(False, reason, scores, kind=RejectionKind.COPY, category=category)
     verdicts = [Verdict(True, "", scores), copy, Verdict(True, "")]
     target.append(range(6, 9), block_images(6), verdicts)
     public = [json.loads(line) for line in (two_blocks / "manifest.jsonl").read_text().splitlines()]
@@ -221,7 +222,7 @@ def test_released_rows_hold_no_score_against_photographs(two_blocks: Path):
     assert "0.9 >" not in shared
     assert str(image_seed(11, 7)) not in shared
     assert json.loads((two_blocks / "counts.json").read_text()) == {
-        "drawn": 9, "accepted": 6, "not_kept": {"copy by best SSIM": 1, "sharpness": 2},
+        "drawn": 9, "accepted": 6, "not_kept": {"copy by best SSIM": 1, "sharpness": 2}, "copies": 1,
     }  # fmt: skip
     assert read_drawn_rows(two_blocks)[7]["scores"] == scores
     assert journal_path(two_blocks).parent.stat().st_mode & 0o777 == 0o700
