@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 import socket
 from pathlib import Path
@@ -75,7 +76,9 @@ def test_what_would_carry_the_name_is_refused(
 ) -> None:
     drawn = tmp_path / "set"
     assert run(draw(ran, clinic, drawn)) == 0
-    named_run = Path(shutil.copytree(ran, tmp_path / NAME))
+    named_run = Path(shutil.copytree(ran, tmp_path / "named"))
+    record = json.loads((named_run / "run.json").read_text())
+    (named_run / "run.json").write_text(json.dumps(record | {"name": NAME}))
     cases = [
         draw(ran, clinic, tmp_path / "a", "--prompt", PROMPT),
         draw(ran, clinic, tmp_path / "b", "--label", NAME),
@@ -96,8 +99,8 @@ def test_no_public_byte_holds_the_name(ran: Path, clinic: Path, tmp_path: Path) 
     chosen = ["--generated", str(drawn), "--run", str(ran)]
     commands = [
         draw(ran, clinic, drawn),
-        ["evaluate", *chosen, "--phase", "I"],
-        ["evaluate", *chosen, "--phase", "I", "--out", str(tmp_path / "again.json")],
+        ["evaluate", "--generated", str(drawn), "--real", real, "--phase", "I"],
+        ["evaluate", "--generated", str(drawn), "--real", real, "--phase", "I", "--out", str(tmp_path / "again.json")],
         ["compare", str(drawn), str(tmp_path / "again.json"), "--out", str(tmp_path / "compared")],
         ["audit", *chosen, "--out", str(tmp_path / "audit")],
         ["calibrate", "--real", real, "--run", str(ran), "--out", str(tmp_path / "calibration")],

@@ -79,14 +79,16 @@ def _is_running(process: int) -> bool:
 
 
 def write_text(path: Path, text: str, *, private: bool = False) -> None:
+    """As write_bytes; removes what kills have left half written beside `path`, too."""
     write_bytes(path, text.encode(), private=private)
+    sweep_unfinished(path.parent)
 
 
 def write_json(path: Path, content: Any, *, private: bool = False) -> None:
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     if any("\ud800" <= letter <= "\udfff" for letter in text):  # a file name that is not UTF-8
         text = json.dumps(content, indent=2, allow_nan=False) + "\n"
-    write_bytes(path, text.encode(), private=private)
+    write_text(path, text, private=private)
 
 
 def read_json(path: Path) -> Any:

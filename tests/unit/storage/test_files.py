@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -175,3 +177,14 @@ def test_a_refused_read_is_not_called_a_write(tmp_path: Path) -> None:
     assert "a.png could not be read (Permission denied)" in refused(tmp_path / "data" / "a.png", errno.EACCES)
     assert "state.json could not be written (Perm" in refused(tmp_path / "run" / "state.json", errno.EACCES)
     assert "could not be written (No space" in refused(tmp_path / "elsewhere", errno.ENOSPC)
+
+
+def test_writing_text_sweeps_what_a_kill_left(tmp_path: Path) -> None:
+    """Of dead processes alone: a living one may be writing beside this one."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    dead, alive = tmp_path / f".metrics.json.{process.pid}.tmp", tmp_path / f".metrics.json.{os.getppid()}.tmp"
+    for path in (dead, alive):
+        path.write_text("half")
+    write_json(tmp_path / "metrics.json", {})
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([alive.name, "metrics.json"])
