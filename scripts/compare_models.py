@@ -1,4 +1,4 @@
-"""Compare sets or runs: the consultation's name (Decision 8) for `woundgen compare`, which takes the same options.
+"""Compare sets or runs: the approved plan's name for `woundgen compare`, which takes the same options.
 
     python scripts/compare_models.py generated/guidance_1 generated/guidance_2 --out reports
 

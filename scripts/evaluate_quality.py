@@ -1,4 +1,4 @@
-"""Measure a generated set: the consultation's name (Decision 8) for `woundgen evaluate`, which takes the same options.
+"""Measure a generated set: the approved plan's name for `woundgen evaluate`, which takes the same options.
 
     python scripts/evaluate_quality.py --generated generated/phase_I --run runs/phase_I --phase I
 

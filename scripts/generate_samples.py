@@ -1,4 +1,4 @@
-"""Draw images: the consultation's name (Decision 8) for `woundgen generate`, which takes the same options.
+"""Draw images: the approved plan's name for `woundgen generate`, which takes the same options.
 
     python scripts/generate_samples.py --adapter runs/phase_I --count 64 --out generated/phase_I
 

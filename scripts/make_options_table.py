@@ -2,8 +2,8 @@
 
     python scripts/make_options_table.py
 
-Names, meanings, defaults and bounds come from the pydantic models of woundgen.config, "read by" from the syntax trees
-of src/woundgen. Editors with a YAML language server complete and check configs by the schema.
+Names, meanings, defaults and bounds come from the pydantic models of woundgen.config.
+Editors with a YAML language server complete and check configs by the schema.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "woundgen"
 PAGE = ROOT / "docs" / "options.md"
 SCHEMA = ROOT / "configs" / "train.schema.json"
-UNREAD = "**nothing yet**"
 HELD_AS = {"settings": "lora", "options": "adversarial"}
 """Names under which mechanisms hold a group that is not called as it is in the config."""
 
@@ -38,7 +37,7 @@ HEAD = """# Options
 
 Settings are read from a YAML file and `--set key=value` on top of it; an unknown key, or a value that is not
 allowed, is an error, and all of them are reported at once. Each key of training has two names: `lora_rank: 8` and
-`lora: {rank: 8}` (`--set lora.rank=8`) are the same. "Read by" names the files of `src/woundgen` that act on a key.
+`lora: {rank: 8}` (`--set lora.rank=8`) are the same.
 """
 SECTIONS = (
     (TrainConfig, "Training", "`woundgen train --config configs/phase_I_config.yaml --set learning_rate=1e-4`"),
@@ -130,15 +129,13 @@ def _ways_through_config(names: Mapping[tuple[str, str], str]) -> dict[str, set[
 
 
 def table(model: type[BaseModel]) -> str:
-    heads = ("key", "in its group", "meaning", "default", "allowed", "read by")
+    heads = ("key", "in its group", "meaning", "default", "allowed")
     lines = ["| " + " | ".join(heads) + " |", "| " + " | ".join(["---"] * len(heads)) + " |"]
-    files = readers(model)
     for group, key, field in walk_settings(model):
         flat = flat_name(key, field)
         assert field.description, f"{flat} has no description"
-        where = ", ".join(f"`{file}`" for file in files[flat]) or UNREAD
         dotted = f"`{group}.{key}`" if group else ""
-        cells = (f"`{flat}`", dotted, field.description, f"`{shown(field.default)}`", allowed(field), where)
+        cells = (f"`{flat}`", dotted, field.description, f"`{shown(field.default)}`", allowed(field))
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -157,10 +154,7 @@ def page() -> str:
     parts = [HEAD]
     for model, title, example in SECTIONS:
         parts.append(f"\n## {title}\n\n{example}\n\n{table(model)}\n")
-    return (
-        "".join(parts)
-        + "\nWhich test holds each option, and what was measured of it: [options-tested.md](options-tested.md).\n"
-    )
+    return "".join(parts) + "\nWhat was measured of each option: [results](results/options.md).\n"
 
 
 if __name__ == "__main__":

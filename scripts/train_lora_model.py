@@ -1,4 +1,4 @@
-"""Train an adapter: the consultation's name (Decision 8) for `woundgen train`, which takes the same options.
+"""Train an adapter: the approved plan's name for `woundgen train`, which takes the same options.
 
     python scripts/train_lora_model.py --resume latest
 

@@ -97,7 +97,8 @@ def test_planted_faults_are_found(photographs: Path, tmp_path: Path, capsys: pyt
     page = (tmp_path / "out" / "check.html").read_text()
     assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o700
     assert "are the same bytes, phases I and R" in page
-    assert page.count("<img ") == 2
+    assert page.count("<img ") == 2 + 2 * 2 + 4, "a sheet a phase, both of each pair, each doubtful crop"
+    assert page.index("No: there are errors.") < page.index("Look at these first") < page.index("As training sees them")
     assert not re.findall(r'(?:src|href)="(?!data:)', page)
 
 

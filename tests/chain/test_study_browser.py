@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import random
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -22,11 +21,10 @@ from woundgen.review.decisions import read_decisions
 from woundgen.study.files import journal_path, read_study
 from woundgen.study.session import standing_answers
 
+from ..browser import accessibility_faults, open_browser
 from ..unit.study.conftest import make_study
 
 pytestmark = pytest.mark.slow
-playwright = pytest.importorskip("playwright.sync_api", reason="needs the extra [test-browser]")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FIELDS = ("call", "confidence", "phase", "plausibility", "remark")
 
 
@@ -64,12 +62,15 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("needs Chromium")
-    with playwright.sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with open_browser() as browser:
         yield browser
-        browser.close()
+
+
+def expect(*words: Any) -> Any:
+    """Import playwright only where a test runs: collecting needs no extra."""
+    from playwright.sync_api import expect as expect_of_playwright
+
+    return expect_of_playwright(*words)
 
 
 def script(seed: int, count: int = 60) -> list[dict[str, Any]]:
@@ -93,7 +94,6 @@ def wait_for(page: Any, position: int, total: int = 60) -> None:
         page.wait_for_selector("#end:not([hidden])", timeout=60_000)
         return
     page.wait_for_selector("#reading:not([hidden])", timeout=60_000)
-    expect = playwright.expect
     expect(page.locator("#count")).to_have_text(f"picture {position + 1} of {total}", timeout=60_000)
     expect(page.locator("#save")).to_be_disabled(timeout=60_000)
 
@@ -135,7 +135,7 @@ def test_a_reader_by_keyboard(server: Server, browser: Any) -> None:
             type_answer(page, one | {"call": "real" if one["call"] == "synthetic" else "synthetic", "remark": ""})
             wait_for(page, position + 1)
             page.keyboard.press("z")
-            playwright.expect(page.locator("#save")).to_be_enabled(timeout=60_000)
+            expect(page.locator("#save")).to_be_enabled(timeout=60_000)
             for _ in range(3):
                 page.keyboard.press("ArrowUp")
         if position == 30:  # a pause hides the picture
@@ -169,7 +169,7 @@ def test_a_reader_by_touch_through_kills_and_reloads(server: Server, browser: An
         if position == 28:  # killed while the answer is on its way: the page sends it again, by itself
             server.kill()
             tap_answer(page, one)
-            playwright.expect(page.locator("#status")).to_contain_text("Not saved yet", timeout=60_000)
+            expect(page.locator("#status")).to_contain_text("Not saved yet", timeout=60_000)
             server.start()
             continue
         if position == 50:  # reloaded half-way through a form: the draft is there
@@ -198,7 +198,7 @@ def test_two_tabs_count_each_picture_once(server: Server, browser: Any) -> None:
     wait_for(first, 1)
     second.bring_to_front()
     type_answer(second, other)  # of picture 1 still
-    playwright.expect(second.locator("#status")).to_contain_text("answered already", timeout=60_000)
+    expect(second.locator("#status")).to_contain_text("answered already", timeout=60_000)
     assert saved(server.folder, "reader-1") == [one]
 
 
@@ -214,7 +214,16 @@ class ReviewServer:
 
 @pytest.fixture
 def large_set(tmp_path: Path) -> Path:
-    """10,000 images, all with one picture's bytes, and a score that falls."""
+    return write_reviewed_set(tmp_path, count=10_000)
+
+
+@pytest.fixture
+def small_set(tmp_path: Path) -> Path:
+    return write_reviewed_set(tmp_path, count=12)
+
+
+def write_reviewed_set(tmp_path: Path, *, count: int) -> Path:
+    """Write images that all have one picture's bytes, and a score that falls."""
     import numpy as np
 
     from woundgen.data.files.images import png_bytes
@@ -222,13 +231,13 @@ def large_set(tmp_path: Path) -> Path:
     (tmp_path / "set" / "images").mkdir(parents=True)
     content = png_bytes(np.full((128, 128, 3), 120, np.uint8), text={})
     rows = []
-    for index in range(10_000):
+    for index in range(count):
         name = f"images/{index:06d}.png"
         (tmp_path / "set" / name).write_bytes(content)
         rows.append({"index": index, "file_name": name, "label": "I", "accepted": True, "reason": "",
                      "scores": {"sharpness": -float(index)}})  # fmt: skip
     (tmp_path / "set" / "manifest.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (tmp_path / "set" / "counts.json").write_text('{"drawn": 10000, "accepted": 10000, "not_kept": {}}')
+    (tmp_path / "set" / "counts.json").write_text(json.dumps({"drawn": count, "accepted": count, "not_kept": {}}))
     return tmp_path / "set"
 
 
@@ -241,20 +250,72 @@ def test_ten_thousand_images_are_reviewed_by_key(large_set: Path, browser: Any) 
         page.wait_for_selector(".tile")
         assert page.locator(".tile").count() < 200
         page.keyboard.press("End")
-        playwright.expect(page.get_by_alt_text("image 9999", exact=True)).to_be_visible(timeout=30_000)
+        expect(page.get_by_alt_text("image 9999", exact=True)).to_be_visible(timeout=30_000)
         assert page.locator(".tile").count() < 200
         page.locator("#sort").select_option("sharpness")
         page.locator("#scroll").focus()
-        playwright.expect(page.get_by_alt_text("image 9999", exact=True)).to_be_visible(timeout=30_000)
+        expect(page.get_by_alt_text("image 9999", exact=True)).to_be_visible(timeout=30_000)
         page.keyboard.press("4")  # the least sharp one is an artefact
-        playwright.expect(page.locator("#counts")).to_contain_text("1 rejected", timeout=30_000)
+        expect(page.locator("#counts")).to_contain_text("1 rejected", timeout=30_000)
         page.keyboard.press("Control+a")
         page.keyboard.press("a")
-        playwright.expect(page.locator("#counts")).to_contain_text("10000 accepted", timeout=30_000)
+        expect(page.locator("#counts")).to_contain_text("10000 accepted", timeout=30_000)
         page.keyboard.press("z")
-        playwright.expect(page.locator("#counts")).to_contain_text("0 accepted, 1 rejected", timeout=30_000)
+        expect(page.locator("#counts")).to_contain_text("0 accepted, 1 rejected", timeout=30_000)
     finally:
         server.process.terminate()
         server.process.wait()
     decisions = read_decisions(large_set)
     assert {index: (one.verdict, one.reason) for index, one in decisions.items()} == {9999: ("reject", "artefact")}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_readers_pages_are_accessible(server: Server, browser: Any, scheme: str, width: int) -> None:
+    """axe-core, contrast AA among its rules, finds nothing on any screen of a study."""
+    context = browser.new_context(
+        viewport={"width": width, "height": 844}, color_scheme=scheme, bypass_csp=True, reduced_motion="reduce"
+    )
+    page = context.new_page()
+    page.goto(server.links["reader-1"])
+    page.wait_for_selector("#start:not([hidden])")
+    faults = {"start": accessibility_faults(page)}
+    page.keyboard.press("Enter")
+    wait_for(page, 0)
+    faults["picture"] = accessibility_faults(page)
+    page.keyboard.press("1")
+    faults["answered"] = accessibility_faults(page)
+    page.keyboard.press("h")
+    faults["keys"] = accessibility_faults(page)
+    page.keyboard.press("Escape")
+    page.locator("#pause").click()
+    page.wait_for_selector("#paused:not([hidden])")
+    faults["paused"] = accessibility_faults(page)
+    context.close()
+    assert not any(faults.values()), "\n".join(f"{screen}: {found}" for screen, found in faults.items())
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_review_page_is_accessible(small_set: Path, browser: Any, scheme: str, width: int) -> None:
+    server = ReviewServer(small_set)
+    try:
+        context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme, bypass_csp=True)
+        page = context.new_page()
+        page.goto(server.link)
+        page.wait_for_selector(".tile")
+        faults = {"grid": accessibility_faults(page)}
+        page.locator("#scroll").focus()
+        page.keyboard.press("a")
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("2")
+        expect(page.locator("#counts")).to_contain_text("1 rejected", timeout=30_000)
+        faults["decided"] = accessibility_faults(page)
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#single[open]")
+        faults["single"] = accessibility_faults(page)
+        context.close()
+    finally:
+        server.process.terminate()
+        server.process.wait()
+    assert not any(faults.values()), "\n".join(f"{screen}: {found}" for screen, found in faults.items())

@@ -34,9 +34,10 @@ def closure(distribution: str, extras: set[str]) -> set[str]:
     return set(seen)
 
 
-def pinned() -> dict[str, str]:
-    lines = (ROOT / "constraints.txt").read_text().splitlines()
-    pairs = (line.split("==") for line in lines if line and not line.startswith("#"))
+def pinned(*, docs: bool = False) -> dict[str, str]:
+    """Name -> version: of the package with [test], or what [docs] adds."""
+    parts = (ROOT / "constraints.txt").read_text().split("# What the extra [docs] adds")
+    pairs = (line.split("==") for line in parts[docs].splitlines()[docs:] if line and not line.startswith("#"))
     return {canonicalize_name(name): version for name, version in pairs}
 
 
@@ -48,7 +49,7 @@ def test_not_named_by_the_project() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     named = [*project["dependencies"], *(text for group in project["optional-dependencies"].values() for text in group)]
     assert not NEEDS_IT & {canonicalize_name(Requirement(text).name) for text in named}
-    assert not NEEDS_IT & set(pinned())
+    assert not NEEDS_IT & (set(pinned()) | set(pinned(docs=True)))
 
 
 def test_constraints_pin_all_that_is_installed_and_nothing_else() -> None:
@@ -64,6 +65,13 @@ def test_pins_lie_in_the_ranges() -> None:
         version = pinned()[canonicalize_name(need.name)]
         assert need.specifier.contains(version), f"{text}: {version}"
         assert "+" not in version, "a local version is on no registry"
+
+
+def test_pins_of_the_docs_are_others_and_lie_in_the_ranges() -> None:
+    extra = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["docs"]
+    assert not set(pinned(docs=True)) & set(pinned())
+    for need in map(Requirement, extra):
+        assert need.specifier.contains(pinned(docs=True)[canonicalize_name(need.name)]), need.name
 
 
 def test_pipeline_imports_without_it() -> None:

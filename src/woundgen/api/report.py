@@ -16,10 +16,12 @@ from woundgen.runtime.console import Console, use_console
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportOptions:
     """Content of the pages. private: also report_private.html, which shows patients. utility: folder of a study that
-    joins the page. title: of the page. quality: the grades, thresholds of FID, IS, SSIM and LPIPS."""
+    joins the page. audits: folders of audits of the sets, likewise. title: of the page. quality: the grades, thresholds
+    of FID, IS, SSIM and LPIPS."""
 
     private: bool = False
     utility: Path | None = None
+    audits: tuple[Path, ...] = ()
     title: str = "Synthetic wound photographs"
     quality: QualityConfig = field(default_factory=QualityConfig)
 
@@ -49,8 +51,8 @@ def report(
     """Write a page to share (report.html), the training reports, and on request a private page with photographs.
 
     runs: run folders. generated: sets; each goes with the run whose adapter drew it. out: folder of the pages.
-    options: private page, study of utility, title, grades. console: for messages; None prints them. Numbers on the
-    pages have n and an interval, or say that they have none.
+    options: private page, study of utility, audits, title, grades. console: for messages; None prints them. Numbers on
+    the pages have n and an interval, or say that they have none.
     Raises UserError for a set that no run drew, before anything is written.
     """
     from woundgen.workflows.report import write_report
@@ -66,6 +68,7 @@ def report(
                 title=chosen.title,
                 quality=chosen.quality,
                 utility=chosen.utility,
+                audits=chosen.audits,
             )
         )
     return ReportResult(tuple(pages))

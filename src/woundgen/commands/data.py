@@ -26,7 +26,7 @@ def import_(
     table: Annotated[Path | None, typer.Option(help="CSV, .xlsx, .ods, .jsonl; COCO's JSON.")] = None,
     modality: Annotated[str, typer.Option(help="rgb, or by name depth_map, thermal_rgb, thermal_map.")] = "rgb",
     mapping: Annotated[
-        Path | None, typer.Option(help="YAML that describes another layout: docs/howto.md shows some.")
+        Path | None, typer.Option(help="YAML that describes another layout: docs/howto/import.md shows some.")
     ] = None,
 ) -> None:
     """Read photographs in whatever form they come into one manifest; rows that cannot be taken are listed.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from woundgen.errors import UserError
-from woundgen.runtime.console import open_console
+from woundgen.runtime.console import open_console, terminal_width
 
 if TYPE_CHECKING:
     from woundgen.workflows.evaluate.request import EvaluateRequest
@@ -89,7 +89,7 @@ def _measure(request: EvaluateRequest, thresholds: Path | None) -> None:
             request.generated, phase=request.phase, run=request.run, real=request.real, options=request.options,
             console=console,
         )  # fmt: skip
-        console.info(as_text(measured.table(quality)))
+        console.info(as_text(measured.table(quality), width=terminal_width()))
         if measured.verdict:
             console.info(measured.verdict)
         console.info(f"written to {measured.path}")

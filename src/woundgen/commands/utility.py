@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from woundgen.errors import UserError
-from woundgen.runtime.console import open_console
+from woundgen.runtime.console import open_console, terminal_width
 
 
 def utility(
@@ -64,7 +64,7 @@ def utility(
     with open_console() as console:
         study = test_utility(real, synthetic, out=out, options=options, console=console)
         for heading, table in study.tables():
-            console.info(f"\n{heading}\n{as_text(table)}")
+            console.info(f"\n{heading}\n{as_text(table, width=terminal_width())}")
         console.info(study.verdict)
         for page in study.pages:
             console.info(f"written: {page}")

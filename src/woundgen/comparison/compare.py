@@ -15,7 +15,7 @@ from woundgen.comparison.split_difference import (
     why_not_paired,
 )
 from woundgen.records import METRICS, MetricValue, PairedValue
-from woundgen.reporting.stored_metrics import BESIDE, CEILING, FLOOR, Kind, StoredValue, beside, kind
+from woundgen.reporting.stored_metrics import CEILING, FLOOR, REFERENCES, Kind, StoredValue, by_kind, kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Comparison:
 
 def compare(candidates: Sequence[Candidate]) -> Comparison:
     """Numbers stand side by side where metric and feature network (by digest) are the same."""
-    shown = [[s for s in one.values if s.value.label not in BESIDE] for one in candidates]
+    shown = [[s for s in one.values if s.value.label not in REFERENCES] for one in candidates]
     kinds = {(kind(s.value), s.value.label): None for values in shown for s in values}
     order = list(METRICS)
     ordered = sorted(kinds, key=lambda k: (order.index(k[0][0]), str(k[0][1:]), k[1]))
@@ -135,7 +135,7 @@ def _at_paired(line: Line, value: float | None, n: tuple[int, int]) -> Line:
 
 def _line(candidate: Candidate, stored: StoredValue, reference: tuple[Candidate, StoredValue] | None) -> Line:
     values = [other.value for other in candidate.values]
-    floor, ceiling = (beside(values, label).get(kind(stored.value)) for label in (FLOOR, CEILING))
+    floor, ceiling = (by_kind(values, label).get(kind(stored.value)) for label in (FLOOR, CEILING))
     difference, told = None, ""
     if reference and candidate is not reference[0]:
         difference, told = _against(candidate, stored, *reference)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from woundgen.comparison.choice import choose
 from woundgen.comparison.compare import Comparison, Line, MetricComparison
 from woundgen.comparison.split_difference import DECIDED
 from woundgen.records import METRICS
@@ -30,7 +31,9 @@ class MetricView:
 
 def comparison_markdown(comparison: Comparison, *, title: str) -> str:
     """QUALITY_COMPARISON.md."""
-    parts = [f"# {escape_markdown(title)}", escape_markdown(introduction(comparison))]
+    choice = choose(comparison)
+    parts = [f"# {escape_markdown(title)}", f"**{escape_markdown(choice.word)}** {escape_markdown(choice.text)}"]
+    parts += [escape_markdown(introduction(comparison))]
     parts += ["\n".join(f"- {escape_markdown(line)}" for line in findings(comparison))]
     for metric in comparison.metrics:
         parts += [f"## {escape_markdown(heading(metric))}", escape_markdown(MEANINGS[metric.kind[0]])]
@@ -49,8 +52,12 @@ def comparison_page(comparison: Comparison, *, title: str) -> str:
         )
         for metric in comparison.metrics
     ]
+    choice = choose(comparison)
     context = {
         "title": title,
+        "word": choice.word,
+        "advice": choice.text,
+        "tone": choice.tone,
         "introduction": introduction(comparison),
         "findings": findings(comparison),
         "metrics": views,

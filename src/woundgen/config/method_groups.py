@@ -18,7 +18,7 @@ class ModelOptions(BaseModel):
 
     base: str = setting(
         "stabilityai/stable-diffusion-2-1-base",
-        "what is adapted: `embedded`, `sd21-base` (or the consultation's name for it), or a diffusers folder",
+        "what is adapted: `embedded`, `sd21-base` (or the approved plan's name for it), or a diffusers folder",
         flat="base_model",
     )
     method: Literal["lora", "full", "dreambooth", "textual_inversion"] = setting(

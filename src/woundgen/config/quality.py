@@ -16,7 +16,7 @@ class QualityConfig(BaseModel):
 
     policy: Literal["calibrated", "spec", "report"] = Field(
         "calibrated",
-        description="calibrated: a joint rule from real against real; spec: the consultation's; report: keep all",
+        description="calibrated: a joint rule from real against real; spec: the approved plan's; report: keep all",
     )
     ssim_minimum: float = Field(0.70, ge=-1, le=1, description='spec: SSIM to the set must be above it; grade "good"')
     lpips_maximum: float = Field(

@@ -146,7 +146,7 @@ class TextOptions(BaseModel):
 
     strategy: Literal["medical", "short", "none", "custom"] = setting(
         "medical",
-        "text of the photographs: the consultation's, one neutral sentence, none, or `prompt`",
+        "text of the photographs: the approved plan's, one neutral sentence, none, or `prompt`",
         flat="prompts",
     )
     prompt: str | dict[Phase, str] | None = setting(

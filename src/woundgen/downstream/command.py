@@ -1,4 +1,4 @@
-"""The group's own classifier as a command. The contract, also in docs/howto.md:
+"""The group's own classifier as a command. The contract, also in docs/howto/utility.md:
 
     COMMAND train.csv test.csv predictions.csv
 
@@ -55,7 +55,7 @@ def run_command(
 def read_predictions(path: Path, *, query: Sequence[Path], phases: Sequence[str]) -> npt.NDArray[np.float64]:
     """[len(query), K] in the order of `query`. Probabilities are scaled to sum to 1."""
     if not path.exists():
-        raise UserError(f"The classifier wrote no {path.name}.", "docs/howto.md has the contract.")
+        raise UserError(f"The classifier wrote no {path.name}.", "docs/howto/utility.md has the contract.")
     with path.open(encoding="utf-8-sig", newline="") as handle:
         rows = list(csv.DictReader(handle))
     if len(rows) != len(query):
@@ -82,7 +82,7 @@ def _probabilities(row: Mapping[str, str], *, phases: Sequence[str]) -> npt.NDAr
     except (KeyError, TypeError, ValueError):
         raise UserError(
             f"The classifier's predictions have neither a phase nor numbers for {', '.join(phases)}.",
-            "docs/howto.md has the contract.",
+            "docs/howto/utility.md has the contract.",
         ) from None
     if not np.isfinite(values).all() or values.min() < 0 or values.sum() <= 0:
         raise UserError(f"The classifier predicted {values.tolist()}, which are no probabilities.", "Mend it.")

@@ -8,6 +8,7 @@ images that change nothing in at most 2.5 of 100 studies.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -73,8 +74,20 @@ def verdict(doses: Sequence[AtDose], *, groups: Mapping[str, int], arms: Mapping
         text = f"Too little data to say: {seen}, and smaller ones less often."
         if coarse.of_seeds > 0.5:
             text += f" More seeds would show smaller ones: {100 * coarse.of_seeds:.0f} % of the variance is theirs."
+        elif (needed := groups_needed(coarse, sum(groups.values()))) is not None:
+            text += f" About {needed} test groups instead of {sum(groups.values())} would show {COARSE:.2f}."
         return Verdict(TOO_LITTLE, text, tuple(doses))
     return Verdict(NO_DIFFERENCE, f"No difference shown: {seen}.", tuple(doses))
+
+
+def groups_needed(difference: Difference, groups: int) -> int | None:
+    """Return how many test groups would show COARSE in 80 of 100 repetitions; None where only more seeds could.
+
+    The squared smallest difference is a variance: its patients' share falls as 1 / groups, its seeds' share stays.
+    """
+    variance = difference.smallest**2
+    left = COARSE**2 - variance * difference.of_seeds
+    return math.ceil(round(groups * variance * (1 - difference.of_seeds) / left, 6)) if left > 0 else None
 
 
 def _shown(word: str, found: Sequence[AtDose], doses: Sequence[AtDose], arms: Mapping[str, Arm]) -> str:

@@ -124,5 +124,10 @@ def measure_gap(
         )
     check_enough(("gap_closed",), min(len(base), len(real)))
     found = gap_closed(base, tuned, real, real_groups=real_groups, seed=seed)
-    told = f"{found.share.text}; FD base {found.base:.4g}, tuned {found.tuned:.4g}, floor {found.floor:.4g}"
-    return [row("gap_closed", replace(found.share, text=told), (found.n, found.n), network)]
+    return [gap_row(found, network)]
+
+
+def gap_row(gap: GapClosed, network: Network) -> MetricValue:
+    """Return the row of a results table; its interval's text has the three distances."""
+    text = f"{gap.share.text}; FD base {gap.base:.4g}, tuned {gap.tuned:.4g}, floor {gap.floor:.4g}"
+    return row("gap_closed", replace(gap.share, text=text), (gap.n, gap.n), network)

@@ -66,7 +66,7 @@ def read_seen(folder: Path) -> list[Seen]:
     if not paths:
         raise UserError(
             f"{folder} does not say which patients its generator was trained on (no {EXPOSURE_JSON}).",
-            "Draw it again with an adapter of this version, or write the file: docs/howto.md says how.",
+            "Draw it again with an adapter of this version, or write the file: see docs/howto/utility.md.",
         )
     path = paths[0]
     try:
@@ -75,7 +75,9 @@ def read_seen(folder: Path) -> list[Seen]:
             raise TypeError("groups is not a list")
         return [Seen(key, frozenset(map(str, ids))) for key, ids in rows]
     except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is not a record of training groups ({error}).", "docs/howto.md shows one.") from None
+        raise UserError(
+            f"{path} is not a record of training groups ({error}).", "docs/howto/utility.md shows one."
+        ) from None
 
 
 def seen_groups(photos: Sequence[Photo], seen: Sequence[Seen], *, keys: Mapping[str, str], root: Path) -> set[str]:

@@ -6,12 +6,23 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from woundgen.reporting.html import render
+from woundgen.reporting.read_audit import audit_facts, audit_word
+
 
 def audit_page(result: Mapping[str, Any]) -> str:
-    """result: what `woundgen audit` stores in privacy.json."""
+    """Return PRIVACY.md. result: what `woundgen audit` stores in privacy.json."""
     table = [f"| {name} | {text} |" for name, text in audit_rows(result)]
     lines = ["# Privacy audit", "", f"**{result['verdict']}**", "", result["not_covered"], "", "| | |", "| --- | --- |"]
     return "\n".join([*lines, *table]) + "\n"
+
+
+def audit_html(result: Mapping[str, Any]) -> str:
+    """Return privacy.html, the same in the dress of the reports."""
+    facts = audit_facts(result)
+    word, tone = audit_word(facts)
+    context = {"title": "Privacy audit", "word": word, "tone": tone, "n": facts.n, "rows": audit_rows(result)}
+    return render("audit.html.j2", {**context, "sentence": facts.sentence, "not_covered": facts.not_covered})
 
 
 def audit_rows(result: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -52,9 +63,9 @@ def _nearness(test: Mapping[str, Any], units: str) -> str:
         return f"not tested: {test['not_made']}"
     return (
         f"{test['n']} images lie {_factor(test['excess'])} to photographs trained on than to others, against what "
-        f"groups dealt anew give; p = {test['p']:.3f} of that factor ({test['trained']} {_groups(units)} trained on, "
+        f"random groups give; p = {test['p']:.3f} of that factor ({test['trained']} {_groups(units)} trained on, "
         f"{test['held_out']} not). Trained on is the nearest photograph of {test['share']:.0%} of the images, "
-        f"{test['usual']:.0%} when dealt anew: shares, which were not tested"
+        f"{test['usual']:.0%} with random groups: shares, which were not tested"
     )
 
 

@@ -9,13 +9,12 @@ from matplotlib.figure import Figure
 
 from woundgen.records import METRICS, MetricValue
 from woundgen.reporting import figures
+from woundgen.reporting.dark_charts import add_dark_colours
 from woundgen.reporting.figures import Reference, Series
 from woundgen.reporting.metric_table import number, title
 from woundgen.reporting.pictures import data_uri
-from woundgen.reporting.report_data import Evaluation, ReportContent, SetFacts, TrainingLog
+from woundgen.reporting.report_data import NOT_NEEDED, Evaluation, ReportContent, SetFacts, TrainingLog
 from woundgen.reporting.stored_metrics import CEILING, FLOOR, Kind, kind
-
-_SURPLUS = "passed, not needed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +27,7 @@ class Chart:
 
 
 def chart(figure: Figure, *, alt: str, caption: str) -> Chart:
-    return Chart(data_uri(figures.svg_bytes(figure), "image/svg+xml"), alt, caption)
+    return Chart(data_uri(add_dark_colours(figures.svg_bytes(figure)), "image/svg+xml"), alt, caption)
 
 
 def training_charts(content: ReportContent) -> tuple[Chart, ...]:
@@ -38,6 +37,8 @@ def training_charts(content: ReportContent) -> tuple[Chart, ...]:
     order = list(METRICS)
     best = content.run.best
     for one in sorted(kinds, key=lambda k: (order.index(k[0]), str(k[1]))):
+        if len({e.step for e in content.evaluations for v in e.values if kind(v) == one}) < 2:
+            continue  # a point is no curve; its value stands in the history
         step = best.step if best and best.metric == one[0] else None
         charts.append(_metric_chart(one, content.evaluations, step))
     return tuple(charts)
@@ -96,10 +97,10 @@ def _level(name: str, values: Sequence[MetricValue]) -> Reference | None:
 def screening_chart(one: SetFacts) -> Chart:
     counts: Mapping[str, int] = {"accepted": one.accepted, **dict(one.reasons)}
     if one.surplus:
-        counts = {**counts, _SURPLUS: one.surplus}
+        counts = {**counts, NOT_NEEDED: one.surplus}
     told = ", ".join(f"{name} {count}" for name, count in counts.items())
     return chart(
-        figures.counts_figure(f"What became of {one.drawn} drawn images", counts, aside=(_SURPLUS,)),
+        figures.counts_figure(f"What became of {one.drawn} drawn images", counts, aside=(NOT_NEEDED,)),
         alt=f"Of {one.drawn} drawn images: {told}.",
         caption="Blue: kept. Orange: rejected, by the first reason that applied.",
     )

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
-import numpy as np
-from numpy.typing import NDArray
-
 from woundgen.data.pixels.inspect import BLURRED, BURNT_SHARE, DARK, SMALL_SIDE, Inspection
 from woundgen.data.splits.conflicts import Double
-from woundgen.records import LeftOut, ManifestRow
+from woundgen.records import ManifestRow
+from woundgen.reporting.check_advice import advise, worst_pictures
+from woundgen.reporting.check_data import CheckResult
 from woundgen.reporting.html import render
 from woundgen.reporting.pictures import Picture, image_grid
 from woundgen.reporting.tables import Table, as_html, as_text
@@ -25,55 +23,6 @@ FAULTS = ("tiny", "blurred", "underexposed", "overexposed")
 LISTED = 200  # rows of the longest lists of the HTML page; the text has all
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Crop:
-    """What training would see of one wound. bordered: black is left at an edge. stamped: a date stamp is in it.
-
-    pixels: uint8 [R, R, 3] for those on the contact sheet.
-    """
-
-    row: ManifestRow
-    bordered: bool
-    stamped: bool
-    pixels: NDArray[np.uint8] | None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class CheckResult:
-    """rows: usable, one for each wound. dropped: all others; both add up to total. inspections: by file."""
-
-    source: str
-    resolution: int
-    rows: tuple[ManifestRow, ...]
-    dropped: tuple[LeftOut, ...]
-    total: int
-    inspections: Mapping[str, Inspection]
-    doubles: tuple[Double, ...]
-    crops: tuple[Crop, ...]
-
-    def __post_init__(self) -> None:
-        assert len(self.rows) + len(self.dropped) == self.total, "every row of the input is in one of the two"
-
-    def errors(self) -> tuple[Double, ...]:
-        return tuple(one for one in self.doubles if one.conflicts)
-
-    def summary(self) -> list[str]:
-        """A few lines that reconcile to the input."""
-        seen = self.inspections.values()
-        kinds = Counter(one.likeness for one in self.doubles)
-        lines = [
-            f"{self.total} rows = {len(self.rows)} usable + {len(self.dropped)} dropped; "
-            f"{len(self.inspections)} photographs read",
-            f"black padding: {sum(one.padded for one in seen)} photographs; "
-            f"left in {sum(crop.bordered for crop in self.crops)} of {len(self.crops)} crops",
-            f"date stamps: {sum(one.stamp is not None for one in seen)} photographs; "
-            f"left in {sum(crop.stamped for crop in self.crops)} of {len(self.crops)} crops",
-            "pairs: " + (", ".join(f"{count} of {kind}" for kind, count in sorted(kinds.items())) or "none"),
-            f"errors: {len(self.errors())}",
-        ]
-        return lines
-
-
 def write_check(result: CheckResult, *, out: Path) -> tuple[Path, ...]:
     """Both are made before the first is written. `out` is private already."""
     pages = {out / CHECK_TXT: check_text(result), out / CHECK_HTML: check_html(result)}
@@ -83,16 +32,28 @@ def write_check(result: CheckResult, *, out: Path) -> tuple[Path, ...]:
 
 
 def check_text(result: CheckResult) -> str:
-    parts = [f"Photographs in {result.source}", "\n".join(result.summary())]
+    advice = advise(result)
+    answer = "\n".join([f"Can training start? {advice.word}", *(f"- {line}" for line in advice.lines)])
+    parts = [f"Photographs in {result.source}", answer, "\n".join(result.summary())]
     parts += [f"{heading}\n{as_text(table)}" for heading, table in tables(result) if table.rows]
     return "\n\n".join(parts) + "\n"
 
 
 def check_html(result: CheckResult) -> str:
     named = [(heading, as_html(_first(table))) for heading, table in tables(result) if table.rows]
-    context = {"title": f"Photographs in {result.source}", "summary": result.summary(), "tables": named}
-    context["errors"] = [one.told() for one in result.errors()]
-    return render("check.html.j2", {**context, "sheets": _sheets(result)})
+    advice = advise(result)
+    context = {
+        "title": f"Photographs in {result.source}",
+        "word": advice.word,
+        "tone": advice.tone,
+        "advice": advice.lines,
+        "errors": [double.told() for double in result.errors()],
+        "summary": result.summary(),
+        "worst": worst_pictures(result),
+        "sheets": _sheets(result),
+        "tables": named,
+    }
+    return render("check.html.j2", context)
 
 
 def tables(result: CheckResult) -> list[tuple[str, Table]]:
@@ -215,7 +176,7 @@ def _sheets(result: CheckResult) -> list[tuple[str, Picture]]:
     """Per phase: crops as training sees them."""
     sheets = []
     for phase in sorted({crop.row.label for crop in result.crops}):
-        own = [crop.pixels for crop in result.crops if crop.row.label == phase and crop.pixels is not None]
+        own = [c.pixels for c in result.crops if c.row.label == phase and c.sampled and c.pixels is not None]
         total = sum(crop.row.label == phase for crop in result.crops)
         if own:
             sheets.append((f"Phase {phase}: {len(own)} of {total}", Picture(image_grid(own, columns=COLUMNS))))

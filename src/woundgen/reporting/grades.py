@@ -1,4 +1,4 @@
-"""The grades that the consultation asks for (Decision 4), given only to the metric that bears the name."""
+"""The grades that the approved plan asks for, given only to the metric that bears the name."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ GRADES = grades_of(QualityConfig())  # as approved
 
 
 def grade(value: MetricValue, floor: MetricValue | None = None, *, grades: Grades = GRADES) -> str:
-    """The consultation's word for a value, or "" where it names no threshold for this very metric.
+    """The approved plan's word for a value, or "" where it names no threshold for this very metric.
 
     floor: what real photographs themselves get is said too; a grade that they miss says nothing of a model.
     """

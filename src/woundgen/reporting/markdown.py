@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from woundgen.records import METRICS
 from woundgen.reporting.metric_explanations import joint_verdict, meanings
 from woundgen.reporting.metric_table import metric_table, number, title
-from woundgen.reporting.report_data import Evaluation, Facts, ReportContent, SetFacts, TrainingLog
+from woundgen.reporting.report_data import NOT_NEEDED, Evaluation, Facts, ReportContent, SetFacts, TrainingLog
 from woundgen.reporting.run_view import counts_table, heading, origin, status_sentence, summary
 from woundgen.reporting.stored_metrics import FLOOR, kind
 from woundgen.reporting.tables import Table, as_markdown, escape_markdown
@@ -55,7 +55,7 @@ def _facts(name: str, facts: Facts) -> list[str]:
 def _screening(one: SetFacts) -> list[str]:
     counts = [("drawn", one.drawn), ("accepted", one.accepted), *((f"rejected: {r}", c) for r, c in one.reasons)]
     if one.surplus:
-        counts.append(("passed, but the set was full", one.surplus))
+        counts.append((NOT_NEEDED, one.surplus))
     rows = tuple((name, str(count), f"{count / one.drawn:.0%}") for name, count in counts)
     parts = [f"## Generated set: {escape_markdown(one.name)}"]
     if not one.copies_sought:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from woundgen.records import METRICS, MetricValue
+from woundgen.reporting.distinguish import FEWEST_FOR_VERDICT, distinguish
 from woundgen.reporting.metric_table import bounds, number, title
-from woundgen.reporting.stored_metrics import CEILING, FLOOR, Kind, beside, kind
+from woundgen.reporting.stored_metrics import CEILING, FLOOR, Kind, by_kind, kind
 
-FEWEST_FOR_VERDICT = 30  # images and photographs; below, intervals are so wide that they overlap whatever is drawn
 _FRECHET = (
     "How far the generated images as a whole lie from the real ones in the features of a neural network: "
     "mean and covariance of both sets are compared. It is above 0 even for perfect images, the more so the "
@@ -58,7 +58,7 @@ MEANINGS = {
 
 def meanings(values: Sequence[MetricValue]) -> tuple[tuple[str, str], ...]:
     """(title, what it means and how it came out) for each metric, in their order; by each network that took it."""
-    floors, ceilings = beside(values, FLOOR), beside(values, CEILING)
+    floors, ceilings = by_kind(values, FLOOR), by_kind(values, CEILING)
     taken: dict[str, dict[str | None, MetricValue]] = {}
     for value in values:
         if not value.label:
@@ -77,66 +77,37 @@ def meanings(values: Sequence[MetricValue]) -> tuple[tuple[str, str], ...]:
 
 
 def joint_verdict(values: Sequence[MetricValue]) -> str:
-    """Return one sentence for a set: told apart by which metrics, n too small, equivalent, or open.
-
-    Several metrics look at the same images, so one that tells them apart outweighs all that do not. That intervals
-    overlap shows nothing: equivalence takes a test (is_equivalent), in every network.
-    """
-    floors = beside(values, FLOOR)
-    measured = [value for value in values if not value.label and kind(value) in floors and value.low is not None]
-    if not measured:
+    """Say in one sentence whether a set can be distinguished from photographs; "" where nothing has a floor."""
+    result = distinguish(values)
+    if result.verdict == "unmeasured":
         return ""
-    least = min(min(value.n) for value in measured)
-    if least < FEWEST_FOR_VERDICT:
+    if result.verdict == "too few":
         return (
-            f"n = {least}: too small to say whether these images differ from photographs ({FEWEST_FOR_VERDICT} needed)."
+            f"n = {result.n}: too small to say whether these images differ from photographs "
+            f"({FEWEST_FOR_VERDICT} needed)."
         )
-    apart = [title(value) for value in measured if _is_apart(value, floors[kind(value)])]
-    if apart:
-        return f"Told apart from real photographs by {', '.join(dict.fromkeys(apart))}."
-    if shown := _equivalences(measured, {kind(value): value for value in values if value.label == CEILING}):
+    if result.verdict == "equivalent":
         return (
-            f"Equivalent to real photographs at n = {least}, within what the autoencoder alone changes: "
-            f"{', '.join(shown)}."
+            f"Equivalent to real photographs at n = {result.n}, within what the autoencoder alone changes: "
+            f"{', '.join(_equivalences(result.by, by_kind(values, CEILING)))}."
         )
+    if result.verdict == "distinguishable":
+        return f"Told apart from real photographs by {', '.join(dict.fromkeys(title(value) for value in result.by))}."
     return (
-        f"Open: none of {len(measured)} numbers tells these images apart from photographs at n = {least}. "
+        f"Open: none of {result.count} numbers tells these images apart from photographs at n = {result.n}. "
         "That is no proof that they are alike."
     )
 
 
-def is_equivalent(value: MetricValue, ceiling: MetricValue) -> bool:
-    """Whether KID is shown to be below the margin: what photographs lose by a round trip in the autoencoder.
-
-    The 95 % interval's upper end lies below the lower end of the margin's spread: a one-sided test at 2.5 % or less
-    (Schuirmann 1987; KID of a population is never below 0). Not for other metrics, whose values shift
-    with n.
-    """
-    assert value.metric == ceiling.metric == "kid"
-    return value.high is not None and ceiling.low is not None and ceiling.low > 0 and value.high < ceiling.low
-
-
 def _equivalences(values: Sequence[MetricValue], ceilings: Mapping[Kind, MetricValue]) -> list[str]:
-    """KID and its margin in each network, in words; none unless it is equivalent in all of them."""
+    """KID and its margin in each network, in words."""
     statements = []
-    for value in (value for value in values if value.metric == "kid"):
-        ceiling = ceilings.get(kind(value))
-        if ceiling is None or not is_equivalent(value, ceiling):
-            return []
+    for value in values:
+        margin = ceilings[kind(value)].low
         assert value.high is not None
-        assert ceiling.low is not None
-        statements.append(f"{title(value)} at most {number(value.high)}, margin {number(ceiling.low)}")
+        assert margin is not None
+        statements.append(f"{title(value)} at most {number(value.high)}, margin {number(margin)}")
     return statements
-
-
-def _is_apart(value: MetricValue, floor: MetricValue) -> bool:
-    if value.low is None or value.high is None:
-        return False
-    if value.metric == "kid":
-        return value.low > 0
-    if floor.low is None or floor.high is None or (floor.n != value.n and value.metric in ("fd", "fid")):
-        return False
-    return value.low > floor.high or value.high < floor.low
 
 
 def reading(value: MetricValue, floor: MetricValue | None, ceiling: MetricValue | None) -> str:

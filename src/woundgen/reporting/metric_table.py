@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from woundgen.records import METRICS, MetricValue
 from woundgen.reporting.grades import GRADES, Grades, grade
-from woundgen.reporting.stored_metrics import BESIDE, beside, kind, require_floors
+from woundgen.reporting.plain_names import metric_name
+from woundgen.reporting.stored_metrics import FLOOR, REFERENCES, by_kind, kind, require_floors
 from woundgen.reporting.tables import Table
 
 ARROWS = {"lower": "↓", "higher": "↑", "none": "≈"}
@@ -20,7 +21,7 @@ _TRAINING_NOTE = (
     "Training: the photographs trained on against those held out: what a model that has them by heart would get."
 )
 _GRADE_NOTE = (
-    "Grades are the consultation's thresholds, printed as asked, and beside them what the floor gets: where real "
+    "Grades are the approved plan's thresholds, printed as asked, and beside them what the floor gets: where real "
     "photographs miss a grade, missing it says nothing of the model."
 )
 
@@ -41,8 +42,8 @@ _HEADER = (
 def metric_table(values: Sequence[MetricValue], *, source: str, grades: Grades = GRADES) -> Table:
     """Raises UserError, naming `source`, where FD, FID or KID has no floor among `values`."""
     require_floors(values, source=source)
-    floors, ceilings, trained = (beside(values, label) for label in BESIDE)
-    shown = [value for value in values if value.label not in BESIDE]
+    floors, ceilings, trained = (by_kind(values, label) for label in REFERENCES)
+    shown = [value for value in values if value.label not in REFERENCES]
     rows = tuple(
         _row(value, floors.get(kind(value)), ceilings.get(kind(value)), trained.get(kind(value)), grades)
         for value in shown
@@ -50,6 +51,25 @@ def metric_table(values: Sequence[MetricValue], *, source: str, grades: Grades =
     notes = (_ARROW_NOTE, *((_FLOOR_NOTE,) if floors or ceilings else ()), *((_TRAINING_NOTE,) if trained else ()))
     graded = any(grade(value, grades=grades) for value in shown)
     return Table(_HEADER, rows, (*notes, *((_GRADE_NOTE,) if graded else ()))).without_empty_columns()
+
+
+def numbers_table(values: Sequence[MetricValue]) -> Table:
+    """Return the measured numbers under plain names, each with its interval, n, and floor."""
+    floors = by_kind(values, FLOOR)
+    rows = tuple(
+        (
+            f"{metric_name(value)} {ARROWS[METRICS[value.metric].better]}",
+            f"{number(value.value)} ({bounds(value)})"
+            if value.low is not None
+            else f"{number(value.value)} (no interval)",
+            reference_cell(floors.get(kind(value)), value),
+            n_of(value),
+        )
+        for value in values
+        if value.label not in REFERENCES
+    )
+    notes = (_ARROW_NOTE, "In brackets: intervals; what each is stands in the full table.")
+    return Table(("What", "These images", "Photographs (floor)", "n"), rows, notes).without_empty_columns()
 
 
 def _row(

@@ -34,6 +34,7 @@ class PrivateSection:
     """Of one phase. real, generated: shown alternately, as many as both have. All pixels of one size.
 
     scores: of screening against photographs, where the set's private folder is here.
+    rendered: whether every photograph is a phantom, so that no patient is shown.
     telltale: patches of photographs that the two-sample test was surest of. grids: drawn while training.
     """
 
@@ -44,6 +45,7 @@ class PrivateSection:
     scores: SetScores | None = None
     telltale: Sequence[Picture] = ()
     grids: Sequence[Picture] = ()
+    rendered: bool = False
 
     def photographs(self) -> tuple[Path, ...]:
         """The files whose names must not stand in a shared page."""
@@ -77,7 +79,9 @@ def score_table(scores: SetScores) -> Table:
 
 def private_page(sections: Sequence[PrivateSection], *, title: str) -> str:
     """The whole page. File names of photographs stand below them: the page is for those who have them."""
-    return render("report_private.html.j2", {"title": title, "sections": [_section(s) for s in sections]})
+    rendered = bool(sections) and all(section.rendered for section in sections)
+    context = {"title": title, "sections": [_section(s) for s in sections], "rendered": rendered}
+    return render("report_private.html.j2", context)
 
 
 def _section(section: PrivateSection) -> _Section:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from woundgen.errors import UserError
 from woundgen.records import METRICS
 from woundgen.reporting.masking import base_name, masked, shown, shown_command
 from woundgen.reporting.pictures import Picture, read_picture
+from woundgen.reporting.read_audit import AuditFacts
 from woundgen.reporting.read_set import collect_set
 from woundgen.reporting.report_data import Best, Evaluation, Facts, Measurement, ReportContent, RunFacts, TrainingLog
 from woundgen.reporting.stored_metrics import read_values, require_floors
@@ -23,8 +26,15 @@ _SAMPLE = re.compile(r"step_(\d+)_(ema|raw)")
 UNKNOWN = "not recorded"
 
 
-def collect(run_folder: Path, generated: Sequence[Path], metrics: Sequence[Mapping[str, Any]]) -> ReportContent:
-    """Of one run. generated: folders of sets drawn from it. metrics: contents of metrics.json files.
+def collect(
+    run_folder: Path,
+    generated: Sequence[Path],
+    metrics: Sequence[Mapping[str, Any]],
+    audits: Mapping[Path, AuditFacts] | None = None,
+) -> ReportContent:
+    """Read a run. generated: folders of sets drawn from it. metrics: contents of metrics.json files.
+
+    audits: of the sets, by folder.
 
     Raises UserError where something is missing or damaged, or FD, FID or KID stands without its floor.
     """
@@ -32,20 +42,18 @@ def collect(run_folder: Path, generated: Sequence[Path], metrics: Sequence[Mappi
         evaluations = tuple(_evaluation(row, run_folder) for row in read_jsonl(run_folder / EVAL_LOG))
     require_floors((v for e in evaluations for v in e.values), source=str(run_folder / EVAL_LOG))
     with stored_values(run_folder):
-        return _content(run_folder, generated, metrics, evaluations)
+        content = _content(run_folder, metrics, evaluations)
+    sets = tuple(collect_set(folder, (audits or {}).get(folder)) for folder in generated)
+    return replace(content, sets=sets)
 
 
 def _content(
-    run_folder: Path,
-    generated: Sequence[Path],
-    metrics: Sequence[Mapping[str, Any]],
-    evaluations: tuple[Evaluation, ...],
+    run_folder: Path, metrics: Sequence[Mapping[str, Any]], evaluations: tuple[Evaluation, ...]
 ) -> ReportContent:
     return ReportContent(
         run=_run_facts(run_folder),
         log=_training_log(run_folder / TRAIN_LOG),
         evaluations=evaluations,
-        sets=tuple(collect_set(folder) for folder in generated),
         measurements=tuple(_measurement(content) for content in metrics),
     )
 
@@ -61,7 +69,7 @@ def _run_facts(folder: Path) -> RunFacts:
         phases=tuple(run["phases"]),
         status=str(run.get("status", UNKNOWN)),
         created=str(run.get("created", UNKNOWN)),
-        command=shown_command(str(run.get("command", ""))),
+        command=shown_command(_command_line(run.get("command", ""))),
         base=_named(base_name(str(base["name"])), base.get("digest")) if base else UNKNOWN,
         commit=_commit(run.get("git") or {}),
         best=_best(run.get("best")),
@@ -74,6 +82,10 @@ def _run_facts(folder: Path) -> RunFacts:
         versions=_facts(run.get("versions") or {}),
         seconds=_facts(run.get("seconds") or {}),
     )
+
+
+def _command_line(command: str | list[str]) -> str:
+    return command if isinstance(command, str) else shlex.join(map(str, command))
 
 
 def _facts(settings: Mapping[str, Any]) -> Facts:

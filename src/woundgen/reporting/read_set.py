@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from woundgen.records import METRICS
 from woundgen.reporting.masking import base_name, masked
 from woundgen.reporting.metric_table import number
 from woundgen.reporting.pictures import Picture, read_picture
+from woundgen.reporting.plain_names import SCORE_NAMES, score_name
+from woundgen.reporting.read_audit import AuditFacts
 from woundgen.reporting.report_data import Facts, ScoreMeans, SetFacts, SetScores, Strip
 from woundgen.storage.files import read_json, stored_values
 from woundgen.storage.names import (
@@ -30,20 +33,14 @@ SHOWN, STRIP = 48, 6  # pictures of a set, and of a strip of lowest or highest
 # Of the many statistics of screening, those that strips are shown of; all where none of these was taken.
 STRIP_SCORES = ("ssim_topk", "perceptual_topk", "embedding_nearest", "sharpness")
 RELEASED_STRIPS = ("sharpness",)  # of an image alone: the page to share shows no other
-SCORE_TITLES = {
-    "ssim_topk": "SSIM to the nearest photographs",
-    "perceptual_topk": "perceptual distance to the nearest photographs",
-    "embedding_nearest": "distance to the nearest photograph in features",
-    "sharpness": "sharpness",
-}
 
 Row = Mapping[str, Any]
 
 
-def collect_set(folder: Path) -> SetFacts:
+def collect_set(folder: Path, audit: AuditFacts | None = None) -> SetFacts:
     """Read what may be shared of a set. UserError where the folder is none or an image is missing or damaged."""
     with stored_values(folder / MANIFEST_JSONL):
-        return _collect_set(folder)
+        return replace(_collect_set(folder), audit=audit)
 
 
 def _collect_set(folder: Path) -> SetFacts:
@@ -60,6 +57,7 @@ def _collect_set(folder: Path) -> SetFacts:
         drawn=tally.drawn,
         accepted=tally.accepted,
         surplus=tally.reasons.get(SURPLUS, 0),
+        held_back=tally.copies,
         screened=bool(recipe.get("screening")) or bool(tally.rejected),
         copies_sought=_copies_sought(recipe.get("screening") or {}),
         reasons=tuple(reasons.most_common()),
@@ -76,7 +74,9 @@ def collect_scores(folder: Path) -> SetScores:
     kept = [row for row in rows if row["accepted"]]
     names = _score_names(kept)
     chosen = [name for name in STRIP_SCORES if name in names] or names
-    return SetScores(masked(folder.name), _score_means(rows), _strips(folder, kept, chosen))
+    recipe = read_json(folder / SET_JSON) if rows else {}
+    k = (recipe.get("screening") or {}).get("topk")
+    return SetScores(masked(folder.name), _score_means(rows, k), _strips(folder, kept, chosen, k))
 
 
 def _copies_sought(screening: Mapping[str, Any]) -> bool:
@@ -131,31 +131,36 @@ def _score_names(rows: Sequence[Row]) -> list[str]:
     return list(dict.fromkeys(name for row in rows for name in row.get("scores") or {}))
 
 
-def _score_means(rows: Sequence[Row]) -> tuple[ScoreMeans, ...]:
+def _score_means(rows: Sequence[Row], k: int | None) -> tuple[ScoreMeans, ...]:
     def mean(name: str, among: Sequence[Row]) -> float | None:
         found = [row["scores"][name] for row in among if name in (row.get("scores") or {})]
         return sum(found) / len(found) if found else None
 
     accepted = [row for row in rows if row["accepted"]]
     means = ((name, mean(name, rows), mean(name, accepted)) for name in _score_names(rows))
-    return tuple(ScoreMeans(masked(name), drawn, kept) for name, drawn, kept in means if drawn is not None)
+    return tuple(ScoreMeans(score_title(name, k), drawn, kept) for name, drawn, kept in means if drawn is not None)
 
 
-def _strips(folder: Path, kept: Sequence[Row], names: Sequence[str]) -> tuple[Strip, ...]:
-    """Accepted images with the lowest and the highest of each score, where there are enough to choose from."""
+def _strips(folder: Path, kept: Sequence[Row], names: Sequence[str], k: int | None = None) -> tuple[Strip, ...]:
+    """Accepted images with the lowest and the highest of each score, where there are enough to choose from.
+
+    k: nearest photographs that the scores were averaged over.
+    """
     strips = []
     for name in names:
         ranked = sorted((r for r in kept if name in r["scores"]), key=lambda r: (r["scores"][name], r["index"]))
         if len(ranked) < 2 * STRIP:
             continue
         low, high = _ends(name)
-        strips.append(Strip(f"{low} {_score_title(name)}", _scored(folder, ranked[:STRIP], name)))
-        strips.append(Strip(f"{high} {_score_title(name)}", _scored(folder, ranked[::-1][:STRIP], name)))
+        strips.append(Strip(f"{low} {score_title(name, k)}", _scored(folder, ranked[:STRIP], name)))
+        strips.append(Strip(f"{high} {score_title(name, k)}", _scored(folder, ranked[::-1][:STRIP], name)))
     return tuple(strips)
 
 
-def _score_title(name: str) -> str:
-    return METRICS[name].title if name in METRICS else SCORE_TITLES.get(name, masked(name))
+def score_title(name: str, k: int | None = None) -> str:
+    if name in METRICS:
+        return METRICS[name].title
+    return score_name(name, k) if name in SCORE_NAMES else masked(name)
 
 
 def _ends(name: str) -> tuple[str, str]:

@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from woundgen.records import MetricValue
 from woundgen.reporting.grades import GRADES, Grades
 from woundgen.reporting.pictures import Picture
+from woundgen.reporting.read_audit import AuditFacts
+
+NOT_NEEDED = "passed, not needed"
+"""What images are called that passed screening when the set was full already."""
 
 Facts = tuple[tuple[str, str], ...]  # (name, value) in the order shown
 
@@ -83,6 +87,8 @@ class ScoreMeans:
 class SetFacts:
     """A generated set. reasons: images rejected, by reason; surplus: passed, but the set was full.
 
+    held_back: of the rejected, those called copies. audit: None where none was joined.
+
     screened: whether anything was asked of the images. copies_sought: whether they were held against all photographs
     that the adapters were trained on.
     script: a program that draws one of its images with diffusers alone; empty where the set has none.
@@ -99,6 +105,8 @@ class SetFacts:
     pictures: tuple[Picture, ...]
     strips: tuple[Strip, ...]
     script: str = ""
+    held_back: int = 0
+    audit: AuditFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)

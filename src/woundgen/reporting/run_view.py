@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from woundgen.config.train import TrainConfig
 from woundgen.records import METRICS, MetricValue
 from woundgen.reporting.charts import Chart, screening_chart, training_charts
+from woundgen.reporting.masking import shown
 from woundgen.reporting.metric_explanations import joint_verdict, meanings
-from woundgen.reporting.metric_table import bounds, metric_table, number, title
+from woundgen.reporting.metric_table import bounds, metric_table, number, numbers_table, title
 from woundgen.reporting.report_data import Facts, ReportContent, RunFacts
 from woundgen.reporting.stored_metrics import FLOOR, kind
 from woundgen.reporting.tables import Table, as_html
@@ -25,9 +27,13 @@ Summary = tuple[str, str, str]  # name, value, what stands below it
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """verdict: one sentence on the whole set, empty where nothing can be held against a floor."""
+    """A measurement. numbers: under plain names; table: all of each number, with its interval's kind.
+
+    verdict: a sentence on the whole set, empty where nothing can be held against a floor.
+    """
 
     label: str
+    numbers: Markup
     table: Markup
     verdict: str = ""
 
@@ -42,28 +48,29 @@ class RunView:
     content: ReportContent
     measured: tuple[Measured, ...]
     meanings: tuple[tuple[str, str], ...]
-    screening: tuple[Chart, ...]
+    reasons: tuple[Chart, ...]
     charts: tuple[Chart, ...]
     counts: Markup | None
     origin: Facts
     settings: tuple[tuple[str, Facts], ...]
+    changed: Facts
 
 
 def run_view(content: ReportContent) -> RunView:
     run = content.run
     tables = [(m.label, metric_table(m.values, source=m.label, grades=content.grades)) for m in content.measurements]
-    screened = [one for one in content.sets if one.screened]
+    screened = [facts for facts in content.sets if facts.screened]
     return RunView(
         heading=heading(run),
         sentence=status_sentence(run),
         summary=summary(content),
         content=content,
         measured=tuple(
-            Measured(label, as_html(table), joint_verdict(one.values))
-            for (label, table), one in zip(tables, content.measurements, strict=True)
+            Measured(label, as_html(numbers_table(m.values)), as_html(table), joint_verdict(m.values))
+            for (label, table), m in zip(tables, content.measurements, strict=True)
         ),
         meanings=meanings([value for m in content.measurements for value in m.values]),
-        screening=tuple(screening_chart(one) for one in screened),
+        reasons=tuple(screening_chart(facts) for facts in screened),
         charts=training_charts(content),
         counts=as_html(counts_table(run)) if run.counts else None,
         origin=origin(run),
@@ -73,7 +80,14 @@ def run_view(content: ReportContent) -> RunView:
             ("Seconds spent", run.seconds),
             ("Versions", run.versions),
         ),
+        changed=changed_settings(run.config),
     )
+
+
+def changed_settings(config: Facts) -> Facts:
+    """Return the settings whose shown value is not the default's."""
+    defaults = {name: shown(name, value) for name, value in TrainConfig().flat().items()}
+    return tuple((name, value) for name, value in config if defaults.get(name, value) != value)
 
 
 def heading(run: RunFacts) -> str:
@@ -101,9 +115,6 @@ def summary(content: ReportContent) -> tuple[Summary, ...]:
     if content.sets:
         accepted, drawn = (sum(getattr(s, key) for s in content.sets) for key in ("accepted", "drawn"))
         found.append(("Images accepted", str(accepted), f"of {drawn} drawn"))
-    if run.trainable:
-        share = f"{run.trainable / run.total:.1%} of {run.total:,}" if run.total else ""
-        found.append(("Trained parameters", f"{run.trainable:,}", share))
     return tuple(found)
 
 
@@ -119,10 +130,17 @@ def counts_table(run: RunFacts) -> Table:
     return Table(("Images by phase", *splits), rows)
 
 
+def _parameters(run: RunFacts) -> str:
+    if not run.trainable:
+        return "not recorded"
+    return f"{run.trainable:,}" + (f", {run.trainable / run.total:.1%} of {run.total:,}" if run.total else "")
+
+
 def origin(run: RunFacts) -> Facts:
     return (
         ("started", run.created),
         ("command", run.command or "not recorded"),
         ("base model", run.base),
+        ("trained parameters", _parameters(run)),
         ("commit", run.commit),
     )

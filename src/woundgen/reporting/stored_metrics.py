@@ -12,7 +12,7 @@ from woundgen.records import METRICS, MetricValue, PairedValue
 from woundgen.storage.files import stored_values
 
 FLOOR, CEILING, TRAINING = "floor", "ceiling", "training"
-BESIDE = (FLOOR, CEILING, TRAINING)  # labels of rows that stand beside a value
+REFERENCES = (FLOOR, CEILING, TRAINING)  # labels of rows that stand beside a value
 NEED_FLOOR = ("fd", "fid", "kid")  # above 0 for perfect images, or spread around it: alone they say nothing
 
 
@@ -97,7 +97,7 @@ def kind(value: MetricValue) -> Kind:
     return value.metric, value.network, value.digest
 
 
-def beside(values: Iterable[MetricValue], label: str) -> dict[Kind, MetricValue]:
+def by_kind(values: Iterable[MetricValue], label: str) -> dict[Kind, MetricValue]:
     """The floors or ceilings among `values`, by the kind of number that they stand beside."""
     return {kind(value): value for value in values if value.label == label}
 
@@ -105,7 +105,7 @@ def beside(values: Iterable[MetricValue], label: str) -> dict[Kind, MetricValue]
 def require_floors(values: Iterable[MetricValue], *, source: str) -> None:
     """Raises UserError where FD, FID or KID stands without its floor."""
     values = list(values)
-    floors = beside(values, FLOOR)
+    floors = by_kind(values, FLOOR)
     for value in values:
         if value.metric in NEED_FLOOR and kind(value) not in floors:
             raise UserError(

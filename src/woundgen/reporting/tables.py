@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -26,12 +27,36 @@ class Table:
         return Table(header, tuple(rows), self.notes)
 
 
-def as_text(table: Table) -> str:
-    """For a terminal: columns padded with blanks, notes below."""
+def as_text(table: Table, *, width: int | None = None) -> str:
+    """Return the table for a terminal: columns padded with blanks, notes below.
+
+    width: characters of a line; a wider table becomes a block a row. None for no limit.
+    """
     widths = [max(map(len, column)) for column in zip(table.header, *table.rows, strict=True)]
-    lines = [table.header, tuple("-" * width for width in widths), *table.rows]
+    if width is not None and sum(widths) + 2 * (len(widths) - 1) > width:
+        return _as_blocks(table, width)
+    lines = [table.header, tuple("-" * w for w in widths), *table.rows]
     padded = ("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines)
     return "\n".join([*padded, *table.notes]) + "\n"
+
+
+def _as_blocks(table: Table, width: int) -> str:
+    """Each row as its first cell and a line for each other cell that is not empty."""
+    names = max(map(len, table.header[1:]), default=0)
+    blocks = [
+        "\n".join(
+            [
+                row[0],
+                *(
+                    f"  {name.ljust(names)}  {cell}"
+                    for name, cell in zip(table.header[1:], row[1:], strict=True)
+                    if cell
+                ),
+            ]
+        )
+        for row in table.rows
+    ]
+    return "\n".join([*blocks, *(textwrap.fill(note, width) for note in table.notes)]) + "\n"
 
 
 def as_markdown(table: Table) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from markupsafe import Markup
 
@@ -18,6 +18,13 @@ from woundgen.storage.files import read_json, write_json, write_text
 from woundgen.storage.names import UTILITY_HTML, UTILITY_JSON, UTILITY_MD
 
 Record = Mapping[str, Any]
+Tone = Literal["good", "open", "bad", "unasked"]
+WORDS: Mapping[str, tuple[str, Tone]] = {
+    "helps": ("Yes.", "good"),
+    "harms": ("It harms.", "bad"),
+    "no difference shown": ("No difference shown.", "open"),
+    "too little data to say": ("Too little data to say.", "open"),
+}
 TITLE = "Do the synthetic images help the classifier?"
 
 MEANINGS = (
@@ -38,9 +45,11 @@ MEANINGS = (
 
 @dataclass(frozen=True, slots=True)
 class UtilityView:
-    """What the templates show."""
+    """Content of the templates. word: the answer in a few words; tone: whether it is good news."""
 
     title: str
+    word: str
+    tone: Tone
     sentence: str
     design: Sequence[str]
     chart: Chart
@@ -76,8 +85,11 @@ def utility_html(record: Record) -> str:
 
 def utility_view(record: Record, *, lines: Sequence[str] = ()) -> UtilityView:
     """lines: further ones below the design, such as whose images the study is of."""
+    word, tone = WORDS[record["verdict"]["word"]]
     return UtilityView(
         title=TITLE,
+        word=word,
+        tone=tone,
         sentence=record["verdict"]["sentence"],
         design=[*design_lines(record), *lines],
         chart=dose_chart(record),
@@ -105,8 +117,8 @@ def tables(record: Record) -> list[tuple[str, Table]]:
 
 def design_lines(record: Record) -> list[str]:
     design = record["design"]
-    tested = ", ".join(f"{p} {n['images']} images of {n['groups']} groups" for p, n in design["tested"].items())
-    trained = ", ".join(f"{p} {n['images']} of {n['groups']} groups" for p, n in design["trained_on"].items())
+    tested = _counts(design["tested"], design["grouping"])
+    trained = _counts(design["trained_on"], design["grouping"])
     synthetic = ", ".join(f"{phase} {number}" for phase, number in design["synthetic"].items())
     grouping = (
         ""
@@ -121,6 +133,10 @@ def design_lines(record: Record) -> list[str]:
         f"Synthetic images to draw from: {synthetic}.",
         f"{design['seeds']} seeds for each arm and fold; each draws its own synthetic images and its own repeats.",
     ]
+
+
+def _counts(phases: Mapping[str, Mapping[str, int]], grouping: str) -> str:
+    return "; ".join(f"{phase}: {n['images']} images of {n['groups']} {grouping}" for phase, n in phases.items())
 
 
 def arms_table(record: Record) -> Table:
@@ -173,13 +189,14 @@ def choice_table(record: Record) -> Table:
     header = ("Images chosen", "Against as many at random", "Difference in kappa", "Interval", "Smallest shown")
     rows = tuple((one["arm"], one["control"], *_difference(one)) for one in record["chosen"])
     note = (
-        "Realism is the screen's, among the training photographs of the phase; the boundary is that of the arm `real`."
+        "Realism is the screen's, among the training photographs of the phase; the boundary is that of the arm “real”."
     )
     return Table(header, rows, (note, "Intervals hold for all rows at once (95 %, max-T)."))
 
 
 def _difference(one: Mapping[str, Any]) -> tuple[str, str, str]:
-    return f"{one['value']:+.3f}", f"{one['low']:+.3f} to {one['high']:+.3f}", f"{one['smallest']:.3f}"
+    signed = [f"{one[key]:+.3f}".replace("-", "−") for key in ("value", "low", "high")]
+    return signed[0], f"{signed[1]} to {signed[2]}", f"{one['smallest']:.3f}"
 
 
 def _with_bounds(score: Mapping[str, float]) -> str:

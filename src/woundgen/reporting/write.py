@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from woundgen.errors import UserError
+from woundgen.reporting.answers import answers
 from woundgen.reporting.html import render
 from woundgen.reporting.markdown import training_report
 from woundgen.reporting.masking import refuse_private
@@ -100,7 +101,12 @@ def _pages_before(out: Path, pages: Iterable[Path], *, identity: str) -> dict[st
 
 def report_page(contents: Sequence[ReportContent], *, title: str, utility: UtilityView | None = None) -> str:
     """The page to share. utility: of a study whether the images help a classifier."""
-    context = {"title": title, "runs": [run_view(content) for content in contents], "utility": utility}
+    context = {
+        "title": title,
+        "answers": answers(contents, utility),
+        "runs": [run_view(content) for content in contents],
+        "utility": utility,
+    }
     return render("report.html.j2", context)
 
 

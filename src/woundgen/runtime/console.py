@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -130,6 +131,11 @@ def chosen_mode(environment: Mapping[str, str]) -> Mode:
         if mode == known:
             return known
     raise UserError(f"{VARIABLE}={mode} is unknown.", f"Use {' | '.join(get_args(Mode))}.")
+
+
+def terminal_width() -> int | None:
+    """Return the characters of a line of the terminal; None where standard output is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 @contextmanager

@@ -48,6 +48,23 @@ def distance_title(name: str, networks: UsedNetworks) -> str:
     return title.replace("perceptual distance", "LPIPS") if networks.perceptual.startswith("lpips-") else title
 
 
+COMPLAINTS = {
+    "sharpness": ("too blurred", "too sharp or noisy"),
+    "fineness": ("edges too soft", "edges too hard"),
+    "whole_L_mean": ("too dark", "too bright"),
+    "whole_L_sd": ("too flat", "too contrasty"),
+    "whole_L_q10": ("shadows too dark", "shadows too bright"),
+    "whole_L_q90": ("highlights too dark", "highlights too bright"),
+    "whole_a_mean": ("too green", "too red"),
+    "whole_b_mean": ("too blue", "too yellow"),
+    "whole_a_sd": ("reds too even", "reds too mixed"),
+    "whole_b_sd": ("yellows too even", "yellows too mixed"),
+    "embedding_nearest": ("too near to a photograph", "unlike any photograph"),
+    "realism": ("outside what photographs span", "in the thick of photographs"),
+}
+"""What a statistic below, and above, its band means; others are called too low and too high."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """What is asked of an image. The ssim_ and perceptual_ thresholds are those of `spec` and its grade."""
@@ -115,7 +132,7 @@ def copy_reasons(statistics: Statistics, calibration: Calibration) -> list[tuple
 
 
 def spec_passes(statistics: Statistics, *, minimum: float, maximum: float, aggregation: Aggregation) -> np.ndarray:
-    """bool [N]: the consultation's rule as written, both strict."""
+    """bool [N]: the approved plan's rule as written, both strict."""
     ssim, perceptual = (statistics.columns[name] for name in SPEC_COLUMNS[aggregation])
     return (ssim > minimum) & (perceptual < maximum)
 
@@ -130,9 +147,10 @@ def _calibrated_reasons(statistics: Statistics, calibration: Calibration, rule: 
         name, high = calibration.judged[worst], column[worst] > 0
         bound = calibration.band(name)[int(high)]
         value = statistics.columns[name][row]
-        word, sign = ("high", ">") if high else ("low", "<")
-        title = distance_title(name, calibration.networks)
-        reasons.append(Reason(f"{title} too {word}", f"{value:.3g} {sign} {bound:.3g}"))
+        title, sign = distance_title(name, calibration.networks), "<>"[int(high)]
+        complaint = COMPLAINTS.get(name, (f"{title} too low", f"{title} too high"))[int(high)]
+        measured = f"{value:.3g} {sign} {bound:.3g}"
+        reasons.append(Reason(complaint, f"{title} {measured}" if name in COMPLAINTS else measured))
     return reasons
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from woundgen.config.quality import QualityConfig
 from woundgen.data.files.images import read_photograph
+from woundgen.data.files.phantom_mark import is_phantom
 from woundgen.data.photo_set import PhotoSet, photographs_of
 from woundgen.errors import UserError
 from woundgen.events import Info, Work
@@ -19,11 +20,12 @@ from woundgen.metrics.measure import pooled_features
 from woundgen.privacy.private_names import names_of_run
 from woundgen.reporting.grades import grades_of
 from woundgen.reporting.private_page import NearestPair, PrivateSection
+from woundgen.reporting.read_audit import join_audits
 from woundgen.reporting.read_run import collect, collect_grids
 from woundgen.reporting.read_set import collect_scores, read_photograph_patches
 from woundgen.reporting.utility_page import UtilityView, read_utility, utility_view
 from woundgen.reporting.write import write_reports
-from woundgen.similarity.neighbours import euclidean_distances
+from woundgen.similarity.neighbours import euclidean_distances, leave_group_out_nearest
 from woundgen.storage.files import read_json, sha256_json
 from woundgen.storage.names import MANIFEST_JSONL, MARKER, METRICS_JSON, RUN_JSON
 from woundgen.storage.provenance import find_trained_file, join_sets
@@ -42,19 +44,20 @@ def write_report(
     title: str,
     quality: QualityConfig,
     utility: Path | None = None,
+    audits: Sequence[Path] = (),
 ) -> Work[tuple[Path, ...]]:
     """report.html and TRAINING_REPORT_phase_X.md for the runs; report_private.html where asked for.
 
     generated: sets; each goes with the run whose adapter drew it, by the adapter's digest.
-    utility: folder of a study that joins the page.
+    utility: folder of a study that joins the page. audits: folders of audits of the sets, likewise.
     """
     if not runs:
         raise UserError("No run is named.", "Give --run runs/phase_X.")
     for folder in generated:
         _check_set(folder)
-    by_run = join_sets(runs, generated)
+    by_run, joined = join_sets(runs, generated), join_audits(generated, audits)
     contents = [
-        collect(run, sets, [read_json(one / METRICS_JSON) for one in sets if (one / METRICS_JSON).exists()])
+        collect(run, sets, [read_json(one / METRICS_JSON) for one in sets if (one / METRICS_JSON).exists()], joined)
         for run, sets in by_run.items()
     ]
     contents = [replace(content, grades=grades_of(quality)) for content in contents]
@@ -63,10 +66,10 @@ def write_report(
     for run, sets in by_run.items():
         photos = photographs_of(run) if private else None
         if photos is not None:
-            sections += (
-                [PrivateSection(title=f"{run.name}: training", grids=grids)] if (grids := collect_grids(run)) else []
-            )
-            sections += [private_section(run, one, photos) for one in sets]
+            rendered = all(is_phantom(Path(photo.path)) for photo in photos.photos)
+            if grids := collect_grids(run):
+                sections.append(PrivateSection(title=f"{run.name}: training", grids=grids, rendered=rendered))
+            sections += [replace(private_section(run, folder, photos), rendered=rendered) for folder in sets]
     study = None if utility is None else (yield from _utility_view(utility, runs=list(by_run)))
     written = write_reports(
         contents,
@@ -106,20 +109,23 @@ def _utility_view(folder: Path, *, runs: Sequence[Path]) -> Work[UtilityView]:
     return utility_view(record, lines=[line])
 
 
-def private_section(run: Path, one: Path, photos: PhotoSet) -> PrivateSection:
-    """Real and generated mixed, and the training photograph nearest to each of the first images."""
-    drawn = images_of(one)[:SIDE_BY_SIDE]
-    rows = photos.rows("train")
+def private_section(run: Path, generated: Path, photos: PhotoSet) -> PrivateSection:
+    """Return photographs and images mixed, and the nearest photograph of the images that are nearest to any."""
+    images, rows = images_of(generated), photos.rows("train")
     training = photos.images[rows]
     network, _ = feature_network()
-    distances = euclidean_distances(pooled_features(network, drawn), pooled_features(network, training))
+    features = pooled_features(network, training)
+    distances = euclidean_distances(pooled_features(network, images), features)
+    apart = leave_group_out_nearest(euclidean_distances(features, features), photos.groups(rows))[1]
+    usual = f"; photographs of different groups: {np.median(apart):.2f} in the median (n = {len(apart)})"
+    order = np.argsort(distances.min(axis=1), kind="stable")[:PAIRS]
     pairs = [
-        NearestPair(drawn[i], training[int(distances[i].argmin())], f"feature distance {distances[i].min():.2f}")
-        for i in range(min(PAIRS, len(drawn)))
+        NearestPair(images[i], training[distances[i].argmin()], f"feature distance {distances[i].min():.2f}{usual}")
+        for i in order
     ]
     return PrivateSection(
-        title=f"{run.name}: {one.name}", real=list(training), generated=list(drawn), pairs=pairs,
-        scores=collect_scores(one), telltale=read_photograph_patches(one),
+        title=f"{run.name}: {generated.name}", real=list(training), generated=list(images[:SIDE_BY_SIDE]), pairs=pairs,
+        scores=collect_scores(generated), telltale=read_photograph_patches(generated),
     )  # fmt: skip
 
 

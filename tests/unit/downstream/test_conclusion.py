@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from woundgen.downstream.arms import Material, controls, with_synthetic
 from woundgen.downstream.assess import Difference, HeldOut
 from woundgen.downstream.conclude import Conclusion, conclude
-from woundgen.downstream.conclusion import HARMS, HELPS, NO_DIFFERENCE, TOO_LITTLE, AtDose, judge_doses, verdict
+from woundgen.downstream.conclusion import (
+    COARSE,
+    HARMS,
+    HELPS,
+    NO_DIFFERENCE,
+    TOO_LITTLE,
+    AtDose,
+    groups_needed,
+    judge_doses,
+    verdict,
+)  # fmt: skip
 from woundgen.downstream.run import Fit, Fold, fits, put_together
 from woundgen.workflows.utility.classifiers import train_linear
 
@@ -68,6 +80,14 @@ def test_below_five_groups_of_a_phase_there_is_no_verdict() -> None:
     found = study("fresh", tested=4)
     assert found.verdict.word == TOO_LITTLE
     assert "4 of phase I, 4 of phase P, 4 of phase R test groups" in found.verdict.sentence
+
+
+def test_how_many_groups_would_be_enough_is_said() -> None:
+    """Twice as coarse as asked for, all of it from patients: four times as many groups."""
+    one = Difference("a", "b", 0.0, -0.2, 0.2, 2 * COARSE, 0.0)
+    assert groups_needed(one, 30) == 120
+    assert groups_needed(replace(one, of_seeds=0.2), 30) == 480  # 30 * 0.04 * 0.8 / (0.01 - 0.008)
+    assert groups_needed(replace(one, of_seeds=0.3), 30) is None
 
 
 @pytest.mark.parametrize(("of_seeds", "told"), [(0.8, "More seeds would show smaller ones: 80 %"), (0.3, "")])

@@ -153,7 +153,11 @@ def write_set(
     rng = np.random.default_rng(2)
     images = list(rng.integers(0, 255, (24, 32, 32, 3), dtype=np.uint8)) if images is None else images
     (folder / "images").mkdir(parents=True)
-    reasons = ("copy: row 17 of the training photographs", "unlike real photographs (joint rule)", "blurred")
+    reasons = (
+        "copy by matched places (row 17)",
+        "unlike real photographs (joint rule)",
+        "blurred",
+    )
     with (folder / "manifest.jsonl").open("w") as manifest:
         for i, image in enumerate(images):
             rejected = screened and i % 4 == 3

@@ -141,8 +141,8 @@ def test_a_link_to_a_photograph_among_generated_images_is_refused(run: Path, gen
 def test_what_screening_did_is_counted(run: Path, generated: Path) -> None:
     one = collect(run, [generated], []).sets[0]
     # Of 24 every fourth is rejected, for three reasons in turn; of the last two one is surplus.
-    assert (one.drawn, one.accepted, one.surplus) == (24, 17, 1)
-    assert dict(one.reasons) == {"copy": 2, "unlike real photographs": 2, "blurred": 2}
+    assert (one.drawn, one.accepted, one.surplus, one.held_back) == (24, 17, 1, 2)
+    assert dict(one.reasons) == {"copy by matched places": 2, "unlike real photographs": 2, "blurred": 2}
     assert one.strips == ()  # no score of the images alone is stored
     scores = collect_scores(generated)
     assert [strip.title for strip in scores.strips][:2] == [
@@ -194,11 +194,11 @@ def test_training_report_reads_as_written(run: Path, generated: Path) -> None:
         "- Gap closed: 0.740 (interval 0.570 to 0.910, n = 95)\n"
         "- Kept as best, by FD: step 500 (6.10, EMA weights)\n"
         "- Images accepted: 17 (of 24 drawn)\n"
-        "- Trained parameters: 221,184 (1.8% of 12,600,000)\n"
     )
     for line in (
         "| FD (embedded) ↓ | 6.12 | 5.41 to 6.83 | 2.04 (1.82 to 2.26) | 3.31 (3.01 to 3.61) | 100 |",
-        "| rejected: copy | 2 | 8% |",
+        "| rejected: copy by matched places | 2 | 8% |",
+        "| trained parameters | 221,184, 1.8% of 12,600,000 |",
         "| Step | Training loss since the row above | Validation loss, raw | Validation loss, EMA |",
         "| command | woundgen train --config … --set lora_rank=16 --set data_root=… |",
         "| data_root | (not shown) |",

@@ -15,7 +15,7 @@ from woundgen.storage.files import append_jsonl, write_json
 
 def a_set(folder: Path, names: list[str]) -> Path:
     folder.mkdir()
-    write_json(folder / "set.json", {"screening": {}})
+    write_json(folder / "set.json", {"screening": {"topk": 5}})
     rows: list[dict[str, Any]] = []
     for i in range(12):
         Image.fromarray(np.full((16, 16, 3), 10 * i, np.uint8)).save(folder / f"{i}.png")
@@ -33,7 +33,10 @@ def a_set(folder: Path, names: list[str]) -> Path:
 @pytest.mark.parametrize(
     ("names", "shown"),
     [
-        (["whole_L_mean", "sharpness", "ssim_mean", "ssim_topk"], ["SSIM to the nearest photographs", "sharpness"]),
+        (
+            ["whole_L_mean", "sharpness", "ssim_mean", "ssim_topk"],
+            ["similarity to the 5 nearest photographs (SSIM)", "sharpness"],
+        ),
         (["own"], ["own"]),
     ],
 )

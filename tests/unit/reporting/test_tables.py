@@ -130,3 +130,14 @@ def test_every_metric_is_explained() -> None:
 def test_broken_rows_are_the_users_to_mend(broken: dict) -> None:
     with pytest.raises(UserError, match=r"metrics\.json"):
         read_values([broken], source="metrics.json")
+
+
+def test_a_table_wider_than_the_terminal_becomes_blocks() -> None:
+    table = Table(
+        ("What", "Value", "n"), (("distance", "3.1", "40"), ("share", "", "9")), ("A note of several words.",)
+    )
+    assert as_text(table, width=80) == as_text(table)
+    assert (
+        as_text(table, width=12)
+        == "distance\n  Value  3.1\n  n      40\nshare\n  n      9\nA note of\nseveral\nwords.\n"
+    )

@@ -123,4 +123,7 @@ def test_blurred_photographs_are_rejected_by_calibrated_as_not_sharp(bench: Benc
     verdicts = judge(statistics, bench.calibration, JOINT_RULE_ALONE)
     assert sum(verdict.accepted for verdict in sharp) >= 17
     assert not any(verdict.accepted for verdict in verdicts)
-    assert all(verdict.reason.startswith(("sharpness too low", "sharpness of edges too low")) for verdict in verdicts)
+    assert all(
+        verdict.reason.startswith(("too blurred (sharpness", "edges too soft (sharpness of edges"))
+        for verdict in verdicts
+    )

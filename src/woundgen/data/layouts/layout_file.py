@@ -103,18 +103,18 @@ def _expression(given: Any, *, key: str, path: Path) -> str | None:
 
 def _keyed(given: Any, *, values: Mapping[str, str], path: Path) -> KeyedMapping:
     if not isinstance(given, dict):
-        raise UserError(f"{path}: keyed is no table of settings.", "See docs/howto.md.")
+        raise UserError(f"{path}: keyed is no table of settings.", "See docs/howto/import.md.")
     try:
         adapter = TypeAdapter(KeyedMapping)
         unknown = sorted(set(given) - {one.name for one in fields(KeyedMapping)})
         if unknown:
-            raise UserError(f"{path}: keyed has the unknown key {unknown[0]!r}.", "See docs/howto.md.")
+            raise UserError(f"{path}: keyed has the unknown key {unknown[0]!r}.", "See docs/howto/import.md.")
         made = adapter.validate_python({**given, "values": dict(values)})
         re.compile(made.name)
         return made
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise UserError(f"{path}: keyed.{where}: {first['msg'].lower()}.", "See docs/howto.md.") from None
+        raise UserError(f"{path}: keyed.{where}: {first['msg'].lower()}.", "See docs/howto/import.md.") from None
     except re.error as error:
         raise UserError(f"{path}: keyed.name is no regular expression ({error}).", "Mend it.") from None

@@ -21,7 +21,7 @@ from woundgen.privacy.counts import upper_bound
 from woundgen.privacy.membership import Membership, membership_test
 from woundgen.privacy.nearness import Nearness, nearness_test
 from woundgen.privacy.statement import NOT_COVERED, verdict
-from woundgen.reporting.audit_page import audit_page
+from woundgen.reporting.audit_page import audit_html, audit_page
 from woundgen.reporting.pictures import image_grid
 from woundgen.screening.descriptors import Descriptors
 from woundgen.screening.reference_statistics import measure
@@ -29,6 +29,7 @@ from woundgen.screening.rules import Rule, judge
 from woundgen.similarity.neighbours import euclidean_distances, leave_group_out_nearest
 from woundgen.storage.files import read_json, sha256_json, write_json, write_text
 from woundgen.storage.names import (
+    AUDIT_HTML,
     AUDIT_JSON,
     AUDIT_MD,
     NEAREST_PAIRS,
@@ -102,8 +103,12 @@ def audit_set(generated: Path, *, subject: Subject, out: Path, quality: QualityC
     }
     write_json(out / AUDIT_JSON, result)
     write_text(out / AUDIT_MD, audit_page(result))
+    write_text(out / AUDIT_HTML, audit_html(result))
     _write_pairs(private_folder(out), images, photos.images[sides.trained], distances[:, sides.trained])
     yield Info(result["verdict"])
+    for name in (AUDIT_MD, AUDIT_HTML, AUDIT_JSON):
+        yield Info(f"written: {out / name}")
+    yield Info(f"written, private: {private_folder(out) / NEAREST_PAIRS}")
     return result
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,22 +21,30 @@ from woundgen.data.splits.conflicts import find_doubles
 from woundgen.errors import Code, Shortfall, UserError
 from woundgen.events import Info, Progress, Work
 from woundgen.records import Box, LeftOut, ManifestRow
-from woundgen.reporting.check_page import CheckResult, Crop, write_check
+from woundgen.reporting.check_data import CheckResult, Crop, Pair
+from woundgen.reporting.check_page import write_check
 from woundgen.storage.files import sha256_json
 from woundgen.storage.ownership import claim_output, make_private
 from woundgen.workflows.dataset.importing import Source, read_source
 
 SHOWN = 40  # crops of a phase on the contact sheet
+DOUBTFUL, PAIRS, THUMBNAIL = 120, 24, 128  # crops and pairs that the page shows; side in pixels
 
 
 @dataclass(slots=True)
 class _Found:
-    """What has been seen so far; one photograph's pixels at a time."""
+    """The facts so far; one photograph's pixels at a time."""
 
     inspections: dict[str, Inspection] = field(default_factory=dict)
     rows: list[ManifestRow] = field(default_factory=list)
     dropped: list[LeftOut] = field(default_factory=list)
     crops: list[Crop] = field(default_factory=list)
+    doubted: int = 0
+
+    def may_show(self) -> bool:
+        """Count a doubtful crop; whether it is among the first, whose pixels the page shows."""
+        self.doubted += 1
+        return self.doubted <= DOUBTFUL
 
 
 def check_photographs(source: Path, *, out: Path, resolution: int, margin: float) -> Work[CheckResult]:
@@ -64,6 +72,7 @@ def check_photographs(source: Path, *, out: Path, resolution: int, margin: float
         doubles=tuple(find_doubles(seen.inspections, seen.rows)),
         crops=tuple(seen.crops),
     )
+    result = replace(result, pairs=_pairs(result, found.root))
     claim_output(out, identity=sha256_json([str(found.root), str(source.resolve()), "check"]), what="check")
     make_private(out)
     for path in write_check(result, out=out):
@@ -111,17 +120,27 @@ def _look_at(
         seen.rows.append(row)
         square = square_for(image, row.box, margin=margin)
         crop = image.crop(corners(square))
+        bordered = content_box(crop) != Box(0, 0, *size_of_box(square))
+        stamped = inspection.stamp is not None and overlap(square, inspection.stamp)
+        doubtful = (bordered or stamped or bool(inspection.faults())) and seen.may_show()
         picture = None
-        if (name, row.box) in shown:
+        if doubtful or (name, row.box) in shown:
             picture = np.array(crop.resize((resolution, resolution), Image.Resampling.LANCZOS))
         seen.crops.append(
-            Crop(
-                row=row,
-                bordered=content_box(crop) != Box(0, 0, *size_of_box(square)),
-                stamped=inspection.stamp is not None and overlap(square, inspection.stamp),
-                pixels=picture,
-            )
+            Crop(row=row, bordered=bordered, stamped=stamped, pixels=picture, sampled=(name, row.box) in shown)
         )
+
+
+def _pairs(result: CheckResult, root: Path) -> tuple[Pair, ...]:
+    """Read the photographs of the gravest pairs again, as thumbnails."""
+    ordered = sorted(result.doubles, key=lambda double: not double.conflicts)[:PAIRS]
+    return tuple(Pair(double, _thumbnail(double.first, root), _thumbnail(double.second, root)) for double in ordered)
+
+
+def _thumbnail(name: str, root: Path) -> NDArray[np.uint8]:
+    image = Image.fromarray(_read(name, root=root)[1])
+    middle = square_for(image, None, margin=0)
+    return np.array(image.crop(corners(middle)).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS))
 
 
 def _read(name: str, *, root: Path) -> tuple[bytes, NDArray[np.uint8]]:

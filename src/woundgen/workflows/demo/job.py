@@ -20,8 +20,10 @@ from woundgen.config.quality import QualityConfig
 from woundgen.config.train import TrainConfig
 from woundgen.features.embedded import feature_network
 from woundgen.generation.in_memory import draw_images
+from woundgen.metrics.gap import GapClosed, gap_row
 from woundgen.metrics.measure import RealSets, load_extractors, measure_images
 from woundgen.metrics.prepared import PreparedImages, gap_closed_of_images
+from woundgen.metrics.rows import Network
 from woundgen.models.base import EMBEDDED, BaseModel, load_base
 from woundgen.models.images import round_trip
 from woundgen.runtime.console import Console
@@ -121,14 +123,16 @@ class Demo:
             fuse_lora(tuned_base.unet, [(adapter, 1.0)])
             tuned = PreparedImages(self._draw(tuned_base), saved_preparation(adapter))
         with clock.part("measuring"):
-            row = _measure(phase, untuned, tuned, held_out, reader)
+            network, _ = feature_network()
+            gap = gap_closed_of_images(network, base=untuned, tuned=tuned, real=held_out)
+            row = _measure(phase, gap, tuned, held_out, reader)
         console.info(_sentence(phase, row))
         console.info(f"5. a screened set of phase {phase}")
         with clock.part("screened set"):
             set_dir = out / "generated" / f"phase_{phase}"
             console.follow(generate_set(_request(out, phase, self.config), out=set_dir))
         with clock.part("measuring"):
-            _write_metrics(set_dir, tuned, held_out, load_base(EMBEDDED).vae)
+            _write_metrics(set_dir, tuned, held_out, load_base(EMBEDDED).vae, gap)
         return row
 
     def write_pages(self) -> None:
@@ -183,10 +187,8 @@ def _held_out(phase: str, config: TrainConfig) -> PreparedImages:
 
 
 def _measure(
-    phase: str, untuned: Images, tuned: PreparedImages, real: PreparedImages, reader: ColourReader
+    phase: str, found: GapClosed, tuned: PreparedImages, real: PreparedImages, reader: ColourReader
 ) -> dict[str, Any]:
-    network, _ = feature_network()
-    found = gap_closed_of_images(network, base=untuned, tuned=tuned, real=real)
     recall_real = recall_of(reader, real, phase, label="held-out phantoms")
     recall_generated = recall_of(reader, tuned, phase, label="generated")
     return {
@@ -228,12 +230,15 @@ def _request(out: Path, phase: str, config: TrainConfig) -> GenerateRequest:
     )
 
 
-def _write_metrics(one: Path, tuned: PreparedImages, real: PreparedImages, vae: torch.nn.Module) -> None:
+def _write_metrics(
+    one: Path, tuned: PreparedImages, real: PreparedImages, vae: torch.nn.Module, gap: GapClosed
+) -> None:
     """Of all that was drawn, before screening: numbers of a filtered set alone would flatter."""
     networks = load_extractors(["embedded"])
     assert real.preparation is not None, "of phantoms it is always known"
     sets = RealSets(images=real.images, preparation=real.preparation, through=round_trip(vae, real.images))
     rows = measure_images(networks, generated=tuned, real=sets)
+    rows.append(gap_row(gap, Network(networks[0].name, networks[0].digest)))
     record = metrics_record(
         rows, generated="drawn, not screened", real="held-out phantoms", label=f"{one.name}", networks=networks
     )

@@ -17,7 +17,7 @@ from woundgen.shipped.move_vocabulary import move_vocabulary
 from woundgen.shipped.tokenizer import build_tokenizer
 from woundgen.training.optimizer_state import strip_prefix
 
-# Words of the consultation's prompts that no caption of a phantom uses; they get tokens all the same.
+# Words of the approved plan's prompts that no caption of a phantom uses; they get tokens all the same.
 PROMPT_WORDS = (
     "medical photograph of diabetic foot ulcer in inflammatory phase, showing redness, swelling, acute "
     "inflammation, wound edges, clinical documentation, high detail",

@@ -51,7 +51,7 @@ def command_words(name: str) -> list[str] | None:
     if not words or shutil.which(words[0]) is None:
         raise UserError(
             f"--classifier {name!r} is neither {', '.join(NAMES)} nor a command that can be found.",
-            "docs/howto.md has the contract of a command.",
+            "docs/howto/utility.md has the contract of a command.",
         )
     return words
 

@@ -1,0 +1,67 @@
+"""Whether a set of images can be distinguished from photographs by numbers that have a floor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from woundgen.records import MetricValue
+from woundgen.reporting.stored_metrics import CEILING, FLOOR, by_kind, kind
+
+FEWEST_FOR_VERDICT = 30  # images and photographs; below, intervals are so wide that they overlap whatever is drawn
+
+
+@dataclass(frozen=True, slots=True)
+class Distinction:
+    """by: the numbers that distinguish, or that show equivalence. n: the fewest images or photographs of any number.
+    count: how many were held against their floor."""
+
+    verdict: Literal["unmeasured", "too few", "distinguishable", "equivalent", "open"]
+    by: tuple[MetricValue, ...] = ()
+    n: int = 0
+    count: int = 0
+
+
+def distinguish(values: Sequence[MetricValue]) -> Distinction:
+    """Hold every number with an interval against its floor.
+
+    Several metrics look at the same images, so a single one that distinguishes them outweighs all that do not. That
+    intervals overlap shows nothing: equivalence takes a test (is_equivalent), in every network.
+    """
+    floors = by_kind(values, FLOOR)
+    held = [value for value in values if not value.label and kind(value) in floors and value.low is not None]
+    if not held:
+        return Distinction("unmeasured")
+    least = min(min(value.n) for value in held)
+    if least < FEWEST_FOR_VERDICT:
+        return Distinction("too few", n=least, count=len(held))
+    by = tuple(value for value in held if is_distinguishable(value, floors[kind(value)]))
+    if by:
+        return Distinction("distinguishable", by=by, n=least, count=len(held))
+    kids, ceilings = tuple(value for value in held if value.metric == "kid"), by_kind(values, CEILING)
+    if kids and all(kind(value) in ceilings and is_equivalent(value, ceilings[kind(value)]) for value in kids):
+        return Distinction("equivalent", by=kids, n=least, count=len(held))
+    return Distinction("open", n=least, count=len(held))
+
+
+def is_equivalent(value: MetricValue, ceiling: MetricValue) -> bool:
+    """Whether KID is shown to be below the margin: what photographs lose by a round trip in the autoencoder.
+
+    The 95 % interval's upper end lies below the lower end of the margin's spread: a one-sided test at 2.5 % or less
+    (Schuirmann 1987; KID of a population is never below 0). Not for other metrics, whose values shift
+    with n.
+    """
+    assert value.metric == ceiling.metric == "kid"
+    return value.high is not None and ceiling.low is not None and ceiling.low > 0 and value.high < ceiling.low
+
+
+def is_distinguishable(value: MetricValue, floor: MetricValue) -> bool:
+    """Whether the interval lies outside the floor's; KID, which has no bias, is held against 0."""
+    if value.low is None or value.high is None:
+        return False
+    if value.metric == "kid":
+        return value.low > 0
+    if floor.low is None or floor.high is None or (floor.n != value.n and value.metric in ("fd", "fid")):
+        return False
+    return value.low > floor.high or value.high < floor.low
