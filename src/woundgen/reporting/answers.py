@@ -97,8 +97,8 @@ def _reasons(result: Distinction) -> list[str]:
             "That is no proof that they are alike."
         ]
     if result.verdict == "equivalent":
-        names = _listed([_name(value) for value in result.by])
-        return [f"By {names} their distance is below what the autoencoder alone changes."]
+        measures = _listed([_name(value) for value in result.by])
+        return [f"By {measures} their distance is below what the autoencoder alone changes."]
     names = list(dict.fromkeys(_name(v) for v in result.by))
     return [f"These images are distinguished from photographs by {_listed(names)}."] if names else []
 
