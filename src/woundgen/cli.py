@@ -27,6 +27,7 @@ from woundgen.commands.report import report
 from woundgen.commands.review import review
 from woundgen.commands.study import study
 from woundgen.commands.train import train
+from woundgen.commands.tune import tune
 from woundgen.commands.utility import utility
 from woundgen.errors import Shortfall, UserError
 from woundgen.runtime.console import VARIABLE
@@ -40,6 +41,7 @@ SUMMARIES: dict[Callable[..., Any], str] = {
     doctor: "Check this machine: cards, memory, what is fetched.",
     fetch: "Download a base model or feature network, pinned.",
     train: "Train an adapter on the photographs of a phase.",
+    tune: "Find the settings that suit the photographs.",
     calibrate: "Measure real photographs to set the screen.",
     generate: "Draw images until enough pass the screen.",
     evaluate: "Measure a generated set against photographs.",

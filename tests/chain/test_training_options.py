@@ -334,6 +334,18 @@ def test_all_of_it_resumes_exactly(train: Train, both_phases: Path, tmp_path: Pa
     }  # fmt: skip
     whole = train(**settings)
     end = load_file(newest(whole) / "state.safetensors")
+    again = _resumed(train, settings, whole, tmp_path)
+    found = load_file(newest(again) / "state.safetensors")
+    assert newest(again).name == newest(whole).name
+    assert {key for key in found if key.startswith(("discriminator.", "power."))} >= {"discriminator.values"}
+    for key, tensor in end.items():
+        if not key.startswith("generator."):
+            assert torch.equal(tensor, found[key]), key
+    assert rows(again) == rows(whole)
+
+
+def _resumed(train: Train, settings: dict[str, Any], whole: Path, tmp_path: Path) -> Path:
+    """The run as a kill after its first checkpoint left it, gone on with."""
     again = tmp_path / "again" / "run_0"
     shutil.copytree(whole, again)
     folders = sorted(path for path in (again / "checkpoints").glob("epoch_*") if path.is_dir())
@@ -342,11 +354,28 @@ def test_all_of_it_resumes_exactly(train: Train, both_phases: Path, tmp_path: Pa
         shutil.rmtree(folder)
     (again / "checkpoints" / "latest").write_text(folders[0].name + "\n")
     (again / "checkpoints" / "best").unlink(missing_ok=True)
-    train(**settings, out=again)
-    found = load_file(newest(again) / "state.safetensors")
-    assert newest(again).name == newest(whole).name
-    assert {key for key in found if key.startswith(("discriminator.", "power."))} >= {"discriminator.values"}
+    return train(**settings, out=again)
+
+
+def test_prodigy_resumes_exactly(train: Train, tmp_path: Path) -> None:
+    """Its estimate of the rate, which lies beside the moments, goes on where it was; the rate has grown by then."""
+    settings = {"optimizer": "prodigy", "learning_rate": 1, "lr_scheduler": "constant", "lora_dropout": 0.1}
+    settings |= {"max_steps": 9, "save_every_n_epochs": 1, "keep_last_n_checkpoints": 9}
+    whole = train(**settings)
+    again = _resumed(train, settings, whole, tmp_path)
+    end, found = (load_file(newest(folder) / "state.safetensors") for folder in (whole, again))
     for key, tensor in end.items():
         if not key.startswith("generator."):
             assert torch.equal(tensor, found[key]), key
     assert rows(again) == rows(whole)
+    first = load_file(sorted((whole / "checkpoints").glob("epoch_*"))[0] / "state.safetensors")
+    assert end["optimizer.group.0.d"] > first["optimizer.group.0.d"] > 1e-6, "as long as it is 1e-6, nothing is learned"
+
+
+def test_prodigy_without_its_library(
+    train: Train, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "prodigyopt", None)
+    train(optimizer="prodigy", out=tmp_path / "refused", code=2)
+    assert "woundgen[prodigy]" in capsys.readouterr().err
+    assert not (tmp_path / "refused").exists()

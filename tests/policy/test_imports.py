@@ -51,6 +51,7 @@ ARROWS: dict[str, set[str]] = {
     "screening": {"copies", "data/pixels", "similarity"},
     "metrics": {"features", "runtime", "similarity"},
     "privacy": {"data/files", "data/layouts", "similarity", "storage"},
+    "tuning": {"adapters", "config", "metrics", "similarity"},
     "generation": {"data/files", "data/layouts", "diffusion", "models", "runtime", "storage"},
     "training": {"adapters", "config", "diffusion", "features", "models", "runtime", "storage"},
     "shipped": {"features", "models", "storage", "training"},
@@ -71,6 +72,7 @@ ARROWS: dict[str, set[str]] = {
     "workflows/dataset": set(),
     "workflows/utility": set(),
     "workflows/generate": {"workflows/review", "workflows/screen"},
+    "workflows/tune": {"workflows/dataset", "workflows/generate", "workflows/train"},
     "workflows/evaluate": {"workflows/generate"},
     "workflows/audit": {"workflows/evaluate", "workflows/screen"},
     "workflows/demo": {

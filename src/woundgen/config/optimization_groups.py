@@ -25,10 +25,14 @@ class OptimizationOptions(BaseModel):
 
     model_config = STRICT
 
-    algorithm: Literal["adamw", "adamw-8bit"] = setting(
-        "adamw", "adamw-8bit needs bitsandbytes and a GPU", flat="optimizer"
+    algorithm: Literal["adamw", "adamw-8bit", "prodigy"] = setting(
+        "adamw",
+        "adamw-8bit needs bitsandbytes and a GPU; prodigy finds its rate (needs prodigyopt and learning_rate: 1)",
+        flat="optimizer",
     )
-    learning_rate: float = setting(1e-05, "of AdamW, at its peak", flat="learning_rate", gt=0, le=1)
+    learning_rate: float = setting(
+        1e-05, "at its peak; with prodigy a factor on the rate that it finds", flat="learning_rate", gt=0, le=1
+    )
     scheduler: Literal["cosine", "constant", "linear"] = setting(
         "cosine", "course of the learning rate after warm-up", flat="lr_scheduler"
     )

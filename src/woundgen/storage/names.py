@@ -48,6 +48,8 @@ PREPARATION_JSON = "preparation.json"
 GENERATED_PATCHES, PHOTOGRAPH_PATCHES = "telltale_patches/generated", "telltale_patches/photographs"
 STUDY_JSON, TRUTH_JSON, LINKS_JSON = "study.json", "truth.json", "links.json"
 REVIEW_JSONL = "review.jsonl"
+TUNE_JSON, TUNED_YAML, TUNED_CONFIG_YAML = "tune.json", "tuned.yaml", "config.yaml"
+TUNING_JSON, TUNING_MD, TUNING_HTML, OPTUNA_JOURNAL = "tuning.json", "TUNING.md", "tuning.html", "optuna.journal"
 UTILITY_JSON, UTILITY_HTML, UTILITY_MD = "utility.json", "utility.html", "UTILITY.md"
 
 

@@ -100,7 +100,10 @@ _POINTS = {"start": 0.0, "quarter": 0.25, "half": 0.5, "end": 1.0}
 def _schedule_warnings(plan: Plan, config: TrainConfig) -> Iterator[str]:
     """Warn of rates, warm-up, guidance and numbers of steps that are known not to work."""
     rate, guidance = config.optimization.learning_rate, config.sampling.guidance_scale
-    if config.model.method == "lora" and rate < 5e-5 and plan.steps < 5000:
+    if config.optimization.algorithm == "prodigy":
+        if rate < 0.1:
+            yield f"learning_rate {rate:g} is a factor on the rate that prodigy finds; set learning_rate: 1"
+    elif config.model.method == "lora" and rate < 5e-5 and plan.steps < 5000:
         yield (
             f"learning_rate {rate:g} with LoRA over {plan.steps} steps barely moves the model; "
             "1e-4 to 1e-3 is usual (docs/results.md has the sweep)"
@@ -136,7 +139,7 @@ def _average_warnings(plan: Plan, config: TrainConfig) -> Iterator[str]:
 
 
 def _evaluation_warnings(plan: Plan, evaluation: Wishes) -> Iterator[str]:
-    """Warn where even one evaluation costs more than its share."""
+    """Warn where a single evaluation costs more than its share."""
     if plan.evaluation.share > evaluation.share:
         yield (
             f"drawing and measuring once comes to {plan.evaluation.share:.0%} of the training, more than "
@@ -158,12 +161,13 @@ def _size_warnings(train_pixels: int | None, native_pixels: int | None) -> list[
     ]
 
 
-def disk_bytes(plan: Plan, *, parameters: int, averages: int, keep_last: int) -> int:
+def disk_bytes(plan: Plan, *, parameters: int, averages: int, keep_last: int, moments: int = 2) -> int:
     """Return the bytes of a run's checkpoints in single precision: all adapters, and the training state of the newest.
 
-    averages: kinds of EMA, each in the training state and as an adapter in every checkpoint.
+    averages: kinds of EMA, each in the training state and as an adapter in every checkpoint. moments: vectors that the
+    optimizer keeps.
     """
     whole = min(plan.saves, keep_last + 1)  # the newest and the best stay whole
     adapters = plan.saves * (1 + averages) * parameters
-    states = whole * (3 + averages) * parameters  # values and two moments
+    states = whole * (1 + moments + averages) * parameters  # the values, too
     return 4 * (adapters + states)

@@ -88,10 +88,25 @@ def counters(state: LoopState) -> dict[str, int]:
 def new_optimizer(
     trainable: FlatParameters, *, betas: tuple[float, float], weight_decay: float, kind: str = "adamw"
 ) -> torch.optim.Optimizer:
-    """Make AdamW over the flat vector, fused or with 8-bit moments; the rate is set at every step."""
+    """Make AdamW (fused or with 8-bit moments) or Prodigy over the flat vector; the rate is set at every step."""
     if kind == "adamw":
         return torch.optim.AdamW([trainable.values], lr=1.0, betas=betas, weight_decay=weight_decay, fused=True)
+    if kind == "prodigy":
+        # As diffusers' and kohya's recipes set it: bias correction as in Adam, and warm-up left out of its estimate.
+        optimizer = prodigy()(
+            [trainable.values], lr=1.0, betas=betas, use_bias_correction=True, safeguard_warmup=True, decouple=True
+        )
+        optimizer.param_groups[0]["weight_decay"] = weight_decay  # given above, it would print a line
+        return optimizer
     return eight_bit()([trainable.values], lr=1.0, betas=betas, weight_decay=weight_decay)
+
+
+def check_optimizer(kind: str) -> None:
+    """UserError where the library of the optimizer is not installed."""
+    if kind == "adamw-8bit":
+        eight_bit()
+    elif kind == "prodigy":
+        prodigy()
 
 
 def eight_bit() -> Callable[..., torch.optim.Optimizer]:
@@ -102,6 +117,17 @@ def eight_bit() -> Callable[..., torch.optim.Optimizer]:
         raise UserError(
             "optimizer: adamw-8bit needs bitsandbytes, which is not installed.",
             "pip install bitsandbytes, or set optimizer: adamw.",
+        ) from None
+
+
+def prodigy() -> Callable[..., torch.optim.Optimizer]:
+    """Return prodigyopt's Prodigy (Mishchenko & Defazio 2023); UserError where it is not installed."""
+    try:
+        return importlib.import_module("prodigyopt").Prodigy
+    except ImportError:
+        raise UserError(
+            "optimizer: prodigy needs prodigyopt, which is not installed.",
+            "pip install 'woundgen[prodigy]', or set optimizer: adamw.",
         ) from None
 
 

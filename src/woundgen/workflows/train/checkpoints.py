@@ -23,7 +23,7 @@ from woundgen.workflows.train.session import TrainingSession
 
 
 class Checkpointer:
-    """Writes checkpoints for the first rank. saved_at: on the monotonic clock, which no one sets back."""
+    """Writes checkpoints for the first rank. saved_at: on the monotonic clock, which is never set back."""
 
     def __init__(self, session: TrainingSession) -> None:
         self.session = session

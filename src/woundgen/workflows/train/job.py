@@ -70,7 +70,7 @@ def _train_adapter(job: TrainingJob) -> TrainOutcome:
         with _open_log(session, claim.checkpoint) as log, stop_on_signals() as stop:
             observer = build_observer(session, claim.checkpoint, log, stop)
             _free_unused_modules(session)
-            if not observer.policy.exhausted:  # a run that stopped early stays stopped
+            if not observer.policy.exhausted and not session.is_paused:  # a run that stopped early stays stopped
                 _train(session, encoded, observer, Rollback(session, observer.policy, log, untrained))
             observer.finish()
             return _finish(session, observer, seconds=claim.seconds + time.monotonic() - started)
@@ -137,7 +137,8 @@ def _finish(session: TrainingSession, observer: Observer, *, seconds: float) -> 
     exit_code = 0 if observer.stopped_by is None else 128 + observer.stopped_by
     command = session.request.options.command
     if session.ranks.first:
-        status = "finished" if exit_code == 0 else "stopped"
+        unfinished = session.is_paused and session.state.step < session.plan.steps
+        status = "stopped" if exit_code or unfinished else "finished"
         write_end(session.folder, seconds=seconds, status=status, best=observer.policy.best)
     if exit_code:
         session.console.info(

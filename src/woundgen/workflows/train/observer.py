@@ -50,7 +50,8 @@ class Observer:
         clock = clock and not report.skipped
         is_periodic = report.step % session.plan.save_every == 0 and not session.config.checkpoints.best_only
         due = last or better or exhausted or (is_periodic and not report.skipped)
-        if due or signal or clock:
+        paused = session.is_paused
+        if due or signal or clock or paused:
             if session.ranks.first:
                 self.checkpointer.save(report, self.policy.to_json(), best=better, resuming_only=not due)
             self.checkpointer.saved_at = time.monotonic()
@@ -59,7 +60,7 @@ class Observer:
                 f"no better {session.config.stopping.metric} in {self.policy.stopping.patience} evaluations: "
                 "stopping early"
             )
-        return exhausted or signal > 0
+        return exhausted or signal > 0 or paused
 
     def evaluate(self, report: StepReport) -> bool:
         """Evaluate raw and EMA weights and log them; return True where the candidate is the best so far.

@@ -18,7 +18,7 @@ from woundgen.runtime.console import silent_console
 from woundgen.runtime.devices import choose_device, choose_precision
 from woundgen.training.loop_state import LoopState
 from woundgen.training.noising import choose_noise_stream
-from woundgen.training.state import eight_bit, new_optimizer
+from woundgen.training.state import check_optimizer, new_optimizer
 from woundgen.training.trackers import check_trackers
 from woundgen.workflows.train.dataset import Dataset, load_dataset
 from woundgen.workflows.train.differences import run_identity
@@ -45,8 +45,7 @@ def prepare(job: TrainingJob) -> TrainingSession:
     console = job.console if ranks.first else silent_console()
     check_phase_prompts(request.config)
     config, perceptual_note = resolve_perceptual_network(request.config)
-    if config.optimization.algorithm == "adamw-8bit":
-        eight_bit()
+    check_optimizer(config.optimization.algorithm)
     device = choose_device(config.compute.device)
     precision, precision_note = choose_precision(config.compute.mixed_precision, device)
     base = _load_base(config)

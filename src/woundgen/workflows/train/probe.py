@@ -137,6 +137,7 @@ def _expected_disk_bytes(session: TrainingSession) -> int:
         parameters=session.trainable.values.numel(),
         averages=config.averaging.ema + (len(LENGTHS) if config.keeps_snapshots else 0),
         keep_last=config.checkpoints.keep_last_n,
+        moments=4 if config.optimization.algorithm == "prodigy" else 2,
     )
 
 

@@ -28,12 +28,16 @@ class TrainOptions:
 
 @dataclass(frozen=True, slots=True)
 class TrainRequest:
-    """One run. data: folder of photographs. out: run folder."""
+    """One run. data: folder of photographs. out: run folder.
+
+    stop_at: end after this step with a checkpoint, as a signal would; the same request without it goes on from there.
+    """
 
     config: TrainConfig
     data: Path
     out: Path
     options: TrainOptions = TrainOptions()
+    stop_at: int | None = None
 
 
 def make_request(

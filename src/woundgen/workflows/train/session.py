@@ -85,6 +85,11 @@ class TrainingSession:
         return self.request.out / CHECKPOINTS
 
     @property
+    def is_paused(self) -> bool:
+        """Whether the step has come at which the request ends this part of the run."""
+        return self.request.stop_at is not None and self.state.step >= self.request.stop_at
+
+    @property
     def needs_decoder(self) -> bool:
         """Whether the VAE's decoder is used after caching: for samples, metrics or the perceptual term."""
         evaluation = self.plan.evaluation

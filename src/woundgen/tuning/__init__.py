@@ -1,0 +1,1 @@
+"""Search for settings: space, budget, proposals, objective, and the comparison that confirms. Pure: trains nothing."""

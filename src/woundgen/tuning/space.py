@@ -1,0 +1,147 @@
+"""The search space: settings of training with their bounds, and the draw-time settings that are swept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from woundgen.config.train import TrainConfig
+
+DRAWING = ("guidance_scale", "weights", "guidance_interval", "inference_steps_production")
+"""Settings of drawing, in the order in which they are swept: no training is needed to try another value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dimension:
+    """A searched setting. choices: its values, or () for a range low..high.
+
+    log: searched on a logarithmic scale. whole: whole numbers. ratio_of: the setting is this value times that entry.
+    """
+
+    key: str
+    low: float = 0.0
+    high: float = 0.0
+    log: bool = False
+    whole: bool = False
+    choices: tuple[Any, ...] = ()
+    ratio_of: str = ""
+
+    def contains(self, value: Any) -> bool:
+        """Return whether a value can be proposed."""
+        return value in self.choices if self.choices else self.low <= value <= self.high
+
+    def describe(self) -> str:
+        """Return the bounds or the choices in words."""
+        what = f" x {self.ratio_of}" if self.ratio_of else ""
+        if self.choices:
+            return ", ".join(str(choice) for choice in self.choices) + what
+        return f"{self.low:g} to {self.high:g}{' (log)' if self.log else ''}{what}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the dimension as JSON values."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """trained: settings that need a training to try. drawn: values of each draw-time setting, the preferred first."""
+
+    trained: tuple[Dimension, ...]
+    drawn: Mapping[str, tuple[Any, ...]]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the space as JSON values."""
+        return {
+            "trained": [dimension.to_json() for dimension in self.trained],
+            "drawn": {key: list(values) for key, values in self.drawn.items()},
+        }
+
+
+def default_space(config: TrainConfig, *, steps: int) -> Space:
+    """Return the search space for the base and method of the config; docs/tuning.md names the sources.
+
+    steps: optimizer steps of the starting config.
+    """
+    method, embedded = config.model.method, config.model.base == "embedded"
+    low, high = RATES[method][0 if embedded else 1]
+    dimensions = [Dimension("max_steps", max(1, steps // 2), max(2, 2 * steps), log=True, whole=True)]
+    if config.optimization.algorithm == "prodigy":
+        dimensions.insert(0, Dimension("learning_rate", 0.3, 1.0))
+    else:
+        dimensions.insert(0, Dimension("learning_rate", low, high, log=True))
+    if method == "lora":
+        dimensions.append(Dimension("lora_rank", choices=(4, 8, 16, 32, 64)))
+        dimensions.append(Dimension("lora_alpha", choices=(0.5, 1.0, 2.0), ratio_of="lora_rank"))
+    if method == "textual_inversion":
+        dimensions.append(Dimension("token_vectors", choices=(1, 2, 4)))
+    if method == "dreambooth":
+        dimensions.append(Dimension("prior_weight", choices=(0.0, 1.0)))
+    if len(config.photographs.phases) == 1 and config.text.strategy in ("medical", "short"):
+        dimensions.append(Dimension("prompts", choices=("short", "medical")))
+    if not embedded and config.model.resolution < NATIVE:
+        sides = sorted({config.trained_side, min(NATIVE, 2 * config.model.resolution)})
+        if len(sides) > 1:
+            dimensions.append(Dimension("train_resolution", choices=tuple(sides)))
+    dimensions.append(Dimension("data_augmentation", choices=(True, False)))
+    dimensions.append(Dimension("min_snr_gamma", choices=(None, 5.0)))
+    return Space(tuple(dimensions), _drawing_values(config))
+
+
+# Learning rates by method: of the embedded base, and of Stable Diffusion.
+RATES: Mapping[str, tuple[tuple[float, float], tuple[float, float]]] = {
+    "lora": ((3e-5, 3e-3), (1e-5, 1e-3)),
+    "full": ((1e-5, 1e-3), (1e-6, 1e-4)),
+    "dreambooth": ((1e-5, 1e-3), (5e-7, 5e-5)),
+    "textual_inversion": ((1e-4, 2e-2), (1e-4, 1e-2)),
+}
+NATIVE = 512  # pixels: Stable Diffusion's; below half of it its pictures are known to be messy
+
+
+def _drawing_values(config: TrainConfig) -> dict[str, tuple[Any, ...]]:
+    start_guidance, start_steps = config.sampling.guidance_scale, config.sampling.steps
+    kinds: tuple[str, ...] = ("raw",)
+    if config.averaging.ema:
+        kinds = ("ema", "raw")
+    if config.keeps_snapshots:
+        kinds += ("ema@0.05", "ema@0.1", "ema@0.2")
+    return {
+        "guidance_scale": unique_values((2.0, 1.5, 3.0, 1.0, 5.0, start_guidance)),
+        "weights": kinds,
+        "guidance_interval": ((0.0, 1.0), (0.1, 0.8)),
+        "inference_steps_production": unique_values((25, min(start_steps, 50))),
+    }
+
+
+def unique_values(values: Sequence[Any]) -> tuple[Any, ...]:
+    """Return the values without repetitions, in their order."""
+    return tuple(dict.fromkeys(values))
+
+
+def as_hashable(value: Any) -> Any:
+    """Return a list as a tuple, and anything else as it is."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+def start_values(space: Space, config: TrainConfig, *, steps: int) -> dict[str, Any]:
+    """Return the starting config's value of each searched setting, ratios as ratios. steps: of its training."""
+    flat = config.flat()
+    values: dict[str, Any] = {}
+    for dimension in space.trained:
+        value = flat[dimension.key]
+        if dimension.ratio_of:
+            value = value / flat[dimension.ratio_of]
+        if value is None:
+            value = {"train_resolution": config.trained_side, "max_steps": steps}.get(dimension.key)
+        values[dimension.key] = as_hashable(value)
+    return values
+
+
+def settings_for(space: Space, values: Mapping[str, Any], config: TrainConfig) -> dict[str, Any]:
+    """Return the settings of a trial by flat name from the values proposed for each dimension."""
+    settings = {entry.key: values[entry.key] for entry in space.trained if not entry.ratio_of}
+    for entry in space.trained:
+        if entry.ratio_of:
+            whole = settings[entry.ratio_of] if entry.ratio_of in settings else config.flat()[entry.ratio_of]
+            settings[entry.key] = values[entry.key] * whole
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in settings.items()}

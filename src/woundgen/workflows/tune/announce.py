@@ -1,0 +1,65 @@
+"""Say what a study will do before it begins: patients, space, trials, time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from woundgen.tuning.budget import CONFIRMED, RUNGS, SEEDS
+from woundgen.workflows.tune.begin import Begun
+
+FEWEST_PATIENTS = 8  # of confirmation: below, an interval over patients is hardly worth anything
+
+
+def plan_lines(begun: Begun) -> Iterator[str]:
+    """Yield the plan, a line each; those that begin with `warning:` come last."""
+    study, division = begun.study, begun.division
+    sides = ", ".join(f"{name} {photos} ({groups})" for name, (photos, groups) in division.sides.items())
+    sealed = f"; {division.sealed} sealed ones are left out" if division.sealed else ""
+    yield f"photographs  {sides} (patients or groups in brackets){sealed}"
+    layout = study.layout
+    yield (
+        f"search       {layout.proposals} configurations in generations of {', '.join(map(str, layout.generations))}; "
+        f"after {RUNGS[0]:.0%} of the steps the better half goes on"
+    )
+    if layout.leaders:
+        yield f"repeats      the best {layout.leaders} again, with {layout.repeats} other seed(s)"
+    yield (
+        f"confirmation on top: the winner, the {CONFIRMED - 1} next and the starting config, {SEEDS} fresh seeds each "
+        f"({SEEDS * (CONFIRMED + 1)} trainings), on patients that chose nothing"
+    )
+    yield f"objective    {study.objective.upper()} of {study.images} images and photographs, lower is better"
+    yield f"             photographs themselves: {study.floor:.4g}; {_constraints(begun)}"
+    for dimension in study.space.trained:
+        yield f"searched     {dimension.key}: {dimension.describe()}"
+    for key, values in study.space.drawn.items():
+        yield f"swept        {key}: {', '.join(str(value) for value in values)}"
+    if begun.estimate is not None:
+        e = begun.estimate
+        yield (
+            f"time         about {duration(e.trial)} a trial: {duration(e.search)} for the search and "
+            f"{duration(e.confirmation)} for the confirmation, more where others use this machine"
+        )
+    elif not begun.goes_on:
+        yield "time         not estimated (probe_steps: 0)"
+    if division.deviation:
+        yield f"warning: the division is off its shares: {division.deviation}"
+    if division.sides["confirmation"][1] < FEWEST_PATIENTS:
+        yield (
+            f"warning: {division.sides['confirmation'][1]} confirmation patients are few: "
+            '"too little data" is the answer to expect'
+        )
+
+
+def _constraints(begun: Begun) -> str:
+    study = begun.study
+    held = study.constraints(study.images)
+    recall = "recall not held" if held.least_recall is None else f"recall {held.least_recall:.2f} or more"
+    copies = "copies not looked for" if held.most_copies is None else f"{held.most_copies} copies at most"
+    return f"to hold: {recall}, {copies}"
+
+
+def duration(seconds: float) -> str:
+    """Return seconds in the unit that reads best."""
+    if seconds >= 7200:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 60:.0f} min" if seconds >= 120 else f"{seconds:.0f} s"
