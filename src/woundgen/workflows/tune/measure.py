@@ -72,7 +72,7 @@ class Painter:
         if self.loaded is None or self.loaded[0] != weights:
             self.loaded = None
             gc.collect()  # the model before holds gigabytes of a card
-            self.loaded = weights, complete(load_model(self._request(weights)), lambda event: None)
+            self.loaded = weights, complete(load_model(self._request(weights)))
         return self.loaded[1]
 
     def _request(self, weights: str) -> GenerateRequest:
