@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from woundgen.errors import UserError
 from woundgen.runtime.console import open_console
+
+if TYPE_CHECKING:
+    from woundgen.config.train import TrainConfig
+    from woundgen.workflows.tune.request import TuneRequest
 
 
 def tune(
@@ -48,42 +52,46 @@ def tune(
     woundgen tune --config configs/phase_I_config.yaml --data photographs --budget 40-trials --devices 0,1 --out tuned/I
     woundgen tune --config configs/phase_I_config.yaml --data photographs --search learning_rate=1e-5..1e-3 --out tuned
     """
-    from woundgen.config.load import load_train_config
-    from woundgen.runtime.hardware import installed_cards
-    from woundgen.runtime.parallel_runs import parse_cards
     from woundgen.tuning.budget import parse_budget
-    from woundgen.workflows.tune.job import tune as run_study
-    from woundgen.workflows.tune.request import TuneRequest, parse_shares
-    from woundgen.workflows.tune.table import LiveTable
+    from woundgen.workflows.tune.request import TuneRequest, parse_kind, parse_shares
 
-    if objective not in ("kid", "fd"):
-        raise UserError(f"--objective {objective!r} is unknown.", "Use kid | fd.")
-    settings = load_train_config(config, set_ or [])
+    settings, photographs = _read_start(config, set_ or [], data)
+    request = TuneRequest(
+        config=settings, data=photographs, budget=parse_budget(budget), command=("woundgen", *sys.argv[1:]),
+        out=out or Path("tuned") / f"phase_{'_'.join(settings.photographs.phases)}", fixed=tuple(fix or ()),
+        searched=tuple(search or ()), cards=_parse_cards(devices), objective=parse_kind(objective), images=images,
+        least_recall=min_recall, two_sample=two_sample, shares=parse_shares(shares), generation=generation, seed=seed,
+        dry_run=dry_run,
+    )  # fmt: skip
+    return _run(request)
+
+
+def _read_start(config: Path | None, overrides: list[str], data: Path | None) -> tuple[TrainConfig, Path]:
+    """Return the starting config and the folder of photographs."""
+    from woundgen.config.load import load_train_config
+
+    settings = load_train_config(config, overrides)
     photographs = data or (Path(settings.photographs.folder) if settings.photographs.folder else None)
     if photographs is None:
         raise UserError("No photographs are named.", "Give --data FOLDER, or `data:` in the config.")
+    return settings, photographs
+
+
+def _parse_cards(devices: str | None) -> tuple[int, ...]:
+    from woundgen.runtime.hardware import installed_cards
+    from woundgen.runtime.parallel_runs import parse_cards
+
     cards = None if devices is None else parse_cards(devices, present=installed_cards())
     if devices is not None and cards is None:
         raise UserError(f"--devices {devices} names no cards.", "Write their numbers, such as 0,1.")
-    request = TuneRequest(
-        config=settings,
-        data=photographs,
-        out=out or Path("tuned") / f"phase_{'_'.join(settings.photographs.phases)}",
-        budget=parse_budget(budget),
-        command=("woundgen", *sys.argv[1:]),
-        fixed=tuple(fix or ()),
-        searched=tuple(search or ()),
-        cards=tuple(cards or ()),
-        objective="fd" if objective == "fd" else "kid",
-        images=images,
-        least_recall=min_recall,
-        two_sample=two_sample,
-        shares=parse_shares(shares),
-        generation=generation,
-        seed=seed,
-        dry_run=dry_run,
-    )
-    with open_console() as console, LiveTable(console, objective.upper()) as table:
+    return tuple(cards or ())
+
+
+def _run(request: TuneRequest) -> int:
+    from woundgen.workflows.tune.job import tune as run_study
+    from woundgen.workflows.tune.table import LiveTable
+
+    with open_console() as console, LiveTable(console, request.objective.upper()) as table:
         result = console.follow(run_study(request, report=table.report))
         console.result("tune", result)
     return result.exit_code

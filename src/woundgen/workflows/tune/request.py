@@ -50,3 +50,12 @@ def parse_shares(text: str) -> Shares:
     except ValueError:
         raise UserError(f"--shares {text!r} are not three numbers.", "Such as 0.6,0.2,0.2.") from None
     return Shares(training, selection, confirmation)
+
+
+def parse_kind(text: str) -> Kind:
+    """Parse the name of an objective. UserError where it does not exist."""
+    if text == "kid":
+        return "kid"
+    if text == "fd":
+        return "fd"
+    raise UserError(f"--objective {text!r} is unknown.", "Use kid | fd.")
