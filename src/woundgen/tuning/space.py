@@ -59,7 +59,7 @@ class Space:
 
 
 def default_space(config: TrainConfig, *, steps: int) -> Space:
-    """Return the search space for the base and method of the config; docs/tuning.md names the sources.
+    """Return the search space for the base and method of the config; docs/howto/tune.md names the sources.
 
     steps: optimizer steps of the starting config.
     """

@@ -1,4 +1,4 @@
-"""What a trial will take, from a few steps and a few images on this machine; and how many trials the budget buys."""
+"""Estimate the cost of a trial from a few steps and images on this machine, and how many trials the budget buys."""
 
 from __future__ import annotations
 
