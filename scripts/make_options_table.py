@@ -22,6 +22,7 @@ from pydantic.fields import FieldInfo
 
 from woundgen.config.names import flat_name, setting_names, walk_settings
 from woundgen.config.quality import QualityConfig
+from woundgen.config.schema import train_schema
 from woundgen.config.train import TrainConfig
 
 ROOT = Path(__file__).parents[1]
@@ -141,13 +142,8 @@ def table(model: type[BaseModel]) -> str:
 
 
 def schema() -> dict[str, Any]:
-    """JSON schema of a training config: groups, and every key by its flat name."""
-    found = TrainConfig.model_json_schema()
-    for group, key, field in walk_settings(TrainConfig):
-        if group:
-            reference = found["properties"][group]["$ref"].rsplit("/", 1)[-1]
-            found["properties"][flat_name(key, field)] = found["$defs"][reference]["properties"][key]
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}
+    """What `woundgen config schema` prints."""
+    return train_schema()
 
 
 def page() -> str:

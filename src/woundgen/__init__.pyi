@@ -17,6 +17,7 @@ from woundgen.api.generate import open_set as open_set
 from woundgen.api.photographs import CheckedPhotographs as CheckedPhotographs
 from woundgen.api.photographs import check_photographs as check_photographs
 from woundgen.api.photographs import render_phantoms as render_phantoms
+from woundgen.api.photographs import split_photographs as split_photographs
 from woundgen.api.report import ReportOptions as ReportOptions
 from woundgen.api.report import ReportResult as ReportResult
 from woundgen.api.report import report as report
@@ -29,9 +30,16 @@ from woundgen.api.utility import UtilityResult as UtilityResult
 from woundgen.api.utility import utility as utility
 from woundgen.config.quality import QualityConfig as QualityConfig
 from woundgen.config.train import TrainConfig as TrainConfig
+from woundgen.data.splits.shares import Shares as Shares
 from woundgen.errors import Shortfall as Shortfall
 from woundgen.errors import UserError as UserError
+from woundgen.pipeline.estimate import StudyPlan as StudyPlan
+from woundgen.pipeline.result import RunResult as RunResult
+from woundgen.pipeline.run import plan_study as plan_study
+from woundgen.pipeline.run import run as run
+from woundgen.pipeline.settings import RunOptions as RunOptions
 from woundgen.runtime.console import Console as Console
+from woundgen.workflows.dataset.request import SplitOptions as SplitOptions
 from woundgen.workflows.evaluate.request import EvaluateOptions as EvaluateOptions
 from woundgen.workflows.evaluate.request import SweepOptions as SweepOptions
 from woundgen.workflows.generate.request import GenerateOptions as GenerateOptions

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +15,7 @@ from woundgen import __version__
 from woundgen.commands.audit import audit
 from woundgen.commands.calibrate import calibrate
 from woundgen.commands.compare import compare
+from woundgen.commands.config import config
 from woundgen.commands.data import data
 from woundgen.commands.demo import demo
 from woundgen.commands.doctor import doctor
@@ -20,11 +23,13 @@ from woundgen.commands.evaluate import evaluate
 from woundgen.commands.export import export
 from woundgen.commands.fetch import fetch
 from woundgen.commands.generate import generate
+from woundgen.commands.options import common_options
 from woundgen.commands.phantoms import phantoms
 from woundgen.commands.push import push
 from woundgen.commands.rebuild import rebuild
 from woundgen.commands.report import report
 from woundgen.commands.review import review
+from woundgen.commands.run import run as make_study
 from woundgen.commands.study import study
 from woundgen.commands.train import train
 from woundgen.commands.tune import tune
@@ -39,6 +44,7 @@ from woundgen.storage.files import disk_error
 SUMMARIES: dict[Callable[..., Any], str] = {
     demo: "Run the whole way on rendered wounds, in minutes.",
     doctor: "Check this machine: cards, memory, what is fetched.",
+    make_study: "Go the whole way: photographs to report.",
     fetch: "Download a base model or feature network, pinned.",
     train: "Train an adapter on the photographs of a phase.",
     tune: "Find the settings that suit the photographs.",
@@ -56,6 +62,8 @@ SUMMARIES: dict[Callable[..., Any], str] = {
     rebuild: "Train the networks that ship anew.",
 }
 VERBS = tuple(SUMMARIES)
+INTERRUPTED = 130  # exit code after Ctrl-C
+RESUMABLE = {"run", "train", "generate", "compare", "utility", "rebuild"}
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -73,39 +81,66 @@ def print_version(asked: bool) -> None:
 
 
 @app.callback()
-def set_console(
+def describe_program(
     version: Annotated[
         bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print warnings and errors only.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line, for machines.")] = False,
 ) -> None:
     """Synthetic wound photographs from small clinical sets: train, draw, screen, measure, report.
 
     \b
     woundgen demo
     woundgen train --config configs/phase_I_config.yaml --data photographs --out runs/phase_I
-    woundgen --json evaluate --generated generated/phase_I --run runs/phase_I --phase I
+    woundgen run photographs --out study
+    woundgen evaluate --generated generated/phase_I --run runs/phase_I --phase I --json
 
-    Environment: WOUNDGEN_CONSOLE=lines|quiet|json, as the options above; WOUNDGEN_PREPARED, the folder of prepared
-    photographs; HF_HOME, where fetched base models lie; NO_COLOR, no colours; OMP_NUM_THREADS, threads of a process.
+    Environment: WOUNDGEN_CONSOLE=lines|verbose|quiet|json, as the options; WOUNDGEN_PREPARED, the folder of prepared
+    photographs; HF_HOME and HF_HUB_CACHE, where fetched base models lie; CUDA_VISIBLE_DEVICES, the cards to use;
+    OMP_NUM_THREADS, threads of a process; NO_COLOR, no colours.
     """
-    if quiet and as_json:
-        raise UserError("--quiet and --json exclude each other.", "Give one of them.")
-    if quiet or as_json:
-        os.environ[VARIABLE] = "quiet" if quiet else "json"
 
 
 for verb, summary in SUMMARIES.items():
     app.command(name=verb.__name__, short_help=summary)(verb)
 app.add_typer(data, name="data", short_help="Import, check, split and cache photographs.")
 app.add_typer(study, name="study", short_help="Ask readers, blinded, whether they can tell.")
+app.add_typer(config, name="config", short_help="Show settings, check files, print their schema.")
+
+
+@cache
+def build_program() -> Any:
+    """Return the parser of the whole command line, in which every verb takes the options of commands/options.py."""
+    program = typer.main.get_command(app)
+    for command in (program, *_commands_below(program)):
+        command.params.extend(common_options())
+    return program
+
+
+def _commands_below(group: Any) -> Iterator[Any]:
+    for command in getattr(group, "commands", {}).values():
+        yield from _commands_below(command)
+        if not getattr(command, "commands", None):
+            yield command
 
 
 def run(arguments: list[str]) -> int:
-    """Exit code of a command line: 0, 2 for the user's mistake, 3 for a shortfall, 128 + n after a signal."""
+    """Return the exit code of a command line: 0, 2 for a mistake, 3 for a shortfall, 128 + n after a signal."""
+    form = os.environ.get(VARIABLE)  # --json and the like hold for this command line and its processes alone
     try:
-        result = app(args=arguments, prog_name="woundgen", standalone_mode=False)
+        code = parse_and_run(arguments)
+    finally:
+        os.environ.pop(VARIABLE, None)
+        if form is not None:
+            os.environ[VARIABLE] = form
+    if code == INTERRUPTED and RESUMABLE & set(arguments):
+        print("stopped: what is done stays, and the same command goes on from there", file=sys.stderr)
+    return code
+
+
+def parse_and_run(arguments: list[str]) -> int:
+    """Run a command line, and print its errors, each in a line."""
+    try:
+        result = build_program().main(args=arguments, prog_name="woundgen", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except UserError as error:
         return fail(str(error), listed=error.listed)
@@ -122,16 +157,21 @@ def run(arguments: list[str]) -> int:
         print(f"short: {escape_controls(str(error), lines=True)}", file=sys.stderr)
         return 3
     except typer.TyperException as error:  # a mistyped command line; without any words, the help
-        if arguments:
+        if arguments and type(error).__name__ != "NoArgsIsHelpError":  # a group without an action shows its help
             return fail(error.format_message())
         print(error.format_message(), file=sys.stderr)
         return 2
     except (KeyboardInterrupt, typer.Abort):
-        return 130
+        return INTERRUPTED
 
 
 def fail(message: str, *, listed: bool = False) -> int:
-    """Print an error, in one line unless it lists several; return 2, the exit code of a user's mistake."""
+    """Print an error, in one line unless it lists several; return 2, the exit code of a user's mistake.
+
+    In JSON mode it is an object on standard output, too.
+    """
+    if os.environ.get(VARIABLE) == "json":
+        print(escape_controls(json.dumps({"level": "error", "message": message, "exit_code": 2}, ensure_ascii=False)))
     print(f"error: {escape_controls(message, lines=listed)}", file=sys.stderr)
     return 2
 

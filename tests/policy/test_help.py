@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from woundgen.cli import VERBS
+from woundgen.commands.config import ACTIONS as CONFIG_ACTIONS
 from woundgen.commands.data import ACTIONS
 from woundgen.commands.study import ACTIONS as STUDY_ACTIONS
 
@@ -33,8 +34,9 @@ HEAVY = (
     "uvicorn",
 )
 HELPS = {verb.__name__: verb for verb in VERBS} | {f"data {name}": action for name, action in ACTIONS.items()}
+HELPS |= {f"config {name}": action for name, action in CONFIG_ACTIONS.items()}
 HELPS |= {f"study {name}": action for name, action in STUDY_ACTIONS.items()}
-CASES = [[], ["data"], ["study"], *(name.split() for name in HELPS)]
+CASES = [[], ["config"], ["data"], ["study"], *(name.split() for name in HELPS)]
 
 LIST_MODULES = """
 import json, sys

@@ -84,20 +84,21 @@ ARROWS: dict[str, set[str]] = {
     },
     # The public functions, and the command line that stands on them: any job, any mechanism.
     "api": set(),
-    "commands": {"api"},
+    "pipeline": {"api"},
+    "commands": {"api", "pipeline"},
     "cli": {"commands", "runtime", "storage"},
     "__main__": {"cli"},
 }
 BY_CONTENT = ("data", "workflows")
 JOBS = {part for part in ARROWS if part.startswith("workflows/")}
-TOP = {"api", "commands"}
+TOP = {"api", "pipeline", "commands"}
 MECHANISMS = set(ARROWS) - JOBS - TOP - {"cli", "__main__"}
 ALLOWED = {
     part: arrows | COMMON | (MECHANISMS if part in JOBS or part in TOP else set()) | (JOBS if part in TOP else set())
     for part, arrows in ARROWS.items()
 }
 HEAVY = {"torch", "diffusers", "transformers", "peft", "accelerate", "tensorboard"}
-WITHOUT_TORCH = {*COMMON, "config", "storage", "reporting", "comparison", "api", "commands", "cli"}
+WITHOUT_TORCH = {*COMMON, "config", "storage", "reporting", "comparison", "api", "pipeline", "commands", "cli"}
 MAY_IMPORT_TORCH = {Path("storage/checkpoint.py"), Path("storage/retention.py")}
 UNPICKLERS = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 

@@ -12,15 +12,15 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-import typer
 
-from woundgen.cli import VERBS, app
+from woundgen.cli import VERBS, build_program
+from woundgen.commands.config import ACTIONS as CONFIG_ACTIONS
 from woundgen.commands.data import ACTIONS
 from woundgen.commands.study import ACTIONS as STUDY_ACTIONS
 from woundgen.config.load import load_train_config
 
 ROOT = Path(__file__).parents[2]
-VERB_NAMES = {verb.__name__ for verb in VERBS} | {"data", "study"}
+VERB_NAMES = {verb.__name__ for verb in VERBS} | {"config", "data", "study"}
 SCRIPTS = {
     "train_lora_model.py": "train",
     "evaluate_quality.py": "evaluate",
@@ -72,13 +72,13 @@ def fault_of(words: list[str], *, whole: bool = True) -> str | None:
 
     whole: options may not be missing either.
     """
-    group = typer.main.get_command(app)
+    group = build_program()
     verb, *rest = words
     if verb == "--help":
         return None
     if verb not in VERB_NAMES:
         return f"{verb!r} is no verb"
-    command = group.commands[verb]  # type: ignore[attr-defined]
+    command = group.commands[verb]
     if actions := getattr(command, "commands", None):
         action, *rest = rest or [""]
         if action not in actions:
@@ -97,7 +97,7 @@ def fault_of(words: list[str], *, whole: bool = True) -> str | None:
 
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-HELPS = (*VERBS, *ACTIONS.values(), *STUDY_ACTIONS.values())
+HELPS = (*VERBS, *ACTIONS.values(), *CONFIG_ACTIONS.values(), *STUDY_ACTIONS.values())
 COMMENTED = sorted([*(ROOT / "configs").glob("*.yaml"), *(ROOT / "src" / "woundgen" / "presets").glob("*.yaml")])
 COMMENTED += sorted((ROOT / "scripts").glob("*.py"))
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from woundgen.api.places import Place
 from woundgen.reporting.notebook import lines_html
 from woundgen.runtime.console import Console, use_console
+from woundgen.workflows.dataset.request import SplitOptions
 
 if TYPE_CHECKING:
     from woundgen.reporting.check_page import CheckResult
@@ -51,6 +52,21 @@ def check_photographs(
     with use_console(console) as opened:
         result = opened.follow(check(Path(data), out=Path(out), resolution=resolution, margin=margin))
     return CheckedPhotographs(Path(out), result)
+
+
+def split_photographs(
+    data: Place, *, out: Place, options: SplitOptions | None = None, console: Console | None = None
+) -> Path:
+    """Divide photographs once, whole patients and every phase in its share; return the folder to give as `data`.
+
+    data: folder of photographs or an import, only read. out: folder of the split. options: shares in 0..1 of train,
+    validation and a sealed hold-out, way, folds, seed. console: for messages; None prints them.
+    Raises UserError, with nothing written, where whole groups cannot be divided so; it names the other ways.
+    """
+    from woundgen.workflows.dataset.split import split_photographs as split
+
+    with use_console(console) as opened:
+        return opened.follow(split(Path(data), out=Path(out), request=options or SplitOptions()))
 
 
 def render_phantoms(

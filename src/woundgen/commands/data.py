@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from woundgen.commands.options import Shown
 from woundgen.runtime.console import open_console
 
 data = typer.Typer(
@@ -65,13 +66,15 @@ def split(
     woundgen data split photographs --way cross-fitting --folds 5 --out folds
     woundgen data split photographs --way no-hold-out --train 0.85 --validation 0.15 --holdout 0 --out frozen
     """
-    from woundgen.data.splits.fixed_split import Shares
-    from woundgen.workflows.dataset.split import SplitRequest, split_photographs
+    from woundgen.api.photographs import split_photographs
+    from woundgen.data.splits.shares import Shares
+    from woundgen.workflows.dataset.request import SplitOptions
 
     shares = Shares(train=train, validation=validation, holdout=holdout)
     with open_console() as console:
-        request = SplitRequest(shares=shares, way=way, folds=folds, seed=seed)
-        console.follow(split_photographs(source, out=out, request=request))
+        options = SplitOptions(shares=shares, way=way, folds=folds, seed=seed)
+        folder = split_photographs(source, out=out, options=options, console=console)
+        console.result("data split", Shown({"folder": str(folder)}))
 
 
 def check(
@@ -112,5 +115,11 @@ def cache(
 
 
 ACTIONS: dict[str, Callable[..., None]] = {"import": import_, "check": check, "split": split, "cache": cache}
+SUMMARIES = {
+    "import": "Read photographs in any form into one manifest.",
+    "check": "Look photographs over before training.",
+    "split": "Divide photographs once, by whole patients.",
+    "cache": "List or purge prepared photographs.",
+}
 for name, action in ACTIONS.items():
-    data.command(name=name)(action)
+    data.command(name=name, short_help=SUMMARIES[name])(action)

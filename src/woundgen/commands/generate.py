@@ -123,6 +123,8 @@ def generate(
     from woundgen.runtime.devices import join_ranks, threads_fixed
 
     with open_console() as console, threads_fixed(threads), join_ranks(place, asked=devices, device=device) as ranks:
+        if ranks.first and count < block:
+            console.info(f"{block} images are drawn together; --block {count} draws fewer, and others")
         drawn = generate_images(
             adapters, out=out, count=count, real=real, options=options, console=console, ranks=ranks
         )

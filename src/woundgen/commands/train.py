@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +15,7 @@ from woundgen.errors import UserError
 from woundgen.runtime.console import open_console
 
 if TYPE_CHECKING:
+    from woundgen.api.train import TrainResult
     from woundgen.config.train import TrainConfig
     from woundgen.runtime.processes import Place
     from woundgen.workflows.train.request import TrainRequest
@@ -128,10 +130,19 @@ def _run_here(
                 run.config, data=run.data, out=run.out, options=run.options, console=console, ranks=ranks
             )
             if ranks.first:
+                if not result.exit_code:
+                    console.info(_describe_end(run, result))
                 console.result("train", result)
             if result.exit_code:
                 return result.exit_code
     return 0
+
+
+def _describe_end(run: TrainRequest, result: TrainResult) -> str:
+    """Return where a finished run is and what comes next."""
+    words = ["woundgen", "generate", "--adapter", str(run.out), "--real", str(run.data)]
+    words += ["--out", str(Path("generated") / run.out.name)]
+    return f"{run.out}: finished at step {result.steps}. Next: {shlex.join(words)}"
 
 
 def _run_each_config(

@@ -69,6 +69,20 @@ def stored_config(settings: Mapping[str, Any]) -> TrainConfig:
         ) from None
 
 
+def validate_file(path: Path) -> str:
+    """Read a settings file of either kind and return which it is. UserError that lists every fault.
+
+    A file is one of thresholds where it has more of their names than of a training's.
+    """
+    keys = set(_read(path))
+    thresholds = len(keys & set(QualityConfig.model_fields))
+    if thresholds > len(keys & set(setting_names(TrainConfig))):
+        load_quality_config(path)
+        return "screening and grades"
+    load_train_config(path)
+    return "settings of a training"
+
+
 def load_quality_config(path: Path | None) -> QualityConfig:
     return _validated(QualityConfig, _read(path), where=str(path or "quality thresholds"))
 

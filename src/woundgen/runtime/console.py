@@ -32,9 +32,37 @@ class Result(Protocol):
         """Return JSON values by name."""
 
 
-Mode = Literal["lines", "quiet", "json", "silent"]
+Mode = Literal["lines", "verbose", "quiet", "json", "silent"]
 VARIABLE = "WOUNDGEN_CONSOLE"
-SECONDS_BETWEEN_LINES = 15.0
+SECONDS_BETWEEN_LINES = 60.0
+
+
+@dataclass(slots=True)
+class Pace:
+    """How fast a job goes. began: monotonic seconds, at `first` of `total`; last: done at the last look."""
+
+    began: float
+    first: int
+    total: int
+    last: int = 0
+
+    def is_of_another_job(self, done: int, total: int) -> bool:
+        """Whether this progress belongs to a job that began later; else note how far it is."""
+        if total != self.total or done < self.last:
+            return True
+        self.last = done
+        return False
+
+    def describe(self, done: int) -> str:
+        """Return the rate and the time left in words, or "" where neither is known yet."""
+        seconds = time.monotonic() - self.began
+        if done <= self.first or done >= self.total or seconds < 1:
+            return ""
+        rate = (done - self.first) / seconds
+        left = (self.total - done) / rate
+        unit = f"{left / 3600:.1f} h" if left >= 7200 else f"{left / 60:.0f} min" if left >= 120 else f"{left:.0f} s"
+        speed = f"{rate:.3g} a second" if rate >= 1 else f"{1 / rate:.3g} s each"
+        return f"  ({speed}, {unit} left)"
 
 
 @dataclass(slots=True)
@@ -47,12 +75,20 @@ class Console:
     mode: Mode = "lines"
     bar: Bar | None = None
     printed_at: float = 0.0  # when the last line of progress was printed
+    pace: Pace | None = None  # of the job whose progress is shown
 
     def info(self, message: str) -> None:
         """Print a message."""
         if self.mode == "json":
             self._print_json({"level": "info", "message": message})
-        elif self.mode == "lines":
+        elif self.mode in ("lines", "verbose"):
+            self._print(message)
+
+    def detail(self, message: str) -> None:
+        """Print a message that few readers want: in verbose and JSON mode."""
+        if self.mode == "json":
+            self._print_json({"level": "detail", "message": message})
+        elif self.mode == "verbose":
             self._print(message)
 
     def warn(self, message: str) -> None:
@@ -60,7 +96,7 @@ class Console:
         if self.mode == "json":
             self._print_json({"level": "warning", "message": message})
         elif self.mode != "silent":
-            self._print(f"warning: {message}")
+            self._print(f"warning: {message}", style="yellow")
 
     def show(self, event: Event) -> None:
         """Print an event of a job."""
@@ -96,9 +132,11 @@ class Console:
             self._print_json({"level": "result", "verb": verb, "result": result.to_json()})
 
     def progress(self, done: int, total: int, text: str) -> None:
-        """Move the bar, or print `done/total  text` every SECONDS_BETWEEN_LINES and at the end."""
+        """Move the bar, or print `done/total  text` with the time left every SECONDS_BETWEEN_LINES and at the end."""
         if self.mode in ("quiet", "silent"):
             return
+        if self.pace is None or self.pace.is_of_another_job(done, total):
+            self.pace = Pace(time.monotonic(), done, total)
         if self.bar is not None:
             _move(self.bar, done, total, text)
         elif done == total or time.monotonic() - self.printed_at > SECONDS_BETWEEN_LINES:
@@ -106,12 +144,12 @@ class Console:
             if self.mode == "json":
                 self._print_json({"level": "progress", "done": done, "total": total, "message": text})
             else:
-                print(f"{done}/{total}  {text}", flush=True)
+                print(f"{done}/{total}  {text}{self.pace.describe(done)}", flush=True)
 
-    def _print(self, line: str) -> None:
+    def _print(self, line: str, *, style: str | None = None) -> None:
         line = escape_controls(line, lines=True)
-        if self.bar is not None:
-            self.bar.console.print(line, highlight=False, markup=False)
+        if self.bar is not None:  # rich leaves colours out where NO_COLOR is set
+            self.bar.console.print(line, highlight=False, markup=False, style=style)
         else:
             print(line, flush=True)
 
@@ -142,7 +180,7 @@ def terminal_width() -> int | None:
 def open_console() -> Iterator[Console]:
     """Give the console of this process; a progress bar runs while inside, if standard output is a terminal."""
     mode = chosen_mode(os.environ)
-    if mode != "lines" or not sys.stdout.isatty():
+    if mode not in ("lines", "verbose") or not sys.stdout.isatty():
         yield Console(mode)
         return
     from rich.console import Console as Screen  # here, so that --help does not wait for it

@@ -42,6 +42,7 @@ METRICS_JSON = "metrics.json"
 HOLDOUT_METRICS_JSON = "metrics_holdout.json"
 OPENED_JSONL = "opened_holdout.jsonl"  # each look at the sealed side
 SUMMARY_JSON = "summary.json"
+STUDY_JSON = "study.json"  # of `woundgen run`: which stages are done
 EXPOSURE_JSON = "exposure.json"
 OLD_EXPOSURE_JSON = "training_groups.json"  # of older sets; readers of image folders take it for a split "train"
 PREPARATION_JSON = "preparation.json"

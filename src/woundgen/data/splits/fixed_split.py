@@ -11,23 +11,12 @@ import numpy as np
 from woundgen.data.leaks import assert_no_leak
 from woundgen.data.pixels.near_duplicates import linked
 from woundgen.data.splits.allocate import TOLERANCE, Counts, allot, allowed, deviations
+from woundgen.data.splits.shares import Shares
 from woundgen.data.splits.split import equal_rows, given_sides, shuffled_units, with_cluster_groups
 from woundgen.errors import UserError
 from woundgen.records import Photo, Split
 
 SIDES: tuple[Split, ...] = ("train", "validation", "holdout")
-
-
-@dataclass(frozen=True, slots=True)
-class Shares:
-    """Of the photographs of each phase; they sum to 1. holdout 0: nothing is sealed."""
-
-    train: float
-    validation: float
-    holdout: float
-
-    def wanted(self) -> tuple[float, ...]:
-        return (self.train, self.validation, *([self.holdout] if self.holdout else []))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from woundgen.data.folds import folds_of
@@ -18,30 +18,19 @@ from woundgen.records import LeftOut, ManifestRow, Photo
 from woundgen.storage.files import sha256_json, sweep_unfinished
 from woundgen.storage.ownership import claim_output
 from woundgen.workflows.dataset.importing import Source, read_source
+from woundgen.workflows.dataset.request import CROSS_FITTING, GROUPED, NO_HOLD_OUT, WAYS, SplitOptions
 
-GROUPED, CROSS_FITTING, NO_HOLD_OUT = "grouped", "cross-fitting", "no-hold-out"
-WAYS = (GROUPED, CROSS_FITTING, NO_HOLD_OUT)
 FEWEST_SEALED = 5  # groups of a phase: below, utility can hardly say anything
 NO_CLAIM = "no hold-out, no claim: what is drawn with this split cannot be said to help a classifier"
 
 
-@dataclass(frozen=True, slots=True)
-class SplitRequest:
-    """way: one of WAYS. folds: of cross-fitting; each phase needs as many groups."""
-
-    shares: Shares
-    way: str
-    folds: int
-    seed: int
-
-
-def split_photographs(source: Path, *, out: Path, request: SplitRequest) -> Work[Path]:
+def split_photographs(source: Path, *, out: Path, request: SplitOptions) -> Work[Path]:
     """Write `out`, a manifest whose rows have sides. The source is only read.
 
     Raises UserError, with nothing written, where whole groups cannot be divided so; it names the other ways.
     """
     _check(request)
-    found = read_source(source)
+    found = _only(read_source(source), request.phases)
     if out.resolve().is_relative_to(found.root):
         raise UserError(f"--out {out} lies among the photographs, which are only read.", "Choose another --out.")
     if found.note:
@@ -50,7 +39,7 @@ def split_photographs(source: Path, *, out: Path, request: SplitRequest) -> Work
     grouped = one_group_each(photos, roots=[found.root])
     yield from _say_groups(photos, grouped)
     divisions = _divisions(grouped, request)
-    identity = sha256_json([[asdict(row) for row in found.rows], asdict(request)])
+    identity = sha256_json([[asdict(row) for row in found.rows], request.to_json()])
     if claim_output(out, identity=identity, what="split") and is_manifest(out):  # written last: with it all is there
         yield Info(f"{out} already holds this split")
         return out
@@ -58,7 +47,7 @@ def split_photographs(source: Path, *, out: Path, request: SplitRequest) -> Work
         yield from _say_counts(division, folder)
         (out / folder).mkdir(exist_ok=True)
         sweep_unfinished(out / folder)
-        facts = {"split": {**asdict(request), "fold": folder or None, "within_tolerance": division.within}}
+        facts = {"split": {**request.to_json(), "fold": folder or None, "within_tolerance": division.within}}
         _write(out / folder, found, division.photos, facts | {"grouping": grouping_of(division.photos)})
     if request.way == CROSS_FITTING:
         _write(out, found, grouped, {"folds": list(divisions), "grouping": grouping_of(grouped)})
@@ -72,7 +61,17 @@ def split_photographs(source: Path, *, out: Path, request: SplitRequest) -> Work
     return out
 
 
-def _check(request: SplitRequest) -> None:
+def _only(source: Source, phases: tuple[str, ...] | None) -> Source:
+    """Return the photographs of these phases; all for None. UserError where there are none of a phase."""
+    if phases is None:
+        return source
+    missing = set(phases) - {row.label for row in source.rows}
+    if missing:
+        raise UserError(f"There is no photograph of phase {min(missing)} to divide.", "Leave it out of the phases.")
+    return replace(source, rows=tuple(row for row in source.rows if row.label in phases))
+
+
+def _check(request: SplitOptions) -> None:
     shares = request.shares
     if request.way not in WAYS:
         raise UserError(f"--way {request.way!r} is unknown.", f"Choose among {', '.join(WAYS)}.")
@@ -84,7 +83,7 @@ def _check(request: SplitRequest) -> None:
         raise UserError("--holdout 0 seals nothing.", f"Say so by name: --way {NO_HOLD_OUT}.")
 
 
-def _divisions(photos: Sequence[Photo], request: SplitRequest) -> dict[str, Division]:
+def _divisions(photos: Sequence[Photo], request: SplitOptions) -> dict[str, Division]:
     """Folder below --out → its sides; "" is --out itself."""
     without = _without_holdout(request.shares)
     if request.way == CROSS_FITTING:
@@ -103,7 +102,7 @@ def _divisions(photos: Sequence[Photo], request: SplitRequest) -> dict[str, Divi
     return {"": division}
 
 
-def _folds(photos: Sequence[Photo], shares: Shares, request: SplitRequest) -> list[Division]:
+def _folds(photos: Sequence[Photo], shares: Shares, request: SplitOptions) -> list[Division]:
     """Each fold sealed in its turn, the rest divided."""
     made = []
     names = [str(photo.group) for photo in photos]

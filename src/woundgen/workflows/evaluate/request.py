@@ -58,6 +58,9 @@ def check_request(request: EvaluateRequest) -> None:
             "--training and --run exclude each other.", "Leave it out: the run knows what it was trained on."
         )
     check_phase(request.phase)
+    for place in (generated, real, run, options.training):
+        if place is not None and not place.exists():
+            raise UserError(f"{place} does not exist.", "Name a folder that is there.")
 
 
 def check_sources(real: Path | None, run: Path | None) -> None:

@@ -88,6 +88,11 @@ def check_request(request: GenerateRequest) -> None:
         raise UserError("--from without --real: copies of the photograph could not be detected.", "Give --real FOLDER.")
     if options.guide is not None and options.guidance_scale == 1:
         raise UserError("--guide with --guidance 1: nothing is led away from.", "Give --guidance 1.5, for example.")
+    for place, _ in (*request.adapters, *([] if options.guide is None else [options.guide])):
+        if not place.exists():
+            raise UserError(f"{place} does not exist.", "Give a run folder, a checkpoint or an adapter file.")
+    if real is not None and not real.exists():
+        raise UserError(f"{str(real)!r} does not exist.", "Name the folder that holds the photographs.")
 
 
 def _check_numbers(request: GenerateRequest) -> None:

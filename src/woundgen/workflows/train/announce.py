@@ -15,6 +15,8 @@ def announce(session: TrainingSession) -> None:
     config = session.config
     if config.photographs.fold is not None:
         session.console.info(f"fold         {config.photographs.fold} of {config.photographs.folds}: {session.folder}")
+    place = f"prepared     stored in {prepared_folder()}, private (woundgen data cache lists and purges)"
+    session.console.detail(place)
     for line in (*_data_lines(session), *_plan_lines(session.plan, session.ranks.size), *_model_lines(session)):
         session.console.info(line)
     for warning in session.plan.warnings:
@@ -38,7 +40,6 @@ def _data_lines(session: TrainingSession) -> Iterator[str]:
         f"{phase}: {sides['train']} train + {sides['validation']} validation + {sides['holdout']} sealed"
         for phase, sides in photos.counts().items()
     )
-    yield f"prepared     stored in {prepared_folder()}, private (woundgen data cache lists and purges)"
     yield f"photographs  {counts} (split by {photos.grouping})"
 
 

@@ -94,7 +94,7 @@ def _open_log(session: TrainingSession, checkpoint: Checkpoint | None) -> Iterat
 
 def _free_unused_modules(session: TrainingSession) -> None:
     freed = free_unused_modules(session.base, decodes=session.needs_decoder)
-    session.console.info(f"freed {freed:,} parameters (text encoder, VAE encoder): not needed after caching")
+    session.console.detail(f"freed {freed:,} parameters (text encoder, VAE encoder): not needed after caching")
 
 
 def _train(session: TrainingSession, encoded: EncodedDataset, observer: Observer, rollback: Rollback) -> None:

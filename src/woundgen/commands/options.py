@@ -1,0 +1,70 @@
+"""Options that every verb takes: what is printed, and in which form."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from woundgen.errors import UserError
+from woundgen.runtime.console import VARIABLE
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A result that is JSON values already."""
+
+    content: dict[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the values."""
+        return self.content
+
+
+CHOSEN = "woundgen.console"
+"""Name under which the context of a command line holds the form that was chosen."""
+
+
+def choose_form(form: str) -> Callable[[typer.Context, bool], None]:
+    """Return the callback of an option that chooses a form of the console."""
+
+    def choose(context: typer.Context, asked: bool) -> None:
+        if not asked:
+            return
+        before = context.find_root().meta.setdefault(CHOSEN, form)
+        if before != form:
+            raise UserError(f"--{before} and --{form} exclude each other.", "Give one of them.")
+        os.environ[VARIABLE] = form
+
+    return choose
+
+
+def declare_options(
+    quiet: Annotated[
+        bool,
+        typer.Option(
+            "--quiet", "-q", callback=choose_form("quiet"), expose_value=False, help="Print warnings and errors only."
+        ),
+    ] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option("--verbose", "-v", callback=choose_form("verbose"), expose_value=False, help="Print details too."),
+    ] = False,
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json", callback=choose_form("json"), expose_value=False, help="Print a JSON object a line, for machines."
+        ),
+    ] = False,
+) -> None:
+    """Declare the options; never called."""
+
+
+def common_options() -> list[Any]:
+    """Return the parsed form of the options, to be added to every command."""
+    app = typer.Typer(add_completion=False)
+    app.command()(declare_options)
+    return [parameter for parameter in typer.main.get_command(app).params if parameter.name != "help"]

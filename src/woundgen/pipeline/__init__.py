@@ -1,0 +1,1 @@
+"""The whole way from photographs to a report, in one folder: `woundgen run`."""
