@@ -105,10 +105,10 @@ def test_what_comes_after_a_changed_result_is_done_again(words: list[str], study
 
 
 def test_other_settings_are_refused(words: list[str], study: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before = (study / "study.json").read_bytes()
+    before = (study / "stages.json").read_bytes()
     assert command([*words, "--out", str(study), "--set", "seed=9"]) == 2
     assert "holds a study with other settings of training." in capsys.readouterr().err
-    assert (study / "study.json").read_bytes() == before
+    assert (study / "stages.json").read_bytes() == before
 
 
 def test_a_plan_writes_nothing(

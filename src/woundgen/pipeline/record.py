@@ -11,7 +11,7 @@ from typing import Any
 from woundgen.errors import UserError
 from woundgen.runtime.console import Console
 from woundgen.storage.files import read_json, sha256_json, write_json
-from woundgen.storage.names import STUDY_JSON
+from woundgen.storage.names import STAGES_JSON
 from woundgen.storage.ownership import claim_output
 
 VERSION = 1
@@ -21,14 +21,14 @@ Finding = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """A study's folder. Stages are recorded in study.json, each when it is complete."""
+    """A study's folder. Stages are recorded in stages.json, each when it is complete."""
 
     folder: Path
     console: Console
 
     @property
     def path(self) -> Path:
-        return self.folder / STUDY_JSON
+        return self.folder / STAGES_JSON
 
     def stage(self, name: str, *, inputs: Any, outputs: Sequence[Path], work: Callable[[], Finding]) -> Finding:
         """Do a stage, or return what it reported where it is done already.
@@ -68,7 +68,7 @@ def claim_study(folder: Path, *, given: Mapping[str, Any]) -> None:
     study of other photographs or settings, and where it holds something else.
     """
     claim_output(folder, identity="study", what="study")
-    path = folder / STUDY_JSON
+    path = folder / STAGES_JSON
     if not path.exists():
         write_json(path, {"version": VERSION, "given": dict(given), "stages": {}})
         return
@@ -84,7 +84,7 @@ def claim_study(folder: Path, *, given: Mapping[str, Any]) -> None:
 
 def recorded_settings(folder: Path) -> dict[str, Any] | None:
     """Return what the study in `folder` was begun with; None where there is none."""
-    path = folder / STUDY_JSON
+    path = folder / STAGES_JSON
     if not path.exists():
         return None
     content = read_json(path)
