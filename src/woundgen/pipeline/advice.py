@@ -63,7 +63,7 @@ def give_advice(counts: Sequence[PhaseCounts], *, resolution: int, validation_sh
         if round(n * validation_share) < FEWEST_MEASURED:
             yield (
                 f"phase {phase.phase}: about {round(n * validation_share)} photographs are held out for measuring; "
-                f"below {FEWEST_MEASURED} nothing is measured, below 30 little can be said."
+                f"below {FEWEST_MEASURED} nothing is measured, below 30 little can be concluded."
             )
         if phase.without_box:
             yield (
