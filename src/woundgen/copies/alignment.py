@@ -78,8 +78,16 @@ def _pairs(count: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
 
 
 def _count_inliers(multiplier: Points, shift: Points, source: Points, target: Points) -> npt.NDArray[np.intp]:
-    left = (multiplier[:, None] * source[None] + shift[:, None] - target[None]).astype(np.complex64)
-    return (left.real**2 + left.imag**2 < TOLERANCE**2).sum(axis=1)
+    """How many of the matches [M] each transform [H] brings within TOLERANCE; in float32, by two products."""
+    left = _stack(multiplier.real, -multiplier.imag, shift.real, -np.ones(len(shift))).T
+    below = _stack(multiplier.imag, multiplier.real, shift.imag, -np.ones(len(shift))).T
+    apart = np.square(left @ _stack(source.real, source.imag, np.ones(len(source)), target.real))
+    apart += np.square(below @ _stack(source.real, source.imag, np.ones(len(source)), target.imag))
+    return np.asarray((apart < TOLERANCE**2).sum(axis=1))
+
+
+def _stack(*rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    return np.stack(rows).astype(np.float32)
 
 
 def _refine(multiplier: complex, shift: complex, source: Points, target: Points) -> Alignment:
@@ -116,5 +124,5 @@ def _distinct(source: Points, target: Points, inliers: npt.NDArray[np.bool_]) ->
 
 def count_places(points: Points) -> int:
     """Cells of CELL by CELL that hold a point."""
-    cells = np.floor(np.stack((points.real, points.imag), axis=-1) / CELL).astype(np.int64)
-    return len(np.unique(cells[:, 0] * 100_003 + cells[:, 1]))
+    cells = np.floor(points.real / CELL) * 100_003 + np.floor(points.imag / CELL)
+    return len(set(cells.tolist()))

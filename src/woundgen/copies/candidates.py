@@ -8,29 +8,29 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from woundgen.copies.keypoints import LENGTH, Keypoints, mirror_keypoints
+from woundgen.copies.keypoints import LENGTH, Keypoints, mirror_descriptors
 
 Rows = npt.NDArray[np.intp]
 Matrix = npt.NDArray[np.float32]
 
-DIMENSIONS = 16  # of the projected descriptors; verification uses all 128
+DIMENSIONS = 32  # of the projected descriptors; verification uses all 128
 INDEXED = 250  # descriptors of a reference in the index, those of the largest keypoints
-VOTERS = 128  # descriptors of an image that vote, likewise: small keypoints come and go with noise and compression
-BACKGROUND = 11  # the 11th best reference is what an unrelated one gives
+VOTERS = 192  # descriptors of an image that vote, likewise: small keypoints come and go with noise and compression
+BACKGROUND = 5  # the 5th best reference is what an unrelated one gives
+NEVER_NEAR = -1e3  # nearness of an empty row
 
 
 @dataclass(frozen=True, slots=True)
 class ReferenceIndex:
     """Descriptors of M references in few dimensions.
 
-    axes [128, d]: principal axes. projected [T, d + 1]: the descriptors on them, and minus half their squared norm,
-    so that one product orders by distance. starts: first row of each. rows: which references these are (those without
-    keypoints are left out). count: M.
+    axes [128, d]: principal axes. projected [R, INDEXED, d + 1]: the descriptors on them, and minus half their squared
+    norm, so that one product orders by distance; empty rows are never near. rows [R]: which references these are
+    (those without keypoints are left out). count: M.
     """
 
     axes: Matrix
     projected: Matrix
-    starts: Rows
     rows: Rows
     count: int
 
@@ -42,10 +42,13 @@ def build_index(references: Sequence[Keypoints]) -> ReferenceIndex:
     stacked = np.concatenate([np.empty((0, LENGTH), np.float32), *some])
     moments = stacked.astype(np.float64).T @ stacked
     axes = np.linalg.eigh(moments)[1][:, ::-1][:, :DIMENSIONS].astype(np.float32)
-    projected = stacked @ axes
-    halves = -0.5 * np.square(projected).sum(axis=1, keepdims=True)
-    starts = np.concatenate(([0], np.cumsum([len(some[row]) for row in rows])[:-1])).astype(np.intp)
-    return ReferenceIndex(axes, np.concatenate((projected, halves), axis=1), starts, rows, len(references))
+    projected = np.zeros((len(rows), INDEXED, DIMENSIONS + 1), np.float32)
+    projected[..., -1] = NEVER_NEAR
+    for reference, row in zip(projected, rows, strict=True):
+        values = some[row] @ axes
+        reference[: len(values), :-1] = values
+        reference[: len(values), -1] = -0.5 * np.square(values).sum(axis=1)
+    return ReferenceIndex(axes, projected, rows, len(references))
 
 
 def count_votes(image: Keypoints, index: ReferenceIndex) -> npt.NDArray[np.float64]:
@@ -56,17 +59,26 @@ def count_votes(image: Keypoints, index: ReferenceIndex) -> npt.NDArray[np.float
     """
     votes = np.zeros(index.count)
     if len(image) and len(index.rows):
-        votes[index.rows] = np.maximum(_votes(image, index), _votes(mirror_keypoints(image), index))
+        voters = image.descriptors[_largest(image, VOTERS)]
+        best = _find_nearest(np.concatenate((voters, mirror_descriptors(voters))) @ index.axes, index)
+        rank = min(BACKGROUND, len(best))
+        ahead = np.maximum(best - np.partition(best, -rank, axis=0)[-rank], 0)
+        votes[index.rows] = np.maximum(ahead[:, : len(voters)].sum(axis=1), ahead[:, len(voters) :].sum(axis=1))
     return votes
 
 
-def _votes(image: Keypoints, index: ReferenceIndex) -> Matrix:
-    voters = image.descriptors[_largest(image, VOTERS)] @ index.axes
-    nearness = index.projected @ np.concatenate((voters, np.ones((len(voters), 1), np.float32)), axis=1).T
-    best = np.maximum.reduceat(nearness, index.starts, axis=0)  # [M, voters]
-    rank = min(BACKGROUND, len(best))
-    background = np.partition(best, -rank, axis=0)[-rank]
-    return np.asarray(np.maximum(best - background, 0).sum(axis=1))
+def _find_nearest(voters: Matrix, index: ReferenceIndex) -> Matrix:
+    """[R, V] how near each reference comes to each voter [V, d].
+
+    Reference by reference: a table of all descriptors would not stay in the processor's cache.
+    """
+    columns = np.ascontiguousarray(np.concatenate((voters, np.ones((len(voters), 1), np.float32)), axis=1).T)
+    best = np.empty((len(index.rows), len(voters)), np.float32)
+    nearness = np.empty((INDEXED, len(voters)), np.float32)
+    for row, reference in enumerate(index.projected):
+        np.matmul(reference, columns, out=nearness)
+        np.max(nearness, axis=0, out=best[row])
+    return best
 
 
 def _largest(keypoints: Keypoints, most: int) -> Rows:

@@ -55,16 +55,19 @@ def detect_keypoints(image: npt.NDArray[np.uint8]) -> Keypoints:
 
 
 def mirror_keypoints(keypoints: Keypoints) -> Keypoints:
-    """Return the keypoints of the image flipped left to right, without detecting them again.
+    """Return the keypoints of the image flipped left to right, without detecting them again."""
+    flipped = np.stack((1 - keypoints.places[:, 0], keypoints.places[:, 1]), axis=1)
+    return Keypoints(flipped, keypoints.scales, np.pi - keypoints.angles, mirror_descriptors(keypoints.descriptors))
+
+
+def mirror_descriptors(descriptors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return descriptors [K, 128] as they are in the image flipped left to right.
 
     A flip turns the order of SIFT's 4 rows of cells round, and the sense of its 8 orientations.
     """
-    cells = keypoints.descriptors.reshape(-1, 4, 4, 8)
+    cells = descriptors.reshape(-1, 4, 4, 8)
     turned = cells[:, ::-1][..., (-np.arange(8)) % 8]
-    flipped = np.stack((1 - keypoints.places[:, 0], keypoints.places[:, 1]), axis=1)
-    return Keypoints(
-        flipped, keypoints.scales, np.pi - keypoints.angles, np.ascontiguousarray(turned.reshape(-1, LENGTH))
-    )
+    return np.ascontiguousarray(turned.reshape(-1, LENGTH))
 
 
 def _to_root_sift(descriptors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

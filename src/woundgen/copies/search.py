@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from woundgen.copies.candidates import ReferenceIndex, build_index, count_votes
 from woundgen.copies.ceiling import CROWDED, SAME_SCENE
-from woundgen.copies.keypoints import Keypoints
+from woundgen.copies.keypoints import Keypoints, mirror_keypoints
 from woundgen.copies.verify import verify_copy
 
 Rows = npt.NDArray[np.intp]
@@ -18,6 +18,8 @@ Mask = npt.NDArray[np.bool_]
 
 VERIFIED = 8
 """References that each image is verified against: those with most votes."""
+VERIFIED_AMONG_REFERENCES = 32
+"""The same of references against one another, where VERIFIED of them that do not match end the search before."""
 CERTAIN = 3 * SAME_SCENE
 """Places from which no further reference is verified: the image is a copy, whatever else it may look like."""
 
@@ -69,7 +71,7 @@ def prepare_scenes(keypoints: Sequence[Keypoints]) -> ReferenceScenes:
 def match_images(images: Sequence[Keypoints], scenes: ReferenceScenes) -> Matches:
     """Verify each image against the VERIFIED references with most votes, in their order, up to a CERTAIN one."""
     every = np.ones(len(scenes), bool)
-    found = [_verify_candidates(image, scenes, every, enough=CERTAIN) for image in images]
+    found = [_verify_candidates(image, scenes, every) for image in images]
     return Matches(
         np.array([max(places, default=0) for _, places in found], np.intp),
         np.array([rows[int(np.argmax(places))] for rows, places in found], np.intp),
@@ -79,12 +81,13 @@ def match_images(images: Sequence[Keypoints], scenes: ReferenceScenes) -> Matche
 def match_references(scenes: ReferenceScenes, codes: Rows) -> SharedScenes:
     """Match each reference with those of other groups, codes [M]; pairs from SAME_SCENE places on are one scene.
 
-    A pair counts by itself: that A matches B and B matches C says nothing of A and C.
+    A pair counts by itself: that A matches B and B matches C says nothing of A and C. Of a scene with many photographs
+    all are met: the search goes on until VERIFIED references do not match.
     """
     count = len(scenes)
     places = np.zeros((count, count), np.intp)
     for row, image in enumerate(scenes.keypoints):
-        rows, found = _verify_candidates(image, scenes, codes != codes[row])
+        rows, found = _verify_scenes(image, scenes, codes != codes[row])
         places[row, rows] = found
     same = places >= SAME_SCENE
     same |= same.T
@@ -92,15 +95,33 @@ def match_references(scenes: ReferenceScenes, codes: Rows) -> SharedScenes:
     return SharedScenes(Matches(others.max(axis=1), others.argmax(axis=1)), same)
 
 
-def _verify_candidates(
-    image: Keypoints, scenes: ReferenceScenes, allowed: Mask, *, enough: int | None = None
-) -> tuple[Rows, list[int]]:
-    """(rows of the references verified among those allowed [M], agreeing places of each); ends at `enough` places."""
-    votes = np.where(allowed, count_votes(image, scenes.index), -1.0)
-    rows = np.argsort(-votes, kind="stable")[: min(VERIFIED, int(allowed.sum()))]
+def _verify_candidates(image: Keypoints, scenes: ReferenceScenes, allowed: Mask) -> tuple[Rows, list[int]]:
+    """(rows of the references verified among those allowed [M], agreeing places of each); ends at a CERTAIN one."""
+    rows = _rank_candidates(image, scenes, allowed)[:VERIFIED]
+    mirror_image = mirror_keypoints(image)
     places: list[int] = []
     for row in rows:
-        places.append(verify_copy(image, scenes.keypoints[row]).score)
-        if enough is not None and places[-1] >= enough:
+        places.append(verify_copy(image, scenes.keypoints[row], mirror_image=mirror_image).score)
+        if places[-1] >= CERTAIN:
             break
     return rows[: len(places)], places
+
+
+def _verify_scenes(image: Keypoints, scenes: ReferenceScenes, allowed: Mask) -> tuple[Rows, list[int]]:
+    """The same, until VERIFIED references show another scene, or VERIFIED_AMONG_REFERENCES were verified."""
+    rows = _rank_candidates(image, scenes, allowed)[:VERIFIED_AMONG_REFERENCES]
+    mirror_image = mirror_keypoints(image)
+    places: list[int] = []
+    strangers = 0
+    for row in rows:
+        places.append(verify_copy(image, scenes.keypoints[row], mirror_image=mirror_image).score)
+        strangers += places[-1] < SAME_SCENE
+        if strangers == VERIFIED:
+            break
+    return rows[: len(places)], places
+
+
+def _rank_candidates(image: Keypoints, scenes: ReferenceScenes, allowed: Mask) -> Rows:
+    """Rows of the references allowed [M], most votes first."""
+    votes = np.where(allowed, count_votes(image, scenes.index), -1.0)
+    return np.argsort(-votes, kind="stable")[: int(allowed.sum())]

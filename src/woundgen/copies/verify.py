@@ -29,10 +29,14 @@ class CopyMatch:
     reference_places: npt.NDArray[np.float32]
 
 
-def verify_copy(image: Keypoints, reference: Keypoints) -> CopyMatch:
-    """Compare an image and its mirror image with a reference, and return the better match."""
+def verify_copy(image: Keypoints, reference: Keypoints, *, mirror_image: Keypoints | None = None) -> CopyMatch:
+    """Compare an image and its mirror image with a reference, and return the better match.
+
+    mirror_image: mirror_keypoints(image), to be given where one image meets many references.
+    """
     straight = _verify(image, reference, mirrored=False)
-    flipped = _verify(mirror_keypoints(image), reference, mirrored=True)
+    mirror_image = mirror_keypoints(image) if mirror_image is None else mirror_image
+    flipped = _verify(mirror_image, reference, mirrored=True)
     return flipped if flipped.score > straight.score else straight
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from woundgen.copies.search import ReferenceScenes, match_images, match_references, prepare_scenes
 from woundgen.errors import UserError
 from woundgen.screening.descriptors import Descriptors, Rows, distinct_rows
-from woundgen.screening.pairwise import Pairs, compare, moments_of
+from woundgen.screening.pairwise import Norms, Pairs, compare, moments_of, norms_of
 from woundgen.screening.statistics import Statistics, image_columns, sphere_radii, summarise
 from woundgen.similarity.groups import Groups, group_codes
 from woundgen.similarity.neighbours import euclidean_distances
@@ -25,7 +25,8 @@ class References:
     """Real photographs without near duplicates, ready to measure against.
 
     codes [M]: group of each. rows [M]: where each stood in the set given; statistics name those rows.
-    duplicates: how many were left out. moments: of each image, for SSIM with any other.
+    duplicates: how many were left out. moments, norms: of each image, for SSIM and
+    perceptual distance with any other.
     """
 
     descriptors: Descriptors
@@ -34,6 +35,7 @@ class References:
     duplicates: int
     scenes: ReferenceScenes
     moments: ImageMoments
+    norms: Norms | None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -59,12 +61,12 @@ def prepare_references(descriptors: Descriptors, groups: Groups | None = None) -
             f"Give {FEWEST_OTHERS} or more of other patients, or set no group.",
         )
     kept = descriptors.take(rows)
-    return References(kept, codes, rows, duplicates, prepare_scenes(kept.keypoints), moments_of(kept))
+    return References(kept, codes, rows, duplicates, prepare_scenes(kept.keypoints), moments_of(kept), norms_of(kept))
 
 
 def measure(images: Descriptors, references: References, *, k: int = 5) -> Statistics:
     """Of N images against all references. Call it for a block of images at a time to bound memory."""
-    pairs = compare(images, references.descriptors, references.moments)
+    pairs = compare(images, references.descriptors, references.moments, references.norms)
     apart = np.ones(pairs.ssim.shape, bool)
     copies = match_images(images.keypoints, references.scenes)
     pooled = references.descriptors.pooled
@@ -76,7 +78,7 @@ def measure(images: Descriptors, references: References, *, k: int = 5) -> Stati
 def measure_references(references: References, *, k: int = 5) -> Statistics:
     """Of each reference against those of other groups: as if it were new and its patient unknown."""
     own = references.descriptors
-    pairs = compare(own, own, references.moments)
+    pairs = compare(own, own, references.moments, references.norms)
     apart = references.codes[:, None] != references.codes
     shared = match_references(references.scenes, references.codes)
     radii = _radii_without_own_group(pairs, references.codes)

@@ -34,16 +34,20 @@ def embed(layers: Sequence[Array], weights: Sequence[Array] | None = None) -> Ar
     return np.concatenate(parts, axis=1)
 
 
-def pairwise_squared_distances(left: Array, right: Array) -> npt.NDArray[np.float64]:
+def pairwise_squared_distances(
+    left: Array, right: Array, *, right_norms: npt.NDArray[np.float64] | None = None
+) -> npt.NDArray[np.float64]:
     """[N, M] squared distances of rows [N, D] and [M, D], as |a|^2 + |b|^2 - 2ab: one matrix product.
 
+    right_norms [M]: squared_norms(right), where many blocks of rows meet the same.
     Never below 0. Equal rows come out at up to 1e-7 (float32) or 1e-16 (float64) of |a|^2.
     """
     gram = np.zeros((len(left), len(right)))
     for start in range(0, left.shape[1], COLUMNS_AT_ONCE):
         some = slice(start, start + COLUMNS_AT_ONCE)
         gram += left[:, some] @ right[:, some].T
-    distances = squared_norms(left)[:, None] + squared_norms(right) - 2 * gram
+    norms = squared_norms(right) if right_norms is None else right_norms
+    distances = squared_norms(left)[:, None] + norms - 2 * gram
     return np.maximum(distances, 0.0)
 
 
