@@ -11,6 +11,7 @@ from PIL import Image
 
 from woundgen.cli import run
 from woundgen.storage.files import read_json, read_jsonl
+from woundgen.storage.names import private_folder
 from woundgen.workflows.evaluate.sweep import Variant, name_of, variants_of
 
 from .conftest import Workshop, contents
@@ -34,12 +35,13 @@ def swept(trained: Path, workshop: Workshop, tmp_path_factory: pytest.TempPathFa
 
 def test_every_combination_is_drawn_on_the_same_seeds(swept: Path) -> None:
     names = ["ema_guidance_1", "ema_guidance_5", "raw_guidance_1", "raw_guidance_5"]
-    folders = {path.name for path in (swept / "sets").iterdir()}
+    sets = private_folder(swept) / "sets"
+    folders = {path.name for path in sets.iterdir()}
     assert sorted(name for name in folders if not name.endswith(".private")) == names
-    seeds = [[row["seed"] for row in read_jsonl(swept / "sets" / name / "manifest.jsonl")] for name in names]
+    seeds = [[row["seed"] for row in read_jsonl(sets / name / "manifest.jsonl")] for name in names]
     assert seeds == [seeds[0]] * 4
     assert len(seeds[0]) == 12
-    first = [np.asarray(Image.open(next((swept / "sets" / name / "images").glob("*0.png")))) for name in names]
+    first = [np.asarray(Image.open(next((sets / name / "images").glob("*0.png")))) for name in names]
     assert all(np.any(first[0] != other) for other in first[1:])
 
 
@@ -66,10 +68,10 @@ def test_differences_are_measured_in_pairs(swept: Path) -> None:
 
 
 def test_the_same_command_again_draws_nothing_new(swept: Path, trained: Path, workshop: Workshop) -> None:
-    before = contents(swept / "sets" / "raw_guidance_5" / "images")
+    before = contents(private_folder(swept) / "sets" / "raw_guidance_5" / "images")
     more = ("--guidance", "1", "--guidance", "5", "--weights", "ema", "--weights", "raw", "--steps", "2")
     assert compare(trained, workshop, swept, *more) == 0
-    assert contents(swept / "sets" / "raw_guidance_5" / "images") == before
+    assert contents(private_folder(swept) / "sets" / "raw_guidance_5" / "images") == before
 
 
 def test_pages(swept: Path) -> None:
@@ -77,7 +79,12 @@ def test_pages(swept: Path) -> None:
     assert "delete-fold" in text
     assert "p = " in text
     assert "phantom-" not in text
-    assert (swept / "quality_comparison.html").read_text().count("data:image/jpeg") == 4 * 12
+    assert (swept / "quality_comparison.html").read_text().count("data:image/jpeg") == 0
+    private = private_folder(swept) / "quality_comparison_private.html"
+    assert private.read_text().count("data:image/jpeg") == 4 * 12
+    assert private.stat().st_mode & 0o077 == 0
+    assert private.parent.stat().st_mode & 0o077 == 0
+    assert not any(swept.glob("**/*.png"))
 
 
 def test_checkpoints_of_a_run(trained: Path, workshop: Workshop, tmp_path: Path) -> None:

@@ -41,7 +41,8 @@ def compare(
 ) -> None:
     """Results side by side, with paired differences; "no difference shown" where that is so.
 
-    With --adapter every combination is drawn on the same seeds, measured, and kept in OUT/sets.
+    With --adapter every combination is drawn on the same seeds, measured, and kept in OUT.private/sets: nothing
+    screens them.
 
     \b
     woundgen compare generated/guidance_1 generated/guidance_2 --out reports

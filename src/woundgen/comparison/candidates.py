@@ -12,7 +12,7 @@ from woundgen.errors import UserError
 from woundgen.records import PairedValue, Preparation
 from woundgen.reporting.masking import masked
 from woundgen.reporting.pictures import Picture
-from woundgen.reporting.read_set import collect_set
+from woundgen.reporting.read_set import read_set_pictures
 from woundgen.reporting.stored_metrics import StoredValue, read_paired, read_values, require_floors
 from woundgen.storage.files import read_json, read_jsonl
 from woundgen.storage.names import EVAL_LOG, MANIFEST_JSONL, METRICS_JSON, RUN_JSON
@@ -24,6 +24,7 @@ SHOWN = 12  # pictures of each
 class Candidate:
     """name: unique among those compared. real: which real set it was held against; compared, never shown.
 
+    pictures: the first of its images. is_shareable: whether a page to share may show them.
     digest: of its images. paired: differences to the set with digest paired_with, where they were measured.
     preparation: of the real set, None where its numbers do not say.
     """
@@ -32,6 +33,7 @@ class Candidate:
     real: str
     values: tuple[StoredValue, ...]
     pictures: tuple[Picture, ...] = ()
+    is_shareable: bool = False
     digest: str = ""
     paired_with: str | None = None
     paired: tuple[PairedValue, ...] = ()
@@ -85,11 +87,13 @@ def _measured(file: Path) -> Candidate:
     name = content.get("label") or Path(str(content.get("generated", ""))).name or file.parent.name
     values = read_values(content["rows"], source=str(file))
     paired = content.get("paired") or {}
+    pictures, is_shareable = _read_pictures(file, content)
     return Candidate(
         masked(str(name)),
         str(content.get("real", "")),
         values,
-        _pictures(file, content),
+        pictures,
+        is_shareable,
         digest=str(content.get("digest", "")),
         paired_with=paired.get("reference"),
         paired=read_paired(paired.get("rows") or (), source=str(file)),
@@ -97,12 +101,15 @@ def _measured(file: Path) -> Candidate:
     )
 
 
-def _pictures(file: Path, content: Mapping[str, Any]) -> tuple[Picture, ...]:
-    """Of the measured set where it is still there, beside its metrics.json or where that says it was."""
+def _read_pictures(file: Path, content: Mapping[str, Any]) -> tuple[tuple[Picture, ...], bool]:
+    """Read those of the measured set where it still lies next to its metrics.json, or where that says it was.
+
+    Returns them and whether a page to share may show them.
+    """
     for folder in (file.parent, Path(str(content.get("generated", "")))):
         if (folder / MANIFEST_JSONL).is_file():
-            return collect_set(folder).pictures[:SHOWN]
-    return ()
+            return read_set_pictures(folder, most=SHOWN)
+    return (), False
 
 
 def _run(folder: Path) -> Candidate:

@@ -42,7 +42,7 @@ def comparison_markdown(comparison: Comparison, *, title: str) -> str:
 
 
 def comparison_page(comparison: Comparison, *, title: str) -> str:
-    """The HTML page: the same, with charts and the first images of each candidate."""
+    """The HTML page: the same, with charts and the first images of each candidate that was screened for copies."""
     views = [
         MetricView(
             heading(metric),
@@ -64,6 +64,12 @@ def comparison_page(comparison: Comparison, *, title: str) -> str:
         "candidates": [one for one in comparison.candidates if one.pictures],
     }
     return render("comparison.html.j2", context)
+
+
+def unscreened_page(comparison: Comparison, *, title: str) -> str:
+    """The private page: the first images of the candidates among which copies may be; empty where there are none."""
+    candidates = [one for one in comparison.candidates if one.pictures and not one.is_shareable]
+    return render("comparison_private.html.j2", {"title": title, "candidates": candidates}) if candidates else ""
 
 
 def introduction(comparison: Comparison) -> str:

@@ -47,7 +47,8 @@ def _collect_set(folder: Path) -> SetFacts:
     rows, tally = read_released_rows(folder), read_tally(folder)
     if not tally.drawn:
         raise UserError(f"{folder} holds no rows in {MANIFEST_JSONL}.", "Give the folder of a generated set.")
-    recipe = read_json(folder / SET_JSON)
+    screening = read_json(folder / SET_JSON).get("screening") or {}
+    is_shareable = is_screened_for_copies(screening)
     reasons: Counter[str] = Counter()
     for category, number_of in tally.reasons.items():
         if category != SURPLUS:
@@ -58,12 +59,12 @@ def _collect_set(folder: Path) -> SetFacts:
         accepted=tally.accepted,
         surplus=tally.reasons.get(SURPLUS, 0),
         held_back=tally.copies,
-        screened=bool(recipe.get("screening")) or bool(tally.rejected),
-        copies_sought=_copies_sought(recipe.get("screening") or {}),
+        screened=bool(screening) or bool(tally.rejected),
+        copies_sought=_copies_sought(screening),
         reasons=tuple(reasons.most_common()),
-        settings=(*_settings(rows[0]), *_networks(recipe.get("screening") or {})) if rows else (),
-        pictures=tuple(_picture(folder, row, f"image {row['index']}") for row in rows[:SHOWN]),
-        strips=(*_strips(folder, rows, RELEASED_STRIPS), *_telltale(folder)),
+        settings=(*_settings(rows[0]), *_networks(screening)) if rows else (),
+        pictures=_first_pictures(folder, rows, SHOWN) if is_shareable else (),
+        strips=(*_strips(folder, rows, RELEASED_STRIPS), *_telltale(folder)) if is_shareable else (),
         script=_script(folder, rows[0]) if rows else "",
     )
 
@@ -79,8 +80,27 @@ def collect_scores(folder: Path) -> SetScores:
     return SetScores(masked(folder.name), _score_means(rows, k), _strips(folder, kept, chosen, k))
 
 
+def read_set_pictures(folder: Path, *, most: int) -> tuple[tuple[Picture, ...], bool]:
+    """Read the first accepted images of a set, and whether a page to share may show them."""
+    with stored_values(folder / MANIFEST_JSONL):
+        pictures = _first_pictures(folder, read_released_rows(folder), most)
+        return pictures, is_screened_for_copies(read_json(folder / SET_JSON).get("screening") or {})
+
+
+def is_screened_for_copies(screening: Mapping[str, Any]) -> bool:
+    """Return whether a set's images were held against all photographs trained on, and no copy was let into the set.
+
+    screening: as set.json holds it; empty where nothing was screened. Other images are for private pages alone.
+    """
+    return _copies_sought(screening) and not screening.get("release_copies")
+
+
 def _copies_sought(screening: Mapping[str, Any]) -> bool:
     return bool(screening) and not screening.get("copies_not_looked_for")
+
+
+def _first_pictures(folder: Path, rows: Sequence[Row], most: int) -> tuple[Picture, ...]:
+    return tuple(_picture(folder, row, f"image {row['index']}") for row in rows[:most])
 
 
 def _telltale(folder: Path) -> tuple[Strip, ...]:

@@ -90,7 +90,8 @@ class SetFacts:
     held_back: of the rejected, those called copies. audit: None where none was joined.
 
     screened: whether anything was asked of the images. copies_sought: whether they were held against all photographs
-    that the adapters were trained on.
+    that the adapters were trained on. pictures, strips: empty where copies may be among the images
+    (read_set.is_screened_for_copies).
     script: a program that draws one of its images with diffusers alone; empty where the set has none.
     """
 

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from woundgen.comparison.candidates import read_candidates
 from woundgen.comparison.compare import compare
 from woundgen.comparison.write import write_comparison
 from woundgen.errors import UserError
 from woundgen.records import MetricValue
-from woundgen.storage.files import write_json
+from woundgen.storage.files import append_jsonl, write_json
 
 LUCK = np.random.default_rng(0).normal(0, 2, 20)
 
@@ -120,3 +121,32 @@ def test_what_stands_first_is_named_with_its_lead(folders: list[Path], tmp_path:
     assert picks["fd"] == "tuned"
     two = compare(read_candidates(folders[:2]))
     assert "the best value" not in write_comparison(two, out=tmp_path / "two")[0].read_text()
+
+
+@pytest.mark.parametrize(("screening", "shared"), [({}, 1), ({"policy": "calibrated"}, 2)])
+def test_images_that_nothing_screened_stand_on_a_private_page(
+    screening: dict[str, str], shared: int, tmp_path: Path
+) -> None:
+    """Of two sets, the first screened: how many images are on the shared page, and how many on the private one."""
+    folders = [write_images(tmp_path / "a", {"policy": "report"}), write_images(tmp_path / "b", screening)]
+    paths = write_comparison(compare(read_candidates(folders)), out=tmp_path / "out")
+    assert paths[2].read_text().count("data:image/jpeg") == shared
+    private = tmp_path / "out.private" / "quality_comparison_private.html"
+    assert (private in paths) == private.exists() == (shared == 1)
+    if private.exists():
+        assert private.read_text().count("data:image/jpeg") == 1
+        assert "b.png" not in paths[2].read_text()
+        assert private.stat().st_mode & 0o077 == 0
+
+
+def write_images(folder: Path, screening: dict[str, str]) -> Path:
+    """A measured set of one image."""
+    measured(folder, folder.name, 5.0)
+    write_json(folder / "set.json", {"screening": screening})
+    Image.fromarray(np.full((16, 16, 3), 90, np.uint8)).save(folder / "0.png")
+    row = {
+        "index": 0, "file_name": "0.png", "label": "I", "prompt": "", "negative_prompt": "", "guidance_scale": 1.0,
+        "sampler": "ddim", "steps": 2, "adapter": None, "base": "b" * 64, "accepted": True, "reason": "", "scores": {},
+    }  # fmt: skip
+    append_jsonl(folder / "manifest.jsonl", [row])
+    return folder

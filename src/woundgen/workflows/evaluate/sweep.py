@@ -1,7 +1,8 @@
 """The job of `woundgen compare --adapter …`: what a comparison lacks is drawn and measured, on the same seeds.
 
 Runs, checkpoints, kinds of weights, guidance scales and sampler steps are multiplied out; the first is the
-reference. Sets lie in OUT/sets and go on where they were; photographs' features are taken once.
+reference. Sets lie in the private folder of OUT, since nothing screens them, and go on where they were;
+photographs' features are taken once.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from woundgen.metrics.paired_rows import pair_scores, pair_sets
 from woundgen.metrics.rows import Network
 from woundgen.records import PairedValue, Preparation
 from woundgen.storage.files import read_json, write_json
-from woundgen.storage.names import CHECKPOINTS, METRICS_JSON
+from woundgen.storage.names import CHECKPOINTS, METRICS_JSON, private_folder
+from woundgen.storage.ownership import make_private
 from woundgen.workflows.evaluate.job import base_of_set, evaluate_set
 from woundgen.workflows.evaluate.request import SweepRequest, check_sweep
 from woundgen.workflows.evaluate.sets import (
@@ -145,15 +147,16 @@ def sweep(
     """Folders of the sets, each with metrics.json; all but the first with paired differences to the first.
 
     real: photographs prepared at a size, framed as those that the reference was trained on.
-    Nothing is screened: screening would choose other seeds for each.
+    Nothing is screened: screening would choose other seeds for each. So the sets are private.
     """
     learned = saved_preparation(adapter_of(variants[0].adapter, weights=variants[0].weights).file)
     photographs, cache = real(size, learned), Cache()
+    make_private(private_folder(out))
     folders: list[Path] = []
     drawn: list[ImageSet] = []
     for one in variants:
         name = name_of(one, variants)
-        folder = out / SETS / _slug(name)
+        folder = private_folder(out) / SETS / _slug(name)
         yield Info(f"{name}:")
         request = _request(one, phase=phase, count=count, seed=seed, size=size)
         yield from only_progress(generate_set(request, out=folder))

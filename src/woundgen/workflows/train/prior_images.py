@@ -44,7 +44,7 @@ def load_class_images(session: TrainingSession) -> NDArray[np.uint8]:
     )
     if ranks.first:
         path.parent.mkdir(exist_ok=True)
-        write_array(path, images)
+        write_array(path, images, private=True)
     return images
 
 
