@@ -62,6 +62,18 @@ def test_an_audit_of_a_run_with_sealed_patients(sealed: Path, tmp_path: Path, wo
     assert stat.S_IMODE(private.stat().st_mode) == 0o700
 
 
+def test_strengths_at_which_photographs_are_recognised(trained: Path, tmp_path: Path) -> None:
+    out = audited(trained, tmp_path, "--strength", "0.01", "--strength", "0.9")
+    found = read_json(out / "privacy.json")["from_photographs"]
+    page = (out / "PRIVACY.md").read_text()
+    if "not_made" in found:  # photographs of 32 pixels may support no ceiling
+        assert f"begun from photographs | not tested: {found['not_made']}" in page
+        return
+    assert [(one["strength"], one["n"]) for one in found] == [(0.01, 16), (0.9, 16)]
+    assert all(0 <= one["low"] <= one["recognised"] / 16 <= one["high"] <= 1 for one in found)
+    assert "at strength 0.01 " in page
+
+
 def test_without_sealed_patients_membership_is_not_tested(trained: Path, tmp_path: Path) -> None:
     out = audited(trained, tmp_path)
     found = read_json(out / "privacy.json")
@@ -100,3 +112,20 @@ def test_a_set_that_kept_nothing_is_not_audited(
     assert run(words) == 2
     assert "holds no image: 8 were drawn, 8 of them held back as copies" in capsys.readouterr().err
     assert not (tmp_path / "audit").exists()
+
+
+def test_a_set_of_two_runs_is_audited_against_both(
+    trained: Path, sealed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Both runs had the same photographs, divided otherwise: what either was trained on counts as trained on."""
+    generated = tmp_path / "set"
+    assert run([*DRAW, "--adapter", str(trained), "--adapter", str(sealed), "--out", str(generated)]) == 0
+    words = ["audit", "--generated", str(generated), "--out", str(tmp_path / "audit"), "--run"]
+    assert run([*words, str(trained)]) == 2
+    assert "Give every run" in capsys.readouterr().err
+    assert not (tmp_path / "audit").exists()
+    assert run([*words, str(trained), "--run", str(sealed)]) == 0
+    found = read_json(tmp_path / "audit" / "privacy.json")
+    assert found["released"]["n"][0] > 14, "the second run's fourteen, and others of the first"
+    assert sum(found["released"]["n"]) == 24
+    assert "copy ceiling" in found["copies"]["rule"] or "no copy ceiling" in found["copies"]["rule"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from woundgen.api.places import Place
+from woundgen.api.places import Place, as_paths
 from woundgen.config.quality import QualityConfig
 from woundgen.reporting.audit_page import audit_rows
 from woundgen.reporting.notebook import make_frame, table_html
@@ -56,20 +56,22 @@ def audit(
     generated: Place,
     *,
     out: Place,
-    run: Place | None = None,
+    run: Place | Sequence[Place] | None = None,
     real: Place | None = None,
     adapters: Sequence[Place] = (),
     base: str | None = None,
     quality: QualityConfig | None = None,
+    strengths: Sequence[float] = (),
     console: Console | None = None,
 ) -> AuditResult:
     """Test what a generated set reveals of the photographs that it was trained on.
 
-    generated: a set that the adapters of `run` drew. real, instead of run: the photographs that `adapters`, which lie
-    in no run, were trained on, and others by column `split`. base: their base model. out: folder of privacy.json
-    and PRIVACY.md, which may be shared; OUT.private gets the nearest pairs. Counts have exact one-sided 95 % bounds,
-    tests p-values and n; rates are shares in 0..1. quality: the rule by which copies are called such.
-    console: for messages and progress; None prints them.
+    generated: a set that the adapters of `run` drew; several runs where it has several, or a guide. real, instead of
+    run: the photographs that `adapters`, which lie in no run, were trained on, and others by column `split`. base:
+    their base model. out: folder of privacy.json and PRIVACY.md, which may be shared; OUT.private gets the nearest
+    pairs. Counts have exact one-sided 95 % bounds, tests p-values and n; rates are shares in 0..1. quality: the rule by
+    which copies are called such. strengths: images are also begun from photographs trained on, at each of these, and
+    those called copies are counted. console: for messages and progress; None prints them.
     Raises UserError where the set is empty or of another run.
     """
     from woundgen.workflows.audit.job import audit_set
@@ -78,13 +80,13 @@ def audit(
     folder = Path(out)
     subject = choose_subject(
         Path(generated),
-        run=None if run is None else Path(run),
+        runs=() if run is None else as_paths(run),
         real=None if real is None else Path(real),
         adapters=[Path(place) for place in adapters],
         base=base,
     )
     with use_console(console) as opened:
         record = opened.follow(audit_set(
-            Path(generated), subject=subject, out=folder, quality=quality or QualityConfig(),
+            Path(generated), subject=subject, out=folder, quality=quality or QualityConfig(), strengths=strengths,
         ))  # fmt: skip
     return AuditResult(folder, record)

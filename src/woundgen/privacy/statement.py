@@ -14,7 +14,7 @@ NOT_COVERED = (
 
 def verdict(
     *,
-    copies: int,
+    copies: int | None,
     n: int,
     bound: float,
     nearness: Nearness | None,
@@ -24,6 +24,7 @@ def verdict(
 ) -> str:
     """Compose the statement of an audit, worst first; without a finding, how little this n could have shown.
 
+    copies: None where they could not be looked for.
     held_back: images that the screen called copies when the set was drawn: none in the set says nothing of the model.
     proven: photographs whose membership the released files prove.
     """
@@ -31,15 +32,24 @@ def verdict(
     if proven:
         signs.append(f"{proven} photographs trained on are proven by numbers in the files beside the images")
     if copies:
-        signs.append(f"{copies} of {n} images are nearer to a training photograph than different patients come")
+        signs.append(
+            f"{copies} of {n} images agree with a training photograph in more places than photographs of different "
+            "scenes do"
+        )
     if nearness is not None and nearness.shown:
         signs.append(f"images lie nearer to photographs trained on than to others (p = {nearness.p:.3f})")
     if membership is not None and membership.shown:
         signs.append(f"whose photographs were trained on can be told (AUC {membership.auc:.2f})")
     if signs:
         return f"Do not share without a decision: {'; '.join(signs)}."
-    untested = [name for name, test in (("nearness", nearness), ("membership", membership)) if test is None]
-    told = f"No sign of copying in {n} images; up to {bound:.1%} of such images could still be copies"
+    untested = [
+        name for name, test in (("copies", copies), ("nearness", nearness), ("membership", membership)) if test is None
+    ]
+    told = (
+        f"Copies could not be looked for among {n} images"
+        if copies is None
+        else f"No sign of copying in {n} images; up to {bound:.1%} of such images could still be copies"
+    )
     if membership is not None:
         told += f", and an AUC below {membership.smallest:.2f} could not have been shown"
     if held_back:

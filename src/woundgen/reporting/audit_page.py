@@ -31,13 +31,14 @@ def audit_rows(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     units = result.get("grouping", "patients")
     usual = "no photograph held out" if own["held_out"] is None else f"{own['held_out']:.2f} (n = {own['n'][1]})"
     return [
-        ("copies", f"{copies['count']} of {result['n']}; one-sided 95 % bound of the rate {copies['upper_bound']:.1%}"),
+        ("copies", _copies(copies, result["n"])),
         ("held back when drawn", _held_back(result["drawn"])),
         ("nearest photograph", _nearness(result["nearness"], units)),
         ("authenticity", f"{own['value']:.2f} (n = {own['n'][0]}; no interval); photographs held out: {usual}"),
         ("membership, by the model's loss", _membership(result["membership"], units)),
         ("membership, from what is released beside the pixels", _released(result["released"])),
         ("networks that looked", _networks(result.get("networks"))),
+        *[("begun from photographs", text) for text in [_begun(result.get("from_photographs", []))] if text],
         ("where the adapter is shared too", _with_the_adapter(result)),
     ]
 
@@ -46,6 +47,27 @@ def _networks(used: Mapping[str, str] | None) -> str:
     if used is None:
         return "not recorded: an older version"
     return f"feature distance {used['embedding']}, perceptual distance {used['perceptual']}; copies by keypoints"
+
+
+def _copies(copies: Mapping[str, Any], n: int) -> str:
+    rule = copies.get("rule", "")  # audits of earlier versions have none
+    if copies["count"] is None:
+        return f"not looked for: {rule}"
+    return f"{copies['count']} of {n}; one-sided 95 % bound of the rate {copies['upper_bound']:.1%}" + (
+        f"; {rule}" if rule else ""
+    )
+
+
+def _begun(outcome: Any) -> str:
+    """Of images that begin from a photograph trained on: at which strengths it is recognised."""
+    if isinstance(outcome, Mapping):
+        return f"not tested: {outcome['not_made']}"
+    parts = [
+        f"at strength {row['strength']:g} {row['recognised']} of {row['n']} are recognised "
+        f"({row['low']:.0%} to {row['high']:.0%})"
+        for row in outcome
+    ]
+    return "; ".join(parts)
 
 
 def _held_back(drawn: Mapping[str, Any]) -> str:

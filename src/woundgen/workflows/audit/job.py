@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,18 +14,15 @@ from woundgen.config.quality import QualityConfig
 from woundgen.data.files.images import write_png
 from woundgen.data.photo_set import PhotoSet
 from woundgen.errors import UserError
-from woundgen.events import Info, Progress, Work
+from woundgen.events import Info, Work
 from woundgen.metrics.checks import check_preparations
 from woundgen.metrics.neighbour_scores import authenticity
-from woundgen.privacy.counts import upper_bound
 from woundgen.privacy.membership import Membership, membership_test
 from woundgen.privacy.nearness import Nearness, nearness_test
 from woundgen.privacy.statement import NOT_COVERED, verdict
 from woundgen.reporting.audit_page import audit_html, audit_page
 from woundgen.reporting.pictures import image_grid
 from woundgen.screening.descriptors import Descriptors
-from woundgen.screening.reference_statistics import measure
-from woundgen.screening.rules import Rule, judge
 from woundgen.similarity.neighbours import euclidean_distances, leave_group_out_nearest
 from woundgen.storage.files import read_json, sha256_json, write_json, write_text
 from woundgen.storage.names import (
@@ -38,62 +35,62 @@ from woundgen.storage.names import (
 )
 from woundgen.storage.ownership import claim_output, make_private
 from woundgen.storage.set_rows import holds_rejected_rows, images_digest, read_tally
-from woundgen.verdicts import Verdict
+from woundgen.workflows.audit.copies import count_copies, prepare_search
+from woundgen.workflows.audit.from_photographs import recognise_beginnings
 from woundgen.workflows.audit.membership_loss import loss_difference
 from woundgen.workflows.audit.released import attack_set, released_facts
+from woundgen.workflows.audit.sides import Sides, find_sides
 from woundgen.workflows.audit.subject import Subject
 from woundgen.workflows.evaluate.sets import read_set
-from woundgen.workflows.screen.job import calibrated_on
-from woundgen.workflows.screen.networks import ScreenNetworks, choose_networks, describe
+from woundgen.workflows.screen.networks import choose_networks, describe
 
 T = TypeVar("T")
-BLOCK = 32
 PAIRS = 12
 
 
-@dataclass(frozen=True, slots=True)
-class Sides:
-    """trained, others [M] rows of the photographs; sealed: those of `others` that no choice has looked at."""
+def audit_set(
+    generated: Path, *, subject: Subject, out: Path, quality: QualityConfig, strengths: Sequence[float] = ()
+) -> Work[dict[str, Any]]:
+    """privacy.json and PRIVACY.md in `out`, safe to share; the sheet of nearest pairs beside it, private.
 
-    trained: list[int]
-    others: list[int]
-    sealed: list[int]
-
-
-def audit_set(generated: Path, *, subject: Subject, out: Path, quality: QualityConfig) -> Work[dict[str, Any]]:
-    """privacy.json and PRIVACY.md in `out`, safe to share; the sheet of nearest pairs beside it, private."""
+    strengths: at which images are begun from photographs trained on, to say how many are recognised.
+    """
     recipe = read_json(generated / SET_JSON)
     drawn, held_back = _drawn(generated)
     photos = subject.photos
     images = _images(generated, recipe["label"], photos)
     networks = choose_networks(quality)
     settings = quality.model_dump(mode="json")
-    claim_output(out, identity=sha256_json([recipe, photos.digest, settings, asdict(networks.used)]), what="audit")
-    sides = Sides(photos.rows("train"), photos.rows("validation") + photos.rows("holdout"), photos.rows("holdout"))
+    identity = sha256_json([recipe, photos.digest, settings, asdict(networks.used), *strengths])
+    claim_output(out, identity=identity, what="audit")
+    sides = find_sides(photos)
 
     described, photographs = describe(images, networks), describe(photos.images, networks)
-    verdicts = yield from _verdicts(described, photos, sides, quality, networks)
+    search = prepare_search(
+        photographs.take(np.array(sides.trained)), photos.groups(sides.trained), level=quality.copy_quantile
+    )
+    copies = yield from count_copies(search, described.keypoints)
+    begun = yield from recognise_beginnings(subject, sides, search, recipe["sampler"], strengths=strengths)
     distances = _either_way(described, photographs)
-    copies = sum(one.copy for one in verdicts)
     nearness, no_nearness = _tried(lambda: _nearness(distances, photos, sides))
     membership, no_membership = _tried(lambda: _membership(subject, sides))
     released, no_released = _tried(lambda: _released(generated, described, photographs, photos, sides))
-    bound = upper_bound(copies, len(images))
     result: dict[str, Any] = {
         "n": len(images),
         "images": images_digest(generated),
         "networks": asdict(networks.used),
         "grouping": photos.grouping,
-        "copies": {"count": copies, "upper_bound": bound},
+        "copies": {"count": copies.count, "upper_bound": copies.bound, "rule": copies.rule},
         "drawn": {"count": drawn, "held_back": held_back},
         "nearness": asdict(nearness) if nearness else {"not_made": no_nearness},
         "authenticity": _authenticity(described, photographs, photos, sides),
         "membership": asdict(membership) if membership else {"not_made": no_membership},
         "released": released or {"not_made": no_released},
+        "from_photographs": begun,
         "verdict": verdict(
-            copies=copies,
+            copies=copies.count,
             n=len(images),
-            bound=bound,
+            bound=copies.bound,
             nearness=nearness,
             membership=membership,
             held_back=held_back,
@@ -130,20 +127,6 @@ def _drawn(generated: Path) -> tuple[int, int]:
             "Nothing can be said of an empty set; draw more, or with --policy report.",
         )
     return tally.drawn, held_back
-
-
-def _verdicts(
-    described: Descriptors, photos: PhotoSet, sides: Sides, quality: QualityConfig, networks: ScreenNetworks
-) -> Work[list[Verdict]]:
-    references, calibration = calibrated_on(
-        photos.images[sides.trained], photos.groups(sides.trained), quality, networks
-    )
-    verdicts: list[Verdict] = []
-    for first in range(0, len(described), BLOCK):
-        some = described.take(slice(first, first + BLOCK))
-        verdicts += judge(measure(some, references, k=quality.topk), calibration, Rule(policy="report"))
-        yield Progress(len(verdicts), len(described), "looking for copies")
-    return verdicts
 
 
 def _either_way(images: Descriptors, photographs: Descriptors) -> NDArray[np.float64]:

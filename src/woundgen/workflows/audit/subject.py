@@ -10,7 +10,7 @@ from typing import Any
 from woundgen.adapters.noise_schedule import as_trained
 from woundgen.adapters.post_hoc_ema import adapter_of
 from woundgen.config.load import stored_config
-from woundgen.config.train import prompts_for
+from woundgen.config.train import TrainConfig, prompts_for
 from woundgen.data.photo_set import PhotoSet, gather, photographs_of
 from woundgen.data.pixels.prepare import MARGIN
 from woundgen.errors import UserError
@@ -19,6 +19,7 @@ from woundgen.records import PHASES
 from woundgen.storage.files import read_json
 from woundgen.storage.names import RUN_JSON, SET_JSON
 from woundgen.storage.provenance import find_trained_file
+from woundgen.workflows.audit.sides import unite_photographs
 
 WHOLE = 0.999  # of a folder without sides: whatever is not held out was trained on
 Weighted = tuple[Path, float]
@@ -38,30 +39,39 @@ class Subject:
 
 
 def choose_subject(
-    generated: Path, *, run: Path | None, real: Path | None, adapters: Sequence[Path], base: str | None
+    generated: Path, *, runs: Sequence[Path], real: Path | None, adapters: Sequence[Path], base: str | None
 ) -> Subject:
-    """Take it from the run, or from the photographs and adapter files; exactly one of `run` and `real` is given."""
+    """Take it from the runs, or from the photographs and adapter files; just one of `runs` and `real` is given."""
     recipe = read_json(generated / SET_JSON)
-    if (run is None) == (real is None):
+    if bool(runs) == (real is not None):
         raise UserError("Give either a run or photographs.", "Photographs are for adapters that lie in no run.")
-    if run is not None:
-        return run_subject(run, recipe)
-    assert real is not None
+    if real is None:
+        return run_subject(runs, recipe)
     size = recipe.get("size") or recipe["sampler"]["height"]
     return file_subject(adapters, recipe, real=real, base=base, size=size)
 
 
-def run_subject(run: Path, recipe: Mapping[str, Any]) -> Subject:
-    """Take all of it from the run whose adapters drew the set. UserError where it holds none of them."""
-    record = read_json(run / RUN_JSON)
-    config = stored_config(record["config"])
-    photos = photographs_of(run)
-    adapters = tuple((_find_file(run, digest), strength) for digest, strength in recipe["adapters"])
+def run_subject(runs: Sequence[Path], recipe: Mapping[str, Any]) -> Subject:
+    """Take all of it from the runs whose adapters and guide drew the set.
+
+    Each photograph has the prompt of the first run that was trained on its phase. Raises UserError where an adapter, or
+    the guide, is of no run named.
+    """
+    adapters = tuple((_find_file(runs, digest), strength) for digest, strength in recipe["adapters"])
+    if recipe.get("guide"):
+        _find_file(runs, recipe["guide"][0])
+    configs = [stored_config(read_json(run / RUN_JSON)["config"]) for run in runs]
+    photos = unite_photographs([photographs_of(run) for run in runs])
 
     def prompts(rows: Sequence[int]) -> list[str]:
-        return [prompts_for(config, photos.photos[row].phase)[0] for row in rows]
+        return [_prompt_for(configs, photos.photos[row].phase) for row in rows]
 
-    return Subject(photos, adapters, lambda: _load(config.model.base, adapters), prompts)
+    return Subject(photos, adapters, lambda: _load(configs[0].model.base, adapters), prompts)
+
+
+def _prompt_for(configs: Sequence[TrainConfig], phase: str) -> str:
+    trained = [config for config in configs if phase in config.photographs.phases]
+    return prompts_for((trained or configs)[0], phase)[0]
 
 
 def file_subject(
@@ -96,8 +106,13 @@ def _load(name: str, adapters: Sequence[Weighted]) -> BaseModel:
     return as_trained(load_base(name), [file for file, _ in adapters])
 
 
-def _find_file(run: Path, digest: str) -> Path:
-    """The adapter file with that digest among the run's checkpoints."""
-    if (file := find_trained_file(run, [digest])) is not None:
-        return file
-    raise UserError(f"{run} holds no adapter with digest {digest[:12]}.", "Give the run that the set was drawn with.")
+def _find_file(runs: Sequence[Path], digest: str) -> Path:
+    """The adapter file with that digest among the runs' checkpoints."""
+    for run in runs:
+        if (file := find_trained_file(run, [digest])) is not None:
+            return file
+    named = ", ".join(str(run) for run in runs)
+    raise UserError(
+        f"{named} holds no adapter with digest {digest[:12]}.",
+        "Give every run that the set was drawn with (--run, repeatable).",
+    )
