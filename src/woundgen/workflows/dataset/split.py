@@ -12,6 +12,7 @@ from woundgen.data.layouts.manifest import is_manifest, photo_of, write_manifest
 from woundgen.data.photo_set import grouping_of
 from woundgen.data.splits.allocate import TOLERANCE
 from woundgen.data.splits.fixed_split import SIDES, Division, Shares, divide, one_group_each
+from woundgen.data.splits.scenes import SceneGroups, join_scenes
 from woundgen.errors import UserError
 from woundgen.events import Info, Warn, Work
 from woundgen.records import LeftOut, ManifestRow, Photo
@@ -36,7 +37,9 @@ def split_photographs(source: Path, *, out: Path, request: SplitOptions) -> Work
     if found.note:
         yield Info(found.note)
     photos = [photo_of(row, root=found.root) for row in found.rows]
-    grouped = one_group_each(photos, roots=[found.root])
+    scenes = yield from join_scenes(photos, roots=[found.root])
+    yield from _say_scenes(scenes)
+    grouped = one_group_each(scenes.photos, roots=[found.root])
     yield from _say_groups(photos, grouped)
     divisions = _divisions(grouped, request)
     identity = sha256_json([[asdict(row) for row in found.rows], request.to_json()])
@@ -139,6 +142,18 @@ def _say_groups(before: Sequence[Photo], after: Sequence[Photo]) -> Work[None]:
     joined = sorted({str(b.group) for a, b in zip(before, after, strict=True) if a.group and a.group != b.group})
     for name in joined:
         yield Warn(f"{name} share a photograph, or nearly equal ones, and are kept together")
+
+
+def _say_scenes(scenes: SceneGroups) -> Work[None]:
+    if scenes.crowded > 0.5:
+        yield Warn(
+            f"{scenes.crowded:.0%} of the photographs match many others (a ruler, a label, a date stamp?): those of one "
+            "scene are not kept together"
+        )
+    elif scenes.joined:
+        yield Info(
+            f"{scenes.joined} photographs of unknown patients show the scene of another one and are kept together"
+        )
 
 
 def _say_counts(division: Division, folder: str) -> Work[None]:
