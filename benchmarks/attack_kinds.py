@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from scipy.ndimage import affine_transform, gaussian_filter, map_coordinates
+from scipy.ndimage import affine_transform, gaussian_filter, map_coordinates, median_filter
 
 Picture = npt.NDArray[np.uint8]
 Change = Callable[[Picture, Picture, int], Picture]
@@ -174,6 +174,95 @@ def pasted(image: Picture, other: Picture, seed: int, *, matched: bool) -> Pictu
     return to_picture(inside * source + (1 - inside) * other.astype(np.float32))
 
 
+def warped_round(image: Picture, other: Picture, seed: int, *, strength: float) -> Picture:
+    """Fisheye: what lies at radius r comes from r (1 - strength (1 - r^2)), so the middle is enlarged most."""
+    side = image.shape[0]
+    down, across = np.indices((side, side)) / (side - 1) * 2 - 1
+    factor = 1 - strength * np.clip(1 - down**2 - across**2, 0, None)
+    places = (np.stack([down, across]) * factor + 1) / 2 * (side - 1)
+    channels = [map_coordinates(image[..., c].astype(np.float32), places, order=1, mode="mirror") for c in range(3)]
+    return to_picture(np.stack(channels, axis=-1))
+
+
+def swirled(image: Picture, other: Picture, seed: int, *, degrees: float) -> Picture:
+    """Turned by `degrees` in the middle, by nothing at the edge."""
+    side = image.shape[0]
+    down, across = np.indices((side, side)) / (side - 1) * 2 - 1
+    angle = np.deg2rad(degrees) * np.clip(1 - np.hypot(down, across), 0, None)
+    places = np.stack([np.cos(angle) * down - np.sin(angle) * across, np.sin(angle) * down + np.cos(angle) * across])
+    places = (places + 1) / 2 * (side - 1)
+    channels = [map_coordinates(image[..., c].astype(np.float32), places, order=1, mode="mirror") for c in range(3)]
+    return to_picture(np.stack(channels, axis=-1))
+
+
+def occluded(image: Picture, other: Picture, seed: int, *, share: float) -> Picture:
+    """A grey bar over `share` of the height, at a random place."""
+    side = image.shape[0]
+    high = round(share * side)
+    first = int(np.random.default_rng([seed, 5]).integers(0, side - high + 1))
+    covered = image.copy()
+    covered[first : first + high] = 128
+    return covered
+
+
+def channels_swapped(image: Picture, other: Picture, seed: int) -> Picture:
+    return image[..., [2, 0, 1]]
+
+
+def inverted(image: Picture, other: Picture, seed: int) -> Picture:
+    return 255 - image
+
+
+def halftoned(image: Picture, other: Picture, seed: int) -> Picture:
+    """Ordered dither (Bayer 1973, 4 x 4) to 2 levels of each channel."""
+    two = np.array([[0, 2], [3, 1]])
+    four = np.block([[4 * two, 4 * two + 2], [4 * two + 3, 4 * two + 1]])
+    side = image.shape[0]
+    limits = np.tile((four + 0.5) * 16, (side // 4 + 1, side // 4 + 1))[:side, :side, None]
+    return np.where(image > limits, 255, 0).astype(np.uint8)
+
+
+def vignetted(image: Picture, other: Picture, seed: int) -> Picture:
+    """Darker towards the corners, down to a tenth."""
+    across = np.linspace(-1, 1, image.shape[0])
+    radius = np.square(across[:, None]) + np.square(across[None])
+    return to_picture(image * np.clip(1 - 0.45 * radius, 0.1, 1)[..., None])
+
+
+def pixelated(image: Picture, other: Picture, seed: int, *, pixels: int) -> Picture:
+    small = image.shape[0] // pixels
+    mean = Image.fromarray(np.ascontiguousarray(image)).resize((small, small), Image.Resampling.BOX)
+    return np.asarray(mean.resize(image.shape[:2], Image.Resampling.NEAREST))
+
+
+def seam_removed(image: Picture, other: Picture, seed: int, *, share: float) -> Picture:
+    """A band of `share` of the width cut out of the middle, the rest stretched to the whole."""
+    side = image.shape[0]
+    half, cut = side // 2, round(share * side / 2)
+    rest = np.concatenate([image[:, : half - cut], image[:, half + cut :]], axis=1)
+    return np.asarray(Image.fromarray(np.ascontiguousarray(rest)).resize((side, side), Image.Resampling.BICUBIC))
+
+
+def collaged(image: Picture, other: Picture, seed: int) -> Picture:
+    """The left half of the image beside the left half of the other."""
+    half = image.shape[0] // 2
+    return np.concatenate([image[:, :half], other[:, :half]], axis=1)
+
+
+def median_filtered(image: Picture, other: Picture, seed: int, *, pixels: int) -> Picture:
+    return median_filter(image, (pixels, pixels, 1))
+
+
+def solarised(image: Picture, other: Picture, seed: int) -> Picture:
+    return np.where(image > 127, 255 - image, image).astype(np.uint8)
+
+
+def lined(image: Picture, other: Picture, seed: int) -> Picture:
+    """Rows shifted sideways by up to 2 pixels of NOMINAL_SIDE, each by another, as a bad scan does."""
+    shifts = np.random.default_rng([seed, 6]).integers(-2, 3, image.shape[0]) * image.shape[0] // NOMINAL_SIDE
+    return np.stack([np.roll(row, shift, axis=0) for row, shift in zip(image, shifts, strict=True)])
+
+
 def in_turn(image: Picture, other: Picture, seed: int, *, changes: tuple[Change, ...]) -> Picture:
     for change in changes:
         image = change(np.ascontiguousarray(image), other, seed)
@@ -213,6 +302,26 @@ MIXED: dict[str, Change] = {
     "wound pasted, tones matched": partial(pasted, matched=True),
 }
 
+UNLISTED: dict[str, Change] = {
+    "perspective 25 %": partial(tilted, share=0.25),
+    "elastic 16": partial(elastic, pixels=16),
+    "fisheye": partial(warped_round, strength=0.3),
+    "swirl 60": partial(swirled, degrees=60),
+    "bar over 30 %": partial(occluded, share=0.3),
+    "channels swapped": channels_swapped,
+    "negative": inverted,
+    "solarised": solarised,
+    "4 colours": partial(posterised, colours=4),
+    "halftone": halftoned,
+    "vignette": vignetted,
+    "pixelated by 4": partial(pixelated, pixels=4),
+    "band of 15 % cut out": partial(seam_removed, share=0.15),
+    "half beside another's half": collaged,
+    "median of 5": partial(median_filtered, pixels=5),
+    "rows shifted": lined,
+}
+"""Kinds that the detector was not built or tuned on, thought of after it."""
+
 COMBINED: dict[str, tuple[str, ...]] = {
     "mirror + rotation 15": ("mirror", "rotation 15"),
     "mirror + rotation 90": ("mirror", "rotation 90"),
@@ -230,7 +339,7 @@ COMBINED: dict[str, tuple[str, ...]] = {
 
 
 def build_kinds() -> dict[str, tuple[str, Change]]:
-    """Every kind by name: its family (single, combined, mixed) and the function that makes the copy."""
+    """Every kind by name: its family (single, combined, mixed, unlisted) and the function that makes the copy."""
     combined = {
         name: ("combined", partial(in_turn, changes=tuple(SINGLE[part] for part in parts)))
         for name, parts in COMBINED.items()
@@ -239,4 +348,5 @@ def build_kinds() -> dict[str, tuple[str, Change]]:
         **{name: ("single", change) for name, change in SINGLE.items()},
         **combined,
         **{name: ("mixed", change) for name, change in MIXED.items()},
+        **{name: ("unlisted", change) for name, change in UNLISTED.items()},
     }

@@ -78,12 +78,13 @@ def main() -> None:
     kinds = list_kinds()
     totals: dict[str, list[int]] = {name: [0, 0] for name in kinds}
     missed = [0, 0]
-    for draw in draws:
-        scenes, ceiling = calibrate(bench, draw)
+    calibrated = [calibrate(bench, draw) for draw in draws]
+    for draw, (scenes, ceiling) in zip(draws, calibrated, strict=True):
         hits, n = measure_held_out(bench, draw, scenes, ceiling)
         missed = [missed[0] + hits, missed[1] + n]
         print(f"draw {draw.number} ({draw.name}): held out called copies {share(hits, n)}", flush=True)
-        for name in options.kinds or kinds:
+    for name in options.kinds or kinds:
+        for draw, (scenes, ceiling) in zip(draws, calibrated, strict=True):
             hits, n = measure_kind(bench, draw, scenes, ceiling, name, kinds[name][1])
             totals[name] = [totals[name][0] + hits, totals[name][1] + n]
     print(f"\nheld out, of other scenes: {share(*missed)}\n\n| kind | held back | 95 % interval |\n| --- | --- | --- |")
@@ -91,7 +92,7 @@ def main() -> None:
         if n:
             low, high = binomial_bounds(hits, n)
             print(f"| {name} | {hits} of {n} ({hits / n:.1%}) | {low:.1%} to {high:.1%} |")
-    for family in ("single", "combined", "mixed", "autoencoder"):
+    for family in ("single", "combined", "mixed", "autoencoder", "unlisted"):
         counts = np.array([totals[name] for name in kinds if kinds[name][0] == family])
         if counts[:, 1].sum():
             print(f"| all {family} | {share(*counts.sum(axis=0).tolist())} | |")

@@ -1,42 +1,80 @@
-"""Draw how altered copies of phantoms are laid on their originals, as the quarantine shows it.
+"""Draw what the screen does with altered copies of phantoms and with other phantoms: copies in, quarantine out.
 
-python benchmarks/copy_figure.py --out docs/pictures/copy_matches.jpg
+    python benchmarks/copy_figure.py --out docs/pictures/copy_matches.jpg
+
+The screen is the product's, calibrated on the phantoms that are copied from; the pictures of matches are those that
+it writes to the quarantine.
 """
 
 from __future__ import annotations
 
 import argparse
+import tempfile
 from pathlib import Path
 
 import numpy as np
 from attack_kinds import build_kinds
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
-from woundgen.copies.keypoints import detect_keypoints
-from woundgen.copies.picture import draw_match
-from woundgen.copies.verify import verify_copy
+from woundgen.config.quality import QualityConfig
+from woundgen.generation.quarantine import Quarantine
 from woundgen.phantoms import draw_phantoms
+from woundgen.records import Photo
+from woundgen.screening.rules import Rule
+from woundgen.storage.files import read_json
+from woundgen.workflows.screen.job import Screen, calibrated_on
 
 KINDS = ("rotation 135", "mirror + zoom 1.3 + colours of another", "wound pasted, tones matched", "blend 50/50")
-WIDTH = 520
+REFERENCES, FIRST = 40, 10
+WIDTH, HEIGHT, TEXT = 620, 232, 20
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
-    phantoms = draw_phantoms(range(10, 10 + len(KINDS) + 1), seed=77).images
-    sheets = [draw(phantoms[row], phantoms[row + 1], kind) for row, kind in enumerate(KINDS)]
-    pairs = [np.concatenate(sheets[row : row + 2], axis=1) for row in range(0, len(sheets), 2)]
-    Image.fromarray(np.concatenate(pairs)).save(parser.parse_args().out, quality=88)
+    options = parser.parse_args()
+    phantoms = draw_phantoms(range(FIRST, FIRST + REFERENCES + 3), seed=77).images
+    references, others = phantoms[:REFERENCES], phantoms[REFERENCES:]
+    names = (*KINDS, "another phantom", "another phantom")
+    images = [build_kinds()[kind][1](references[row], others[0], 0) for row, kind in enumerate(KINDS)]
+    images = np.stack([*images, *others[1:]]).astype(np.uint8)
+    with tempfile.TemporaryDirectory() as temporary:
+        screen = build(references)
+        verdicts = screen.judge(images, range(len(images)))
+        quarantine = Quarantine.beside(Path(temporary) / "set", screen.photographs, screen.explain)
+        quarantine.take(images, range(len(images)), verdicts)
+        places = [quarantine.folder / f"{number:06d}" for number in range(len(images))]
+        tiles = [draw(image, name, place) for image, name, place in zip(images, names, places, strict=True)]
+    rows = [np.concatenate(tiles[row : row + 2], axis=1) for row in range(0, len(tiles), 2)]
+    Image.fromarray(np.concatenate(rows)).save(options.out, quality=88)
 
 
-def draw(photograph: np.ndarray, other: np.ndarray, kind: str) -> np.ndarray:
-    copy = np.ascontiguousarray(build_kinds()[kind][1](photograph, other, 0))
-    match = verify_copy(detect_keypoints(copy), detect_keypoints(photograph))
-    print(f"{kind}: {match.score} places, mirrored {match.mirrored}")
-    sheet = Image.fromarray(draw_match(copy, photograph, match))
-    small = sheet.resize((WIDTH, round(sheet.height * WIDTH / sheet.width)), Image.Resampling.LANCZOS)
-    return np.pad(np.asarray(small), ((4, 4), (4, 4), (0, 0)), constant_values=255)
+def build(references: np.ndarray) -> Screen:
+    groups = [str(row) for row in range(len(references))]
+    known, calibration = calibrated_on(references, groups, QualityConfig())
+    photographs = tuple(Photo(f"phantom_{row}.png", "I", group) for row, group in enumerate(groups))
+    return Screen(known, calibration, Rule(policy="report"), "", photographs, references)
+
+
+def draw(image: np.ndarray, name: str, place: Path) -> np.ndarray:
+    """The image that came in, and the quarantine's picture of it, or that it was let through."""
+    tile = Image.new("RGB", (WIDTH, HEIGHT), "white")
+    pen, font = ImageDraw.Draw(tile), ImageFont.load_default(size=14)
+    side = HEIGHT - TEXT - 12
+    tile.paste(Image.fromarray(image).resize((side, side), Image.Resampling.BICUBIC), (4, TEXT + 4))
+    pen.text((6, 2), f"in: {name}", fill="black", font=font)
+    match = place.with_suffix(".match.png")
+    if match.exists():
+        found = read_json(place.with_suffix(".json"))["match"]
+        told = f"quarantine: {found['matched_places']} places agree" + (", mirrored" if found["mirrored"] else "")
+        sheet = Image.open(match)
+        high = round((WIDTH - side - 24) * sheet.height / sheet.width)
+        tile.paste(sheet.resize((WIDTH - side - 24, high), Image.Resampling.LANCZOS), (side + 16, TEXT + 4))
+    else:
+        told = "let through: no copy"
+    pen.text((side + 18, 2), told, fill="black", font=font)
+    print(f"{name}: {told}")
+    return np.asarray(tile)
 
 
 if __name__ == "__main__":
