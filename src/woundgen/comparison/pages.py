@@ -68,7 +68,7 @@ def comparison_page(comparison: Comparison, *, title: str) -> str:
 
 def unscreened_page(comparison: Comparison, *, title: str) -> str:
     """The private page: the first images of the candidates among which copies may be; empty where there are none."""
-    candidates = [one for one in comparison.candidates if one.pictures and not one.is_shareable]
+    candidates = [item for item in comparison.candidates if item.pictures and not item.is_shareable]
     return render("comparison_private.html.j2", {"title": title, "candidates": candidates}) if candidates else ""
 
 

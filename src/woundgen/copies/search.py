@@ -96,7 +96,7 @@ def match_references(scenes: ReferenceScenes, codes: Rows) -> SharedScenes:
 
 
 def _verify_candidates(image: Keypoints, scenes: ReferenceScenes, allowed: Mask) -> tuple[Rows, list[int]]:
-    """(rows of the references verified among those allowed [M], agreeing places of each); ends at a CERTAIN one."""
+    """(rows of the references verified among those allowed [M], agreeing places of each); ends at CERTAIN places."""
     rows = _rank_candidates(image, scenes, allowed)[:VERIFIED]
     mirror_image = mirror_keypoints(image)
     places: list[int] = []

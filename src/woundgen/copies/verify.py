@@ -32,7 +32,7 @@ class CopyMatch:
 def verify_copy(image: Keypoints, reference: Keypoints, *, mirror_image: Keypoints | None = None) -> CopyMatch:
     """Compare an image and its mirror image with a reference, and return the better match.
 
-    mirror_image: mirror_keypoints(image), to be given where one image meets many references.
+    mirror_image: mirror_keypoints(image), to be given where the image meets many references.
     """
     straight = _verify(image, reference, mirrored=False)
     mirror_image = mirror_keypoints(image) if mirror_image is None else mirror_image

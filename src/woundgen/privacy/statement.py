@@ -45,13 +45,13 @@ def verdict(
     untested = [
         name for name, test in (("copies", copies), ("nearness", nearness), ("membership", membership)) if test is None
     ]
-    told = (
+    statement = (
         f"Copies could not be looked for among {n} images"
         if copies is None
         else f"No sign of copying in {n} images; up to {bound:.1%} of such images could still be copies"
     )
     if membership is not None:
-        told += f", and an AUC below {membership.smallest:.2f} could not have been shown"
+        statement += f", and an AUC below {membership.smallest:.2f} could not have been shown"
     if held_back:
-        told += f". The screen held {held_back} copies back: the model makes them, this set was cleared of them"
-    return f"{told}." + (f" Not tested: {', '.join(untested)}." if untested else "")
+        statement += f". The screen held {held_back} copies back: the model makes them, this set was cleared of them"
+    return f"{statement}." + (f" Not tested: {', '.join(untested)}." if untested else "")

@@ -16,7 +16,7 @@ from woundgen.similarity.ssim import ImageMoments, image_moments, ssim_against, 
 Matrix = npt.NDArray[np.float64]
 Norms = npt.NDArray[np.float64]
 
-TOGETHER = 32  # up to so many images, both ways round are one product, so that the references are read once
+TOGETHER = 32  # up to so many images, both ways round are a single product, so that the references are read once
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,14 +22,14 @@ from woundgen.events import Progress, Work
 from woundgen.records import Photo
 
 JOINED = 0.5
-"""Share of the pairs between two clusters that have to match for the two to be one."""
+"""Share of the pairs between two clusters that have to match for the two to be joined."""
 
 
 @dataclass(frozen=True, slots=True)
 class SceneGroups:
     """photos: in their order, with groups filled. joined: photographs that got the group of others.
 
-    crowded: share of the photographs that match many others; above one half nothing is joined.
+    crowded: share of the photographs that match many others; above a half nothing is joined.
     """
 
     photos: list[Photo]
@@ -40,7 +40,7 @@ class SceneGroups:
 def join_scenes(photos: Sequence[Photo], *, roots: Sequence[Path]) -> Work[SceneGroups]:
     """Give photographs of unknown patients the group of those that show the same scene; a group that is known stays.
 
-    Reads every photograph where any lacks a patient. Those that match only one another get a CLUSTER group, named after
+    Reads every photograph where any lacks a patient. Those that match each other alone get a CLUSTER group, named after
     their files' content. Of photographs of which most match many others (a ruler, a label) none is joined.
     """
     paths = list(dict.fromkeys(photo.path for photo in photos))
@@ -75,7 +75,7 @@ def name_scenes(
     clusters = cluster_scenes(same[np.ix_(free, free)])
     groups: dict[str, str] = {}
     for cluster in np.unique(clusters):
-        members = [row for row, own in zip(free, clusters, strict=True) if own == cluster]
+        members = [row for row, number in zip(free, clusters, strict=True) if number == cluster]
         patients = Counter(
             patient for row in members for patient in {known[paths[at]] for at in named if same[row, at]}
         )
@@ -91,7 +91,7 @@ def name_scenes(
 def cluster_scenes(same: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
     """Cluster of each photograph, from the pairs [N, N] that were verified to show one scene.
 
-    Average linkage (Sokal & Michener 1958): two clusters become one while at least JOINED of the pairs between them
+    Average linkage (Sokal & Michener 1958): two clusters are joined while at least JOINED of the pairs between them
     match. So a chain of single matches, which would join a whole clinic, is cut.
     """
     if len(same) < 2:

@@ -50,8 +50,8 @@ class CopyCount:
 def prepare_search(photographs: Descriptors, groups: Sequence[str], *, level: float) -> CopySearch:
     """Prepare a search among the photographs trained on, at the ceiling that they support.
 
-    Fewer than 10 photographs, or 5 of other patients, support no ceiling of their own: then SAME_SCENE places, from
-    which two photographs count as one scene, decide. Photographs that share a ruler or a label support none at all.
+    Fewer than 10 photographs, or 5 of other patients, support no ceiling: then SAME_SCENE places decide, from
+    which two photographs count as one scene. Photographs that share a ruler or a label support none at all.
     """
     rows = distinct_rows(photographs.images)
     scenes = prepare_scenes([photographs.keypoints[row] for row in rows])
@@ -60,7 +60,7 @@ def prepare_search(photographs: Descriptors, groups: Sequence[str], *, level: fl
     if len(rows) < FEWEST or others < FEWEST_OTHERS:
         rule = (
             f"agreement in {SAME_SCENE} places or more, since {len(rows)} photographs, {others} of them of other "
-            "patients than the most frequent one, are too few for a ceiling of their own"
+            "patients than the most frequent one, are too few for a ceiling"
         )
         return CopySearch(scenes, SAME_SCENE - 1, rule)
     shared = match_references(scenes, codes)

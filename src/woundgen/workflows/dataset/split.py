@@ -147,8 +147,8 @@ def _say_groups(before: Sequence[Photo], after: Sequence[Photo]) -> Work[None]:
 def _say_scenes(scenes: SceneGroups) -> Work[None]:
     if scenes.crowded > 0.5:
         yield Warn(
-            f"{scenes.crowded:.0%} of the photographs match many others (a ruler, a label, a date stamp?): those of one "
-            "scene are not kept together"
+            f"{scenes.crowded:.0%} of the photographs match many others (a ruler, a label, a date stamp?): those of "
+            "one scene are not kept together"
         )
     elif scenes.joined:
         yield Info(
