@@ -1,0 +1,85 @@
+r"""At which strengths of img2img the photograph that an image began from is recognised, by the screen's search.
+
+    python benchmarks/copy_img2img.py --work OUT --data FOLDER         # photographs: phases I, P, R in turn
+    python benchmarks/copy_img2img.py --work OUT                       # phantoms
+
+The shipped base begins each image from one of the references (SDEdit, Meng et al. 2022), as `woundgen generate --from`
+does, without guidance: --copies of each draw of copy_attacks.py, at each strength. An image counts as recognised if
+it agrees with any reference in more places than the draw's ceiling. A sheet of the first ones is written to OUT: its
+rows are the photographs and what each strength made of them. It shows photographs, so keep it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from copy_attacks import Bench, calibrate, keep, load_pool, make_draws, share
+from PIL import Image
+
+from woundgen.copies.keypoints import detect_keypoints
+from woundgen.copies.search import match_images
+from woundgen.generation.sampler import Beginning, SamplerSettings, draw_block
+from woundgen.models.base import EMBEDDED, BaseModel, encode_prompts, load_base
+from woundgen.models.images import encode_images
+
+PROMPT = "a photograph of a wound"
+SHOWN = 8
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--references", type=int, default=100)
+    parser.add_argument("--copies", type=int, default=14, help="of each draw")
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--strengths", type=float, nargs="+", default=[0.2, 0.3, 0.4, 0.5, 0.6])
+    options = parser.parse_args()
+    images, phases = load_pool(options)
+    bench = Bench(images, options.work, options.copies)
+    draws = make_draws(phases, references=options.references, held_out=1)
+    calibrated = [calibrate(bench, draw) for draw in draws]
+    sheet = [np.concatenate(list(images[draws[0].references[:SHOWN]]), axis=1)]
+    print("| strength | recognised | median of places |\n| --- | --- | --- |")
+    for strength in options.strengths:
+        hits, places = 0, []
+        for draw, (scenes, ceiling) in zip(draws, calibrated, strict=True):
+            rows = draw.references[: options.copies]
+
+            def measure(rows=rows, scenes=scenes, strength=strength) -> dict[str, list]:
+                drawn = [begin(images[row], strength, options.steps, seed) for seed, row in enumerate(rows)]
+                found = match_images([detect_keypoints(image) for image in drawn], scenes())
+                return {"places": found.places.tolist(), "images": np.stack(drawn[:SHOWN]).tolist()}
+
+            part = keep(bench, ["img2img", strength, options.steps, draw.number, rows.tolist()], measure)
+            places += part["places"]
+            hits += int((np.array(part["places"]) > ceiling).sum())
+            if draw.number == 0:
+                sheet.append(np.concatenate(list(np.array(part["images"], np.uint8)), axis=1))
+        print(f"| {strength:g} | {share(hits, len(places))} | {np.median(places):.0f} |", flush=True)
+        Image.fromarray(np.concatenate(sheet)).save(options.work / "img2img.png")
+
+
+@cache
+def base() -> BaseModel:
+    return load_base(EMBEDDED)
+
+
+def begin(image: np.ndarray, strength: float, steps: int, seed: int) -> np.ndarray:
+    model = base()
+    latents = encode_images(model.vae, image[None])[0] * model.latent_scale
+    settings = SamplerSettings(
+        sampler="dpmsolver++", steps=steps, guidance_scale=1.0, seed=seed, block=1,
+        height=image.shape[0], width=image.shape[1],
+    )  # fmt: skip
+    return draw_block(
+        model, settings, [0], prompt_states=encode_prompts(model, [PROMPT]), negative_states=None, notice=print,
+        beginning=Beginning(latents, strength),
+    )[0]  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
