@@ -23,6 +23,7 @@ from woundgen.records import Photo
 from woundgen.screening.rules import Rule
 from woundgen.storage.files import read_json
 from woundgen.workflows.screen.job import Screen, calibrated_on
+from woundgen.workflows.screen.networks import choose_networks
 
 KINDS = ("rotation 135", "mirror + zoom 1.3 + colours of another", "wound pasted, tones matched", "blend 50/50")
 REFERENCES, FIRST = 40, 10
@@ -51,9 +52,10 @@ def main() -> None:
 
 def build(references: np.ndarray) -> Screen:
     groups = [str(row) for row in range(len(references))]
-    known, calibration = calibrated_on(references, groups, QualityConfig())
+    networks = choose_networks(QualityConfig())
+    known, calibration = calibrated_on(references, groups, QualityConfig(), networks)
     photographs = tuple(Photo(f"phantom_{row}.png", "I", group) for row, group in enumerate(groups))
-    return Screen(known, calibration, Rule(policy="report"), "", photographs, references)
+    return Screen(known, calibration, Rule(policy="report"), "", photographs, references, networks)
 
 
 def draw(image: np.ndarray, name: str, place: Path) -> np.ndarray:
