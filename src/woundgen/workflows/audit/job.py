@@ -15,6 +15,7 @@ from woundgen.data.files.images import write_png
 from woundgen.data.photo_set import PhotoSet
 from woundgen.errors import UserError
 from woundgen.events import Info, Work
+from woundgen.generation.sampler import check_strength
 from woundgen.metrics.checks import check_preparations
 from woundgen.metrics.neighbour_scores import authenticity
 from woundgen.privacy.membership import Membership, membership_test
@@ -56,6 +57,8 @@ def audit_set(
     strengths: at which images are begun from photographs trained on, to say how many are recognised.
     """
     recipe = read_json(generated / SET_JSON)
+    for strength in strengths:
+        check_strength(strength, steps=recipe["sampler"]["steps"])
     drawn, held_back = _drawn(generated)
     photos = subject.photos
     images = _images(generated, recipe["label"], photos)
