@@ -39,7 +39,7 @@ def pairwise_squared_distances(
 ) -> npt.NDArray[np.float64]:
     """[N, M] squared distances of rows [N, D] and [M, D], as |a|^2 + |b|^2 - 2ab: one matrix product.
 
-    right_norms [M]: squared_norms(right), where many blocks of rows meet the same.
+    right_norms [M]: squared_norms(right), where many blocks of rows are compared with the same.
     Never below 0. Equal rows come out at up to 1e-7 (float32) or 1e-16 (float64) of |a|^2.
     """
     gram = np.zeros((len(left), len(right)))

@@ -40,7 +40,7 @@ class CopySearch:
 
 @dataclass(frozen=True, slots=True)
 class CopyCount:
-    """count: images called copies; None where nothing can be said. bound: one-sided 95 % upper bound of the rate."""
+    """count: images called copies; None where there is no ceiling. bound: one-sided 95 % upper bound of the rate."""
 
     count: int | None
     bound: float
@@ -64,8 +64,8 @@ def prepare_search(photographs: Descriptors, groups: Sequence[str], *, level: fl
         )
         return CopySearch(scenes, SAME_SCENE - 1, rule)
     shared = match_references(scenes, codes)
-    found = estimate_ceiling(shared.matches.places, level=level, pairs=shared.pairs, crowded=shared.crowded)
-    return CopySearch(scenes, found.value if found.is_supported else None, found.statement())
+    ceiling = estimate_ceiling(shared.matches.places, level=level, pairs=shared.pairs, crowded=shared.crowded)
+    return CopySearch(scenes, ceiling.value if ceiling.is_supported else None, ceiling.statement())
 
 
 def count_copies(search: CopySearch, images: Sequence[Keypoints]) -> Work[CopyCount]:

@@ -54,15 +54,15 @@ def recognise_beginnings(
     rows = sides.trained[:: max(1, len(sides.trained) // BEGUN)][:BEGUN]
     base = subject.load()
     apply_trained(base, subject.adapters)
-    found = []
+    rates = []
     for strength in strengths:
         images = []
         for number, row in enumerate(rows):
             images.append(_draw_from(base, subject, row, sampler, strength=strength, seed=number))
             yield Progress(number + 1, len(rows), f"from photographs at strength {strength:g}")
         count = int(search.find_copies([detect_keypoints(image) for image in images]).sum())
-        found.append(asdict(Recognised(strength, count, len(rows), *binomial_bounds(count, len(rows)))))
-    return found
+        rates.append(asdict(Recognised(strength, count, len(rows), *binomial_bounds(count, len(rows)))))
+    return rates
 
 
 def _draw_from(
