@@ -79,7 +79,7 @@ def match_images(images: Sequence[Keypoints], scenes: ReferenceScenes) -> Matche
 
 
 def match_references(scenes: ReferenceScenes, codes: Rows) -> SharedScenes:
-    """Match each reference with those of other groups, codes [M]; pairs from SAME_SCENE places on are one scene.
+    """Match each reference with those of other groups, codes [M]; pairs from SAME_SCENE places on are the same scene.
 
     A pair counts by itself: that A matches B and B matches C says nothing of A and C. Of a scene with many photographs
     all are met: the search goes on until VERIFIED references do not match.

@@ -1,4 +1,4 @@
-"""Photographs of one scene count as one patient where ids are missing, and never join two patients that are named."""
+"""Photographs of a scene count as a single patient where ids are missing, and never join two patients that are named."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def join_scenes(photos: Sequence[Photo], *, roots: Sequence[Path]) -> Work[Scene
         digest, described = _describe(Path(path), roots=roots)
         digests.append(digest)
         keypoints.append(described)
-        yield Progress(number, len(paths), "looking for photographs of one scene")
+        yield Progress(number, len(paths), "looking for photographs of the same scene")
     shared = match_references(prepare_scenes(keypoints), np.arange(len(paths)))
     if shared.crowded > 0.5:
         return SceneGroups(list(photos), 0, shared.crowded)
@@ -89,7 +89,7 @@ def name_scenes(
 
 
 def cluster_scenes(same: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
-    """Cluster of each photograph, from the pairs [N, N] that were verified to show one scene.
+    """Cluster of each photograph, from the pairs [N, N] that were verified to show the same scene.
 
     Average linkage (Sokal & Michener 1958): two clusters are joined while at least JOINED of the pairs between them
     match. So a chain of single matches, which would join a whole clinic, is cut.

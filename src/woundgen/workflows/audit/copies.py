@@ -51,7 +51,7 @@ def prepare_search(photographs: Descriptors, groups: Sequence[str], *, level: fl
     """Prepare a search among the photographs trained on, at the ceiling that they support.
 
     Fewer than 10 photographs, or 5 of other patients, support no ceiling: then SAME_SCENE places decide, from
-    which two photographs count as one scene. Photographs that share a ruler or a label support none at all.
+    which two photographs count as a single scene. Photographs that share a ruler or a label support none at all.
     """
     rows = distinct_rows(photographs.images)
     scenes = prepare_scenes([photographs.keypoints[row] for row in rows])

@@ -148,12 +148,10 @@ def _say_scenes(scenes: SceneGroups) -> Work[None]:
     if scenes.crowded > 0.5:
         yield Warn(
             f"{scenes.crowded:.0%} of the photographs match many others (a ruler, a label, a date stamp?): those of "
-            "one scene are not kept together"
+            "a scene are not kept together"
         )
     elif scenes.joined:
-        yield Info(
-            f"{scenes.joined} photographs of unknown patients show the scene of another one and are kept together"
-        )
+        yield Info(f"{scenes.joined} photographs of unknown patients show the scene of another and are kept together")
 
 
 def _say_counts(division: Division, folder: str) -> Work[None]:
