@@ -1,4 +1,4 @@
-"""Photographs of a scene count as a single patient where ids are missing, and never join two patients that are named."""
+"""Photographs of a scene count as a single patient where ids are missing; two named patients are never joined."""
 
 from __future__ import annotations
 
