@@ -59,7 +59,7 @@ def photographs(options: argparse.Namespace) -> np.ndarray:
     if options.data is None:
         return draw_phantoms(range(options.photographs), seed=5, size=SIZE).images
     photos = find_photos(options.data, phases=("I", "P", "R"))
-    images = prepare_all(photos, resolution=SIZE, margin=MARGIN, roots=[options.data], cache_dir=None, progress=None)
+    images = prepare_all(photos, resolution=SIZE, margin=MARGIN, roots=[options.data], cache_dir=None)
     rows = np.random.default_rng(0).permutation(distinct_rows(images.astype(np.float32) / 255))
     return images[rows[: options.photographs]]
 
