@@ -1,6 +1,6 @@
 """Clients of trackers that could send something away: numbers and plain settings, offline by default.
 
-wandb: WANDB_MODE decides, `offline` where it is not set. mlflow: MLFLOW_TRACKING_URI, else a database in the run's folder.
+wandb: WANDB_MODE decides, `offline` where it is not set. mlflow: MLFLOW_TRACKING_URI, else the run's folder.
 trackio: its local database; it sends to a Space only if TRACKIO_SPACE_ID is set.
 """
 
