@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import t as student
 
 from woundgen.features.load import load_extractor
 from woundgen.metrics.floor import at_equal_n, equal_n, half_against_half, spread_of
@@ -16,6 +17,7 @@ from woundgen.metrics.splits import deal, disjoint_blocks, smallest_pile
 from woundgen.phantoms import draw_phantoms
 from woundgen.similarity.groups import group_codes
 
+T95 = student.ppf(0.95, 2.5)
 SPECTRUM = np.arange(1, 17) ** -0.5
 
 
@@ -87,15 +89,15 @@ def test_spread_of_two_blocks_by_hand():
     """Deviations +-1 from the mean of two blocks: the variance of one draw is 2, of a draw from their mean 3."""
     spread = spread_of(np.array([[4.0, 6.0], [6.0, 4.0]]), n=7)
     assert (spread.mean, spread.sd**2) == pytest.approx((5, 2))
-    width = 1.8595 * 3**0.5  # Student's t at 95 % with 8 degrees of freedom
-    assert (spread.low, spread.high) == pytest.approx((5 - width, 5 + width), rel=1e-4)
+    width = T95 * 3**0.5
+    assert (spread.low, spread.high) == pytest.approx((5 - width, 5 + width))
     assert "new draws of n = 7" in spread.text
     assert spread_of(np.array([[0.9, 1.0]]), n=7, limits=(0, 1)).high == 1
 
 
 def test_what_cannot_be_below_0_is_spread_by_its_logarithm():
     spread = spread_of(np.exp(np.array([[1.0, 3.0]])), n=7, limits=(0.0, np.inf))
-    width = 1.8595 * 3**0.5
+    width = T95 * 3**0.5
     assert np.log([spread.low, spread.high]) == pytest.approx([2 - width, 2 + width], rel=1e-4)
 
 
@@ -105,8 +107,8 @@ def test_one_block_needs_smaller_ones_or_is_called_what_it_is():
     assert "of the same photographs" in told.text
     assert (told.low, told.high) == pytest.approx((4.1, 5.9))
     from_smaller = spread_of(values, n=8, smaller=np.array([[3.0, 5.0], [7.0, 5.0]]))
-    assert from_smaller.sd**2 == pytest.approx(1)  # 2 at n / 2
-    assert (from_smaller.high - 5) == pytest.approx(1.8595 * 2**0.5, rel=1e-4)
+    assert from_smaller.sd**2 == pytest.approx(2)  # that at n / 2
+    assert (from_smaller.high - 5) == pytest.approx(T95 * 2)
     assert "2 pairs of n = 4" in from_smaller.text
 
 
@@ -156,9 +158,9 @@ def coverage(kind: str, n: int, *, repetitions: int, fresh: int = 4) -> tuple[fl
 @pytest.mark.parametrize("n", [70, 100, 200])
 @pytest.mark.parametrize("kind", ["gaussian", "heavy-tailed", "skewed", "phantoms"])
 def test_bounds_hold_new_draws(kind, n):
-    """90 % are meant. 60 repetitions have a standard error of about 4 points: each at least 80, as docs/results say."""
+    """90 % are meant, 88 are asked of every cell; 60 repetitions have a standard error of about 4 points."""
     value, floor = coverage(kind, n, repetitions=60)
-    assert min(value, floor) >= 0.80, (value, floor)
+    assert min(value, floor) >= 0.84, (value, floor)
 
 
 @pytest.mark.slow
