@@ -9,6 +9,7 @@ from typing import Literal
 from woundgen.records import MetricValue
 from woundgen.reporting.stored_metrics import CEILING, FLOOR, by_kind, kind
 
+MARGIN = 0.5  # of equivalence, as a share of the ceiling's KID
 FEWEST_FOR_VERDICT = 30  # images and photographs; below, intervals are so wide that they overlap whatever is drawn
 
 
@@ -46,14 +47,13 @@ def distinguish(values: Sequence[MetricValue]) -> Distinction:
 
 
 def is_equivalent(value: MetricValue, ceiling: MetricValue) -> bool:
-    """Whether KID is shown to be below the margin: what photographs lose by a round trip in the autoencoder.
+    """Whether KID is shown to be below the margin: half of what photographs lose by a round trip in the autoencoder.
 
-    The 95 % interval's upper end lies below the lower end of the margin's spread: a one-sided test at 2.5 % or less
-    (Schuirmann 1987; KID of a population is never below 0). Not for other metrics, whose values shift
-    with n.
+    The 95 % interval's upper end lies below it: a one-sided test at 2.5 % (Schuirmann 1987; KID of a population is
+    never below 0). Not for other metrics, whose values shift with n.
     """
     assert value.metric == ceiling.metric == "kid"
-    return value.high is not None and ceiling.low is not None and ceiling.low > 0 and value.high < ceiling.low
+    return value.high is not None and 0 < value.high < ceiling.value * MARGIN
 
 
 def is_distinguishable(value: MetricValue, floor: MetricValue) -> bool:

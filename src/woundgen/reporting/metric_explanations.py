@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from woundgen.records import METRICS, MetricValue
-from woundgen.reporting.distinguish import FEWEST_FOR_VERDICT, distinguish
+from woundgen.reporting.distinguish import FEWEST_FOR_VERDICT, MARGIN, distinguish
 from woundgen.reporting.metric_table import bounds, number, title
 from woundgen.reporting.stored_metrics import CEILING, FLOOR, Kind, by_kind, kind
 
@@ -88,7 +88,7 @@ def joint_verdict(values: Sequence[MetricValue]) -> str:
         )
     if result.verdict == "equivalent":
         return (
-            f"Equivalent to real photographs at n = {result.n}, within what the autoencoder alone changes: "
+            f"Equivalent to real photographs at n = {result.n}, within half of what the autoencoder alone changes: "
             f"{', '.join(_equivalences(result.by, by_kind(values, CEILING)))}."
         )
     if result.verdict == "distinguishable":
@@ -103,9 +103,8 @@ def _equivalences(values: Sequence[MetricValue], ceilings: Mapping[Kind, MetricV
     """KID and its margin in each network, in words."""
     statements = []
     for value in values:
-        margin = ceilings[kind(value)].low
+        margin = ceilings[kind(value)].value * MARGIN
         assert value.high is not None
-        assert margin is not None
         statements.append(f"{title(value)} at most {number(value.high)}, margin {number(margin)}")
     return statements
 

@@ -92,7 +92,7 @@ def test_equivalence_is_claimed_by_its_test_alone() -> None:
     rng = np.random.default_rng(0)
     at_margin = verdicts(rng, shift=0.6, margin=0.6, repetitions=60)
     assert at_margin.count("Equivalent") <= 3
-    same = verdicts(rng, shift=0.0, margin=2.5, repetitions=20)
+    same = verdicts(rng, shift=0.0, margin=1.2, repetitions=20)
     assert same.count("Equivalent") >= 15
     narrow = verdicts(rng, shift=0.0, margin=0.05, repetitions=20)
     assert narrow.count("Equivalent") == 0
