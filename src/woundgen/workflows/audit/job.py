@@ -63,9 +63,8 @@ def audit_set(
     photos = subject.photos
     images = _images(generated, recipe["label"], photos)
     networks = choose_networks(quality)
-    settings = quality.model_dump(mode="json")
-    identity = sha256_json([recipe, photos.digest, settings, asdict(networks.used), *strengths])
-    claim_output(out, identity=identity, what="audit")
+    decisive = [recipe, photos.digest, quality.model_dump(mode="json"), asdict(networks.used), *strengths]
+    claim_output(out, identity=sha256_json(decisive), what="audit")
     sides = find_sides(photos)
 
     described, photographs = describe(images, networks), describe(photos.images, networks)
