@@ -85,7 +85,8 @@ def test_an_a1111_embedding_is_named_by_its_file(tmp_path: Path, monkeypatch: py
 
 def test_readmes_program_runs(trained: Path, tmp_path: Path, base_folders: dict[str, Path]) -> None:
     """With the base and the adapter of this test; on the embedded base the first lines run as they stand."""
-    (program,) = re.findall(r"^```python\n(.*?)^```", README.read_text(), re.S | re.M)
+    programs = re.findall(r"^```python\n(.*?)^```", README.read_text(), re.S | re.M)
+    (program,) = [text for text in programs if "StableDiffusionPipeline" in text]
     before, adapter, after = re.split(r"(pipe\.load_lora_weights.*\n)", program)
     found: dict[str, object] = {}
     exec(compile(before + after.replace("25", "2").replace("128", "64"), "README.md", "exec"), found)
