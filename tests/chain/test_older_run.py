@@ -1,4 +1,4 @@
-"""A run that version 0.1.0 began goes on.
+"""A run that version 0.1.0 began goes on, and is drawn from.
 
 stored/run_of_0_1_0.tar.gz holds twelve phantoms, a config, and the run as commit 4f7e4d1 left it after a signal at step
 4 of 6, on the tiny base of the tests.
@@ -51,3 +51,9 @@ def test_other_settings_are_refused_by_name(stopped: Path, capsys: pytest.Captur
     assert run([*TRAIN, "--set", "learning_rate=2e-3"]) == 2
     assert "learning_rate" in capsys.readouterr().err
     assert (stopped / "run.json").read_bytes() == before
+
+
+def test_its_adapter_draws(stopped: Path, tmp_path: Path) -> None:
+    words = ["--count", "2", "--block", "2", "--steps", "2", "--size", "32", "--out", str(tmp_path / "set")]
+    assert run(["generate", "--adapter", "run", *words]) == 0
+    assert len(list((tmp_path / "set" / "images").glob("*.png"))) == 2

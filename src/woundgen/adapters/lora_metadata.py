@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
+
+from peft import LoraConfig
 
 from woundgen.errors import UserError
 
@@ -18,8 +21,11 @@ _NOT_NEEDED = {
     "layers_pattern", "layers_to_transform", "loftq_config", "lora_dropout", "lora_ga_config", "megatron_config",
     "megatron_core", "modules_to_save", "peft_type", "peft_version", "revision", "runtime_config", "target_modules",
     "target_parameters", "task_type", "trainable_token_indices", "fan_in_fan_out",
+    "qalora_group_size",  # acts with use_qalora alone
 }  # fmt: skip
 _CHANGES = {"alora_invocation_tokens", "arrow_config", "modules_to_save", "trainable_token_indices", "fan_in_fan_out"}
+# Woundgen 0.1.0 and peft save every field: one at peft's default changes nothing.
+_DEFAULTS = {field.name: field.default for field in fields(LoraConfig)}
 
 
 def saved_metadata(*, rank: int, targets: tuple[str, ...], decomposed: bool) -> dict[str, object]:
@@ -42,7 +48,8 @@ def scale_from_metadata(path: Path, metadata: Mapping[str, Any], *, part: str, n
     if not own:
         return 1.0
     for field, value in own.items():
-        if value and (field not in _READ | _NOT_NEEDED or field in _CHANGES):
+        known = field in _READ | _NOT_NEEDED and field not in _CHANGES
+        if value and not known and value != _DEFAULTS.get(field):
             raise UserError(f"{path} was trained with {field} = {value}, which is not read.", "Merge it with peft.")
     alpha = _of_layer(own.get("alpha_pattern"), name, own.get("lora_alpha", rank))
     said_rank = _of_layer(own.get("rank_pattern"), name, own.get("r", rank))

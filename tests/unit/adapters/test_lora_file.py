@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers.utils.state_dict_utils import convert_state_dict_to_diffusers, convert_state_dict_to_kohya
+from peft import LoraConfig
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from woundgen.adapters.kinds import base_by_shape, kind_of
 from woundgen.adapters.lora import TEXT_TARGETS, add_lora, fuse_lora, module_aliases, save_lora
 from woundgen.adapters.lora_file import read_lora
+from woundgen.adapters.lora_metadata import scale_from_metadata
 from woundgen.adapters.lora_names import ldm_name
 from woundgen.adapters.saved import apply_trained, find_adapter
 from woundgen.config.method_groups import LoraOptions
@@ -263,3 +265,11 @@ def test_fusing_twice_the_same_part_changes_nothing_else(
     before = deepcopy(weights_of(base.text_encoder))
     fuse_lora(base.unet, [(file, 1.0)])
     assert all(torch.equal(value, before[name]) for name, value in weights_of(base.text_encoder).items())
+
+
+def test_a_config_that_peft_wrote_whole_is_read_and_what_it_changes_is_refused() -> None:
+    """Version 0.1.0 saved every field of LoraConfig; one at its default changes nothing."""
+    whole = {f"unet.{key}": value for key, value in LoraConfig(r=4, lora_alpha=8).to_dict().items()}
+    assert scale_from_metadata(Path("file"), whole, part="unet", name="layer", rank=4) == 2.0
+    with pytest.raises(UserError, match="use_qalora"):
+        scale_from_metadata(Path("file"), whole | {"unet.use_qalora": True}, part="unet", name="layer", rank=4)
