@@ -25,6 +25,13 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["WOUNDGEN_PREPARED"] = str(tmp_path_factory.mktemp("prepared"))
 
 
+@pytest.fixture(autouse=True)
+def _own_console(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command line that a test only parses sets how the console prints; the next test does not see it."""
+    monkeypatch.setenv("WOUNDGEN_CONSOLE", "")  # so that it is put back
+    monkeypatch.delenv("WOUNDGEN_CONSOLE")
+
+
 @pytest.fixture(scope="session")
 def base_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Tiny random base models on disk, by prediction type."""

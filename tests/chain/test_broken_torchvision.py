@@ -40,10 +40,10 @@ def test_doctor_says_it_in_one_line(tmp_path: Path) -> None:
 
 
 def test_an_import_error_of_another_kind_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(**named: object) -> None:
+    def fail() -> None:
         raise ImportError("something else")
 
-    monkeypatch.setattr(cli, "app", fail)
+    monkeypatch.setattr(cli, "build_program", fail)
     monkeypatch.setattr(cli, "find_broken_torchvision", lambda: None)
     with pytest.raises(ImportError, match="something else"):
         cli.run(["doctor"])

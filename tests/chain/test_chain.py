@@ -189,7 +189,11 @@ def test_pages(trained: Path, drawn: Path, tmp_path: Path) -> None:
     """One page to share, which names no patient; the private one only where it is asked for."""
     words = ["report", "--run", str(trained), "--generated", str(drawn), "--out"]
     assert run([*words, str(tmp_path / "open")]) == 0
-    assert {path.name for path in (tmp_path / "open").iterdir()} == {"report.html", "TRAINING_REPORT_phase_I.md"}
+    assert {path.name for path in (tmp_path / "open").iterdir()} == {
+        "report.html",
+        "TRAINING_REPORT_phase_I.md",
+        ".woundgen_report.json",
+    }
     page = (tmp_path / "open" / "report.html").read_text()
     assert "data:image/" in page
     assert "phantom-" not in page

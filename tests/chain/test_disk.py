@@ -14,9 +14,9 @@ import pytest
 from safetensors.torch import load_file
 
 from woundgen.cli import run
+from woundgen.storage import retention
 from woundgen.storage.checkpoint import newest_sound
 from woundgen.storage.names import EVAL_LOG, STATE_JSON, STATE_TENSORS, TRAIN_LOG
-from woundgen.workflows.train import checkpoints
 
 from .conftest import Workshop, contents
 
@@ -39,7 +39,7 @@ def newest(out: Path) -> Path:
 def full_from(save: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """From the given save on, no file grows beyond 20 kB (Python turns the signal into an error)."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    write, saves = checkpoints.write_checkpoint, [0]
+    write, saves = retention.write_checkpoint, [0]
 
     def counted(*arguments: object, **named: object) -> Path:
         saves[0] += 1
@@ -48,7 +48,7 @@ def full_from(save: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         return write(*arguments, **named)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoints, "write_checkpoint", counted)
+        patch.setattr(retention, "write_checkpoint", counted)
         try:
             yield
         finally:

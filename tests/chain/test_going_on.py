@@ -90,7 +90,7 @@ def test_other_draws_are_refused(
     from woundgen.workflows.train import resume
 
     assert newest_sound(trained / "checkpoints").folder is not None
-    monkeypatch.setattr(resume, "draws_digest", lambda seed, step: "another")
+    monkeypatch.setattr(resume, "draws_digest", lambda seed, step, noise_stream: "another")
     record = trained / "run.json"
     before = record.read_bytes()
     assert run(workshop.train(trained)) == 2

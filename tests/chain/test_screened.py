@@ -262,13 +262,13 @@ def test_devices_that_did_not_come_together(trained: Path, tmp_path: Path, capsy
 
 @pytest.mark.parametrize("wrong", [["--weights", "best"], ["--weights", "ema@0.9"], ["--guide", "run*strong"]])
 def test_a_mistake_is_told_once_before_processes_are_started(
-    wrong: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    wrong: list[str], trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from woundgen.runtime import processes
 
     started: list[str] = []
     monkeypatch.setattr(processes, "run_together", lambda words, count: started.append("started"))
-    command = [*WORDS, "--adapter", "nowhere", "--out", str(tmp_path / "set"), "--devices", "2"]
+    command = [*WORDS, "--adapter", str(trained), "--out", str(tmp_path / "set"), "--devices", "2"]
     assert run([*command, *wrong]) == 2
     assert wrong[0] in capsys.readouterr().err
     assert not started

@@ -21,7 +21,7 @@ from woundgen.adapters.saved import find_adapter
 from woundgen.cli import run
 from woundgen.storage.checkpoint import newest_sound
 from woundgen.storage.files import read_json, read_jsonl
-from woundgen.training import loop
+from woundgen.training import noising
 
 from .conftest import Workshop
 
@@ -187,14 +187,14 @@ def test_a_step_that_is_not_finite_is_logged_as_none(train: Train, monkeypatch: 
 
 def spoil(monkeypatch: pytest.MonkeyPatch, *, bad: set[int]) -> None:
     """Targets that are not numbers in these calls, as many as there are micro-batches."""
-    calls, target = [0], loop.training_target
+    calls, target = [0], noising.training_target
 
     def spoilt(*inputs: Any, **named: Any) -> torch.Tensor:
         calls[0] += 1
         found = target(*inputs, **named)
         return found * torch.nan if calls[0] - 1 in bad else found
 
-    monkeypatch.setattr(loop, "training_target", spoilt)
+    monkeypatch.setattr(noising, "training_target", spoilt)
 
 
 def test_back_to_the_last_checkpoint_at_half_the_rate(
@@ -315,7 +315,7 @@ def test_the_plan_before_a_run(train: Train, plain: Path, capsys: pytest.Capture
     probed = train(probe_steps=2)
     assert values(probed).equal(values(plain))
     said = capsys.readouterr().out
-    for word in ("photographs", "steps", "images a step", "warm-up", "rate", "time", "memory", "disk", "freed"):
+    for word in ("photographs", "steps", "images a step", "warm-up", "rate", "time", "memory", "disk"):
         assert word in said, word
     found = read_json(probed / "run.json")["estimate"]
     assert found["seconds_a_step"] > 0
@@ -360,7 +360,7 @@ def _resumed(train: Train, settings: dict[str, Any], whole: Path, tmp_path: Path
 def test_prodigy_resumes_exactly(train: Train, tmp_path: Path) -> None:
     """Its estimate of the rate, which lies beside the moments, goes on where it was; the rate has grown by then."""
     settings = {"optimizer": "prodigy", "learning_rate": 1, "lr_scheduler": "constant", "lora_dropout": 0.1}
-    settings |= {"max_steps": 9, "save_every_n_epochs": 1, "keep_last_n_checkpoints": 9}
+    settings |= {"max_steps": 22, "save_every_n_epochs": 1, "keep_last_n_checkpoints": 22}
     whole = train(**settings)
     again = _resumed(train, settings, whole, tmp_path)
     end, found = (load_file(newest(folder) / "state.safetensors") for folder in (whole, again))
@@ -368,8 +368,7 @@ def test_prodigy_resumes_exactly(train: Train, tmp_path: Path) -> None:
         if not key.startswith("generator."):
             assert torch.equal(tensor, found[key]), key
     assert rows(again) == rows(whole)
-    first = load_file(sorted((whole / "checkpoints").glob("epoch_*"))[0] / "state.safetensors")
-    assert end["optimizer.group.0.d"] > first["optimizer.group.0.d"] > 1e-6, "as long as it is 1e-6, nothing is learned"
+    assert end["optimizer.group.0.d"] > 1.1e-6, "it begins at 1e-6, and grows from step 16 on here"
 
 
 def test_prodigy_without_its_library(
