@@ -63,7 +63,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     pair = NearestPair(pixels, pixels, "distance 0.31")
     record = utility_record()
     write_reports(
-        [collect(trained, [generated], [measured()])], out=folder, title="Report", identity="0", utility=utility_view(record),
+        [collect(trained, [generated], [measured()])], out=folder, title="Report", identity="0",
+        utility=utility_view(record),
         private=[PrivateSection("Phase I", [pixels], [pixels], [pair], grids=collect_grids(trained))],
     )  # fmt: skip
     write_utility(record, out=folder)
