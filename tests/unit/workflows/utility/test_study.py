@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -43,6 +44,7 @@ def test_what_waits_is_not_trained_once_one_has_failed() -> None:
 
     def train(fit: Fit) -> np.ndarray:
         begun.append(fit.seed)
+        time.sleep(0.02)  # so that the one that waits for results gets its turn on a busy machine
         raise UserError("the command failed")
 
     with pytest.raises(UserError, match="the command failed"):
