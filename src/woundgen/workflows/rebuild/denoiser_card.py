@@ -58,21 +58,21 @@ def measure_denoiser(
 def estimate_errors(
     base: BaseModel, latents: Tensor, noise: Tensor, states: Tensor, sigma: float
 ) -> NDArray[np.floating]:
-    """Squared error [N] of the clean latents that the UNet implies at the timestep whose noise is nearest to sigma."""
-    products = base.scheduler.alphas_cumprod
+    """Measure the squared error [N] of the clean latents that the UNet implies at the timestep nearest to sigma."""
+    products = base.alphas_cumprod
     timesteps = torch.full((len(latents),), nearest_timestep(products, sigma))
     parts = []
     for first in range(0, len(latents), BATCH):
         part = slice(first, first + BATCH)
         noisy = add_noise(latents[part], noise[part], timesteps[part], products)
         output = base.unet(noisy, timesteps[part], encoder_hidden_states=states[part]).sample
-        estimate = clean_estimate(noisy, output, timesteps[part], products, base.scheduler.config.prediction_type)
+        estimate = clean_estimate(noisy, output, timesteps[part], products, base.prediction)
         parts.append(mean_squared_errors(estimate, latents[part]))
     return torch.cat(parts).double().numpy()
 
 
 def ratio_interval(above: NDArray[np.floating], below: NDArray[np.floating]) -> Interval:
-    """The ratio of two means over the same N images, with a jackknife interval."""
+    """Divide two means over the same N images, with a jackknife interval."""
     left_out = (above.sum() - above) / (below.sum() - below)
     unit = Jackknife(left_out, np.ones(len(above), dtype=np.int64))
     return jackknife_interval(float(above.sum() / below.sum()), [unit])

@@ -16,7 +16,7 @@ from woundgen.workflows.rebuild.denoiser_card import estimate_errors, ratio_inte
 def _base_that_estimates_nothing(sigma: float) -> Any:
     """A base whose UNet answers the v from which x_0 = 0 follows: v = noisy * sqrt(abar) / sqrt(1 - abar)."""
     unet = lambda noisy, timesteps, encoder_hidden_states: SimpleNamespace(sample=noisy / sigma)  # noqa: E731
-    return SimpleNamespace(unet=unet, scheduler=build_scheduler())
+    return SimpleNamespace(unet=unet, alphas_cumprod=build_scheduler().alphas_cumprod, prediction="v_prediction")
 
 
 def test_an_estimate_of_zero_errs_by_the_latents_own_power() -> None:
