@@ -65,9 +65,11 @@ VERBS = tuple(SUMMARIES)
 INTERRUPTED = 130  # exit code after Ctrl-C
 RESUMABLE = {"run", "train", "generate", "compare", "utility", "rebuild"}
 
+HELP_OPTIONS = ["-h", "--help"]
+
 app = typer.Typer(
     no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": HELP_OPTIONS},
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
@@ -110,10 +112,20 @@ app.add_typer(config, name="config", short_help="Show settings, check files, pri
 @cache
 def build_program() -> Any:
     """Return the parser of the whole command line, in which every verb takes the options of commands/options.py."""
-    program = typer.main.get_command(app)
+    program, shared = typer.main.get_command(app), common_options()
     for command in (program, *_commands_below(program)):
-        command.params.extend(common_options())
+        command.params.extend(shared)
+    for command in (program, *_groups_below(program), *_commands_below(program)):
+        # A command keeps the help option that it was asked for first, in a context of its own or in its group's.
+        context = typer.Context(command, help_option_names=HELP_OPTIONS)
+        for flag in (*command.params, command.get_help_option(context)):
+            if getattr(flag, "is_flag", False) and flag.default is None:
+                flag.default = False  # without a value, typer imports pydantic: as long again as the whole of `--help`
     return program
+
+
+def _groups_below(group: Any) -> Iterator[Any]:
+    yield from (command for command in group.commands.values() if getattr(command, "commands", None))
 
 
 def _commands_below(group: Any) -> Iterator[Any]:
