@@ -26,6 +26,8 @@ from woundgen.api.train import TrainResult as TrainResult
 from woundgen.api.train import open_run as open_run
 from woundgen.api.train import plan as plan
 from woundgen.api.train import train as train
+from woundgen.api.tune import TuneResult as TuneResult
+from woundgen.api.tune import tune as tune
 from woundgen.api.utility import UtilityResult as UtilityResult
 from woundgen.api.utility import utility as utility
 from woundgen.config.quality import QualityConfig as QualityConfig
@@ -44,6 +46,7 @@ from woundgen.workflows.evaluate.request import EvaluateOptions as EvaluateOptio
 from woundgen.workflows.evaluate.request import SweepOptions as SweepOptions
 from woundgen.workflows.generate.request import GenerateOptions as GenerateOptions
 from woundgen.workflows.train.request import TrainOptions as TrainOptions
+from woundgen.workflows.tune.request import TuneOptions as TuneOptions
 from woundgen.workflows.utility.request import UtilityOptions as UtilityOptions
 
 __version__: str

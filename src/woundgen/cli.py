@@ -23,7 +23,7 @@ from woundgen.commands.evaluate import evaluate
 from woundgen.commands.export import export
 from woundgen.commands.fetch import fetch
 from woundgen.commands.generate import generate
-from woundgen.commands.options import common_options
+from woundgen.commands.options import common_options, name_value
 from woundgen.commands.phantoms import phantoms
 from woundgen.commands.push import push
 from woundgen.commands.rebuild import rebuild
@@ -115,6 +115,9 @@ def build_program() -> Any:
     program, shared = typer.main.get_command(app), common_options()
     for command in (program, *_commands_below(program)):
         command.params.extend(shared)
+        for parameter in command.params:
+            if parameter.param_type_name == "option" and not parameter.is_flag and parameter.metavar is None:
+                name_value(parameter)
     for command in (program, *_groups_below(program), *_commands_below(program)):
         # A command keeps the help option that it was asked for first, in a context of its own or in its group's.
         context = typer.Context(command, help_option_names=HELP_OPTIONS)
@@ -166,6 +169,7 @@ def parse_and_run(arguments: list[str]) -> int:
             raise
         return fail(str(fault))
     except Shortfall as error:
+        _print_for_machines(str(error), 3)
         print(f"short: {escape_controls(str(error), lines=True)}", file=sys.stderr)
         return 3
     except typer.TyperException as error:  # a mistyped command line; without any words, the help
@@ -182,10 +186,16 @@ def fail(message: str, *, listed: bool = False) -> int:
 
     In JSON mode it is an object on standard output, too.
     """
-    if os.environ.get(VARIABLE) == "json":
-        print(escape_controls(json.dumps({"level": "error", "message": message, "exit_code": 2}, ensure_ascii=False)))
+    _print_for_machines(message, 2)
     print(f"error: {escape_controls(message, lines=listed)}", file=sys.stderr)
     return 2
+
+
+def _print_for_machines(message: str, code: int) -> None:
+    """Print an error as an object in JSON mode."""
+    if os.environ.get(VARIABLE) == "json":
+        error = {"level": "error", "message": message, "exit_code": code}
+        print(escape_controls(json.dumps(error, ensure_ascii=False)))
 
 
 def main() -> None:

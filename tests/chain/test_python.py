@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 import woundgen
 from woundgen.cli import run as command
+from woundgen.workflows.train import job
 
 from .conftest import Workshop
 
@@ -38,8 +40,27 @@ def test_a_run_shows_its_evaluations(studio: Path) -> None:
 
 
 def test_the_same_call_finds_the_run_finished(workshop: Workshop, studio: Path) -> None:
-    again = woundgen.train(workshop.config, data=workshop.photographs, out=studio / "run")
+    before = (studio / "run" / "run.json").read_bytes()
+    with pytest.MonkeyPatch.context() as patch:
+        for step in ("announce", "probe", "encode_dataset"):
+            patch.setattr(job, step, lambda *args: pytest.fail("nothing is left to do"))
+        again = woundgen.train(workshop.config, data=workshop.photographs, out=studio / "run")
+    assert (again.steps, again.exit_code) == (12, 0)
+    assert (studio / "run" / "run.json").read_bytes() == before
+
+
+def test_a_run_without_its_last_checkpoint_is_not_finished(workshop: Workshop, studio: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(studio / "run", tmp_path / "run"))
+    expected = (run / "checkpoints" / "latest").read_text().strip()
+    shutil.rmtree(run / "checkpoints" / expected)
+    again = woundgen.train(workshop.config, data=workshop.photographs, out=run, console=woundgen.Console("silent"))
     assert again.steps == 12
+    for weights in ("raw", "ema"):
+        made, first = (
+            next((folder / "checkpoints" / expected / weights).glob("*.safetensors")).read_bytes()
+            for folder in (run, studio / "run")
+        )
+        assert made == first
 
 
 def test_a_set_gives_arrays_and_pictures(studio: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 import torch
 import yaml
 
+import woundgen
 from woundgen.cli import run
 from woundgen.config.load import load_train_config
 from woundgen.config.names import setting_names
@@ -184,6 +185,26 @@ def test_the_same_command_changes_nothing(study: Path, tuning_data: tuple[Path, 
     assert run(words(tuning_data, study)) == 0
     assert {path: path.stat().st_mtime_ns for path in (study / "results").glob("*")} == before
     assert results(study) == expected
+
+
+def test_the_same_in_python(study: Path, tuning_data: tuple[Path, Path]) -> None:
+    """It finds the study that the command made: both ask for the same."""
+    config, photographs = tuning_data
+    options = woundgen.TuneOptions(
+        budget="4-trials", fixed=FIXED, searched=SWEPT, shares=woundgen.Shares(0.4, 0.3, 0.3), images=12, generation=2
+    )
+    quiet = woundgen.Console("silent")
+    found = woundgen.tune(config, data=photographs, out=study, options=options, console=quiet)
+    assert found.sentence == read_json(study / "tuning.json")["sentence"]
+    assert found.kind in ("better", "worse", "no difference shown", "too little data")
+    assert found.config == load_train_config(study / "config.yaml")
+    rows = found.trials()
+    assert [row["name"] for row in rows] == [f"trial_{number:03d}" for number in range(4)]
+    assert rows[0]["value"] == read_json(study / "tuning.json")["trials"][0]["curve"][-1]
+    assert {row["complete"] for row in rows} == {True, False}
+    assert found.sentence in found._repr_html_().replace("&#39;", "'")
+    with pytest.raises(woundgen.UserError, match="another study of settings"):
+        woundgen.tune(config, data=photographs, out=study, console=quiet)
 
 
 def test_another_study_is_refused(

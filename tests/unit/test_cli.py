@@ -72,6 +72,24 @@ def test_every_verb_takes_the_common_options() -> None:
         assert {"--json", "--quiet", "--verbose"} <= options, command.name
 
 
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (["train"], ("--config PATH", "--set KEY=VALUE", "--folds N")),
+        (["generate"], ("--guidance NUMBER", "--prompt TEXT", "--seed N")),
+        (["data", "split"], ("--train NUMBER", "--out PATH")),
+    ],
+)
+def test_values_of_options_are_shown_as_usual(
+    words: list[str], shown: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*words, "-h"]) == 0
+    printed = capsys.readouterr().out
+    for text in shown:
+        assert text in printed
+    assert "<" not in printed.replace("<=", ""), "no type of Python's"
+
+
 def test_what_was_interrupted_and_goes_on_is_told(monkeypatch, capsys: pytest.CaptureFixture[str]) -> None:
     def stopped(*args: object, **kwargs: object) -> None:
         raise KeyboardInterrupt

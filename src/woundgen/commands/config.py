@@ -83,7 +83,11 @@ def schema(
     from woundgen.config.schema import thresholds_schema, train_schema
 
     check_choice("KIND", kind, ("train", "thresholds"))
-    print(json.dumps(train_schema() if kind == "train" else thresholds_schema(), indent=1))
+    described = train_schema() if kind == "train" else thresholds_schema()
+    with open_console() as console:
+        if console.mode != "json":
+            print(json.dumps(described, indent=1))  # in quiet mode too: it is what was asked for
+        console.result("config schema", Shown({"schema": described}))
 
 
 ACTIONS: dict[str, Callable[..., None]] = {"show": show, "validate": validate, "schema": schema}

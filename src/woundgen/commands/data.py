@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from woundgen.commands.options import Shown
 from woundgen.runtime.console import open_console
 
 data = typer.Typer(
@@ -40,11 +39,13 @@ def import_(
     woundgen data import photographs --mapping mine.yaml --table photographs/list.csv --out imported
     """
     from woundgen.workflows.dataset.importing import import_photographs
+    from woundgen.workflows.dataset.summary import summarise_manifest
 
     with open_console() as console:
-        console.follow(
+        folder = console.follow(
             import_photographs(source, out=out, preset=preset, table=table, modality=modality, mapping=mapping)
         )
+        console.result("data import", summarise_manifest(folder))
 
 
 def split(
@@ -69,12 +70,13 @@ def split(
     from woundgen.api.photographs import split_photographs
     from woundgen.data.splits.shares import Shares
     from woundgen.workflows.dataset.request import SplitOptions
+    from woundgen.workflows.dataset.summary import summarise_manifest
 
     shares = Shares(train=train, validation=validation, holdout=holdout)
     with open_console() as console:
         options = SplitOptions(shares=shares, way=way, folds=folds, seed=seed)
         folder = split_photographs(source, out=out, options=options, console=console)
-        console.result("data split", Shown({"folder": str(folder)}))
+        console.result("data split", summarise_manifest(folder))
 
 
 def check(
@@ -111,7 +113,7 @@ def cache(
     from woundgen.workflows.dataset.cache import show_cache
 
     with open_console() as console:
-        console.follow(show_cache(source, purge=purge))
+        console.result("data cache", console.follow(show_cache(source, purge=purge)))
 
 
 ACTIONS: dict[str, Callable[..., None]] = {"import": import_, "check": check, "split": split, "cache": cache}

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from woundgen.commands.options import Shown
 from woundgen.runtime.console import open_console
 
 
@@ -17,7 +18,9 @@ def demo(out: Annotated[Path, typer.Option(help="Folder for everything it makes.
     woundgen demo
     woundgen demo --out /tmp/look
     """
+    from woundgen.storage.names import REPORT_HTML
     from woundgen.workflows.demo.job import Demo
 
     with open_console() as console:
-        Demo(out, console).run()
+        summary = Demo(out, console).run()
+        console.result("demo", Shown({"folder": str(out), "page": str(out / REPORT_HTML), **summary}))

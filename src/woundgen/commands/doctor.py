@@ -23,7 +23,11 @@ def doctor(
     from woundgen.config.load import load_train_config
 
     settings = load_train_config(config, set_ or []) if config is not None or set_ else None
-    from woundgen.workflows.doctor import examine, report_findings
+    from woundgen.workflows.doctor import examine
 
     with open_console() as console:
-        console.follow(report_findings(examine(settings, folder=Path.cwd())))
+        examined = examine(settings, folder=Path.cwd())
+        for line in examined.lines():
+            console.info(line)
+        console.result("doctor", examined)
+    examined.refuse_faults()

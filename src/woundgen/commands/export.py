@@ -30,10 +30,11 @@ def export(
     """
     check_choice("--format", format_, ("diffusers", "kohya", "webui", "comfyui", "merged", "single-file"))
     from woundgen.adapters.weight_names import check_weights
-    from woundgen.workflows.export.job import export_adapter
+    from woundgen.workflows.export.job import Exported, export_adapter
 
     check_weights("--weights", weights)
     with open_console() as console:
         path = console.follow(export_adapter(run, form=format_, out=out, weights=weights, base_name=base, title=title))
         console.info(f"written: {path}")
+        console.result("export", Exported(path, format_))
     return 0

@@ -37,18 +37,23 @@ def fetch(
     from woundgen.config.load import load_train_config
     from woundgen.features.store import weights_home
     from woundgen.models.sources import hub_cache
-    from woundgen.workflows.fetch.job import everything, fetch_named, needed_by
+    from woundgen.workflows.fetch.job import fetch_named, list_fetchable, needed_by
+    from woundgen.workflows.fetch.listing import Fetched
 
     home = weights_home()
     with open_console() as console:
-        names = [name] if name is not None else []
+        names, available = ([name] if name is not None else []), ()
         if config is not None:
             names = needed_by(load_train_config(config))
             if not names:
                 console.info(f"{config} needs nothing that is fetched")
         elif name is None:
-            places = f"base models are kept in {hub_cache()}, feature networks in {home}"
-            for line in (places, *everything(home)):
-                console.info(line)
-        for one in names:
-            console.follow(fetch_named(one, home=home, mirror=mirror, folder=from_folder))
+            console.info(f"base models are kept in {hub_cache()}, feature networks in {home}")
+            available = list_fetchable(home)
+            for entry in available:
+                console.info(entry.line())
+        folders = {
+            wanted: console.follow(fetch_named(wanted, home=home, mirror=mirror, folder=from_folder))
+            for wanted in names
+        }
+        console.result("fetch", Fetched(folders, available))

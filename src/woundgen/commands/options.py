@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -68,3 +69,20 @@ def common_options() -> list[Any]:
     app = typer.Typer(add_completion=False)
     app.command()(declare_options)
     return [parameter for parameter in typer.main.get_command(app).params if parameter.name != "help"]
+
+
+VALUES = {Path: "PATH", int: "N", float: "NUMBER", str: "TEXT"}
+"""What help shows as the value of an option, by its type."""
+
+VALUES_BY_NAME = {
+    "--set": "KEY=VALUE", "--search": "KEY=RANGE", "--fix": "KEY[=VALUE]", "--repo": "USER/NAME", "--phase": "PHASE",
+    "--phases": "PHASES", "--features": "NETWORK", "--base": "BASE", "--host": "ADDRESS", "--mirror": "ADDRESS",
+}  # fmt: skip
+"""The same for options whose type says less than a word."""
+
+
+def name_value(option: Any) -> None:
+    """Set what help shows as the value of an option, such as PATH or KEY=VALUE."""
+    annotation = option.type_descriptor.annotation
+    kind = next(iter(get_args(annotation)), annotation)  # of list[Path]: Path
+    option.metavar = VALUES_BY_NAME.get(option.opts[0]) or VALUES[kind]

@@ -25,6 +25,8 @@ def phantoms(
     woundgen phantoms --count 200 --phases I --views 4 --seed 7 --out phantoms_I
     """
     from woundgen.api.photographs import render_phantoms
+    from woundgen.workflows.dataset.phantoms import RenderedPhantoms
 
     with open_console() as console:
-        render_phantoms(out, count=count, phases=phases, seed=seed, size=size, views=views, console=console)
+        folder = render_phantoms(out, count=count, phases=phases, seed=seed, size=size, views=views, console=console)
+        console.result("phantoms", RenderedPhantoms(folder, count, phases, size, views, seed))

@@ -36,4 +36,4 @@ def push(
     check_weights("--weights", weights)
     with open_console() as console:
         request = PushRequest(source, repo, audit, unaudited, public, dry_run, weights, base)
-        console.follow(send(request))
+        console.result("push", console.follow(send(request)))

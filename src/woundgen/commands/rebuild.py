@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from woundgen.commands.options import Shown
 from woundgen.config.choices import check_choice
 from woundgen.errors import UserError
 from woundgen.runtime.console import open_console
@@ -59,7 +60,9 @@ def rebuild(
         from woundgen.workflows.rebuild.model_card import write_card
 
         with open_console() as console:
-            console.info(f"written to {console.follow(write_card(work))}")
+            card = console.follow(write_card(work))
+            console.info(f"written to {card}")
+            console.result("rebuild", Shown({"stage": stage, "path": str(card)}))
         return 0
     from woundgen.runtime.processes import read_launcher, run_together
 
@@ -97,3 +100,4 @@ def _run_stage(stage: str, settings: RebuildSettings, place: Place | None, *, de
             target = console.follow(jobs[stage](settings))
         if ranks.first:
             console.info(f"written to {target}")
+            console.result("rebuild", Shown({"stage": stage, "path": str(target)}))

@@ -36,11 +36,15 @@ def review(
     woundgen review generated/phase_I --real photographs --reviewer "Dr. A"
     """
     from woundgen.web.serve import Address
-    from woundgen.workflows.review.job import review_set
+    from woundgen.workflows.review.job import read_state, review_set
 
     who = reviewer or getpass.getuser()
     if not who.strip() or len(who) > 100:
         raise UserError(f"--reviewer {who!r} is no name.", "Give a short one.")
     address = Address(host, port, tuple(name or ()), certificate, key)
     with open_console() as console:
-        console.follow(review_set(generated, address, real=real, margin=box_margin, reviewer=who))
+        try:
+            console.follow(review_set(generated, address, real=real, margin=box_margin, reviewer=who))
+        except KeyboardInterrupt:  # the way in which a review ends
+            console.result("review", read_state(generated))
+            raise

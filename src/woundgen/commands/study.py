@@ -65,9 +65,10 @@ def new(
         if plan:
             from woundgen.workflows.study.plan import show_plan
 
-            console.follow(show_plan(
+            planned = console.follow(show_plan(
                 items=items, readers=readers, margin=margin, reader_sd=reader_sd, case_correlation=case_correlation,
             ))  # fmt: skip
+            console.result("study new", planned)
             return
         if real is None or not synthetic or out is None:
             raise UserError("--real, --synthetic and --out are needed.", "Or give --plan, which draws nothing.")
@@ -80,7 +81,8 @@ def new(
             phases=_read_phases(phases or ""),
             side=side, held_out=held_out, size=size, margin=box_margin, seed=seed,
         )  # fmt: skip
-        console.follow(draw_study(request, real=real, synthetic=synthetic, runs=runs, out=out))
+        drawn = console.follow(draw_study(request, real=real, synthetic=synthetic, runs=runs, out=out))
+        console.result("study new", drawn)
 
 
 def _read_phases(text: str) -> tuple[str, ...]:
@@ -112,11 +114,15 @@ def serve(
     woundgen study serve studies/first --host 0.0.0.0 --name reading.clinic.example --certificate c.pem --key k.pem
     """
     from woundgen.web.serve import Address
-    from woundgen.workflows.study.serve import serve_study
+    from woundgen.workflows.study.serve import read_state, serve_study
 
     address = Address(host, port, tuple(name or ()), certificate, key)
     with open_console() as console:
-        console.follow(serve_study(folder, address))
+        try:
+            console.follow(serve_study(folder, address))
+        except KeyboardInterrupt:  # the way in which serving ends
+            console.result("study serve", read_state(folder))
+            raise
 
 
 def report(
@@ -139,7 +145,8 @@ def report(
     from woundgen.workflows.study.report import report_study
 
     with open_console() as console:
-        console.follow(report_study(folder, out=out, margin=margin, features=features, private=private))
+        reported = console.follow(report_study(folder, out=out, margin=margin, features=features, private=private))
+        console.result("study report", reported)
 
 
 ACTIONS: dict[str, Callable[..., None]] = {"new": new, "serve": serve, "report": report}

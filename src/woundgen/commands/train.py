@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from woundgen.commands.options import Shown
 from woundgen.errors import UserError
 from woundgen.runtime.console import open_console
 
@@ -152,8 +153,10 @@ def _run_each_config(
 
     shared: words that all of the commands have.
     """
+    from woundgen.api.train import open_run
     from woundgen.config.load import load_train_config
     from woundgen.runtime.parallel_runs import Job, run_side_by_side
+    from woundgen.storage.names import RUN_JSON
     from woundgen.workflows.train.request import default_name
 
     folders = [(out or Path("runs")) / default_name(load_train_config(path, overrides)) for path in configs]
@@ -167,4 +170,7 @@ def _run_each_config(
         for path, folder in zip(configs, folders, strict=True)
     ]
     with open_console() as console:
-        return console.follow(run_side_by_side(jobs, cards=cards))
+        code = console.follow(run_side_by_side(jobs, cards=cards))
+        runs = [open_run(folder).to_json() for folder in folders if (folder / RUN_JSON).is_file()]
+        console.result("train", Shown({"runs": runs, "exit_code": code}))
+    return code

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from woundgen.errors import UserError
 from woundgen.runtime.console import open_console
-
-if TYPE_CHECKING:
-    from woundgen.config.train import TrainConfig
-    from woundgen.workflows.tune.request import TuneRequest
 
 
 def tune(
@@ -52,29 +48,21 @@ def tune(
     woundgen tune --config configs/phase_I_config.yaml --data photographs --budget 40-trials --devices 0,1 --out tuned/I
     woundgen tune --config configs/phase_I_config.yaml --data photographs --search learning_rate=1e-5..1e-3 --out tuned
     """
-    from woundgen.tuning.budget import parse_budget
-    from woundgen.workflows.tune.request import TuneRequest, parse_kind, parse_shares
-
-    settings, photographs = _read_start(config, set_ or [], data)
-    request = TuneRequest(
-        config=settings, data=photographs, budget=parse_budget(budget), command=("woundgen", *sys.argv[1:]),
-        out=out or Path("tuned") / f"phase_{'_'.join(settings.photographs.phases)}", fixed=tuple(fix or ()),
-        searched=tuple(search or ()), cards=_parse_cards(devices), objective=parse_kind(objective), images=images,
-        least_recall=min_recall, two_sample=two_sample, shares=parse_shares(shares), generation=generation, seed=seed,
-        dry_run=dry_run,
-    )  # fmt: skip
-    return _run(request)
-
-
-def _read_start(config: Path | None, overrides: list[str], data: Path | None) -> tuple[TrainConfig, Path]:
-    """Return the starting config and the folder of photographs."""
+    from woundgen.api.tune import tune as find_settings
     from woundgen.config.load import load_train_config
+    from woundgen.workflows.tune.request import TuneOptions, parse_shares
 
-    settings = load_train_config(config, overrides)
-    photographs = data or (Path(settings.photographs.folder) if settings.photographs.folder else None)
-    if photographs is None:
-        raise UserError("No photographs are named.", "Give --data FOLDER, or `data:` in the config.")
-    return settings, photographs
+    options = TuneOptions(
+        budget=budget, fixed=tuple(fix or ()), searched=tuple(search or ()), cards=_parse_cards(devices),
+        objective=objective, images=images, least_recall=min_recall, two_sample=two_sample,
+        shares=parse_shares(shares), generation=generation, seed=seed, dry_run=dry_run,
+        command=("woundgen", *sys.argv[1:]),
+    )  # fmt: skip
+    settings = load_train_config(config, set_ or [])
+    with open_console() as console:
+        result = find_settings(settings, data=data, out=out, options=options, console=console)
+        console.result("tune", result)
+    return result.exit_code
 
 
 def _parse_cards(devices: str | None) -> tuple[int, ...]:
@@ -85,13 +73,3 @@ def _parse_cards(devices: str | None) -> tuple[int, ...]:
     if devices is not None and cards is None:
         raise UserError(f"--devices {devices} names no cards.", "Write their numbers, such as 0,1.")
     return tuple(cards or ())
-
-
-def _run(request: TuneRequest) -> int:
-    from woundgen.workflows.tune.job import tune as run_study
-    from woundgen.workflows.tune.table import LiveTable
-
-    with open_console() as console, LiveTable(console, request.objective.upper()) as table:
-        result = console.follow(run_study(request, report=table.report))
-        console.result("tune", result)
-    return result.exit_code

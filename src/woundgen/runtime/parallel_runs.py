@@ -16,6 +16,7 @@ from typing import IO
 
 from woundgen.errors import UserError
 from woundgen.events import Info, Work
+from woundgen.runtime.console import VARIABLE
 from woundgen.runtime.hardware import Card
 from woundgen.runtime.signals import stop_on_signals
 from woundgen.runtime.supervisor import Supervisor, exit_code, start_command
@@ -88,6 +89,8 @@ def run_side_by_side(jobs: Sequence[Job], *, cards: Sequence[int]) -> Work[int]:
 def _start(job: Job, card: int) -> subprocess.Popen[str]:
     environment = {name: value for name, value in os.environ.items() if name not in ("WORLD_SIZE", "RANK")}
     environment |= {"CUDA_VISIBLE_DEVICES": str(card), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+    if environment.get(VARIABLE) == "json":  # its lines are messages of ours
+        environment[VARIABLE] = "lines"
     return start_command(
         job.words, environment=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )

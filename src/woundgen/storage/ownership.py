@@ -48,6 +48,12 @@ def claim_output(folder: Path, *, identity: str, what: str) -> bool:
     return False
 
 
+def holds_output(folder: Path, *, identity: str) -> bool:
+    """Return whether `folder` was claimed for this very job. Nothing is written."""
+    marker = folder / MARKER
+    return marker.is_file() and bool(read_json(marker).get("identity") == identity)
+
+
 def reclaim_output(folder: Path, *, identity: str, what: str) -> None:
     """Change what a folder that is already ours stands for (train --allow-changes)."""
     write_json(folder / MARKER, {"identity": identity, "what": what})

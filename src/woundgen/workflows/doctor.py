@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from woundgen.config.train import TrainConfig
 from woundgen.errors import UserError
-from woundgen.events import Info, Work
 from woundgen.features.load import NAMES, check_names
 from woundgen.models.base import EMBEDDED, PINNED, find_base
 from woundgen.runtime.devices import choose_device
@@ -27,8 +27,36 @@ class Finding:
     remedy: str = ""
 
 
-def examine(config: TrainConfig | None, *, folder: Path) -> list[Finding]:
-    """Examine everything, in the order of a first run; a finding with a remedy stands in the way of one.
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What was found on this machine, in the order of a first run."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether nothing stands in the way."""
+        return not any(finding.remedy for finding in self.findings)
+
+    def lines(self) -> list[str]:
+        """Return a line for each finding, and "ready" at the end where that is so."""
+        width = max(len(finding.name) for finding in self.findings)
+        lines = [f"{finding.name:<{width}}  {finding.state}" for finding in self.findings]
+        return [*lines, "ready"] if self.is_ready else lines
+
+    def to_json(self) -> dict[str, Any]:
+        """Return whether the machine is ready, and each finding with its remedy ("" where none is needed)."""
+        return {"ready": self.is_ready, "findings": [asdict(finding) for finding in self.findings]}
+
+    def refuse_faults(self) -> None:
+        """Raise UserError, with every remedy, where something stands in the way."""
+        faults = [finding for finding in self.findings if finding.remedy]
+        if faults:
+            raise UserError(" ".join(fault.state for fault in faults), " ".join(fault.remedy for fault in faults))
+
+
+def examine(config: TrainConfig | None, *, folder: Path) -> Examination:
+    """Examine everything; a finding with a remedy stands in the way of a first run.
 
     config: what is to be run; without one, models that are not fetched are listed but stand in nobody's way.
     folder: where runs would be written.
@@ -37,7 +65,7 @@ def examine(config: TrainConfig | None, *, folder: Path) -> list[Finding]:
     features = (
         _features(NAMES, needed=False) if config is None else _features(config.evaluation.feature_networks, needed=True)
     )
-    return [*_software(), *_cards(config), *_room(folder), *bases, *features]
+    return Examination((*_software(), *_cards(config), *_room(folder), *bases, *features))
 
 
 def _software() -> list[Finding]:
@@ -109,14 +137,3 @@ def _features(names: Sequence[str], *, needed: bool) -> list[Finding]:
             state = (error.what, error.fix) if needed else (f"not fetched. {error.fix}", "")
             findings.append(Finding(f"features {name}", *state))
     return findings
-
-
-def report_findings(findings: list[Finding]) -> Work[None]:
-    """One line each; UserError, with every remedy, where something stands in the way."""
-    width = max(len(finding.name) for finding in findings)
-    for finding in findings:
-        yield Info(f"{finding.name:<{width}}  {finding.state}")
-    faults = [finding for finding in findings if finding.remedy]
-    if faults:
-        raise UserError(" ".join(fault.state for fault in faults), " ".join(fault.remedy for fault in faults))
-    yield Info("ready")

@@ -73,6 +73,8 @@ def test_a_result_is_a_place() -> None:
     [
         (lambda: woundgen.train(data="nowhere", out="out", config={"learning_rat": 1}), "did you mean 'learning_rate'"),
         (lambda: woundgen.train(), "No photographs are named"),
+        (lambda: woundgen.tune(), "No photographs are named"),
+        (lambda: woundgen.tune(data="photos", options=woundgen.TuneOptions(budget="2")), "--budget '2'"),
         (lambda: woundgen.generate("runs/x", out="o", options=woundgen.GenerateOptions(steps=0)), "--steps 0"),
         (lambda: woundgen.generate("runs/x", out="o", count=0), "--count 0"),
         (lambda: woundgen.evaluate("set", phase="X", run="r"), "--phase 'X' is unknown"),

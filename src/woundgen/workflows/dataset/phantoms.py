@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +26,25 @@ from woundgen.storage.names import IMAGES, METADATA_CSV
 from woundgen.storage.ownership import claim_output
 
 CHUNK = 64
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedPhantoms:
+    """Rendered wounds in their folder. count: photographs. size: pixels a side. views: photographs of each patient."""
+
+    folder: Path
+    count: int
+    phases: str
+    size: int
+    views: int
+    seed: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the folder and what was rendered."""
+        return {
+            "folder": str(self.folder), "photographs": self.count, "phases": list(self.phases), "size": self.size,
+            "views": self.views, "seed": self.seed,
+        }  # fmt: skip
 
 
 def draw_held_out(

@@ -43,6 +43,18 @@ WHOLE = ("merged", "single-file")
 
 
 @dataclass(frozen=True, slots=True)
+class Exported:
+    """path: file or folder that the other program opens. form: one of FORMATS."""
+
+    path: Path
+    form: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return path and format."""
+        return {"path": str(self.path), "format": self.form}
+
+
+@dataclass(frozen=True, slots=True)
 class _Export:
     """unet_config: of the base. facts: what the file will say of itself."""
 

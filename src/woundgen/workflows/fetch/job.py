@@ -9,8 +9,9 @@ from woundgen.errors import UserError
 from woundgen.events import Work
 from woundgen.features.store import SOURCES
 from woundgen.models.sources import ALIASES, PINNED
-from woundgen.workflows.fetch.bases import base_overview, fetch_base
-from woundgen.workflows.fetch.networks import fetch_weights, overview
+from woundgen.workflows.fetch.bases import fetch_base, list_bases
+from woundgen.workflows.fetch.listing import Fetchable
+from woundgen.workflows.fetch.networks import fetch_weights, list_networks
 
 
 def needed_by(config: TrainConfig) -> list[str]:
@@ -27,6 +28,6 @@ def fetch_named(name: str, *, home: Path, mirror: str | None, folder: Path | Non
     return (yield from fetch_weights(name, home=home, mirror=mirror, folder=folder))
 
 
-def everything(home: Path) -> list[str]:
-    """A line for each thing that can be fetched: base models, then feature networks."""
-    return [*base_overview(), *overview(home)]
+def list_fetchable(home: Path) -> tuple[Fetchable, ...]:
+    """Return all that can be fetched: base models, then feature networks."""
+    return (*list_bases(), *list_networks(home))

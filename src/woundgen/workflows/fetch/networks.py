@@ -20,6 +20,7 @@ from woundgen.features.store import DIGESTS_JSON, SOURCE_JSON, SOURCES, Source, 
 from woundgen.storage.files import read_json, sha256_file, write_json
 from woundgen.workflows.fetch.check_file import check_file
 from woundgen.workflows.fetch.download import download
+from woundgen.workflows.fetch.listing import Fetchable
 
 
 def fetch_weights(
@@ -142,9 +143,9 @@ def forget_digests(home: Path, name: str) -> None:
         write_json(home / DIGESTS_JSON, held)
 
 
-def overview(home: Path) -> list[str]:
-    """A line for each network that can be fetched."""
+def list_networks(home: Path) -> list[Fetchable]:
+    """Return each network that can be fetched."""
     return [
-        f"{name:13} {source.megabytes:5} MB  {'fetched' if _is_sound(name, home) else 'absent':8} {source.licence}"
+        Fetchable(name, "features", source.megabytes, _is_sound(name, home), source.licence)
         for name, source in SOURCES.items()
     ]

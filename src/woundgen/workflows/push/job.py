@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from woundgen.adapters.post_hoc_ema import adapter_of
 from woundgen.adapters.saved import adapter_metadata
@@ -43,8 +44,26 @@ class PushRequest:
     base: str | None = None
 
 
-def push(request: PushRequest) -> Work[str | None]:
-    """Send it, and return the repository's address; None for a dry run. Raises UserError before anything is sent."""
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What was sent. address: of the repository; None for a dry run. sizes: bytes by file name."""
+
+    address: str | None
+    repo: str
+    kind: Kind
+    public: bool
+    sizes: Mapping[str, int]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return address, repository, kind, access, and each file with its bytes."""
+        return {
+            "address": self.address, "repo": self.repo, "kind": self.kind, "public": self.public,
+            "files": dict(self.sizes),
+        }  # fmt: skip
+
+
+def push(request: PushRequest) -> Work[Pushed]:
+    """Send it, and return what was sent, or would be. Raises UserError before anything is sent."""
     if not _REPO.fullmatch(request.repo):
         raise UserError(f"--repo {request.repo!r} is no repository.", "Give USER/NAME.")
     refuse_private(request.source)
@@ -109,7 +128,7 @@ def _adapter_files(request: PushRequest, folder: Path) -> Work[dict[str, Path | 
     return files | {DATASET_CARD: card.encode()}
 
 
-def _send(request: PushRequest, files: Mapping[str, Path | bytes], *, kind: Kind) -> Work[str | None]:
+def _send(request: PushRequest, files: Mapping[str, Path | bytes], *, kind: Kind) -> Work[Pushed]:
     sizes = {name: len(file) if isinstance(file, bytes) else file.stat().st_size for name, file in files.items()}
     access = "public" if request.public else "private"
     for name in sorted(sizes):
@@ -117,7 +136,7 @@ def _send(request: PushRequest, files: Mapping[str, Path | bytes], *, kind: Kind
     yield Info(f"{len(sizes)} files, {sum(sizes.values()):,} bytes, for the {access} {kind} {request.repo}")
     if request.dry_run:
         yield Info("a dry run: nothing was sent")
-        return None
+        return Pushed(None, request.repo, kind, request.public, sizes)
     address = upload(request.repo, files, kind=kind, private=not request.public, message="Upload with woundgen")
     yield Info(f"sent: {address}")
-    return address
+    return Pushed(address, request.repo, kind, request.public, sizes)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from woundgen.data.layouts.manifest import photograph_root
 from woundgen.data.pixels.prepare import prepare_all
 from woundgen.errors import UserError
 from woundgen.events import Info, Work
-from woundgen.review.decisions import journal_of, read_decisions, rejections, summarise
+from woundgen.review.decisions import REJECT, journal_of, read_decisions, rejections, summarise
 from woundgen.runtime.lock import only_writer
 from woundgen.storage.files import write_text
 from woundgen.storage.names import DATASET_CARD, MANIFEST_JSONL, private_folder
@@ -26,6 +28,36 @@ from woundgen.web.serve import Address, check_address, open_server, require_extr
 
 NEAREST = 3
 CARD_ROW = "| reviewed |"
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewState:
+    """Where the review of a set stands. images: in the set. accepted, rejected: by the decisions that stand on them.
+
+    reasons: of rejections. It names no reviewer.
+    """
+
+    folder: Path
+    images: int
+    accepted: int
+    rejected: int
+    reasons: Mapping[str, int]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the folder and the counts."""
+        return {
+            "folder": str(self.folder), "images": self.images, "accepted": self.accepted, "rejected": self.rejected,
+            "undecided": self.images - self.accepted - self.rejected, "reasons": dict(self.reasons),
+        }  # fmt: skip
+
+
+def read_state(set_dir: Path) -> ReviewState:
+    """Count the decisions on the images that the set holds. UserError where it is no set."""
+    images = {row["index"] for row in _accepted_rows(set_dir)}
+    decisions = [decision for index, decision in read_decisions(set_dir).items() if index in images]
+    reasons = Counter(decision.reason for decision in decisions if decision.verdict == REJECT)
+    rejected = sum(reasons.values())
+    return ReviewState(set_dir, len(images), len(decisions) - rejected, rejected, dict(sorted(reasons.items())))
 
 
 def review_set(set_dir: Path, address: Address, *, real: Path | None, margin: float, reviewer: str) -> Work[None]:

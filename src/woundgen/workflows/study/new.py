@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,24 @@ from woundgen.workflows.study.sources import NewStudy, Sources, find_sources, sh
 TITLE = "Reader study"
 
 
-def draw_study(request: NewStudy, *, real: Path, synthetic: Sequence[Path], runs: Path, out: Path) -> Work[None]:
+@dataclass(frozen=True, slots=True)
+class DrawnStudy:
+    """A study in its private folder. showings: of each reader. pictures: phase -> kind -> distinct pictures."""
+
+    folder: Path
+    readers: tuple[str, ...]
+    showings: int
+    pictures: dict[str, dict[str, int]]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return folder, readers, showings and pictures; nothing says which picture is which."""
+        return {
+            "folder": str(self.folder), "readers": list(self.readers), "showings": self.showings,
+            "pictures": self.pictures,
+        }  # fmt: skip
+
+
+def draw_study(request: NewStudy, *, real: Path, synthetic: Sequence[Path], runs: Path, out: Path) -> Work[DrawnStudy]:
     """Choose, prepare and write the pictures and the readers' orders. Raises UserError with nothing half-written."""
     _check_counts(request)
     sources = yield from find_sources(request, real=real, synthetic=synthetic, runs=runs)
@@ -59,7 +76,9 @@ def draw_study(request: NewStudy, *, real: Path, synthetic: Sequence[Path], runs
     write_pictures(out, [*pictures, *(check.pixels for check in checks)], names)
     facts = {"real_dir": str(real.resolve()), "set_dirs": [str(path.resolve()) for path in synthetic]}
     write_study(out, study, truth, facts=facts)
-    yield from _tell(study, chosen, out)
+    drawn = _describe(study, chosen, out)
+    yield from _announce(drawn)
+    return drawn
 
 
 def _check_counts(request: NewStudy) -> None:
@@ -159,12 +178,19 @@ def _claim(out: Path, request: NewStudy, *, real: Path, synthetic: Sequence[Path
         left_over.unlink()
 
 
-def _tell(study: Study, chosen: Sequence[Candidate], out: Path) -> Work[None]:
-    for phase in study.phases:
-        counts = [sum(one.kind == kind and one.phase == phase for one in chosen) for kind in (REAL, SYNTHETIC)]
-        yield Info(f"phase {phase}: {counts[0]} photographs, {counts[1]} synthetic images")
-    shown = len(next(iter(study.orders.values())))
+def _describe(study: Study, chosen: Sequence[Candidate], out: Path) -> DrawnStudy:
+    counts = {
+        phase: {kind: sum(one.kind == kind and one.phase == phase for one in chosen) for kind in (REAL, SYNTHETIC)}
+        for phase in study.phases
+    }
+    return DrawnStudy(out, tuple(study.orders), len(next(iter(study.orders.values()))), counts)
+
+
+def _announce(drawn: DrawnStudy) -> Work[None]:
+    for phase, counts in drawn.pictures.items():
+        yield Info(f"phase {phase}: {counts[REAL]} photographs, {counts[SYNTHETIC]} synthetic images")
     yield Info(
-        f"{len(study.orders)} readers, {shown} showings each; the folder holds photographs of patients (mode 0700)"
+        f"{len(drawn.readers)} readers, {drawn.showings} showings each; the folder holds photographs of patients "
+        "(mode 0700)"
     )
-    yield Info(f"drawn into {out}. Next: woundgen study serve {out}")
+    yield Info(f"drawn into {drawn.folder}. Next: woundgen study serve {drawn.folder}")

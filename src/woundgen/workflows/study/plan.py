@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
+from typing import Any
+
 from woundgen.events import Info, Work
 from woundgen.reporting.tables import Table, as_text
 from woundgen.study.planning import (
@@ -16,7 +19,31 @@ from woundgen.study.planning import (
 ITEMS, READERS = (40, 60, 120, 240, 400), (1, 3, 5, 8, 12)
 
 
-def show_plan(*, items: int, readers: int, margin: float, reader_sd: float, case_correlation: float) -> Work[None]:
+@dataclass(frozen=True, slots=True)
+class ReaderStudyPlan:
+    """What a study of one size can show. margin: of equivalence to an accuracy of 0.5."""
+
+    design: Design
+    margin: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return sizes and assumptions; half_width of the 95 % interval and powers in 0..1.
+
+        items_needed: for equivalence with a power of 0.8 and as many readers; None where no number is enough.
+        """
+        return {
+            **asdict(self.design),
+            "margin": self.margin,
+            "half_width": half_width(self.design),
+            "power_to_tell_60": power_to_tell(self.design),
+            "power_of_equivalence": power_of_equivalence(self.design, margin=self.margin),
+            "items_needed": items_for_equivalence(self.design, margin=self.margin),
+        }
+
+
+def show_plan(
+    *, items: int, readers: int, margin: float, reader_sd: float, case_correlation: float
+) -> Work[ReaderStudyPlan]:
     """Say what the size asked for shows, then a table of others."""
     asked = Design(items, readers, reader_sd, case_correlation)
     yield Info(_sentence(asked, margin))
@@ -34,6 +61,7 @@ def show_plan(*, items: int, readers: int, margin: float, reader_sd: float, case
         needed = items_for_equivalence(Design(2, count, reader_sd, case_correlation), margin=margin)
         words = "no number of items" if needed is None else f"{needed} items"
         yield Info(f"equivalence with {POWER:.0%} power, {count} reader{'s' if count > 1 else ''}: {words}")
+    return ReaderStudyPlan(asked, margin)
 
 
 def _sentence(design: Design, margin: float) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +27,22 @@ from woundgen.study.session import read_answers
 Scores = dict[str, NDArray[np.float64]]
 
 
-def report_study(folder: Path, *, out: Path | None, margin: float, features: str, private: bool) -> Work[None]:
+@dataclass(frozen=True, slots=True)
+class ReportedStudy:
+    """What readers could tell. pages: files that were written. record: as study.json holds it, with intervals and n."""
+
+    pages: tuple[Path, ...]
+    record: Mapping[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the pages, the sentence that answers, and the record."""
+        return {
+            "pages": [str(page) for page in self.pages], "sentence": self.record["sentence"],
+            "study": dict(self.record),
+        }  # fmt: skip
+
+
+def report_study(folder: Path, *, out: Path | None, margin: float, features: str, private: bool) -> Work[ReportedStudy]:
     """Write study.json, STUDY.md and study.html into `out`; with `private`, study_private.html into the study."""
     study = read_study(folder)
     truth, facts = read_truth(folder)
@@ -45,12 +62,14 @@ def report_study(folder: Path, *, out: Path | None, margin: float, features: str
     pictures = {one["item"]: _picture(folder, one) for part in record["gave_away"].values() for one in part}
     photographs = _photographs(readings, folder) if private else []
     secrets = [str(folder), facts["real_dir"], *facts["set_dirs"]]
-    for path in write_study_report(
+    pages = write_study_report(
         record, pictures, out=out or folder / REPORT, private=folder if private else None, photographs=photographs,
         secrets=secrets,
-    ):  # fmt: skip
+    )  # fmt: skip
+    for path in pages:
         yield Info(f"written: {path}")
     yield Info(record["sentence"])
+    return ReportedStudy(pages, record)
 
 
 def _stored_scores(readings: Readings, set_dirs: list[Path]) -> Scores:

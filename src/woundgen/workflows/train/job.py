@@ -26,7 +26,7 @@ from woundgen.workflows.train.prior_images import load_class_images
 from woundgen.workflows.train.probe import Estimate, probe
 from woundgen.workflows.train.resume import restore_or_begin
 from woundgen.workflows.train.rollback import Rollback
-from woundgen.workflows.train.run_folder import claim_run, write_end
+from woundgen.workflows.train.run_folder import FINISHED, STOPPED, claim_run, find_finished, write_end
 from woundgen.workflows.train.session import TrainingJob, TrainingSession
 from woundgen.workflows.train.settings import loop_settings, session_noising
 
@@ -59,6 +59,9 @@ def _train_adapter(job: TrainingJob) -> TrainOutcome:
     """Run the steps of the job."""
     started = time.monotonic()
     session = prepare(job)
+    if (steps := find_finished(session)) is not None:
+        session.console.info(f"{session.folder} holds this run, finished; nothing is left to train")
+        return TrainOutcome(folder=session.folder, steps=steps, exit_code=0)
     announce(session)
     if session.device.type == "cuda":
         announce_memory(session)
@@ -138,7 +141,7 @@ def _finish(session: TrainingSession, observer: Observer, *, seconds: float) -> 
     command = session.request.options.command
     if session.ranks.first:
         unfinished = session.is_paused and session.state.step < session.plan.steps
-        status = "stopped" if exit_code or unfinished else "finished"
+        status = STOPPED if exit_code or unfinished else FINISHED
         write_end(session.folder, seconds=seconds, status=status, best=observer.policy.best)
     if exit_code:
         session.console.info(

@@ -14,15 +14,17 @@ from woundgen.models.sources import where_from
 from woundgen.privacy.exposure import run_record
 from woundgen.runtime.lock import only_writer
 from woundgen.runtime.provenance import git_state, versions
-from woundgen.storage.checkpoint import Checkpoint, clear_left_overs
+from woundgen.storage.checkpoint import Checkpoint, clear_left_overs, newest_sound, pointer, read_checkpoint
 from woundgen.storage.files import disk_errors_as_user_errors, read_json, write_bytes, write_json
-from woundgen.storage.names import RUN_JSON
-from woundgen.storage.ownership import claim_output, reclaim_output
+from woundgen.storage.names import LATEST, RUN_JSON
+from woundgen.storage.ownership import claim_output, holds_output, reclaim_output
 from woundgen.training.state import noise_stream_in
 from woundgen.workflows.train.differences import SHAPES, Difference, find_differences, list_differences
 from woundgen.workflows.train.probe import Estimate
 from woundgen.workflows.train.resume import check_random_numbers, find_checkpoint
 from woundgen.workflows.train.session import TrainingSession
+
+FINISHED, STOPPED = "finished", "stopped"  # status of a run that has ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,22 @@ def claim_run(session: TrainingSession, estimate: Estimate | None) -> Iterator[C
             if before is not None and session.state.step == (0 if checkpoint is None else checkpoint.state["step"]):
                 write_bytes(folder / RUN_JSON, before, private=True)
             raise
+
+
+def find_finished(session: TrainingSession) -> int | None:
+    """Return the steps of the run that the folder holds, where it is this run and finished; else None.
+
+    A run whose last checkpoint is gone or damaged is not finished, and neither is one to resume from another.
+    """
+    folder, root = session.folder, session.checkpoints
+    if session.request.options.resume not in (None, LATEST) or not holds_output(folder, identity=session.identity):
+        return None
+    if not (folder / RUN_JSON).is_file() or read_json(folder / RUN_JSON).get("status") != FINISHED:
+        return None
+    newest = newest_sound(root).folder
+    if newest is None or newest.name != pointer(root, LATEST):
+        return None
+    return int(read_checkpoint(newest).state["step"])
 
 
 def _sound_checkpoint(session: TrainingSession) -> Checkpoint | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from woundgen.data.photo_set import gather_for
 from woundgen.events import Info, Warn, Work
@@ -24,7 +23,7 @@ from woundgen.workflows.tune.write import write_findings
 
 
 @dataclass(frozen=True, slots=True)
-class TuneResult:
+class TuneOutcome:
     """folder: of the study. exit_code: 0, or 128 + the signal that ended it.
 
     sentence, kind: of the conclusion; kind is None where nothing was confirmed, and both where the study has not ended.
@@ -35,12 +34,8 @@ class TuneResult:
     sentence: str | None = None
     kind: str | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        """Return JSON values by name."""
-        return {"folder": str(self.folder), "sentence": self.sentence, "kind": self.kind}
 
-
-def tune(request: TuneRequest, *, report: Report) -> Work[TuneResult]:
+def tune(request: TuneRequest, *, report: Report) -> Work[TuneOutcome]:
     """Search the settings for these photographs within the budget; the same request on the same folder goes on.
 
     report: gets each unit as it begins, and its result.
@@ -52,18 +47,18 @@ def tune(request: TuneRequest, *, report: Report) -> Work[TuneResult]:
             warning = line.removeprefix("warning: ")
             yield Info(line) if warning == line else Warn(warning)
         if request.dry_run:
-            return TuneResult(request.out, 0)
+            return TuneOutcome(request.out, 0)
         with only_writer(request.out):
             try:
                 findings = yield from _run(request, begun, report)
             except Stopped as stopped:
                 yield Info("stopped; the same command goes on from here")
-                return TuneResult(request.out, stopped.code)
+                return TuneOutcome(request.out, stopped.code)
             for page in write_findings(findings, request):
                 yield Info(f"written: {page}")
     yield Info(findings.sentence)
     kind = None if findings.confirmed is None else findings.confirmed.conclusion.kind
-    return TuneResult(request.out, 0, findings.sentence, kind)
+    return TuneOutcome(request.out, 0, findings.sentence, kind)
 
 
 def _run(request: TuneRequest, begun: Begun, report: Report) -> Work[Findings]:
