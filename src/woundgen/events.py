@@ -20,6 +20,13 @@ class Info:
 
 
 @dataclass(frozen=True, slots=True)
+class Detail:
+    """A message that few readers want: shown in verbose and JSON mode alone."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Warn:
     """A message that is shown in quiet mode, too, and begins with `warning:`."""
 
@@ -35,7 +42,7 @@ class Progress:
     text: str
 
 
-Event: TypeAlias = Info | Warn | Progress
+Event: TypeAlias = Info | Detail | Warn | Progress
 Work: TypeAlias = Generator[Event, None, T]
 """Yields events and returns a T. Nothing happens before it is followed: see tests/policy/test_events.py."""
 

@@ -81,8 +81,8 @@ result = run(["phantoms", "--count", "2", "--size", "32", "--out", {str(tmp_path
 
 OUTCOMES = {
     "embedded": "loaded",
-    "sd21-base": "hf download",
-    "stabilityai/stable-diffusion-2-1-base": "hf download",
+    "sd21-base": "woundgen fetch sd21-base",
+    "stabilityai/stable-diffusion-2-1-base": "woundgen fetch sd21-base",
     "someone/some-model": "neither a folder nor a known model",
 }
 

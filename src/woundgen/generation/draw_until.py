@@ -27,8 +27,11 @@ def draw_until(
     draw: Draw,
     judge: Judge | None,
     writer: GeneratedSet,
+    gives_up: Callable[[Tally], bool] = lambda tally: False,
 ) -> Iterator[Tally]:
     """Draw until `count` images are accepted or `budget` are drawn; go on from what `writer` already holds.
+
+    gives_up(tally) ends the drawing before; a block that is being screened then is kept.
 
     Yields the tally at the start and after each screened block; the last is that of the set.
 
@@ -51,7 +54,7 @@ def draw_until(
                 # It may complete the set: wait for it, or a block could be drawn that nobody needs.
                 tally, pending = pending.result(), None
                 yield tally
-            if tally.accepted >= count:
+            if tally.accepted >= count or gives_up(tally):
                 break
             indices = range(first, first + block)
             images = draw(indices)

@@ -99,11 +99,10 @@ def _cached(asked: str, known: str) -> Path:
         folder = snapshot(repository, revision)
         if folder.is_dir():
             return folder
-    repository, revision = PINNED[known][0]
     raise UserError(
         f"base_model: {asked!r} is not in the local hub cache ({hub_cache()}), and nothing is downloaded unasked.",
-        f"Fetch it once: woundgen fetch {known} (or hf download {repository} --revision {revision} "
-        "--include '*.json' '*.txt' '*.safetensors')",
+        f"Fetch it once: woundgen fetch {known} ({MEGABYTES[known] / 1000:.1f} GB). Or try without it, with the model "
+        f"that ships: --set base_model={EMBEDDED}.",
     )
 
 

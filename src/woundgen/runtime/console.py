@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,7 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from woundgen.errors import UserError
-from woundgen.events import Event, Info, Progress, T, Warn, Work
+from woundgen.events import Detail, Event, Info, Progress, T, Warn, Work
 from woundgen.storage.display import escape_controls
 
 if TYPE_CHECKING:
@@ -103,6 +105,8 @@ class Console:
         match event:
             case Info(text):
                 self.info(text)
+            case Detail(text):
+                self.detail(text)
             case Warn(text):
                 self.warn(text)
             case Progress(done, total, text):
@@ -149,7 +153,8 @@ class Console:
     def _print(self, line: str, *, style: str | None = None) -> None:
         line = escape_controls(line, lines=True)
         if self.bar is not None:  # rich leaves colours out where NO_COLOR is set
-            self.bar.console.print(line, highlight=False, markup=False, style=style)
+            screen = self.bar.console
+            screen.print(wrap(line, screen.width), highlight=False, markup=False, style=style)
         else:
             print(line, flush=True)
 
@@ -200,6 +205,20 @@ def use_console(console: Console | None) -> Iterator[Console]:
         return
     with open_console() as opened:
         yield opened
+
+
+def wrap(text: str, width: int) -> str:
+    """Wrap lines that are wider than the terminal, indented under their second column where they begin with a name."""
+    lines = []
+    for line in text.splitlines() or [""]:
+        name = re.match(r"\s*\S.{0,20}?\s{2,}(?=\S)", line)
+        indent = " " * (len(name[0]) if name else len(line) - len(line.lstrip()) + 2)
+        fits = len(line) <= width or len(indent) > width // 2
+        lines += [line] if fits else textwrap.wrap(
+            line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False,
+            drop_whitespace=True,
+        )  # fmt: skip
+    return "\n".join(lines)
 
 
 def _move(bar: Bar, done: int, total: int, text: str) -> None:

@@ -122,7 +122,7 @@ def _base(name: str, *, needed: bool) -> Finding:
     except UserError as error:
         if needed:
             return Finding(f"base {name}", error.what, error.fix)
-        return Finding(f"base {name}", f"not fetched. {error.fix}")
+        return Finding(f"base {name}", f"not fetched (woundgen fetch {name})")
     return Finding(f"base {name}", "ships with woundgen" if name == EMBEDDED else f"found in {folder}")
 
 
@@ -134,6 +134,6 @@ def _features(names: Sequence[str], *, needed: bool) -> list[Finding]:
             check_names((name,))
             findings.append(Finding(f"features {name}", "ready"))
         except UserError as error:
-            state = (error.what, error.fix) if needed else (f"not fetched. {error.fix}", "")
+            state = (error.what, error.fix) if needed else (f"not fetched (woundgen fetch {name})", "")
             findings.append(Finding(f"features {name}", *state))
     return findings

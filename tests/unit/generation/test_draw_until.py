@@ -111,6 +111,17 @@ def test_a_spent_budget_keeps_what_was_accepted(tmp_path: Path):
     assert len(list((tmp_path / "set" / "images").iterdir())) == 6
 
 
+def test_drawing_that_gives_up_keeps_the_block_being_screened(tmp_path: Path):
+    """It knows of one block when it would draw the third; a call that does not give up goes on from there."""
+    rejects = lambda images, indices: [Verdict(False, "blurred", category="blurred") for _ in indices]  # noqa: E731
+    writer = open_set(tmp_path / "set", recipe(100))
+    hopeless = draw_until(
+        100, budget=100, block=BLOCK, draw=draw, judge=rejects, writer=writer, gives_up=lambda tally: tally.drawn >= 4
+    )
+    assert list(hopeless)[-1] == Tally(8, 0, {"blurred": 8})
+    assert fill(tmp_path / "set", 100, budget=12, judge=rejects).drawn == 12
+
+
 def test_a_larger_budget_goes_on(tmp_path: Path):
     fill(tmp_path / "set", budget=8)
     assert fill(tmp_path / "set").accepted == 7

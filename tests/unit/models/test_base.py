@@ -116,11 +116,11 @@ def test_embedded_is_the_packages_own() -> None:
 
 @pytest.mark.parametrize("name", ["sd21-base", WITHDRAWN])
 def test_not_in_the_cache(name: str, hub: Path) -> None:
-    """The id that Stability AI withdrew still works as a name; what to type is said, with the pinned revision."""
-    repository, revision = PINNED["sd21-base"][0]
+    """The id that Stability AI withdrew still works as a name; what to type is said, and how to try without."""
     with pytest.raises(UserError, match="not in the local hub cache") as caught:
         find_base(name)
-    assert f"hf download {repository} --revision {revision}" in caught.value.fix
+    assert "woundgen fetch sd21-base (5.2 GB)" in caught.value.fix
+    assert "--set base_model=embedded" in caught.value.fix
     assert str(hub) in caught.value.what
 
 

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from woundgen.errors import UserError
-from woundgen.runtime.console import VARIABLE, Console, Mode, chosen_mode, open_console, silent_console
+from woundgen.runtime.console import VARIABLE, Console, Mode, chosen_mode, open_console, silent_console, wrap
 
 
 def _speak(console: Console) -> None:
@@ -42,6 +42,15 @@ def test_a_line_of_progress_has_rate_and_time_left(
     now[0] += 61
     console.progress(1, 1000, "another job")
     assert capsys.readouterr().out == "1/1000  another job\n", "its pace is not known yet"
+
+
+def test_lines_wider_than_the_terminal_are_indented() -> None:
+    wide = "batch        8 images a step (batch_size_per_gpu 4 x gradient_accumulation 2)"
+    assert wrap(wide, 50) == (
+        "batch        8 images a step (batch_size_per_gpu 4\n             x gradient_accumulation 2)"
+    )
+    assert wrap("one two three four\n\nfive", 10) == "one two\n  three\n  four\n\nfive"
+    assert wrap(wide, 80) == wide
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a terminal")

@@ -26,7 +26,7 @@ from woundgen.generation.guidance import UNetPass, plain_pass
 from woundgen.generation.image_set import COLUMNS, GeneratedSet, Recipe, open_set
 from woundgen.generation.quarantine import Quarantine
 from woundgen.generation.resize import reduced
-from woundgen.generation.sampler import Beginning, draw_block, image_seed, visited_timesteps
+from woundgen.generation.sampler import Beginning, SamplerSettings, draw_block, image_seed, visited_timesteps
 from woundgen.generation.screening_record import hold_to_references, older_record
 from woundgen.privacy.exposure import record_of_set, write_set_record
 from woundgen.review.decisions import read_decisions, rejections, summarise
@@ -43,6 +43,7 @@ from woundgen.workflows.generate.model import DrawModel, load_model
 from woundgen.workflows.generate.precision import keep_precision
 from woundgen.workflows.generate.private_text import refuse_private_text
 from woundgen.workflows.generate.request import GenerateRequest, check_request
+from woundgen.workflows.generate.shortfall import choose_end, describe_shortfall
 from woundgen.workflows.review.apply import REJECTED, find_taken_out, judge_with, take_out
 from woundgen.workflows.screen.job import Screen, build_screen
 
@@ -86,13 +87,14 @@ def generate_set(request: GenerateRequest, *, out: Path, ranks: Ranks = ALONE) -
             for tally in draw_until(
                 request.count, budget=budget, block=request.options.block, draw=shared,
                 judge=judge_with(judge, rejected) if rejected else judge, writer=held.writer,
+                gives_up=choose_end(request.options.budget),
             ):  # fmt: skip
                 yield from drawing.notices()
                 text = f"{tally.drawn} drawn, {tally.accepted} kept, {tally.rejected} rejected"
                 yield Progress(tally.accepted, request.count, text)
         review = summarise(decisions, range(tally.drawn)) if decisions else None
         _describe(out, model, CardFacts(base=model.name, recipe=recipe, tally=tally, review=review))
-    yield from _conclude(tally, request.count, out)
+    yield from _conclude(tally, request.count, model.recipe.sampler, out)
     return tally
 
 
@@ -260,13 +262,10 @@ def _describe(out: Path, model: DrawModel, facts: CardFacts) -> None:
     )
 
 
-def _conclude(tally: Tally, count: int, out: Path) -> Work[None]:
+def _conclude(tally: Tally, count: int, sampler: SamplerSettings, out: Path) -> Work[None]:
     """Say what was kept and why the rest was not. Raises Shortfall where images are missing."""
     for category, number in Counter(tally.reasons).most_common():
         yield Info(f"{number} not kept: {category}")
     yield Info(f"{tally.accepted} images in {out}")
     if tally.short_of(count):
-        raise Shortfall(
-            f"{tally.accepted} of {count} images accepted after {tally.drawn} drawn; what was accepted is "
-            f"in {out}. Raise --budget and run the same command to go on."
-        )
+        raise Shortfall(describe_shortfall(tally, count, sampler, out))

@@ -19,7 +19,7 @@ from woundgen.copies.verify import verify_copy
 from woundgen.data.photo_set import PhotoSet
 from woundgen.data.pixels.prepare import MARGIN
 from woundgen.errors import UserError
-from woundgen.events import Info, Work
+from woundgen.events import Detail, Info, Work
 from woundgen.metrics.checks import check_preparations
 from woundgen.records import Photo, Preparation
 from woundgen.screening.acceptance import acceptance_on_real, why_spec_accepts_nothing
@@ -183,7 +183,7 @@ def screen_from(
         references = prepare_references(describe(images, networks), groups)
     rule = rule_of(quality, release_copies=release_copies)
     for line in calibrated.statements():
-        yield Info(line)
+        yield Detail(line)
     if rule.policy == "spec" and not is_lpips(networks.used):
         yield Info(
             f"note: the approved rule means LPIPS < {rule.perceptual_maximum:g}, which was not fetched (woundgen fetch "
@@ -216,10 +216,10 @@ def _say_acceptance(
 ) -> Work[None]:
     """A rule that rejects real wounds cannot be asked of synthetic ones: say so before drawing."""
     if len(held_out) == 0:
-        yield Info("no photograph is held out: the rule's acceptance of real photographs is not known")
+        yield Info("screen ready; no photograph is held out, so how many real ones it accepts is not known")
         return
     statistics = measure(describe(held_out, networks), references, k=calibration.k)
     hopeless = why_spec_accepts_nothing(statistics, calibration, rule) if rule.policy == "spec" else None
     if hopeless:
         raise UserError(hopeless)
-    yield Info(acceptance_on_real(statistics, calibration, rule).sentence())
+    yield Info(f"screen ready: {acceptance_on_real(statistics, calibration, rule).sentence()}")

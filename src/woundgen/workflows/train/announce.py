@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from woundgen.storage.names import prepared_folder
-from woundgen.training.plan import Plan
 from woundgen.workflows.train.memory_plan import memory_lines, plan_memory
 from woundgen.workflows.train.session import TrainingSession
 
 
 def announce(session: TrainingSession) -> None:
-    """Print photographs, steps, batch, rates, evaluations and warnings."""
+    """Print photographs, steps, batch, rates and evaluations."""
     config = session.config
     if config.photographs.fold is not None:
         session.console.info(f"fold         {config.photographs.fold} of {config.photographs.folds}: {session.folder}")
     place = f"prepared     stored in {prepared_folder()}, private (woundgen data cache lists and purges)"
     session.console.detail(place)
-    for line in (*_data_lines(session), *_plan_lines(session.plan, session.ranks.size), *_model_lines(session)):
+    for line in (*_data_lines(session), *_plan_lines(session), *_model_lines(session)):
         session.console.info(line)
+
+
+def announce_warnings(session: TrainingSession) -> None:
+    """Print the plan's warnings: last of all, where they are seen."""
     for warning in session.plan.warnings:
         session.console.warn(warning)
 
@@ -43,12 +46,14 @@ def _data_lines(session: TrainingSession) -> Iterator[str]:
     yield f"photographs  {counts} (split by {photos.grouping})"
 
 
-def _plan_lines(plan: Plan, processes: int) -> Iterator[str]:
+def _plan_lines(session: TrainingSession) -> Iterator[str]:
+    plan, processes, batch = session.plan, session.ranks.size, session.config.batch
     yield f"steps        {plan.steps} ({plan.steps_per_epoch:.2f} an epoch, {plan.epochs:.0f} epochs)"
     micro_batches = -(-plan.global_batch // plan.micro_batch)
     yield (
-        f"batch        {plan.global_batch} images a step, whatever the devices: {micro_batches} micro-batches of at "
-        f"most {plan.micro_batch} on {processes} process{'es' * (processes > 1)}"
+        f"batch        {plan.global_batch} images a step (batch_size_per_gpu {batch.per_gpu} x gradient_accumulation "
+        f"{batch.accumulation} x planned_devices {batch.devices}, however many there are): {micro_batches} "
+        f"micro-batches of at most {plan.micro_batch} on {processes} process{'es' * (processes > 1)}"
     )
     if processes > 1:
         yield f"processes    {processes}, which share the micro-batches of a step"

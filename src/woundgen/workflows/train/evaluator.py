@@ -85,10 +85,12 @@ class Evaluator:
     def _sample(self, step: int, weights: str) -> Images:
         """Sample images from the current weights, with the same seeds each time; save the grid, return the rest."""
         plan, config = self.session.plan.evaluation, self.session.config
+        count = max(plan.grid, plan.images)
+        self.session.console.progress(step, self.session.plan.steps, f"drawing {count} images to look at and measure")
         texts = [prompts_for(config, phase) for phase in config.photographs.phases]
         images = draw_images(
             self.session.base,
-            count=max(plan.grid, plan.images),
+            count=count,
             prompt=[positive for positive, _ in texts],  # in turn
             negative_prompt=texts[0][1],
             encode=self.encode,

@@ -18,7 +18,7 @@ from woundgen.training.log import RunLog, restore_logs
 from woundgen.training.loop import StepReport, train
 from woundgen.training.plan import Plan
 from woundgen.training.trackers import RunName, open_trackers
-from woundgen.workflows.train.announce import announce, announce_memory
+from woundgen.workflows.train.announce import announce, announce_memory, announce_warnings
 from woundgen.workflows.train.latent_cache import EncodedDataset, encode_dataset
 from woundgen.workflows.train.observer import Observer, build_observer
 from woundgen.workflows.train.prepare import prepare
@@ -46,7 +46,9 @@ def plan_run(job: TrainingJob) -> tuple[Plan, Estimate | None]:
         session = prepare(job)
         announce(session)
         announce_memory(session)
-        return session.plan, probe(session)
+        estimate = probe(session)
+        announce_warnings(session)
+        return session.plan, estimate
 
 
 def train_adapter(job: TrainingJob) -> TrainOutcome:
@@ -66,6 +68,7 @@ def _train_adapter(job: TrainingJob) -> TrainOutcome:
     if session.device.type == "cuda":
         announce_memory(session)
     estimate = probe(session)
+    announce_warnings(session)
     with claim_run(session, estimate) as claim:
         class_images = load_class_images(session)
         untrained = restore_or_begin(session, claim.checkpoint)

@@ -12,7 +12,7 @@ from woundgen.data.photo_set import phase_groups
 from woundgen.models.prompts import PromptEncoder
 from woundgen.training.batches import Batches, with_class_images
 from woundgen.training.latents import Latents, concatenate
-from woundgen.workflows.train.dataset import encode_variations
+from woundgen.workflows.train.dataset import encode_with_progress
 from woundgen.workflows.train.loss_regions import build_region_weights
 from woundgen.workflows.train.session import TrainingSession
 
@@ -56,4 +56,5 @@ def encode_dataset(session: TrainingSession, class_images: NDArray[np.uint8]) ->
 
 def _encode(session: TrainingSession, images: NDArray[np.uint8], count: int) -> Latents:
     session.console.info(f"encoding {len(images)} photographs in {count} variations")
-    return encode_variations(session.base, images, count=count, seed=session.config.seed)
+    encoding = encode_with_progress(session.base, images, count=count, seed=session.config.seed)
+    return session.console.follow(encoding)
