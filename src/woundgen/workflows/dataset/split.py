@@ -60,7 +60,7 @@ def split_photographs(source: Path, *, out: Path, request: SplitOptions) -> Work
         yield Info(f"--folds {request.folds} --seed {request.seed}")
     if request.way == NO_HOLD_OUT:
         yield Info(NO_CLAIM)
-    yield Info(f"{out}: frozen; give it to --data and --real")
+    yield Info(f"the split lies in {out}: give that folder to --data and --real")
     return out
 
 

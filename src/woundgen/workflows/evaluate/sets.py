@@ -22,6 +22,7 @@ from woundgen.privacy.exposure import find_keys, read_seen, seen_groups
 from woundgen.records import Photo, Preparation
 from woundgen.storage.files import read_json
 from woundgen.storage.names import CACHE, MANIFEST_JSONL, METADATA_CSV, RUN_JSON
+from woundgen.storage.set_rows import read_released_rows
 
 VALIDATION, HOLDOUT = "validation", "holdout"
 
@@ -62,6 +63,7 @@ def read_set(folder: Path, *, phase: str, size: int | None, margin: float) -> Im
     table itself. Images with a box of the wound are framed as photographs are, with `margin`.
     """
     folder = folder_of_set(folder)
+    _refuse_without_phase(folder, phase)
     photos = find_photos(folder, phases=[phase], unlabelled=phase)
     found = _prepared(photos, folder, name=folder.name, size=size, margin=margin)
     recorded = read_preparation(folder)
@@ -69,6 +71,18 @@ def read_set(folder: Path, *, phase: str, size: int | None, margin: float) -> Im
     if recorded is not None:
         return replace(found, preparation=recorded.at(found.images.shape[1]))
     return found if found.preparation.margin is not None else replace(found, preparation=None)
+
+
+def _refuse_without_phase(folder: Path, phase: str) -> None:
+    """Raise UserError for a generated set that holds no accepted image, or none of the phase."""
+    if not (folder / MANIFEST_JSONL).is_file():
+        return
+    labels = sorted({str(row["label"]) for row in read_released_rows(folder)})
+    if not labels:
+        raise UserError(f"{folder} holds no accepted image.", "Generate first: the end of woundgen generate says why.")
+    if phase not in labels:
+        others = ", ".join(labels)
+        raise UserError(f"{folder} holds images of {others}, and none of phase {phase}.", f"Give --phase {labels[0]}.")
 
 
 def folder_of_set(path: Path) -> Path:

@@ -42,7 +42,7 @@ from woundgen.workflows.generate.init_image import Source, begin_from, find_sour
 from woundgen.workflows.generate.model import DrawModel, load_model
 from woundgen.workflows.generate.precision import keep_precision
 from woundgen.workflows.generate.private_text import refuse_private_text
-from woundgen.workflows.generate.request import GenerateRequest, check_request
+from woundgen.workflows.generate.request import GenerateRequest, check_request, describe_surplus
 from woundgen.workflows.generate.shortfall import choose_end, describe_shortfall
 from woundgen.workflows.review.apply import REJECTED, find_taken_out, judge_with, take_out
 from woundgen.workflows.screen.job import Screen, build_screen
@@ -57,6 +57,8 @@ def generate_set(request: GenerateRequest, *, out: Path, ranks: Ranks = ALONE) -
     """
     check_request(request)
     request = keep_precision(request, out)
+    if (surplus := describe_surplus(request)) is not None and ranks.first:
+        yield Info(surplus)
     model = yield from load_model(request)
     screen = yield from _screen(request, model, ranks)
     source = _source(request, model, screen)

@@ -70,6 +70,17 @@ class GenerateRequest:
     options: GenerateOptions = field(default_factory=GenerateOptions)
 
 
+def describe_surplus(request: GenerateRequest) -> str | None:
+    """Return a sentence where more images are drawn than are asked for, because blocks are drawn whole; else None."""
+    count, block = request.count, request.options.block
+    if count >= block:
+        return None
+    return (
+        f"images are drawn {block} at a time (--block), so {block - count} or more are drawn that the set does not "
+        f"need; --block {count} draws fewer at once, and rounds otherwise"
+    )
+
+
 def check_request(request: GenerateRequest) -> None:
     """Raise UserError where settings contradict each other or do not exist, before anything is loaded."""
     options, real = request.options, request.real

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from woundgen.config.train import TrainConfig
 from woundgen.training.batches import Batches
 from woundgen.training.latents import Latents
@@ -9,6 +11,7 @@ from woundgen.training.loop_state import LoopSettings
 from woundgen.training.noising import NoiseSettings, Noising, RecordedNoise, build_noising
 from woundgen.training.plan import Plan, make_plan
 from woundgen.workflows.train.dataset import Dataset
+from woundgen.workflows.train.few_photographs import warn_of_few
 from woundgen.workflows.train.image_metrics import evaluation_wishes
 from woundgen.workflows.train.session import TrainingSession
 
@@ -16,7 +19,7 @@ from woundgen.workflows.train.session import TrainingSession
 def build_plan(config: TrainConfig, dataset: Dataset, *, processes: int, native_pixels: int) -> Plan:
     """Plan a run on `processes` ranks. native_pixels: side of the images that the base was made for."""
     photos = dataset.photos
-    return make_plan(
+    plan = make_plan(
         config,
         images=len(photos.rows("train")),
         validation_images=len(photos.rows("validation")),
@@ -24,6 +27,7 @@ def build_plan(config: TrainConfig, dataset: Dataset, *, processes: int, native_
         processes=processes,
         native_pixels=native_pixels,
     )
+    return replace(plan, warnings=(*warn_of_few(photos.counts()), *plan.warnings))
 
 
 def loop_settings(config: TrainConfig, plan: Plan, precision: str, batches: Batches | None = None) -> LoopSettings:
