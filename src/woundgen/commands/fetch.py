@@ -38,11 +38,12 @@ def fetch(
     from woundgen.features.store import weights_home
     from woundgen.models.sources import hub_cache
     from woundgen.workflows.fetch.job import fetch_named, list_fetchable, needed_by
-    from woundgen.workflows.fetch.listing import Fetched
+    from woundgen.workflows.fetch.listing import Fetchable, Fetched
 
     home = weights_home()
     with open_console() as console:
-        names, available = ([name] if name is not None else []), ()
+        names = [name] if name is not None else []
+        available: tuple[Fetchable, ...] = ()
         if config is not None:
             names = needed_by(load_train_config(config))
             if not names:
