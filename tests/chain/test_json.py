@@ -109,8 +109,8 @@ CALLS: dict[str, Callable[[Places], list[str]]] = {
     "config show": lambda at: [],
     "config validate": lambda at: [str(at.workshop.config)],
     "config schema": lambda at: [],
-    "tune": lambda at: ["--config", str(at.workshop.config), "--data", str(at.workshop.photographs), "--shares",
-                        "0.4,0.3,0.3", "--dry-run", "--out", str(at.fresh)],
+    "tune": lambda at: ["--config", str(at.workshop.config), "--data", str(_two_phases(at, count="96")),
+                        *_split("--shares 0.4,0.3,0.3 --dry-run"), "--out", str(at.fresh)],
 }  # fmt: skip
 SLOW: dict[str, Callable[[Places], list[str]]] = {
     "train with several --config": lambda at: ["--config", str(at.workshop.config), "--config", str(_phase_r(at)),

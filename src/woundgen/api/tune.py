@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class TuneResult:
     """A study of settings in its private folder; a place like any path.
 
-    sentence: what may be said of the settings found; None where the study was planned alone or stopped. kind: "better",
+    sentence: the conclusion on the tuned settings; None where the study was planned alone or stopped. kind: "better",
     "worse", "no difference shown" or "too little data"; None where nothing was confirmed. exit_code: 0, or 128 + the
     signal that stopped it; then the same call goes on.
     """

@@ -81,8 +81,12 @@ VALUES_BY_NAME = {
 """The same for options whose type says less than a word."""
 
 
-def name_value(option: Any) -> None:
-    """Set what help shows as the value of an option, such as PATH or KEY=VALUE."""
-    annotation = option.type_descriptor.annotation
+def name_value(parameter: Any) -> None:
+    """Set what help shows as the value of an option, such as PATH or KEY=VALUE, or for an argument, such as SOURCE."""
+    if parameter.param_type_name == "argument":
+        parameter.metavar = parameter.name.rstrip("_").upper()
+        parameter.display_type_rich = lambda ctx: None  # the name says it
+        return
+    annotation = parameter.type_descriptor.annotation
     kind = next(iter(get_args(annotation)), annotation)  # of list[Path]: Path
-    option.metavar = VALUES_BY_NAME.get(option.opts[0]) or VALUES[kind]
+    parameter.metavar = VALUES_BY_NAME.get(parameter.opts[0]) or VALUES[kind]

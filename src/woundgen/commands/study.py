@@ -65,11 +65,10 @@ def new(
         if plan:
             from woundgen.workflows.study.plan import show_plan
 
-            planned = console.follow(show_plan(
+            planning = show_plan(
                 items=items, readers=readers, margin=margin, reader_sd=reader_sd, case_correlation=case_correlation,
-            ))  # fmt: skip
-            console.result("study new", planned)
-            return
+            )  # fmt: skip
+            return console.result("study new", console.follow(planning))
         if real is None or not synthetic or out is None:
             raise UserError("--real, --synthetic and --out are needed.", "Or give --plan, which draws nothing.")
         check_choice("--side", side or "holdout", ("holdout", "validation"))
@@ -78,11 +77,10 @@ def new(
 
         request = NewStudy(
             items=items, readers=readers, repeats=repeats, checks=checks, per_patient=per_patient,
-            phases=_read_phases(phases or ""),
-            side=side, held_out=held_out, size=size, margin=box_margin, seed=seed,
+            phases=_read_phases(phases or ""), side=side, held_out=held_out, size=size, margin=box_margin, seed=seed,
         )  # fmt: skip
-        drawn = console.follow(draw_study(request, real=real, synthetic=synthetic, runs=runs, out=out))
-        console.result("study new", drawn)
+        drawing = draw_study(request, real=real, synthetic=synthetic, runs=runs, out=out)
+        console.result("study new", console.follow(drawing))
 
 
 def _read_phases(text: str) -> tuple[str, ...]:

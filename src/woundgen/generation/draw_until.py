@@ -31,7 +31,7 @@ def draw_until(
 ) -> Iterator[Tally]:
     """Draw until `count` images are accepted or `budget` are drawn; go on from what `writer` already holds.
 
-    gives_up(tally) ends the drawing before; a block that is being screened then is kept.
+    gives_up(tally) ends the drawing before; a block that is being screened then is settled.
 
     Yields the tally at the start and after each screened block; the last is that of the set.
 

@@ -29,7 +29,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """What was found on this machine, in the order of a first run."""
+    """The state of this machine, in the order of a first run."""
 
     findings: tuple[Finding, ...]
 

@@ -1,4 +1,4 @@
-"""What an import or a split holds, counted from its files."""
+"""Count the photographs of an import or a split from its files."""
 
 from __future__ import annotations
 

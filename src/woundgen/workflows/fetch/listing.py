@@ -1,4 +1,4 @@
-"""What can be fetched, and what a call of `woundgen fetch` fetched."""
+"""Base models and feature networks that can be fetched, and the result of `woundgen fetch`."""
 
 from __future__ import annotations
 

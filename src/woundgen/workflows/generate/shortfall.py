@@ -1,4 +1,4 @@
-"""What to say, and what to advise, where fewer images were accepted than were asked for."""
+"""Describe a shortfall of accepted images, and advise what to change."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def describe_shortfall(tally: Tally, count: int, sampler: SamplerSettings, out: 
     if tally.accepted == 0:
         most = 1 - (1 - CONFIDENCE) ** (1 / tally.drawn)
         head += f" (at most {most:.1%} would be, 95 % confidence)"
-    kept = f"; what was accepted is in {out}" if tally.accepted else ""
-    return f"{head}{kept}. {_advise(tally, count, sampler, out)}"
+    place = f"; what was accepted is in {out}" if tally.accepted else ""
+    return f"{head}{place}. {_advise(tally, count, sampler, out)}"
 
 
 def _advise(tally: Tally, count: int, sampler: SamplerSettings, out: Path) -> str:

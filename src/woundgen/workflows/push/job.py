@@ -46,7 +46,7 @@ class PushRequest:
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """What was sent. address: of the repository; None for a dry run. sizes: bytes by file name."""
+    """An upload. address: of the repository; None for a dry run. sizes: bytes by file name."""
 
     address: str | None
     repo: str

@@ -32,7 +32,7 @@ CARD_ROW = "| reviewed |"
 
 @dataclass(frozen=True, slots=True)
 class ReviewState:
-    """Where the review of a set stands. images: in the set. accepted, rejected: by the decisions that stand on them.
+    """State of the review of a set. images: in the set. accepted, rejected: by the decisions that stand on them.
 
     reasons: of rejections. It names no reviewer.
     """

@@ -21,7 +21,7 @@ ITEMS, READERS = (40, 60, 120, 240, 400), (1, 3, 5, 8, 12)
 
 @dataclass(frozen=True, slots=True)
 class ReaderStudyPlan:
-    """What a study of one size can show. margin: of equivalence to an accuracy of 0.5."""
+    """Power of a study of one size. margin: of equivalence to an accuracy of 0.5."""
 
     design: Design
     margin: float

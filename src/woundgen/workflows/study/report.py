@@ -29,7 +29,7 @@ Scores = dict[str, NDArray[np.float64]]
 
 @dataclass(frozen=True, slots=True)
 class ReportedStudy:
-    """What readers could tell. pages: files that were written. record: as study.json holds it, with intervals and n."""
+    """A reported study. pages: files that were written. record: as study.json holds it, with intervals and n."""
 
     pages: tuple[Path, ...]
     record: Mapping[str, Any]

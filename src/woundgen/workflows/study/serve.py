@@ -37,7 +37,7 @@ def read_state(folder: Path) -> StudyState:
 def serve_study(folder: Path, address: Address) -> Work[None]:
     """Print each reader's link and how far the reader is, then serve. One server of a study at a time."""
     require_extra()
-    links, state = read_links(folder), read_state(folder)
+    state, links = read_state(folder), read_links(folder)
     for line in check_address(address, what="photographs of patients"):
         yield Info(line)
 

@@ -21,7 +21,7 @@ def announce(session: TrainingSession) -> None:
 
 
 def announce_warnings(session: TrainingSession) -> None:
-    """Print the plan's warnings: last of all, where they are seen."""
+    """Print the plan's warnings, last of all, so that they do not scroll away."""
     for warning in session.plan.warnings:
         session.console.warn(warning)
 
