@@ -53,7 +53,8 @@ def _plan_lines(session: TrainingSession) -> Iterator[str]:
     yield (
         f"batch        {plan.global_batch} images a step (batch_size_per_gpu {batch.per_gpu} x gradient_accumulation "
         f"{batch.accumulation} x planned_devices {batch.devices}, however many there are): {micro_batches} "
-        f"micro-batches of at most {plan.micro_batch} on {processes} process{'es' * (processes > 1)}"
+        f"micro-batch{'es' * (micro_batches > 1)} of at most {plan.micro_batch} on {processes} "
+        f"process{'es' * (processes > 1)}"
     )
     if processes > 1:
         yield f"processes    {processes}, which share the micro-batches of a step"

@@ -86,7 +86,7 @@ class Evaluator:
         """Sample images from the current weights, with the same seeds each time; save the grid, return the rest."""
         plan, config = self.session.plan.evaluation, self.session.config
         count = max(plan.grid, plan.images)
-        self.session.console.progress(step, self.session.plan.steps, f"drawing {count} images to look at and measure")
+        self.session.console.progress(step, self.session.plan.steps, f"drawing {count} images")
         texts = [prompts_for(config, phase) for phase in config.photographs.phases]
         images = draw_images(
             self.session.base,
