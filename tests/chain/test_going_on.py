@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 
@@ -74,31 +75,39 @@ def test_saves_by_the_clock_leave_no_adapters_behind(workshop: Workshop, tmp_pat
     assert steps == [2, 4, 6, 7, 8], "at every second step one by the epoch"
 
 
-def test_two_writers(trained: Path, workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
-    before = (trained / "run.json").read_bytes()
-    with only_writer(trained):
-        assert run(workshop.train(trained)) == 2
-    assert f"{trained} is being written by process" in capsys.readouterr().err
-    assert (trained / "run.json").read_bytes() == before
-    assert (trained / LOCK).is_file()
+@pytest.fixture
+def cut_off(trained: Path, tmp_path: Path) -> Path:
+    """A run that was killed after its last checkpoint, before its record said that it had finished."""
+    out = Path(shutil.copytree(trained, tmp_path / "run"))
+    write_json(out / "run.json", read_json(out / "run.json") | {"status": "running"}, private=True)
+    return out
+
+
+def test_two_writers(cut_off: Path, workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (cut_off / "run.json").read_bytes()
+    with only_writer(cut_off):
+        assert run(workshop.train(cut_off)) == 2
+    assert f"{cut_off} is being written by process" in capsys.readouterr().err
+    assert (cut_off / "run.json").read_bytes() == before
+    assert (cut_off / LOCK).is_file()
 
 
 def test_other_draws_are_refused(
-    trained: Path, workshop: Workshop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    cut_off: Path, workshop: Workshop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A library that draws other numbers from the same seed would end the run's exactness without a word."""
     from woundgen.workflows.train import resume
 
-    assert newest_sound(trained / "checkpoints").folder is not None
+    assert newest_sound(cut_off / "checkpoints").folder is not None
     monkeypatch.setattr(resume, "draws_digest", lambda seed, step, noise_stream: "another")
-    record = trained / "run.json"
+    record = cut_off / "run.json"
     before = record.read_bytes()
-    assert run(workshop.train(trained)) == 2
+    assert run(workshop.train(cut_off)) == 2
     assert "random numbers differ" in capsys.readouterr().err
     assert record.read_bytes() == before, "a refused resume changes nothing"
     assert record.stat().st_mode & 0o777 == 0o600
     other = read_json(record)
     write_json(record, other | {"versions": other["versions"] | {"torch": "1.0"}})
-    assert run(workshop.train(trained, "--allow-changes")) == 0
+    assert run(workshop.train(cut_off, "--allow-changes")) == 0
     (note,) = read_json(record)["changes"]
     assert note["differences"]["version of torch"]["before"] == "1.0"
