@@ -207,7 +207,8 @@ def write_inputs(folder: Path) -> list[tuple[Path, Callable[[], Any]]]:
 def write_calibration(folder: Path) -> Path:
     """calibration.json of 12 made-up references, with its digest."""
     values = np.random.default_rng(0).normal(size=(2, 12))
-    columns = {"ssim_mean": values[0], "sharpness": values[1], "copy_places": np.full(12, 4.0)}
+    columns = {"ssim_mean": values[0], "sharpness": values[1]}
+    columns |= {"copy_places": np.full(12, 4.0), "copy_layout": np.full(12, 0.3)}
     calibration = calibrate(Statistics(columns, {"copy_places": np.zeros(12, int)}))
     record = {"photographs": "d", "size": 32, "calibration": calibration.to_json()}
     file = folder / "calibration.json"

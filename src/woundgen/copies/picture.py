@@ -21,13 +21,19 @@ def draw_match(image: Picture, photograph: Picture, match: CopyMatch) -> Picture
     """Draw image [H, W, 3] and photograph side by side, agreeing places joined, what came back left bright."""
     left = _dim(_resize(image), mark_overlap(match.image_places))
     right = _dim(_resize(photograph), mark_overlap(match.reference_places))
-    sheet = np.full((SIDE, 2 * SIDE + GAP, 3), 255, np.uint8)
-    sheet[:, :SIDE], sheet[:, SIDE + GAP :] = left, right
+    sheet = draw_pair(left, right)
     count = len(match.image_places)
     for row in np.unique(np.linspace(0, count - 1, LINES).astype(int)) if count else ():
         start = np.rint(match.image_places[row] * (SIDE - 1)).astype(int)
         end = np.rint(match.reference_places[row] * (SIDE - 1)).astype(int) + np.array([SIDE + GAP, 0])
         cv2.line(sheet, start.tolist(), end.tolist(), COLOUR, 1, cv2.LINE_AA)
+    return sheet
+
+
+def draw_pair(image: Picture, photograph: Picture) -> Picture:
+    """Draw image [H, W, 3] and photograph side by side, as for a copy by layout, which has no single places."""
+    sheet = np.full((SIDE, 2 * SIDE + GAP, 3), 255, np.uint8)
+    sheet[:, :SIDE], sheet[:, SIDE + GAP :] = _resize(image), _resize(photograph)
     return sheet
 
 

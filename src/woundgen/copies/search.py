@@ -11,6 +11,8 @@ import numpy.typing as npt
 from woundgen.copies.candidates import ReferenceIndex, build_index, count_votes
 from woundgen.copies.ceiling import CROWDED, SAME_SCENE
 from woundgen.copies.keypoints import Keypoints, mirror_keypoints
+from woundgen.copies.layout import Matrix, correlate_layouts, stack_layouts
+from woundgen.copies.scene import Scene
 from woundgen.copies.verify import verify_copy
 
 Rows = npt.NDArray[np.intp]
@@ -26,10 +28,11 @@ CERTAIN = 3 * SAME_SCENE
 
 @dataclass(frozen=True, slots=True)
 class ReferenceScenes:
-    """M references ready to be searched."""
+    """M references ready to be searched. layouts [M, D]."""
 
     keypoints: tuple[Keypoints, ...]
     index: ReferenceIndex
+    layouts: Matrix
 
     def __len__(self) -> int:
         return len(self.keypoints)
@@ -37,10 +40,15 @@ class ReferenceScenes:
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """Of N images. places [N]: most places that agree with one reference. nearest [N]: its row."""
+    """Of N images. places [N]: most places that agree with a reference. nearest [N]: its row.
+
+    layout [N]: highest correlation with the layout of a reference. nearest_layout [N]: its row.
+    """
 
     places: Rows
     nearest: Rows
+    layout: npt.NDArray[np.float64]
+    nearest_layout: Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +71,27 @@ class SharedScenes:
         return float((self.same.sum(axis=1) >= CROWDED).mean())
 
 
-def prepare_scenes(keypoints: Sequence[Keypoints]) -> ReferenceScenes:
-    """Index references, given as their keypoints."""
-    return ReferenceScenes(tuple(keypoints), build_index(keypoints))
+def prepare_scenes(references: Sequence[Scene]) -> ReferenceScenes:
+    """Index references."""
+    keypoints = tuple(reference.keypoints for reference in references)
+    layouts = stack_layouts([reference.layout for reference in references])
+    return ReferenceScenes(keypoints, build_index(keypoints), layouts)
 
 
-def match_images(images: Sequence[Keypoints], scenes: ReferenceScenes) -> Matches:
-    """Verify each image against the VERIFIED references with most votes, in their order, up to a CERTAIN one."""
+def match_images(images: Sequence[Scene], scenes: ReferenceScenes) -> Matches:
+    """Compare each image with all references.
+
+    Layouts are correlated with all of them; places are verified with the VERIFIED references with most votes, in
+    their order, up to a CERTAIN one.
+    """
     every = np.ones(len(scenes), bool)
-    found = [_verify_candidates(image, scenes, every) for image in images]
+    found = [_verify_candidates(image.keypoints, scenes, every) for image in images]
+    correlations = correlate_layouts(stack_layouts([image.layout for image in images]), scenes.layouts)
     return Matches(
         np.array([max(places, default=0) for _, places in found], np.intp),
         np.array([rows[int(np.argmax(places))] for rows, places in found], np.intp),
+        correlations.max(axis=1).astype(np.float64),
+        correlations.argmax(axis=1),
     )
 
 
@@ -92,7 +109,10 @@ def match_references(scenes: ReferenceScenes, codes: Rows) -> SharedScenes:
     same = places >= SAME_SCENE
     same |= same.T
     others = np.where(same, 0, np.maximum(places, places.T))
-    return SharedScenes(Matches(others.max(axis=1), others.argmax(axis=1)), same)
+    apart = ~same & (codes[:, None] != codes)
+    alike = np.where(apart, correlate_layouts(scenes.layouts, scenes.layouts), -1.0)
+    matches = Matches(others.max(axis=1), others.argmax(axis=1), alike.max(axis=1), alike.argmax(axis=1))
+    return SharedScenes(matches, same)
 
 
 def _verify_candidates(image: Keypoints, scenes: ReferenceScenes, allowed: Mask) -> tuple[Rows, list[int]]:

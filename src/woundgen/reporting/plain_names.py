@@ -39,6 +39,7 @@ SCORE_NAMES = {
     "perceptual_nearest": "perceptual distance to the photograph with the nearest features",
     "embedding_nearest": "distance to the nearest photograph in features",
     "copy_places": "places that agree with a training photograph",
+    "copy_layout": "correlation of the layout with a training photograph's",
     "realism": "nearness to photographs, against their spacing (realism)",
     "sharpness": "sharpness",
     "fineness": "sharpness of edges",

@@ -2,7 +2,7 @@
 
 Separate 1-99 % bands on eight statistics accept only 73-78 % of real photographs at n = 85. One score, the
 largest deviation of any statistic, needs one threshold, and its order statistic keeps the promised share.
-The copy ceiling stands on one score of its own (copies.ceiling).
+Copies have two scores of their own, each with its ceiling (copies.ceiling, copies.layout).
 """
 
 from __future__ import annotations
@@ -15,17 +15,18 @@ import numpy as np
 import numpy.typing as npt
 
 from woundgen.copies.ceiling import CopyCeiling, estimate_ceiling
+from woundgen.copies.layout import LayoutCeiling, estimate_layout_ceiling
 from woundgen.errors import UserError
 from woundgen.screening.conformal import ConformalBound, conformal_bound
 from woundgen.screening.descriptors import NO_NETWORKS, UsedNetworks
 from woundgen.screening.reference_statistics import FEWEST
-from woundgen.screening.statistics import COPY_PLACES, LOGARITHMIC, TINY, Statistics
+from woundgen.screening.statistics import COPY_LAYOUT, COPY_PLACES, LOGARITHMIC, TINY, Statistics
 from woundgen.similarity.groups import Groups, group_codes
 
 Values = npt.NDArray[np.float64]
 
 MAD_TO_SD = 1.4826  # of a normal distribution
-FORMAT = 3  # 2 named no networks; 1 measured copies by aligned SSIM
+FORMAT = 4  # 3 compared no layouts; 2 named no networks; 1 measured copies by aligned SSIM
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class Usual:
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """usual: each judged statistic. threshold: of max |z|. copy_ceiling: of the places that agree with a reference.
+    layout_ceiling: of the correlation of layouts.
 
     k: how many nearest the `topk` statistics averaged; images are to be measured with the same. networks: those that
     distances were taken in; thresholds hold in these alone.
@@ -62,6 +64,7 @@ class Calibration:
     usual: Mapping[str, Usual]
     threshold: ConformalBound
     copy_ceiling: CopyCeiling
+    layout_ceiling: LayoutCeiling
     networks: UsedNetworks = NO_NETWORKS
 
     def deviations(self, statistics: Statistics) -> Values:
@@ -74,7 +77,12 @@ class Calibration:
 
     def statements(self) -> list[str]:
         """For people: what each threshold is worth at this n."""
-        lines = [self.copy_ceiling.statement(), f"joint rule: {self.threshold.statement()}", self.networks.statement()]
+        lines = [
+            self.copy_ceiling.statement(),
+            self.layout_ceiling.statement(),
+            f"joint rule: {self.threshold.statement()}",
+            self.networks.statement(),
+        ]
         if self.groups < self.n:
             lines.append(
                 f"{self.n} photographs are of {self.groups} groups: those of one group are alike, so the "
@@ -99,6 +107,7 @@ class Calibration:
                     "usual": {name: Usual(**one) for name, one in stored["usual"].items()},
                     "threshold": ConformalBound(**stored["threshold"]),
                     "copy_ceiling": CopyCeiling(**stored["copy_ceiling"]),
+                    "layout_ceiling": LayoutCeiling(**stored["layout_ceiling"]),
                     "networks": UsedNetworks(**stored["networks"]),
                 }
             )
@@ -143,6 +152,7 @@ def calibrate(
             pairs=statistics.same_scene_pairs,
             crowded=statistics.crowded,
         ),
+        layout_ceiling=estimate_layout_ceiling(statistics.columns[COPY_LAYOUT]),
         networks=statistics.networks,
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from woundgen.copies.keypoints import Keypoints
+from woundgen.copies.scene import Scene
 from woundgen.data.pixels.near_duplicates import near_duplicate_groups, thumbnail
 from woundgen.errors import UserError
 
@@ -45,21 +45,21 @@ class Descriptors:
 
     images [N, H, W, 3] in 0..1. pooled [N, d] of a feature network, scaled so that Euclidean distance means
     something. perceptual [N, D]: vectors whose squared distance is the perceptual distance
-    (similarity.perceptual), or None: then no statistic of it is taken. keypoints: N, for copy detection.
+    (similarity.perceptual), or None: then no statistic of it is taken. scenes: N, for copy detection.
     networks: those that the features are of.
     """
 
     images: Array
     pooled: Array
     pooled_mirrored: Array
-    keypoints: tuple[Keypoints, ...]
+    scenes: tuple[Scene, ...]
     perceptual: Array | None = None
     perceptual_mirrored: Array | None = None
     networks: UsedNetworks = NO_NETWORKS
 
     def __post_init__(self) -> None:
         assert (self.perceptual is None) == (self.perceptual_mirrored is None), "both, or neither"
-        parts = (self.pooled, self.pooled_mirrored, self.keypoints, self.perceptual, self.perceptual_mirrored)
+        parts = (self.pooled, self.pooled_mirrored, self.scenes, self.perceptual, self.perceptual_mirrored)
         assert all(part is None or len(part) == len(self.images) for part in parts), "one row an image"
         assert np.isfinite(self.pooled).all(), "features must be finite"
 
@@ -71,7 +71,7 @@ class Descriptors:
             images=self.images[rows],
             pooled=self.pooled[rows],
             pooled_mirrored=self.pooled_mirrored[rows],
-            keypoints=tuple(self.keypoints[row] for row in np.arange(len(self))[rows]),
+            scenes=tuple(self.scenes[row] for row in np.arange(len(self))[rows]),
             perceptual=None if self.perceptual is None else self.perceptual[rows],
             perceptual_mirrored=None if self.perceptual_mirrored is None else self.perceptual_mirrored[rows],
             networks=self.networks,

@@ -61,14 +61,14 @@ def prepare_references(descriptors: Descriptors, groups: Groups | None = None) -
             f"Give {FEWEST_OTHERS} or more of other patients, or set no group.",
         )
     kept = descriptors.take(rows)
-    return References(kept, codes, rows, duplicates, prepare_scenes(kept.keypoints), moments_of(kept), norms_of(kept))
+    return References(kept, codes, rows, duplicates, prepare_scenes(kept.scenes), moments_of(kept), norms_of(kept))
 
 
 def measure(images: Descriptors, references: References, *, k: int = 5) -> Statistics:
     """Of N images against all references. Call it for a block of images at a time to bound memory."""
     pairs = compare(images, references.descriptors, references.moments, references.norms)
     apart = np.ones(pairs.ssim.shape, bool)
-    copies = match_images(images.keypoints, references.scenes)
+    copies = match_images(images.scenes, references.scenes)
     pooled = references.descriptors.pooled
     radii = sphere_radii(euclidean_distances(pooled, pooled), references.codes)
     found = summarise(image_columns(images.images), pairs, copies, radii, apart=apart, k=k)

@@ -10,7 +10,7 @@ import numpy as np
 from woundgen.errors import UserError
 from woundgen.screening.calibration import Calibration, Values
 from woundgen.screening.descriptors import UsedNetworks, check_networks
-from woundgen.screening.statistics import COPY_PLACES, Statistics
+from woundgen.screening.statistics import COPY_LAYOUT, COPY_PLACES, Statistics
 from woundgen.verdicts import RejectionKind, Verdict
 
 Policy = Literal["calibrated", "spec", "report"]
@@ -123,12 +123,19 @@ class Reason:
 
 
 def copy_reasons(statistics: Statistics, calibration: Calibration) -> list[tuple[Reason | None, int]]:
-    """(reason, row of the reference that matches best) of each image; None up to the ceiling."""
-    ceiling = calibration.copy_ceiling.value
-    return [
-        (Reason("copy by matched places", f"{places:.0f} > {ceiling}") if places > ceiling else None, int(row))
-        for places, row in zip(statistics.columns[COPY_PLACES], statistics.nearest[COPY_PLACES], strict=True)
-    ]
+    """(reason, row of the reference that matches best) of each image; None up to both ceilings."""
+    return [_copy_reason(statistics, row, calibration) for row in range(len(statistics))]
+
+
+def _copy_reason(statistics: Statistics, row: int, calibration: Calibration) -> tuple[Reason | None, int]:
+    """Decide by places where these agree, for they say which part came back; else by layout."""
+    places, layout = statistics.columns[COPY_PLACES][row], statistics.columns[COPY_LAYOUT][row]
+    by_places, by_layout = (int(statistics.nearest[name][row]) for name in (COPY_PLACES, COPY_LAYOUT))
+    if places > calibration.copy_ceiling.value:
+        return Reason("copy by matched places", f"{places:.0f} > {calibration.copy_ceiling.value}"), by_places
+    if layout > calibration.layout_ceiling.value:
+        return Reason("copy by layout", f"{layout:.2f} > {calibration.layout_ceiling.value:.2f}"), by_layout
+    return None, by_places
 
 
 def spec_passes(statistics: Statistics, *, minimum: float, maximum: float, aggregation: Aggregation) -> np.ndarray:

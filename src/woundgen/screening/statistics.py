@@ -36,6 +36,8 @@ LOGARITHMIC = frozenset(
 
 COPY_PLACES = "copy_places"
 """Places of an image that agree with one reference under one similarity transform (copies.verify)."""
+COPY_LAYOUT = "copy_layout"
+"""Correlation of an image's layout with that of the reference that is most like it (copies.layout)."""
 
 TINY = 1e-12  # keeps logarithms of a variance or distance of 0 finite
 
@@ -86,12 +88,13 @@ def summarise(
 ) -> Statistics:
     """Columns of `images` (image_columns) and of `pairs` [N, M], over the references that are `apart` [N, M].
 
-    copies: agreeing places with the reference that matches best (copies.search). radii: [M] or, where they
-    differ by image, [N, M] (sphere_radii). k: how many of the nearest `topk` averages, fewer where fewer are.
+    copies: agreeing places and layout, each with the reference that matches best (copies.search). radii: [M] or,
+    where they differ by image, [N, M] (sphere_radii). k: how many of the nearest `topk` averages, fewer where fewer
+    are.
     """
-    columns, nearest = dict(images), {COPY_PLACES: copies.nearest}
+    columns, nearest = dict(images), {COPY_PLACES: copies.nearest, COPY_LAYOUT: copies.nearest_layout}
     columns |= dict(zip(("ssim_mean", "ssim_topk", "ssim_max"), _levels(pairs.ssim, apart, k, sign=-1), strict=True))
-    columns[COPY_PLACES] = copies.places.astype(np.float64)
+    columns |= {COPY_PLACES: copies.places.astype(np.float64), COPY_LAYOUT: copies.layout}
     nearest["ssim_max"] = np.where(apart, pairs.ssim, -np.inf).argmax(axis=1)
     if pairs.perceptual is not None and pairs.perceptual_either is not None:
         names = ("perceptual_mean", "perceptual_topk", "perceptual_min")

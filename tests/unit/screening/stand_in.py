@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from woundgen.copies.keypoints import detect_keypoints
+from woundgen.copies.scene import describe_scene
 from woundgen.phantoms import draw_phantoms
 from woundgen.screening.calibration import Calibration
 from woundgen.screening.descriptors import Descriptors
@@ -46,7 +46,7 @@ def describe(images: np.ndarray, *, perceptual: bool = True) -> Descriptors:
         images=images,
         pooled=_pooled(layers),
         pooled_mirrored=_pooled(mirrored),
-        keypoints=tuple(detect_keypoints(image) for image in np.rint(255 * images).astype(np.uint8)),
+        scenes=tuple(describe_scene(image) for image in np.rint(255 * images).astype(np.uint8)),
         perceptual=embed(layers) if perceptual else None,
         perceptual_mirrored=embed(mirrored) if perceptual else None,
     )

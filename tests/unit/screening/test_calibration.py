@@ -21,9 +21,14 @@ from .stand_in import Bench, describe, phantoms
 def gaussian(n: int, *, columns: int, seed: int) -> Statistics:
     values = np.random.default_rng(seed).normal(size=(columns, n))
     names = ("ssim_mean", "sharpness", "ssim_topk", "whole_L_mean", "whole_a_mean", "whole_b_mean", "fineness")
-    return Statistics(
-        {**dict(zip(names, values, strict=False)), "copy_places": np.full(n, 4.0)}, {"copy_places": np.zeros(n, int)}
-    )
+    return no_copies({**dict(zip(names, values, strict=False))}, n)
+
+
+def no_copies(columns: dict[str, np.ndarray], n: int) -> Statistics:
+    """Statistics of photographs that agree in 4 places and hardly in layout."""
+    nobody = np.zeros(n, int)
+    copies = {"copy_places": np.full(n, 4.0), "copy_layout": np.full(n, 0.3)}
+    return Statistics(columns | copies, {"copy_places": nobody, "copy_layout": nobody})
 
 
 @pytest.mark.parametrize("n", [40, 85, 170])
@@ -40,7 +45,7 @@ def test_the_joint_rule_accepts_the_share_asked_for(n: int):
 def test_an_image_is_scored_without_its_own_group():
     """One patient's ten photographs, alike and far from all others, must not make themselves usual."""
     column = np.concatenate((np.random.default_rng(0).normal(size=20), np.full(15, 50.0)))
-    statistics = Statistics({"ssim_mean": column, "copy_places": np.full(35, 4.0)}, {"copy_places": np.zeros(35, int)})
+    statistics = no_copies({"ssim_mean": column}, 35)
     grouped = calibrate(statistics, [*range(20), *["one"] * 15])
     assert grouped.threshold.value > 30
     assert grouped.groups == 21
@@ -124,7 +129,8 @@ def acceptance_over_draws(compared: Compared, *, n: int, held_out: int, draws: i
         def statistics(rows: np.ndarray, references: np.ndarray = references) -> Statistics:
             some = _of(pairs, rows, references)
             apart = rows[:, None] != references
-            nobody = Matches(np.zeros(len(rows), int), np.zeros(len(rows), int))
+            nothing = np.zeros(len(rows), int)
+            nobody = Matches(nothing, nothing, nothing.astype(float), nothing)
             among = pairs.embedding[np.ix_(references, references)]
             radii = sphere_radii(among, np.arange(n))[None].repeat(len(rows), axis=0)
             if rows is references:

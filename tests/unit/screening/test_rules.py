@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from woundgen.copies.ceiling import CopyCeiling
+from woundgen.copies.layout import LayoutCeiling
 from woundgen.errors import UserError
 from woundgen.screening.calibration import Calibration, Usual
 from woundgen.screening.conformal import conformal_bound
@@ -18,12 +19,12 @@ from .stand_in import Bench, describe
 def by_hand(**columns: list[float]) -> Statistics:
     """Statistics of an unremarkable image, but for `columns`."""
     usual = {
-        "ssim_mean": 0.0, "ssim_topk": 0.0, "ssim_max": 0.0, "copy_places": 3.0,
+        "ssim_mean": 0.0, "ssim_topk": 0.0, "ssim_max": 0.0, "copy_places": 3.0, "copy_layout": 0.4,
         "perceptual_mean": 1.0, "perceptual_topk": 1.0, "perceptual_min": 1.0, "perceptual_nearest": 1.0,
     }  # fmt: skip
     n = len(next(iter(columns.values())))
     values = {name: np.full(n, value) for name, value in usual.items()}
-    nearest = {"copy_places": np.arange(4, 4 + n), "perceptual_nearest": np.full(n, 7)}
+    nearest = {"copy_places": np.arange(4, 4 + n), "copy_layout": np.full(n, 9), "perceptual_nearest": np.full(n, 7)}
     return Statistics(values | {name: np.array(column) for name, column in columns.items()}, nearest)
 
 
@@ -41,6 +42,7 @@ def unit_calibration(*, threshold: float = 2.0) -> Calibration:
         usual={name: Usual(0.0, 1.0) for name in judged},
         threshold=conformal_bound(np.full(40, threshold), level=0.95),
         copy_ceiling=CopyCeiling(value=8, n=40, level=0.99, fitted=8, low=7, high=9, above=0, pairs=0, crowded=0.0),
+        layout_ceiling=LayoutCeiling(value=0.65, n=40, fitted=0.65, low=0.6, high=0.7, above=0),
     )
 
 
@@ -64,6 +66,15 @@ def test_the_copy_ceiling_is_at_its_edge_no_copy_and_names_the_reference():
     assert [verdict.nearest for verdict in verdicts] == [4, 5, 6]
     assert verdicts[1].reason == "copy by matched places (9 > 8)"
     assert verdicts[2].reason == "copy by matched places (120 > 8)"
+
+
+def test_a_copy_by_layout_names_the_reference_of_its_layout_and_places_go_first():
+    statistics = by_hand(copy_places=[8.0, 8.0, 9.0], copy_layout=[0.65, 0.66, 0.9])
+    verdicts = judge(statistics, unit_calibration(), Rule())
+    assert [verdict.copy for verdict in verdicts] == [False, True, True]
+    assert [verdict.nearest for verdict in verdicts] == [4, 9, 6]
+    assert verdicts[1].reason == "copy by layout (0.66 > 0.65)"
+    assert verdicts[2].reason == "copy by matched places (9 > 8)"
 
 
 @pytest.mark.parametrize("policy", ["calibrated", "spec", "report"])
@@ -94,7 +105,7 @@ def test_spec_is_literal_and_strict(aggregation: str, suffixes: str):
 
 
 def test_spec_without_a_perceptual_distance_is_refused():
-    columns = {"ssim_mean": np.zeros(1), "copy_places": np.zeros(1)}
+    columns = {"ssim_mean": np.zeros(1), "copy_places": np.zeros(1), "copy_layout": np.zeros(1)}
     with pytest.raises(UserError, match="spec needs a perceptual distance"):
         judge(Statistics(columns, {"copy_places": np.zeros(1, int)}), unit_calibration(), Rule(policy="spec"))
 

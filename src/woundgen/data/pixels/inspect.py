@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import sobel, uniform_filter1d
 
-from woundgen.copies.keypoints import Keypoints, detect_keypoints
+from woundgen.copies.scene import Scene, describe_scene
 from woundgen.data.pixels.crop import find_stamp
 from woundgen.data.pixels.near_duplicates import thumbnail
 from woundgen.data.pixels.padding import content_box
@@ -31,7 +31,7 @@ class Inspection:
     """size: (width, height), upright. content: padding left out. stamp: in the photograph's pixels, or None.
 
     bytes_digest, pixels_digest: SHA-256 of the file and of its decoded pixels.
-    thumbnail, keypoints: of the content, for near duplicates and for photographs of one scene.
+    thumbnail, scene: of the content, for near duplicates and for photographs of one scene.
     """
 
     bytes_digest: str
@@ -43,7 +43,7 @@ class Inspection:
     bright: float
     burnt: float
     thumbnail: NDArray[np.float32]
-    keypoints: Keypoints
+    scene: Scene
 
     @property
     def padded(self) -> bool:
@@ -76,7 +76,7 @@ def inspect(pixels: NDArray[np.uint8], *, content: bytes) -> Inspection:
         bright=float(np.quantile(brightness, 0.9)),
         burnt=float((shown.min(axis=2) >= _BURNT).mean()),
         thumbnail=thumbnail(shown),
-        keypoints=detect_keypoints(shown),
+        scene=describe_scene(shown),
     )
 
 

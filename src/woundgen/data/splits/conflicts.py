@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from woundgen.copies.keypoints import Keypoints
+from woundgen.copies.scene import Scene
 from woundgen.copies.search import match_references, prepare_scenes
 from woundgen.data.pixels.inspect import Inspection
 from woundgen.data.pixels.near_duplicates import near_duplicate_pairs
@@ -44,7 +44,7 @@ def find_doubles(seen: Mapping[str, Inspection], rows: Sequence[ManifestRow]) ->
     pairs = near_duplicate_pairs(np.stack([seen[name].thumbnail for name in names])).tolist()
     alike = {*map(tuple, pairs), *_equal([seen[name].pixels_digest for name in names])}
     found = []
-    for i, j in sorted(alike | _find_scene_pairs([seen[name].keypoints for name in names])):
+    for i, j in sorted(alike | _find_scene_pairs([seen[name].scene for name in names])):
         first, second = names[i], names[j]
         likeness = _likeness(seen[first], seen[second]) if (i, j) in alike else SCENE
         compared = {what for what in facts[first] if likeness != SCENE or what != "phases"}
@@ -52,8 +52,8 @@ def find_doubles(seen: Mapping[str, Inspection], rows: Sequence[ManifestRow]) ->
     return found
 
 
-def _find_scene_pairs(keypoints: Sequence[Keypoints]) -> set[tuple[int, int]]:
-    same = match_references(prepare_scenes(keypoints), np.arange(len(keypoints))).same
+def _find_scene_pairs(scenes: Sequence[Scene]) -> set[tuple[int, int]]:
+    same = match_references(prepare_scenes(scenes), np.arange(len(scenes))).same
     return {(int(i), int(j)) for i, j in np.argwhere(np.triu(same))}
 
 

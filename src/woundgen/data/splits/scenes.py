@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
-from woundgen.copies.keypoints import Keypoints, detect_keypoints
+from woundgen.copies.scene import Scene, describe_scene
 from woundgen.copies.search import match_references, prepare_scenes
 from woundgen.data.files.images import decode_photograph, read_file
 from woundgen.data.pixels.padding import content_box
@@ -48,13 +48,13 @@ def join_scenes(photos: Sequence[Photo], *, roots: Sequence[Path]) -> Work[Scene
     if len(known) == len(paths):
         return SceneGroups(list(photos), 0, 0.0)
     digests: list[str] = []
-    keypoints: list[Keypoints] = []
+    scenes: list[Scene] = []
     for number, path in enumerate(paths, start=1):
         digest, described = _describe(Path(path), roots=roots)
         digests.append(digest)
-        keypoints.append(described)
+        scenes.append(described)
         yield Progress(number, len(paths), "looking for photographs of the same scene")
-    shared = match_references(prepare_scenes(keypoints), np.arange(len(paths)))
+    shared = match_references(prepare_scenes(scenes), np.arange(len(paths)))
     if shared.crowded > 0.5:
         return SceneGroups(list(photos), 0, shared.crowded)
     groups = name_scenes(paths, known, digests, shared.same)
@@ -100,9 +100,9 @@ def cluster_scenes(same: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
     return np.asarray(fcluster(linkage(distances, "average"), JOINED + 1e-9, "distance") - 1, np.intp)
 
 
-def _describe(path: Path, *, roots: Sequence[Path]) -> tuple[str, Keypoints]:
+def _describe(path: Path, *, roots: Sequence[Path]) -> tuple[str, Scene]:
     content = read_file(path, roots=roots)
     pixels = decode_photograph(content, name=str(path))
     inner = content_box(pixels)
     shown = pixels[inner.y_min : inner.y_max, inner.x_min : inner.x_max]
-    return hashlib.sha256(content).hexdigest(), detect_keypoints(shown)
+    return hashlib.sha256(content).hexdigest(), describe_scene(shown)

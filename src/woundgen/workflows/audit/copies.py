@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from woundgen.copies.ceiling import SAME_SCENE, estimate_ceiling
-from woundgen.copies.keypoints import Keypoints
+from woundgen.copies.layout import UNSUPPORTED, LayoutCeiling, estimate_layout_ceiling
+from woundgen.copies.scene import Scene
 from woundgen.copies.search import ReferenceScenes, match_images, match_references, prepare_scenes
 from woundgen.events import Progress, Work
 from woundgen.privacy.counts import upper_bound
@@ -24,18 +25,20 @@ BLOCK = 32
 class CopySearch:
     """scenes: the photographs trained on. ceiling: places above which an image is a copy; None: none can be had.
 
-    rule: the ceiling in words, or why there is none.
+    layout: the same of the correlation of layouts. rule: the ceilings in words, or why there is none.
     """
 
     scenes: ReferenceScenes
     ceiling: int | None
+    layout: LayoutCeiling
     rule: str
 
-    def find_copies(self, images: Sequence[Keypoints]) -> NDArray[np.bool_]:
+    def find_copies(self, images: Sequence[Scene]) -> NDArray[np.bool_]:
         """Return which of N images are copies; none where there is no ceiling."""
         if self.ceiling is None:
             return np.zeros(len(images), bool)
-        return match_images(images, self.scenes).places > self.ceiling
+        matches = match_images(images, self.scenes)
+        return np.asarray((matches.places > self.ceiling) | (matches.layout > self.layout.value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +57,23 @@ def prepare_search(photographs: Descriptors, groups: Sequence[str], *, level: fl
     which two photographs count as a single scene. Photographs that share a ruler or a label support none at all.
     """
     rows = distinct_rows(photographs.images)
-    scenes = prepare_scenes([photographs.keypoints[row] for row in rows])
+    scenes = prepare_scenes([photographs.scenes[row] for row in rows])
     codes = group_codes(groups, len(photographs))[rows]
     others = len(rows) - int(np.bincount(codes).max())
     if len(rows) < FEWEST or others < FEWEST_OTHERS:
         rule = (
             f"agreement in {SAME_SCENE} places or more, since {len(rows)} photographs, {others} of them of other "
-            "patients than the most frequent one, are too few for a ceiling"
+            f"patients than the most frequent one, are too few for a ceiling; {UNSUPPORTED.statement()}"
         )
-        return CopySearch(scenes, SAME_SCENE - 1, rule)
+        return CopySearch(scenes, SAME_SCENE - 1, UNSUPPORTED, rule)
     shared = match_references(scenes, codes)
     ceiling = estimate_ceiling(shared.matches.places, level=level, pairs=shared.pairs, crowded=shared.crowded)
-    return CopySearch(scenes, ceiling.value if ceiling.is_supported else None, ceiling.statement())
+    layout = estimate_layout_ceiling(shared.matches.layout)
+    rule = f"{ceiling.statement()}; {layout.statement()}"
+    return CopySearch(scenes, ceiling.value if ceiling.is_supported else None, layout, rule)
 
 
-def count_copies(search: CopySearch, images: Sequence[Keypoints]) -> Work[CopyCount]:
+def count_copies(search: CopySearch, images: Sequence[Scene]) -> Work[CopyCount]:
     """Count the copies among the images of a set."""
     if search.ceiling is None:
         return CopyCount(None, 1.0, search.rule)

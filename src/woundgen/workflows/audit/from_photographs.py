@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from woundgen.adapters.saved import apply_trained
-from woundgen.copies.keypoints import detect_keypoints
+from woundgen.copies.scene import describe_scene
 from woundgen.events import Progress, Work
 from woundgen.generation.sampler import Beginning, SamplerSettings, draw_block
 from woundgen.metrics.intervals import binomial_bounds
@@ -60,7 +60,7 @@ def recognise_beginnings(
         for number, row in enumerate(rows):
             images.append(_draw_from(base, subject, row, sampler, strength=strength, seed=number))
             yield Progress(number + 1, len(rows), f"from photographs at strength {strength:g}")
-        count = int(search.find_copies([detect_keypoints(image) for image in images]).sum())
+        count = int(search.find_copies([describe_scene(image) for image in images]).sum())
         rates.append(asdict(Recognised(strength, count, len(rows), *binomial_bounds(count, len(rows)))))
     return rates
 

@@ -71,7 +71,7 @@ def audit_set(
     search = prepare_search(
         photographs.take(np.array(sides.trained)), photos.groups(sides.trained), level=quality.copy_quantile
     )
-    copies = yield from count_copies(search, described.keypoints)
+    copies = yield from count_copies(search, described.scenes)
     begun = yield from recognise_beginnings(subject, sides, search, recipe["sampler"], strengths=strengths)
     distances = _either_way(described, photographs)
     nearness, no_nearness = _tried(lambda: _nearness(distances, photos, sides))

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from woundgen.config.quality import QualityConfig
-from woundgen.copies.keypoints import detect_keypoints
-from woundgen.copies.picture import describe_match, draw_match
+from woundgen.copies.layout import correlate_layouts
+from woundgen.copies.picture import describe_match, draw_match, draw_pair
+from woundgen.copies.scene import describe_scene
 from woundgen.copies.verify import verify_copy
 from woundgen.data.photo_set import PhotoSet
 from woundgen.data.pixels.prepare import MARGIN
@@ -67,8 +68,16 @@ class Screen:
 
     def explain(self, image: NDArray[np.uint8], row: int) -> tuple[NDArray[np.uint8], dict[str, float | bool]]:
         """A picture of the image next to photograph `row`, and how the one lies on the other. Private."""
-        match = verify_copy(detect_keypoints(image), detect_keypoints(self.images[row]))
-        return draw_match(image, self.images[row], match), describe_match(match)
+        photograph = self.images[row]
+        scene, reference = describe_scene(image), describe_scene(photograph)
+        match = verify_copy(scene.keypoints, reference.keypoints)
+        facts = describe_match(match)
+        facts["layout_correlation"] = round(
+            float(correlate_layouts(scene.layout[None], reference.layout[None])[0, 0]), 3
+        )
+        if match.score > self.calibration.copy_ceiling.value:
+            return draw_match(image, photograph, match), facts
+        return draw_pair(image, photograph), facts
 
 
 def verdicts_of(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from woundgen.config.quality import QualityConfig
-from woundgen.copies.keypoints import detect_keypoints
+from woundgen.copies.scene import describe_scene
 from woundgen.errors import UserError
 from woundgen.features import dinov2, lpips
 from woundgen.features.embedded import NAME as EMBEDDED
@@ -69,13 +69,13 @@ def is_lpips(used: UsedNetworks) -> bool:
 
 
 def describe(images: Images, networks: ScreenNetworks) -> Descriptors:
-    """Return pixels, keypoints, and both kinds of features of uint8 [N, H, W, 3] and of their mirror images."""
+    """Return pixels, scenes, and both kinds of features of uint8 [N, H, W, 3] and of their mirror images."""
     straight, mirrored = (_features(some, networks) for some in (images, images[:, :, ::-1]))
     return Descriptors(
         images=images.astype(np.float32) / 255,
         pooled=straight[0],
         pooled_mirrored=mirrored[0],
-        keypoints=tuple(detect_keypoints(image) for image in images),
+        scenes=tuple(describe_scene(image) for image in images),
         perceptual=straight[1],
         perceptual_mirrored=mirrored[1],
         networks=networks.used,

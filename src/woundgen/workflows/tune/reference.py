@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from woundgen.config.quality import QualityConfig
 from woundgen.config.train import TrainConfig
 from woundgen.copies.ceiling import CopyCeiling, estimate_ceiling
-from woundgen.copies.keypoints import detect_keypoints
+from woundgen.copies.scene import describe_scene
 from woundgen.copies.search import ReferenceScenes, match_images, match_references, prepare_scenes
 from woundgen.data.photo_set import PhotoSet
 from woundgen.errors import UserError
@@ -57,14 +57,14 @@ class References:
 
     def count_copies(self, images: Images, *, ceiling: int) -> int:
         """Return how many images agree with a training photograph in more places than `ceiling`."""
-        matches = match_images([detect_keypoints(image) for image in images], self.training_scenes())
+        matches = match_images([describe_scene(image) for image in images], self.training_scenes())
         return int((matches.places > ceiling).sum())
 
     def training_scenes(self) -> ReferenceScenes:
         """Return the training photographs, ready to be searched for copies."""
         if self.scenes is None:
             rows = self.photos.rows("train")
-            self.scenes = prepare_scenes([detect_keypoints(self.photos.images[row]) for row in rows])
+            self.scenes = prepare_scenes([describe_scene(self.photos.images[row]) for row in rows])
         return self.scenes
 
     def copy_ceiling(self) -> CopyCeiling | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from woundgen.copies.keypoints import detect_keypoints
+from woundgen.copies.scene import describe_scene
 from woundgen.events import complete
 from woundgen.phantoms import draw_phantoms
 from woundgen.screening.descriptors import Descriptors
@@ -16,8 +16,8 @@ PHANTOMS = draw_phantoms(range(200, 216), seed=3).images
 
 def describe(images: np.ndarray) -> Descriptors:
     nothing = np.zeros((len(images), 1))
-    keypoints = tuple(detect_keypoints(image) for image in images)
-    return Descriptors(images.astype(np.float32) / 255, nothing, nothing, keypoints)
+    scenes = tuple(describe_scene(image) for image in images)
+    return Descriptors(images.astype(np.float32) / 255, nothing, nothing, scenes)
 
 
 def count(photographs: np.ndarray, groups: list[str] | None = None) -> CopyCount:
@@ -25,7 +25,7 @@ def count(photographs: np.ndarray, groups: list[str] | None = None) -> CopyCount
     images = np.stack([np.rot90(photographs[2]), photographs[0][:, ::-1], PHANTOMS[15]])
     names = groups or [str(row) for row in range(len(photographs))]
     search = prepare_search(describe(photographs), names, level=0.99)
-    return complete(count_copies(search, describe(images).keypoints))
+    return complete(count_copies(search, describe(images).scenes))
 
 
 @pytest.mark.parametrize(
