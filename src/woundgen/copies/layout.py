@@ -45,7 +45,7 @@ class LayoutCeiling:
     above: int
 
     def statement(self) -> str:
-        """Return one sentence for people."""
+        """Return a sentence for people."""
         if self.n == 0:
             return f"layout: an image that correlates with a photograph by more than {self.value:.2f} is a copy, too"
         return (
@@ -98,7 +98,7 @@ def _limit(values: Values) -> Values:
 def _fit_quantile(values: Values) -> Values:
     """Return [B] LEVEL quantiles of Gumbel's law through two lower quantiles of values [B, n].
 
-    What lies above these may be of one scene unrecognised. Gumbel 1958: the q quantile is location - spread *
+    What lies above these may be of the same scene unrecognised. Gumbel 1958: the q quantile is location - spread *
     log(-log(q)).
     """
     lower, upper = np.quantile(values, QUANTILES, axis=1)

@@ -72,9 +72,8 @@ class Screen:
         scene, reference = describe_scene(image), describe_scene(photograph)
         match = verify_copy(scene.keypoints, reference.keypoints)
         facts = describe_match(match)
-        facts["layout_correlation"] = round(
-            float(correlate_layouts(scene.layout[None], reference.layout[None])[0, 0]), 3
-        )
+        correlation = correlate_layouts(scene.layout[None], reference.layout[None])[0, 0]
+        facts["layout_correlation"] = round(float(correlation), 3)
         if match.score > self.calibration.copy_ceiling.value:
             return draw_match(image, photograph, match), facts
         return draw_pair(image, photograph), facts
