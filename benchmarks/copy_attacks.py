@@ -7,8 +7,8 @@ r"""How many altered copies of each kind are held back, and how many photographs
 Three draws: each takes --references photographs of one phase (of phantoms: any) as the references, and copies of
 --copies of them. Photographs are cropped and resized as the product prepares them (margin .25, 128 pixels). Held out:
 --held-out others of every phase. Those that agree with a reference in 12 places or more are the same scene by the
-detector's own rule: they are listed, to be looked at, and do not count. The ceiling is that of the product, from
-the references alone; the search is that of the product. Finished parts are kept in OUT, so a stopped run goes on.
+detector's own rule: they are listed, to be looked at, and do not count. The ceilings are those of the product,
+from the references alone; the search is that of the product. Finished parts are kept in OUT, so a stopped run goes on.
 Intervals are exact (Clopper & Pearson 1934).
 """
 
@@ -25,7 +25,8 @@ import numpy as np
 from attack_kinds import Change, build_kinds
 
 from woundgen.copies.ceiling import SAME_SCENE, estimate_ceiling
-from woundgen.copies.keypoints import Keypoints, detect_keypoints
+from woundgen.copies.layout import estimate_layout_ceiling
+from woundgen.copies.scene import Scene, describe_scene
 from woundgen.copies.search import Matches, ReferenceScenes, match_images, match_references, prepare_scenes
 from woundgen.data.layouts.find_photos import find_photos
 from woundgen.data.pixels.prepare import prepare_all
@@ -55,6 +56,18 @@ class Draw:
 
 
 @dataclass(frozen=True)
+class Ceilings:
+    """Above either, an image is called a copy: agreeing places, and correlation of layouts."""
+
+    places: int
+    layout: float
+
+    def are_passed(self, found: dict[str, Any]) -> np.ndarray:
+        """Return bool [N] of what `describe_matches` gave."""
+        return (np.array(found["places"]) > self.places) | (np.array(found["layout"]) > self.layout)
+
+
+@dataclass(frozen=True)
 class Bench:
     """images uint8 [N, S, S, 3]; copies of each kind and draw; finished parts in `work`."""
 
@@ -62,8 +75,8 @@ class Bench:
     work: Path
     copies: int
 
-    def describe(self, rows: np.ndarray) -> list[Keypoints]:
-        return [detect_keypoints(self.images[row]) for row in rows]
+    def describe(self, rows: np.ndarray) -> list[Scene]:
+        return [describe_scene(self.images[row]) for row in rows]
 
 
 def main() -> None:
@@ -79,13 +92,13 @@ def main() -> None:
     totals: dict[str, list[int]] = {name: [0, 0] for name in kinds}
     missed = [0, 0]
     calibrated = [calibrate(bench, draw) for draw in draws]
-    for draw, (scenes, ceiling) in zip(draws, calibrated, strict=True):
-        hits, n = measure_held_out(bench, draw, scenes, ceiling)
+    for draw, (scenes, ceilings) in zip(draws, calibrated, strict=True):
+        hits, n = measure_held_out(bench, draw, scenes, ceilings)
         missed = [missed[0] + hits, missed[1] + n]
         print(f"draw {draw.number} ({draw.name}): held out called copies {share(hits, n)}", flush=True)
     for name in options.kinds or kinds:
-        for draw, (scenes, ceiling) in zip(draws, calibrated, strict=True):
-            hits, n = measure_kind(bench, draw, scenes, ceiling, name, kinds[name][1])
+        for draw, (scenes, ceilings) in zip(draws, calibrated, strict=True):
+            hits, n = measure_kind(bench, draw, scenes, ceilings, name, kinds[name][1])
             totals[name] = [totals[name][0] + hits, totals[name][1] + n]
     print(f"\nheld out, of other scenes: {share(*missed)}\n\n| kind | held back | 95 % interval |\n| --- | --- | --- |")
     for name, (hits, n) in totals.items():
@@ -150,45 +163,51 @@ def make_draws(phases: list[str], *, references: int, held_out: int) -> list[Dra
     return draws
 
 
-def calibrate(bench: Bench, draw: Draw) -> tuple[Scenes, int]:
-    """The product's ceiling, from the references alone."""
+def calibrate(bench: Bench, draw: Draw) -> tuple[Scenes, Ceilings]:
+    """The product's ceilings, from the references alone."""
     scenes = cache(lambda: prepare_scenes(bench.describe(draw.references)))
 
     def match() -> dict[str, Any]:
         shared = match_references(scenes(), np.arange(len(draw.references)))
-        return {"places": shared.matches.places.tolist(), "pairs": shared.pairs, "crowded": shared.crowded}
+        return describe_matches(shared.matches) | {"pairs": shared.pairs, "crowded": shared.crowded}
 
     found = keep(bench, ["references", draw.number, draw.references.tolist()], match)
     ceiling = estimate_ceiling(np.array(found["places"]), level=LEVEL, pairs=found["pairs"], crowded=found["crowded"])
-    print(f"draw {draw.number} ({draw.name}): {ceiling.statement()}", flush=True)
-    return scenes, ceiling.value
+    layout = estimate_layout_ceiling(np.array(found["layout"]))
+    print(f"draw {draw.number} ({draw.name}): {ceiling.statement()}; {layout.statement()}", flush=True)
+    return scenes, Ceilings(ceiling.value, layout.value)
 
 
-def measure_held_out(bench: Bench, draw: Draw, scenes: Scenes, ceiling: int) -> tuple[int, int]:
+def describe_matches(matches: Matches) -> dict[str, Any]:
+    return {"places": matches.places.tolist(), "layout": matches.layout.tolist()}
+
+
+def measure_held_out(bench: Bench, draw: Draw, scenes: Scenes, ceilings: Ceilings) -> tuple[int, int]:
     def match() -> dict[str, Any]:
         found = match_images(bench.describe(draw.held_out), scenes())
-        return {"places": found.places.tolist(), "nearest": draw.references[found.nearest].tolist()}
+        return describe_matches(found) | {"nearest": draw.references[found.nearest].tolist()}
 
     found = keep(bench, ["held out", draw.number, draw.references.tolist(), len(draw.held_out)], match)
-    places = np.array(found["places"])
-    for row, agreeing, nearest in zip(draw.held_out, places, found["nearest"], strict=True):
-        if agreeing > ceiling:
+    places, passed = np.array(found["places"]), ceilings.are_passed(found)
+    for row, agreeing, nearest, copied in zip(draw.held_out, places, found["nearest"], passed, strict=True):
+        if copied:
             said = "the same scene, left out" if agreeing >= SAME_SCENE else "called a copy"
             print(f"    picture {row} agrees with {nearest} in {agreeing} places: {said}")
-    strangers = places[places < SAME_SCENE]
-    return int((strangers > ceiling).sum()), len(strangers)
+    strangers = places < SAME_SCENE
+    return int(passed[strangers].sum()), int(strangers.sum())
 
 
-def measure_kind(bench: Bench, draw: Draw, scenes: Scenes, ceiling: int, name: str, change: Change) -> tuple[int, int]:
+def measure_kind(
+    bench: Bench, draw: Draw, scenes: Scenes, ceilings: Ceilings, name: str, change: Change
+) -> tuple[int, int]:
     def match() -> dict[str, Any]:
-        found: Matches = match_images([detect_keypoints(image) for image in make_copies(bench, draw, change)], scenes())
-        return {"places": found.places.tolist()}
+        found: Matches = match_images([describe_scene(image) for image in make_copies(bench, draw, change)], scenes())
+        return describe_matches(found)
 
-    places = np.array(keep(bench, [name, draw.number, bench.copies, draw.references.tolist()], match)["places"])
-    print(
-        f"    {name}: {share(int((places > ceiling).sum()), len(places))}, median {np.median(places):.0f}", flush=True
-    )
-    return int((places > ceiling).sum()), len(places)
+    found = keep(bench, [name, draw.number, bench.copies, draw.references.tolist()], match)
+    hits, n = int(ceilings.are_passed(found).sum()), len(found["places"])
+    print(f"    {name}: {share(hits, n)}, median of places {np.median(found['places']):.0f}", flush=True)
+    return hits, n
 
 
 def make_copies(bench: Bench, draw: Draw, change: Change) -> list[np.ndarray]:
@@ -201,7 +220,7 @@ def make_copies(bench: Bench, draw: Draw, change: Change) -> list[np.ndarray]:
 
 def keep(bench: Bench, what: Any, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Read from OUT, or compute and write there. Of the same pictures only."""
-    file = bench.work / f"{sha256_json([what, int(bench.images.sum()), len(bench.images)])[:16]}.json"
+    file = bench.work / f"{sha256_json([what, 'with layouts', int(bench.images.sum()), len(bench.images)])[:16]}.json"
     if not file.exists():
         bench.work.mkdir(parents=True, exist_ok=True)
         write_json(file, {"what": str(what)[:60], **compute()})

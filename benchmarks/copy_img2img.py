@@ -4,9 +4,9 @@ r"""At which strengths of img2img the photograph that an image began from is rec
     python benchmarks/copy_img2img.py --work OUT                       # phantoms
 
 The shipped base begins each image from one of the references (SDEdit, Meng et al. 2022), as `woundgen generate --from`
-does, without guidance: --copies of each draw of copy_attacks.py, at each strength. An image counts as recognised if
-it agrees with any reference in more places than the draw's ceiling. A sheet of the first ones is written to OUT: its
-rows are the photographs and what each strength made of them. It shows photographs, so keep it.
+does, without guidance: --copies of each draw of copy_attacks.py, at each strength. An image counts as recognised if it
+passes a ceiling of the draw, by places that agree with a reference or by its layout. A sheet of the first ones is
+written to OUT: its rows are the photographs and what each strength made of them. It shows photographs, so keep it.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from copy_attacks import Bench, calibrate, keep, load_pool, make_draws, share
+from copy_attacks import Bench, calibrate, describe_matches, keep, load_pool, make_draws, share
 from PIL import Image
 
-from woundgen.copies.keypoints import detect_keypoints
+from woundgen.copies.scene import describe_scene
 from woundgen.copies.search import match_images
 from woundgen.generation.sampler import Beginning, SamplerSettings, draw_block
 from woundgen.models.base import EMBEDDED, BaseModel, encode_prompts, load_base
@@ -43,23 +43,25 @@ def main() -> None:
     draws = make_draws(phases, references=options.references, held_out=1)
     calibrated = [calibrate(bench, draw) for draw in draws]
     sheet = [np.concatenate(list(images[draws[0].references[:SHOWN]]), axis=1)]
-    print("| strength | recognised | median of places |\n| --- | --- | --- |")
+    print("| strength | recognised | by places alone | median of layout |\n| --- | --- | --- | --- |")
     for strength in options.strengths:
-        hits, places = 0, []
-        for draw, (scenes, ceiling) in zip(draws, calibrated, strict=True):
+        passed, by_places, layout = [], 0, []
+        for draw, (scenes, ceilings) in zip(draws, calibrated, strict=True):
             rows = draw.references[: options.copies]
 
             def measure(rows=rows, scenes=scenes, strength=strength) -> dict[str, list]:
                 drawn = [begin(images[row], strength, options.steps, seed) for seed, row in enumerate(rows)]
-                found = match_images([detect_keypoints(image) for image in drawn], scenes())
-                return {"places": found.places.tolist(), "images": np.stack(drawn[:SHOWN]).tolist()}
+                found = match_images([describe_scene(image) for image in drawn], scenes())
+                return describe_matches(found) | {"images": np.stack(drawn[:SHOWN]).tolist()}
 
             part = keep(bench, ["img2img", strength, options.steps, draw.number, rows.tolist()], measure)
-            places += part["places"]
-            hits += int((np.array(part["places"]) > ceiling).sum())
+            passed += ceilings.are_passed(part).tolist()
+            by_places += int((np.array(part["places"]) > ceilings.places).sum())
+            layout += part["layout"]
             if draw.number == 0:
                 sheet.append(np.concatenate(list(np.array(part["images"], np.uint8)), axis=1))
-        print(f"| {strength:g} | {share(hits, len(places))} | {np.median(places):.0f} |", flush=True)
+        rates = f"{share(sum(passed), len(passed))} | {share(by_places, len(passed))}"
+        print(f"| {strength:g} | {rates} | {np.median(layout):.2f} |", flush=True)
         Image.fromarray(np.concatenate(sheet)).save(options.work / "img2img.png")
 
 
