@@ -42,7 +42,7 @@ def main() -> None:
     bench = Bench(images, options.work, options.copies)
     draws = make_draws(phases, references=options.references, held_out=1)
     calibrated = [calibrate(bench, draw) for draw in draws]
-    sheet = [np.concatenate(list(images[draws[0].references[:SHOWN]]), axis=1)]
+    sheet = [np.concatenate(list(images[draws[0].references[: min(SHOWN, options.copies)]]), axis=1)]
     print("| strength | recognised | by places alone | median of layout |\n| --- | --- | --- | --- |")
     for strength in options.strengths:
         passed, by_places, layout = [], 0, []
