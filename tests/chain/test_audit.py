@@ -62,6 +62,7 @@ def test_an_audit_of_a_run_with_sealed_patients(sealed: Path, tmp_path: Path, wo
     assert stat.S_IMODE(private.stat().st_mode) == 0o700
 
 
+@pytest.mark.slow
 def test_strengths_at_which_photographs_are_recognised(trained: Path, tmp_path: Path) -> None:
     out = audited(trained, tmp_path, "--strength", "0.5", "--strength", "1")
     found = read_json(out / "privacy.json")["from_photographs"]

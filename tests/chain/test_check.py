@@ -129,6 +129,7 @@ def test_a_clinics_export_reconciles(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_five_hundred_spoilt_files_are_a_line_each(tmp_path: Path) -> None:
     """Imported whole, spoilt afterwards: the digest tells each, whatever a decoder makes of it."""
     rng = random.Random(0)

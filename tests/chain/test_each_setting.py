@@ -45,6 +45,12 @@ METRICS = {"metric_images": 16}
 FOLDS = {"folds": 3, "fold": 1}
 TWO_PHASES = {"phases": ["I", "R"], "prompts": "medical"}
 
+# Those that are tried with the normal suite, too: of each group of settings, what users change most.
+ALWAYS = {
+    "base_model", "training_method", "lora_rank", "lora_alpha", "batch_size_per_gpu", "learning_rate", "max_steps",
+    "optimizer", "prompt_dropout", "min_snr_gamma", "data_augmentation", "prompts", "seed", "ema",
+}  # fmt: skip
+
 # Flat name -> (settings in both runs, the value that has to act). Paths are filled in by `case_of`.
 CASES: dict[str, tuple[Mapping[str, Any], Any]] = {
     "base_model": ({}, "OTHER_BASE"),
@@ -200,11 +206,18 @@ def case_of(key: str, room: Room) -> tuple[dict[str, Any], Any]:
 
 
 def test_every_setting_has_a_case() -> None:
+    assert set(CASES) >= ALWAYS
     assert set(CASES) | WITHOUT_FILES == set(setting_names(TrainConfig))
     assert not set(CASES) & WITHOUT_FILES
 
 
-@pytest.mark.parametrize("key", sorted(CASES, key=lambda key: str(CASES[key][0])))
+def in_turn() -> list[Any]:
+    """All keys, those with the same other settings after one another; most of them slow, for two trainings are each."""
+    keys = sorted(CASES, key=lambda key: str(CASES[key][0]))
+    return [pytest.param(key, id=key, marks=() if key in ALWAYS else pytest.mark.slow) for key in keys]
+
+
+@pytest.mark.parametrize("key", in_turn())
 def test_an_ignored_value_would_be_noticed(key: str, room: Room, tmp_path: Path) -> None:
     if key == "device" and torch.cuda.is_available():
         pytest.skip("auto is cuda here")
@@ -265,6 +278,7 @@ def test_compile_and_cuda_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
         assert getattr(unet, "fast", unet) == expected  # what is fast is checked against the plain one first
 
 
+@pytest.mark.slow
 def test_use_xformers(room: Room, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["train", "--data", str(room.photographs), "--out", str(tmp_path / "run"), "--dry-run"]
     settings = {**SETTINGS, "base_model": str(room.base), "mixed_precision": "no", "phases": "[I]"}

@@ -71,6 +71,7 @@ def test_a_merged_folder_is_a_base(trained: Path, prompt: str, drawn: np.ndarray
     assert np.abs(picture(tmp_path / "set") - drawn).max() <= 1
 
 
+@pytest.mark.slow
 def test_a_merged_single_file(
     workshop: Workshop, trained: Path, base_folders: dict[str, Path], tmp_path: Path,
     capsys: pytest.CaptureFixture[str],

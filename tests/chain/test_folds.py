@@ -96,6 +96,7 @@ def test_the_same_command_trains_nothing_again(words: list[str], runs: list[Path
     assert steps() == before
 
 
+@pytest.mark.slow
 def test_utility_tests_each_generator_on_its_own_fold(
     drawn: list[Path], runs: list[Path], photographs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -35,6 +35,7 @@ def read(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "gpu_all.json").read_text())
 
 
+@pytest.mark.slow
 def test_rows_of_each_kind(modules: tuple[Any, Any], tmp_path: Path) -> None:
     gpu_all, _ = modules
     only = ("--only", "LoRA bf16, batch 8", "2 times the side", "replayed", "drawing", "exactness, bf16")

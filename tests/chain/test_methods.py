@@ -86,6 +86,7 @@ def test_a_whole_unet(
     assert np.abs(ours.astype(int) - base.astype(int)).mean() > 0.1
 
 
+@pytest.mark.slow
 def test_old_whole_checkpoints_are_trimmed(workshop: Workshop, tmp_path: Path) -> None:
     """Each is as large as the base: only the last and the best keep their weights."""
     out = tmp_path / "run"
@@ -122,6 +123,7 @@ def test_a_word_of_three_rows(trained_by: Callable[..., Path], fresh_base: BaseM
     assert len({tuple(row.tolist()) for row in rows}) == 3, "each has learned for itself"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [name for name in METHODS if name != "lora"])
 def test_a_stop_costs_nothing(
     method: str,
@@ -151,6 +153,7 @@ def test_a_stop_costs_nothing(
             assert mine[name] == content, name
 
 
+@pytest.mark.slow
 def test_dreambooth_with_class_images(
     trained_by: Callable[..., Path], workshop: Workshop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -220,6 +223,7 @@ def test_adapters_add_up(trained_by: Callable[..., Path], loaded_base: BaseModel
         apply_trained(loaded_base, [(word, 0.5)])
 
 
+@pytest.mark.slow
 def test_sdxl_is_trained_and_draws(
     sdxl_folder: Path, workshop: Workshop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -47,6 +47,7 @@ def test_a_length_is_the_average_of_the_weights_after_each_step(saved_often: Pat
     assert notes["ema_fit_error"] < 1e-3
 
 
+@pytest.mark.slow
 def test_generate_and_compare_take_a_length(saved_often: Path, workshop: Workshop, tmp_path: Path) -> None:
     for weights in ("ema@0.02", "ema@0.25", "raw"):
         words = ["generate", "--adapter", str(saved_often), "--weights", weights, *DRAW]

@@ -149,6 +149,7 @@ def test_releasing_what_is_not_looked_for(trained: Path, tmp_path: Path, capsys:
     assert not (tmp_path / "set").exists()
 
 
+@pytest.mark.slow
 def test_an_earlier_checkpoint_guides(workshop: Workshop, trained: Path, tmp_path: Path) -> None:
     """Other images than the negative prompt gives, another set by its identity, and a guide of this base only."""
     earlier = next(trained.glob("checkpoints/*_000002"))
@@ -223,6 +224,7 @@ def in_two_processes(command: list[str], *, killed: tuple[int, str] | None = Non
     return [os.waitpid(child, 0)[1] for child in children]
 
 
+@pytest.mark.slow
 def test_two_processes_draw_the_set_of_one(
     memorising: list[Path], workshop: Workshop, trained: Path, tmp_path: Path
 ) -> None:
@@ -235,6 +237,7 @@ def test_two_processes_draw_the_set_of_one(
     assert contents(copies[0]) == contents(copies[1]) != {}
 
 
+@pytest.mark.slow
 def test_a_set_goes_on_after_a_kill_of_either_of_two_processes(
     memorising: list[Path], workshop: Workshop, trained: Path, tmp_path: Path
 ) -> None:
@@ -313,6 +316,7 @@ def from_a_photograph(workshop: Workshop, trained: Path, out: Path, photograph: 
     return words(workshop, trained, out, "--from", str(photograph), "--strength", "0.5", "--steps", "4", *more)
 
 
+@pytest.mark.slow
 def test_images_from_a_photograph_say_so_and_name_nobody(
     workshop: Workshop, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -88,6 +88,7 @@ def test_two_phases_at_once(
         assert f"phase_{phase} | steps        2" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phase", ["I", "R"])
 def test_the_approved_configs_on_a_pair_of_cards(
     phase: str,

@@ -105,6 +105,7 @@ def test_perceptual_term(train: Train, plain: Path) -> None:
     assert not torch.equal(values(on), values(plain))
 
 
+@pytest.mark.slow
 def test_discriminator(train: Train) -> None:
     """The generator's term and what the discriminator tells right are logged and move; its state is saved."""
     on = train(adversarial_weight=0.1, estimate_min_snr=0.01, discriminator_rate=1e-2, max_steps=4)
@@ -116,6 +117,7 @@ def test_discriminator(train: Train) -> None:
     assert saved["discriminator.optimizer.0.step"].item() == 4
 
 
+@pytest.mark.slow
 def test_region_weighting(
     train: Train, plain: Path, workshop: Workshop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -130,6 +132,7 @@ def test_region_weighting(
     assert not (tmp_path / "refused").exists()
 
 
+@pytest.mark.slow
 def test_region_masks(train: Train, workshop: Workshop, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The masks count and not the boxes; a run is not gone on with when they have changed, nor without one of them."""
     masks = tmp_path / "masks"
@@ -226,6 +229,7 @@ def test_a_run_that_cannot_be_mended_stops_and_says_what_to_change(
     assert newest_sound(on / "checkpoints").folder is None, "nothing that is not finite was saved"
 
 
+@pytest.mark.slow
 def test_both_phases_in_turn(
     train: Train, both_phases: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -247,6 +251,7 @@ def test_both_phases_in_turn(
     assert "remodeling" in prompts[1]
 
 
+@pytest.mark.slow
 def test_train_resolution(
     train: Train, plain: Path, workshop: Workshop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -357,6 +362,7 @@ def _resumed(train: Train, settings: dict[str, Any], whole: Path, tmp_path: Path
     return train(**settings, out=again)
 
 
+@pytest.mark.slow
 def test_prodigy_resumes_exactly(train: Train, tmp_path: Path) -> None:
     """Its estimate of the rate, which lies beside the moments, goes on where it was; the rate has grown by then."""
     settings = {"optimizer": "prodigy", "learning_rate": 1, "lr_scheduler": "constant", "lora_dropout": 0.1}

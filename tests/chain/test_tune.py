@@ -112,6 +112,7 @@ def study(tuning_data: tuple[Path, Path], tmp_path_factory: pytest.TempPathFacto
     return out
 
 
+@pytest.mark.slow
 def test_the_sealed_side_and_the_confirmation_patients_choose_nothing(study: Path) -> None:
     """Sealed photographs are in no side; selection and confirmation units measure on their own side alone."""
     record = read_json(study / "tune.json")
@@ -126,6 +127,7 @@ def test_the_sealed_side_and_the_confirmation_patients_choose_nothing(study: Pat
     assert seen["I"]["holdout"] == record["division"]["sides"]["confirmation"][0]
 
 
+@pytest.mark.slow
 def test_the_better_half_goes_on_and_the_start_in_any_case(study: Path) -> None:
     names = {path.stem for path in (study / "results").glob("trial_*.json")}
     assert {f"trial_{number:03d}_rung_1" for number in range(4)} <= names
@@ -139,6 +141,7 @@ def test_the_better_half_goes_on_and_the_start_in_any_case(study: Path) -> None:
     assert steps == {2, 6}
 
 
+@pytest.mark.slow
 def test_draw_time_settings_are_swept_on_one_training(study: Path) -> None:
     """Three guidance scales and then raw weights: four drawings of the run; the best is the lowest."""
     result = read_json(study / "results" / "trial_000_rung_2.json")
@@ -150,6 +153,7 @@ def test_draw_time_settings_are_swept_on_one_training(study: Path) -> None:
     assert len(set(values)) == 4
 
 
+@pytest.mark.slow
 def test_fresh_seeds_of_each_on_the_same_noise(study: Path) -> None:
     found = [read_json(path)["unit"] for path in (study / "results").glob("confirm_*.json")]
     by_arm: dict[str, list[tuple[int, int]]] = {}
@@ -161,6 +165,7 @@ def test_fresh_seeds_of_each_on_the_same_noise(study: Path) -> None:
     assert {tuple(sorted(seeds)) for seeds in by_arm.values()} == {((101, 101), (102, 102))}
 
 
+@pytest.mark.slow
 def test_what_is_written_can_be_used(study: Path, tuning_data: tuple[Path, Path], tmp_path: Path) -> None:
     """tuned.yaml is a delta of the starting config, config.yaml the whole; a trial's run draws as any run does."""
     delta = yaml.safe_load((study / "tuned.yaml").read_text())
@@ -179,6 +184,7 @@ def _as_flat(key: str, value: Any) -> Any:
     return TrainConfig.model_validate({key: value}).flat()[key]
 
 
+@pytest.mark.slow
 def test_the_same_command_changes_nothing(study: Path, tuning_data: tuple[Path, Path]) -> None:
     before = {path: path.stat().st_mtime_ns for path in (study / "results").glob("*")}
     expected = results(study)
@@ -187,6 +193,7 @@ def test_the_same_command_changes_nothing(study: Path, tuning_data: tuple[Path, 
     assert results(study) == expected
 
 
+@pytest.mark.slow
 def test_the_same_in_python(study: Path, tuning_data: tuple[Path, Path]) -> None:
     """It finds the study that the command made: both ask for the same."""
     config, photographs = tuning_data
@@ -207,6 +214,7 @@ def test_the_same_in_python(study: Path, tuning_data: tuple[Path, Path]) -> None
         woundgen.tune(config, data=photographs, out=study, console=quiet)
 
 
+@pytest.mark.slow
 def test_another_study_is_refused(
     study: Path, tuning_data: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -225,6 +233,7 @@ def undo(study: Path, out: Path, names: Sequence[str]) -> None:
 LATER = ("trial_002", "trial_003", "confirm_start")
 
 
+@pytest.mark.slow
 def test_killed_and_gone_on_with(study: Path, tuning_data: tuple[Path, Path], tmp_path: Path) -> None:
     """Killed in a training and while it draws, the study ends with the values of the undisturbed one."""
     out = tmp_path / "study"
@@ -253,6 +262,7 @@ def start_and_kill(command: list[str], module: str, name: str, call: int) -> boo
     return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
 
 
+@pytest.mark.slow
 def test_two_processes_make_the_trials_of_one(study: Path, tuning_data: tuple[Path, Path], tmp_path: Path) -> None:
     out = tmp_path / "study"
     undo(study, out, LATER)

@@ -100,6 +100,7 @@ def is_part_of(patch: np.ndarray, images: list[np.ndarray]) -> bool:
     )
 
 
+@pytest.mark.slow
 def test_a_second_measurement_replaces_the_patches(drawn: Path, workshop: Workshop) -> None:
     assert evaluate(drawn, workshop, "--two-sample") == 0
     folder = patches(drawn) / "generated"

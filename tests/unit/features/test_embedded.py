@@ -15,6 +15,7 @@ SEED = 640_001
 NETWORK, _ = load_feature_network(EMBEDDED_FEATURES)
 
 
+@pytest.mark.slow
 def test_a_mosaic_of_two_pixels_is_three_floors_away() -> None:
     """n = 100 against 100; the floor is what two halves of clean phantoms are apart at that n."""
     drawn = draw_card_phantoms(range(200), seed=SEED).images

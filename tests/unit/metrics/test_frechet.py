@@ -29,6 +29,7 @@ def test_equals_the_matrix_root(n, m, d):
     assert frechet_distance(x, y) == pytest.approx(by_matrix_root(x, y), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_unit_shift_of_identity_covariance_in_2048_dimensions():
     """pytorch-fid's own test: means 0 and 1, covariance I. These 2049 rows have exactly that covariance."""
     d = 2048

@@ -61,6 +61,7 @@ def test_whole_patients_are_left_out():
     assert grouped.high - grouped.low > 1.15 * (alone.high - alone.low)
 
 
+@pytest.mark.slow
 def test_p_and_interval_say_one_thing():
     """400 pairs without a difference: p <= .05 exactly where the interval leaves 0 out, in about 5 of 100 or fewer."""
     rng, found = np.random.default_rng(4), []

@@ -91,6 +91,7 @@ def check_areas(areas: npt.NDArray[np.float64]) -> None:
     assert mean[1] >= 0.95
 
 
+@pytest.mark.slow
 def test_released_files_do_not_tell_members(tmp_path: Path) -> None:
     candidates = describe(blobs(CANDIDATES, seed=1), NETWORKS)
     check_areas(attack_halves(describe(blobs(DRAWN, seed=2), NETWORKS), candidates, tmp_path))

@@ -87,6 +87,7 @@ def verdicts(rng: np.random.Generator, *, shift: float, margin: float, repetitio
     return found
 
 
+@pytest.mark.slow
 def test_equivalence_is_claimed_by_its_test_alone() -> None:
     """At the margin itself in at most 5 of 100; of one distribution and a wide margin nearly always; else open."""
     rng = np.random.default_rng(0)

@@ -159,6 +159,7 @@ def small_phantoms() -> Compared:
     return all_compared(phantoms(range(2000, 2220), size=32))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [40, 85, 170])
 def test_held_out_phantoms_are_accepted_as_promised(small_phantoms: Compared, n: int):
     assert 0.89 <= np.mean(acceptance_over_draws(small_phantoms, n=n, held_out=50, draws=12)) <= 0.98

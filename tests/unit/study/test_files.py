@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import cross_val_predict
@@ -42,6 +43,7 @@ def told_apart(properties: list[list[float]], real: np.ndarray) -> int:
     return int((cross_val_predict(model, np.array(properties), real, cv=10) == real).sum())
 
 
+@pytest.mark.slow
 def test_a_classifier_on_file_properties_is_at_chance(tmp_path: Path) -> None:
     images, real = pictures()
     names = draw_ids(len(images))
@@ -52,6 +54,7 @@ def test_a_classifier_on_file_properties_is_at_chance(tmp_path: Path) -> None:
     assert low <= 0.5 <= high
 
 
+@pytest.mark.slow
 def test_the_classifier_can_tell_where_something_tells(tmp_path: Path) -> None:
     """The same pictures as ordinary, compressed PNG files: their size gives them away."""
     images, real = pictures()

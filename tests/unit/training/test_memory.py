@@ -74,6 +74,7 @@ def real_peak(base: BaseModel) -> int:
     return counter.peak + sum(-(-value.nbytes // 512) * 512 for value in inputs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, {"checkpointing": True}, {"precision": "bf16"}])
 def test_a_fake_pass_counts_what_a_real_one_takes(make_base: MakeBase, settings: dict[str, Any]) -> None:
     base = make_base()
@@ -100,6 +101,7 @@ def test_equals_torchs_own_tracker(make_base: MakeBase) -> None:
     assert counter.peak == pytest.approx(theirs - held, rel=0.1)
 
 
+@pytest.mark.slow
 def test_nothing_is_left_changed(make_base: MakeBase) -> None:
     base = make_base()
     rig = Rig.build(base, dropout=0.1)
@@ -118,6 +120,7 @@ def test_nothing_is_left_changed(make_base: MakeBase) -> None:
     rig.run(until=1)  # masks and parameters serve real numbers still
 
 
+@pytest.mark.slow
 def test_each_part_by_arithmetic(make_base: MakeBase) -> None:
     base = make_base()
     _, trainable = prepare_model(base, TrainConfig(training_method="full"), CPU, "fp32")

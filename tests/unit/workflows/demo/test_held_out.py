@@ -31,6 +31,7 @@ def test_the_same_pixels_as_training(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert {image.tobytes() for image in held_out.images} == {image.tobytes() for image in trained.images}
 
 
+@pytest.mark.slow
 def test_crops_are_no_whole_pictures() -> None:
     """What made phase R look as if no adapter could learn it: the framing alone moves the features far."""
     network, _ = feature_network()
@@ -52,6 +53,7 @@ def test_gap_and_recall_refuse_another_framing() -> None:
     assert recall_of(reader, tuned, "R", label="generated").n == (8, 8)
 
 
+@pytest.mark.slow
 def test_the_reader_reads_what_it_was_fitted_on() -> None:
     reader = fit_colour_reader(per_phase=120, margin=0.25)
     for phase in ("I", "R"):

@@ -98,6 +98,7 @@ def peak_megabytes() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+@pytest.mark.slow
 def test_ten_rounds_leave_nothing_behind(measure: Callable[[np.ndarray], list]) -> None:
     """No tensor more after ten rounds, and no higher peak than after the first two (20 MB of allocator's play)."""
     for seed in range(2):
