@@ -210,7 +210,7 @@ def _drawing(shape: Shape, effort: Effort) -> Iterator[Row]:
     def ours(unet_pass: UNetPass) -> object:
         return draw_block(
             base, settings, range(shape.batch), prompt_states=prompt, negative_states=negative,
-            notice=warnings.append, unet_pass=unet_pass,
+            unet_pass=unet_pass,
         )  # fmt: skip
 
     pair = torch.cat([negative, prompt]).repeat_interleave(shape.batch, 0).to(device, half)

@@ -36,7 +36,7 @@ MOST = {
     "through": 85,
 }
 # Docstrings that open with a clause instead of a verb, and functions that are called X_of.
-MOST_CLAUSES, MOST_OF = 36, 54
+MOST_CLAUSES, MOST_OF = 0, 54
 
 DONE = (
     "api", "commands/train.py", "config", "data/files", "diffusion", "errors.py", "events.py", "phantoms", "runtime",

@@ -103,7 +103,7 @@ def find_adapter(place: Path, *, weights: str) -> Adapter:
 
 
 def adapter_metadata(file: Path) -> dict[str, Any]:
-    """What the run recorded beside an adapter's file; empty for a file that another program wrote."""
+    """Return what the run recorded with an adapter's file; empty for a file that another program wrote."""
     path = file.parent / ADAPTER_NOTES
     return read_json(path) if path.exists() else {}
 

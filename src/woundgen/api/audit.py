@@ -12,7 +12,7 @@ from woundgen.config.quality import QualityConfig
 from woundgen.reporting.audit_page import audit_rows
 from woundgen.reporting.notebook import make_frame, table_html
 from woundgen.reporting.tables import Table
-from woundgen.runtime.console import Console, use_console
+from woundgen.runtime.console import Console, open_console
 from woundgen.storage.names import AUDIT_MD
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def audit(
         adapters=[Path(place) for place in adapters],
         base=base,
     )
-    with use_console(console) as opened:
+    with console or open_console() as opened:
         record = opened.follow(audit_set(
             Path(generated), subject=subject, out=folder, quality=quality or QualityConfig(), strengths=strengths,
         ))  # fmt: skip

@@ -11,7 +11,7 @@ from woundgen.config.quality import QualityConfig
 from woundgen.errors import UserError
 from woundgen.records import PHASES
 from woundgen.reporting.notebook import lines_html
-from woundgen.runtime.console import Console, use_console
+from woundgen.runtime.console import Console, open_console
 from woundgen.storage.names import CALIBRATION_MD
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def calibrate(
         raise UserError(f"--phase {phase!r} is unknown.", f"Use {', '.join(PHASES)}.")
     from woundgen.workflows.screen.calibrate import calibrate_photographs
 
-    with use_console(console) as opened:
+    with console or open_console() as opened:
         calibration = opened.follow(
             calibrate_photographs(
                 Path(real),

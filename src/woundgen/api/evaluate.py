@@ -20,7 +20,7 @@ from woundgen.reporting.metric_explanations import joint_verdict
 from woundgen.reporting.metric_table import metric_table
 from woundgen.reporting.notebook import lines_html, make_frame, table_html
 from woundgen.reporting.tables import Table
-from woundgen.runtime.console import Console, use_console
+from woundgen.runtime.console import Console, open_console
 from woundgen.storage.files import read_json
 from woundgen.storage.names import QUALITY_COMPARISON, RUN_JSON
 from woundgen.workflows.evaluate.request import EvaluateOptions, EvaluateRequest, SweepOptions, SweepRequest
@@ -122,7 +122,7 @@ def evaluate(
     )
     from woundgen.workflows.evaluate.job import evaluate_request
 
-    with use_console(console) as opened:
+    with console or open_console() as opened:
         measured = opened.follow(evaluate_request(request))
     return EvaluateResult(measured.rows, measured.path, measured.label)
 
@@ -165,6 +165,6 @@ def sweep(
     )
     from woundgen.workflows.evaluate.sweep import sweep_request
 
-    with use_console(console) as opened:
+    with console or open_console() as opened:
         folders = opened.follow(sweep_request(request, out=Path(out)))
     return compare(folders, out=out)

@@ -14,7 +14,7 @@ from woundgen.api.places import Adapters, Place, as_adapters, as_path
 from woundgen.data.files.images import read_photograph
 from woundgen.errors import UserError
 from woundgen.reporting.notebook import SHOWN, grid_html, make_frame, to_picture
-from woundgen.runtime.console import Console, silent_console, use_console
+from woundgen.runtime.console import Console, open_console, silent_console
 from woundgen.storage.names import MANIFEST_JSONL
 from woundgen.storage.set_rows import Tally, read_released_rows, read_tally
 from woundgen.workflows.generate.request import GenerateOptions, GenerateRequest
@@ -99,7 +99,7 @@ def generate(
     from woundgen.workflows.generate.job import generate_set
 
     folder = Path(out)
-    with use_console(console) as opened:
+    with console or open_console() as opened:
         speaker = opened if (ranks or ALONE).first else silent_console()
         tally = speaker.follow(generate_set(request, out=folder, ranks=ranks or ALONE))
     return GenerateResult(folder, read_tally(folder) if tally is None else tally)

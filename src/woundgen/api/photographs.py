@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from woundgen.api.places import Place
 from woundgen.reporting.notebook import lines_html
-from woundgen.runtime.console import Console, use_console
+from woundgen.runtime.console import Console, open_console
 from woundgen.workflows.dataset.request import SplitOptions
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def check_photographs(
     """
     from woundgen.workflows.dataset.check import check_photographs as check
 
-    with use_console(console) as opened:
+    with console or open_console() as opened:
         result = opened.follow(check(Path(data), out=Path(out), resolution=resolution, margin=margin))
     return CheckedPhotographs(Path(out), result)
 
@@ -65,7 +65,7 @@ def split_photographs(
     """
     from woundgen.workflows.dataset.split import split_photographs as split
 
-    with use_console(console) as opened:
+    with console or open_console() as opened:
         return opened.follow(split(Path(data), out=Path(out), request=options or SplitOptions()))
 
 
@@ -88,7 +88,7 @@ def render_phantoms(
     """
     from woundgen.workflows.dataset.phantoms import write_phantoms
 
-    with use_console(console) as opened:
+    with console or open_console() as opened:
         return opened.follow(write_phantoms(
             Path(out), count=count, phases=phases, seed=seed, size=size, views=views,
         ))  # fmt: skip

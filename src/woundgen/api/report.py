@@ -10,7 +10,7 @@ from typing import Any
 from woundgen.api.places import Place, as_paths
 from woundgen.config.quality import QualityConfig
 from woundgen.reporting.notebook import lines_html
-from woundgen.runtime.console import Console, use_console
+from woundgen.runtime.console import Console, open_console
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,7 @@ def report(
     from woundgen.workflows.report import write_report
 
     chosen = options or ReportOptions()
-    with use_console(console) as opened:
+    with console or open_console() as opened:
         pages = opened.follow(
             write_report(
                 as_paths(runs),

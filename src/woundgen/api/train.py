@@ -14,7 +14,7 @@ from woundgen.config.train import TrainConfig
 from woundgen.reporting.metric_table import metric_table
 from woundgen.reporting.notebook import lines_html, make_frame, table_html
 from woundgen.reporting.stored_metrics import read_values
-from woundgen.runtime.console import Console, use_console
+from woundgen.runtime.console import Console, open_console
 from woundgen.storage.files import read_json, read_jsonl
 from woundgen.storage.names import EVAL_LOG, RUN_JSON, TRAIN_LOG
 from woundgen.workflows.train.request import TrainOptions, TrainRequest, make_request
@@ -125,7 +125,7 @@ def train(
     from woundgen.workflows.train.job import train_adapter
     from woundgen.workflows.train.session import TrainingJob
 
-    with use_console(console) as opened:
+    with console or open_console() as opened:
         outcome = train_adapter(TrainingJob(request, opened, ranks or ALONE))
     return TrainResult(outcome.folder, outcome.steps, outcome.exit_code)
 
@@ -148,7 +148,7 @@ def plan(
     from woundgen.workflows.train.job import plan_run
     from woundgen.workflows.train.session import TrainingJob
 
-    with use_console(console) as opened:
+    with console or open_console() as opened:
         planned, estimate = plan_run(TrainingJob(request, opened, ranks or ALONE))
     return PlanResult(planned.to_json(), planned.warnings, None if estimate is None else asdict(estimate))
 

@@ -11,7 +11,7 @@ from woundgen.api.places import Place, as_paths
 from woundgen.reporting.notebook import lines_html, make_frame, table_html
 from woundgen.reporting.tables import Table
 from woundgen.reporting.utility_page import tables, write_utility
-from woundgen.runtime.console import Console, use_console
+from woundgen.runtime.console import Console, open_console
 from woundgen.workflows.utility.request import UtilityOptions, UtilityRequest
 
 if TYPE_CHECKING:
@@ -75,6 +75,6 @@ def utility(
     from woundgen.workflows.utility.job import measure_utility
 
     folder = Path(out)
-    with use_console(console) as opened:
+    with console or open_console() as opened:
         record = opened.follow(measure_utility(request, out=folder))
     return UtilityResult(folder, record, write_utility(record, out=folder))

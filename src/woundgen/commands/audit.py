@@ -28,7 +28,7 @@ def audit(
     ] = None,
     thresholds: Annotated[Path | None, typer.Option(help="configs/quality_thresholds.yaml")] = None,
 ) -> None:
-    """What a generated set gives away of the photographs it was trained on, and what this n could not show.
+    """Test what a generated set gives away of the photographs it was trained on, and say what this n could not show.
 
     Copies with an exact bound, nearness against photographs held out, authenticity, and, where patients were
     sealed before training, whether the model's loss tells who was trained on. With --strength also how many images

@@ -18,7 +18,7 @@ def calibrate(
     size: Annotated[int | None, typer.Option(min=32, max=1024, help="Pixels a side [the run's, or 128].")] = None,
     thresholds: Annotated[Path | None, typer.Option(help="configs/quality_thresholds.yaml")] = None,
 ) -> None:
-    """What is usual among real photographs: the thresholds that screening holds images to, and their uncertainty.
+    """Measure what is usual among real photographs: thresholds that screening holds images to, with their uncertainty.
 
     `generate` makes the same by itself, or takes the file with --calibration. It names no photograph.
 

@@ -50,22 +50,20 @@ def run(
     )
     with open_console() as console:
         if plan:
-            planned = plan_study(data, out=out, options=options, console=console)
-            for line in planned.lines():
+            console.info("measuring a few steps of each phase")
+            planned = plan_study(data, out=out, options=options)
+            for line in planned.advice:
+                console.warn(line)
+            for line in (*planned.facts, *planned.lines()):
                 console.info(line)
             console.result("run", planned)
             return 0
         result = make_study(data, out=out, options=options, console=console)
         if result.exit_code:
             return result.exit_code
-        console.info("\nFound")
-        for sentence in result.findings:
-            console.info(f"  {sentence}")
-        console.info("Open")
-        for page in result.pages:
-            console.info(f"  {page}")
-        console.info("Next")
-        for command in result.next:
-            console.info(f"  {command}")
+        for heading, lines in (("\nFound", result.findings), ("Open", result.pages), ("Next", result.next)):
+            console.info(heading)
+            for line in lines:
+                console.info(f"  {line}")
         console.result("run", result)
     return 0

@@ -1,4 +1,4 @@
-"""What is compared: measured sets and runs, read from their folders."""
+"""Candidates of a comparison: measured sets and runs, read from their folders."""
 
 from __future__ import annotations
 

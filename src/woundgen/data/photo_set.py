@@ -63,7 +63,7 @@ def count_groups(count: int, grouping: str) -> str:
 
 
 def grouping_of(photos: Sequence[Photo]) -> str:
-    """What stands for a patient in these groups."""
+    """Return the kind of thing that stands for a patient in these groups."""
     known = {not (photo.group or CLUSTER).startswith(CLUSTER) for photo in photos}
     if known == {True}:
         return "patients"

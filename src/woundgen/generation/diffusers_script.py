@@ -102,7 +102,7 @@ def _adapter_lines(facts: ScriptFacts) -> list[str]:
 
 
 def _not_reproduced(facts: ScriptFacts) -> list[str]:
-    """What this set was drawn with and the program leaves out."""
+    """List the options that this set was drawn with and the program leaves out."""
     recipe = facts.recipe
     strengths = [strength for kind, (_, strength) in zip(facts.kinds, recipe.adapters, strict=True) if kind == "unet"]
     left_out = [

@@ -59,7 +59,6 @@ def draw_images(
             indices,
             prompt_states=states if len(prompts) == 1 else states[[i % len(prompts) for i in indices]],
             negative_states=negative_states,
-            notice=lambda text: None,
         )
         drawn[indices.start : indices.stop] = torch.from_numpy(block).to(drawn.device)
     ranks.all_reduce_sum(drawn)

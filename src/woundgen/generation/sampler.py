@@ -9,7 +9,7 @@ an image depends on (seed, i) alone. Kernels round differently at another batch 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +21,7 @@ from woundgen.diffusion.randomness import normal, position_seed
 from woundgen.errors import UserError
 from woundgen.generation.decode import decode_latents
 from woundgen.generation.guidance import Guidance, Predict, UNetPass, build_predictor, plain_pass
-from woundgen.generation.schedulers import Scheduler, build_scheduler, set_timesteps
+from woundgen.generation.schedulers import Scheduler, build_scheduler, check_strength, set_timesteps
 from woundgen.generation.spacing import spaced_timesteps
 from woundgen.models.base import BaseModel
 from woundgen.records import SamplerName
@@ -98,14 +98,6 @@ def check_fit(base: BaseModel, settings: SamplerSettings) -> None:
         )
 
 
-def check_strength(strength: float, *, steps: int) -> int:
-    """How many of `steps` are drawn at a strength, as diffusers counts; UserError where none is, or more."""
-    drawn = int(steps * strength)
-    if drawn < 1 or strength > 1:
-        raise UserError(f"strength: {strength:g} of {steps} steps cannot be used.", f"Give {1 / steps:.3g} to 1.")
-    return drawn
-
-
 def _reduction(base: BaseModel) -> int:
     """Pixels along one side of a latent."""
     return 2 ** (len(base.vae.config.block_out_channels) - 1)
@@ -132,12 +124,30 @@ def draw_block(
     *,
     prompt_states: Tensor,
     negative_states: Tensor | None,
-    notice: Callable[[str], None],
     guide: UNet2DConditionModel | None = None,
     beginning: Beginning | None = None,
     unet_pass: UNetPass = plain_pass,
 ) -> np.ndarray:
-    """Images `indices` of the set, uint8 [len(indices), H, W, 3].
+    """Draw images `indices` of the set, uint8 [len(indices), H, W, 3], as `draw_parts` does."""
+    parts = draw_parts(
+        base, settings, indices, prompt_states=prompt_states, negative_states=negative_states, guide=guide,
+        beginning=beginning, unet_pass=unet_pass,
+    )  # fmt: skip
+    return np.concatenate(parts)
+
+
+def draw_parts(
+    base: BaseModel,
+    settings: SamplerSettings,
+    indices: Sequence[int],
+    *,
+    prompt_states: Tensor,
+    negative_states: Tensor | None,
+    guide: UNet2DConditionModel | None = None,
+    beginning: Beginning | None = None,
+    unet_pass: UNetPass = plain_pass,
+) -> list[np.ndarray]:
+    """Draw a block, uint8 [len(indices), H, W, 3], or in their order the parts of it that the memory holds.
 
     base: adapters fused, then placed (see `place`); images are drawn where it is, in its precision.
     prompt_states: [1, 77, D] of `encode_prompts`, or [len(indices), 77, D] for a prompt each.
@@ -146,8 +156,8 @@ def draw_block(
     place of the negative prompt (autoguidance, Karras et al. 2024).
     beginning: what each image begins from (SDEdit, Meng et al. 2022); none begins from noise.
     unet_pass: how the UNet and the guide are run, such as RecordedPasses.
-    Where memory runs out the block is drawn in halves and `notice` told; UserError where one image is
-    too many, and those of `check_fit`.
+    Parts may differ from the whole block by one grey level in a few values. UserError where one image is too many, and
+    those of `check_fit`.
     """
     check_fit(base, settings)
     try:
@@ -157,8 +167,8 @@ def draw_block(
         guidance = Guidance(prompts, negative, guide, settings.guidance_scale)
         predict = build_predictor(base.unet, guidance, unet_pass)
         if beginning is not None:
-            return decode_latents(base, _denoise_from(base, settings, noise, predict, beginning))
-        return decode_latents(base, _denoise(base, settings, noise, predict))
+            return [decode_latents(base, _denoise_from(base, settings, noise, predict, beginning))]
+        return [decode_latents(base, _denoise(base, settings, noise, predict))]
     except torch.OutOfMemoryError:
         if len(indices) == 1:
             raise UserError(
@@ -169,25 +179,14 @@ def draw_block(
     if base.unet.device.type == "cuda":
         torch.cuda.empty_cache()
     half = len(indices) // 2
-    notice(
-        f"out of memory: images {indices[0]}-{indices[-1]} are drawn in halves, which may change a few of "
-        "their values by one grey level"
-    )
     halves = [
-        draw_block(
-            base,
-            settings,
-            indices[part],
-            prompt_states=prompt_states if len(prompt_states) == 1 else prompt_states[part],
-            negative_states=negative_states,
-            notice=notice,
-            guide=guide,
-            beginning=beginning,
-            unet_pass=unet_pass,
+        draw_parts(
+            base, settings, indices[part], negative_states=negative_states, guide=guide, beginning=beginning,
+            prompt_states=prompt_states if len(prompt_states) == 1 else prompt_states[part], unet_pass=unet_pass,
         )
         for part in (slice(half), slice(half, None))
-    ]
-    return np.concatenate(halves)
+    ]  # fmt: skip
+    return [part for parts in halves for part in parts]
 
 
 @torch.inference_mode()
@@ -210,9 +209,8 @@ def _denoise_from(
     if not isinstance(scheduler, DDIMScheduler):
         scheduler.set_begin_index(skipped)
     clean = beginning.latents.to(noise).expand(len(noise), -1, -1, -1)
-    return _step_through(
-        base, settings, scheduler, scheduler.add_noise(clean, noise, timesteps[:1]), timesteps, predict
-    )
+    noisy = scheduler.add_noise(clean, noise, timesteps[:1])
+    return _step_through(base, settings, scheduler, noisy, timesteps, predict)
 
 
 def _step_through(

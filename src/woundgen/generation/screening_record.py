@@ -1,4 +1,4 @@
-"""What a set was screened against, in its private folder: a set goes on against the same photographs or not at all.
+"""The private record of the photographs that a set was screened against: it goes on against the same or not at all.
 
 The digest is a function of the photographs: whoever holds all of them could confirm with it that they made a set. So
 it stands beside the set and not in it. Sets of earlier versions hold it in set.json and go on with it there.

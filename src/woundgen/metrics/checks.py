@@ -1,4 +1,4 @@
-"""What is refused before anything is measured, in the user's words."""
+"""Checks before anything is measured, with errors in the user's words."""
 
 from __future__ import annotations
 

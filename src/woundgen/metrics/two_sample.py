@@ -145,7 +145,7 @@ def cross_fit_tasks(sides: tuple[Side, Side], *, folds: int = FOLDS, seed: int =
 
 
 def put_together(tasks: Sequence[Task], verdicts: Sequence[Verdicts]) -> HeldOut:
-    """What the fits of one or more comparisons said."""
+    """Collect the predictions of the fits of all comparisons."""
     parts = [
         (np.full(len(out), first), side.rows[out], side.units[out])
         for task in tasks

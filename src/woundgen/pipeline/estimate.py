@@ -10,6 +10,7 @@ from typing import Any
 
 from woundgen.api.train import PlanResult
 from woundgen.config.train import TrainConfig
+from woundgen.events import Info, Warn
 from woundgen.pipeline.settings import StudySettings
 from woundgen.reporting.notebook import lines_html
 
@@ -20,12 +21,13 @@ FORWARD_SHARE = 1 / 3  # of a training step's time: a backward pass takes about 
 
 @dataclass(frozen=True, slots=True)
 class StudyPlan:
-    """A study to be made. advice: sentences on the photographs. phases: that are trained.
+    """A study to be made. facts: sentences on each phase. advice: sentences on what is few or unusual. phases: trained.
 
     seconds: of training and of drawing, by phase; None where the config measures no steps. disk_bytes: of runs and
     sets; free_bytes: free where the study will lie.
     """
 
+    facts: tuple[str, ...]
     advice: tuple[str, ...]
     phases: tuple[str, ...]
     seconds: Mapping[str, Mapping[str, float] | None]
@@ -57,8 +59,9 @@ class StudyPlan:
         return [f"stages: {', '.join(STAGES)}", *minutes, *([whole] if whole else []), disk]
 
     def to_json(self) -> dict[str, Any]:
-        """Return advice, phases, seconds and bytes."""
+        """Return facts, advice, phases, seconds and bytes."""
         return {
+            "facts": list(self.facts),
             "advice": list(self.advice),
             "phases": list(self.phases),
             "seconds": {name: None if parts is None else dict(parts) for name, parts in self.seconds.items()},
@@ -67,13 +70,16 @@ class StudyPlan:
         }
 
     def _repr_html_(self) -> str:
-        return str(lines_html("Plan of a study", [*self.advice, *self.lines()]))
+        return str(lines_html("Plan of a study", [*self.facts, *self.advice, *self.lines()]))
 
 
 def estimate_study(
-    plans: Mapping[str, PlanResult], folder: Path, settings: StudySettings, advice: Sequence[str]
+    plans: Mapping[str, PlanResult], folder: Path, settings: StudySettings, events: Sequence[Info | Warn]
 ) -> StudyPlan:
-    """Extend the measured steps of each phase's training to the drawing. folder: where the study will lie."""
+    """Extend the measured steps of each phase's training to the drawing.
+
+    folder: where the study will lie. events: facts and advice on the photographs; warnings of the plans follow them.
+    """
     seconds: dict[str, dict[str, float] | None] = {}
     disk = 0
     images = settings.options.count * len(plans)
@@ -89,7 +95,10 @@ def estimate_study(
             disk += estimate["disk_bytes"]
     disk += images * 3 * settings.config.model.resolution**2
     existing = next(place for place in (folder, *folder.resolve().parents) if place.exists())
-    return StudyPlan(tuple(advice), tuple(plans), seconds, disk, shutil.disk_usage(existing).free)
+    facts = tuple(event.text for event in events if isinstance(event, Info))
+    advice = [event.text for event in events if isinstance(event, Warn)]
+    advice += [f"phase {phase}: {text}" for phase, planned in plans.items() for text in planned.warnings]
+    return StudyPlan(facts, tuple(advice), tuple(plans), seconds, disk, shutil.disk_usage(existing).free)
 
 
 def _drawing_seconds(config: TrainConfig, seconds_an_image: float, count: int) -> float:

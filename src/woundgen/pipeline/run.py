@@ -28,7 +28,7 @@ from woundgen.pipeline.stages import (
     train_stage,
 )
 from woundgen.pipeline.utility import utility_stage
-from woundgen.runtime.console import Console, use_console
+from woundgen.runtime.console import Console, open_console, silent_console
 from woundgen.runtime.lock import only_writer
 from woundgen.storage.files import write_json
 from woundgen.storage.names import SUMMARY_JSON
@@ -48,7 +48,7 @@ def run(data: Place, *, out: Place, options: RunOptions | None = None, console: 
     Raises UserError for photographs and settings that cannot serve, and where `out` holds another study.
     """
     folder = Path(out)
-    with use_console(console) as opened:
+    with console or open_console() as opened:
         settings, source, counts = _prepare(Path(data), folder, options or RunOptions())
         claim_study(folder, given=settings.given(source.rows))
         study = Study(folder, opened)
@@ -63,26 +63,20 @@ def run(data: Place, *, out: Place, options: RunOptions | None = None, console: 
     return result
 
 
-def plan_study(
-    data: Place, *, out: Place, options: RunOptions | None = None, console: Console | None = None
-) -> StudyPlan:
-    """Plan a study without writing to `out` or training: advice, stages, time and disk.
+def plan_study(data: Place, *, out: Place, options: RunOptions | None = None) -> StudyPlan:
+    """Plan a study without printing, writing to `out` or training: advice, stages, time and disk.
 
-    data, out, options, console: as in `run`. Times are seconds, from a few steps of each phase on this machine; sizes
-    are bytes. Raises UserError as `run` does.
+    data, out, options: as in `run`. Times are seconds, from a few steps of each phase on this machine; sizes are bytes.
+    Raises UserError as `run` does.
     """
     folder = Path(out)
-    with use_console(console) as opened:
-        settings, source, counts = _prepare(Path(data), folder, options or RunOptions())
-        advice = _advise(settings, counts)
-        for event in advice:
-            opened.show(event)
-        plans = {}
-        for each in _usable(counts):
-            config = settings.config.with_values(phases=(each.phase,))
-            place = phase_places(folder, each.phase).run
-            plans[each.phase] = plan(config, data=source.folder, out=place, console=opened)
-    return estimate_study(plans, folder, settings, [event.text for event in advice if isinstance(event, Warn)])
+    settings, source, counts = _prepare(Path(data), folder, options or RunOptions())
+    plans = {}
+    for each in _usable(counts):
+        config = settings.config.with_values(phases=(each.phase,))
+        place = phase_places(folder, each.phase).run
+        plans[each.phase] = plan(config, data=source.folder, out=place, console=silent_console())
+    return estimate_study(plans, folder, settings, _advise(settings, counts))
 
 
 def _prepare(data: Path, folder: Path, options: RunOptions) -> tuple[StudySettings, Divided, list[PhaseCounts]]:

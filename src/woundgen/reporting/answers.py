@@ -24,7 +24,7 @@ SCREEN_ONLY = (
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What holds of a set. subject: its name, empty where there is a single set. word: the answer in a few words."""
+    """A statement on a set. subject: its name, empty where there is a single set. word: the answer in a few words."""
 
     subject: str
     word: str

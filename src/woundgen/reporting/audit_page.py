@@ -75,7 +75,7 @@ def _held_back(drawn: Mapping[str, Any]) -> str:
 
 
 def _groups(grouping: str) -> str:
-    """What the groups are, as a reader has to know them: only named patients are patients."""
+    """Describe the groups as a reader has to know them: only named patients are patients."""
     known = {"patients": "patients", "near-duplicate clusters": "clusters of near duplicates (patients unknown)"}
     return known.get(grouping, f"groups ({grouping})")
 

@@ -1,4 +1,4 @@
-"""What a check of photographs comes to: whether training can start, what to do first, and the pictures to look at."""
+"""Advice after a check of photographs: whether training can start, what to do first, and the pictures to look at."""
 
 from __future__ import annotations
 

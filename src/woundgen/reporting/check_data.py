@@ -16,7 +16,7 @@ from woundgen.records import LeftOut, ManifestRow
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Crop:
-    """What training would see of one wound. bordered: black is left at an edge. stamped: a date stamp is in it.
+    """A wound as training would see it. bordered: black is left at an edge. stamped: a date stamp is in it.
 
     pixels: uint8 [R, R, 3] for those that the page shows. sampled: on the contact sheet, an even sample of its phase.
     """

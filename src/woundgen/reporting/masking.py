@@ -1,4 +1,4 @@
-"""What may be said in a page that is shared: no path, no file name, no patient id, no user name.
+"""Masks for pages that are shared, so that they hold no path, no file name, no patient id, no user name.
 
 Two nets. Settings and texts are masked as they are read, by what may be shown rather than by what may not;
 and before a page is written it is searched for the names of the photographs behind it.

@@ -1,4 +1,4 @@
-"""What only report_private.html shows: real photographs beside generated images, and images that nothing screened."""
+"""The private page, report_private.html: real photographs beside generated images, and images that nothing screened."""
 
 from __future__ import annotations
 

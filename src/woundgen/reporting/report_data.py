@@ -27,7 +27,7 @@ class Best:
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """What run.json says, masked. counts: photographs by phase, then by split. config, plan ...: as shown."""
+    """The facts of run.json, masked. counts: photographs by phase, then by split. config, plan ...: as shown."""
 
     name: str
     phases: tuple[str, ...]
@@ -112,7 +112,7 @@ class SetFacts:
 
 @dataclass(frozen=True, slots=True)
 class SetScores:
-    """What a set's screening measured against photographs: for the private page alone."""
+    """Scores of a set's screening against photographs, for the private page alone."""
 
     name: str
     means: tuple[ScoreMeans, ...]

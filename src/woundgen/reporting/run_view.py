@@ -40,7 +40,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """What templates/report.html.j2 shows of a run."""
+    """The values of a run that templates/report.html.j2 shows."""
 
     heading: str
     sentence: str

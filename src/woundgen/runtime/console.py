@@ -79,6 +79,12 @@ class Console:
     printed_at: float = 0.0  # when the last line of progress was printed
     pace: Pace | None = None  # of the job whose progress is shown
 
+    def __enter__(self) -> Console:
+        """Stay open: whoever opened it closes it. So `with console or open_console()` takes either."""
+        return self
+
+    def __exit__(self, *error: object) -> None: ...
+
     def info(self, message: str) -> None:
         """Print a message."""
         if self.mode == "json":
@@ -195,16 +201,6 @@ def open_console() -> Iterator[Console]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Bar(*columns, console=Screen(), transient=True) as bar:
         yield Console(mode, bar)
-
-
-@contextmanager
-def use_console(console: Console | None) -> Iterator[Console]:
-    """Give `console`, or open the console of this process where there is none."""
-    if console is not None:
-        yield console
-        return
-    with open_console() as opened:
-        yield opened
 
 
 def wrap(text: str, width: int) -> str:

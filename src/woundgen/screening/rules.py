@@ -67,7 +67,7 @@ COMPLAINTS = {
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What is asked of an image. The ssim_ and perceptual_ thresholds are those of `spec` and its grade."""
+    """Conditions that an image has to meet. The ssim_ and perceptual_ thresholds are those of `spec` and its grade."""
 
     policy: Policy = "calibrated"
     ssim_minimum: float = 0.70

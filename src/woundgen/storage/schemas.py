@@ -1,4 +1,4 @@
-"""What the JSON files that we write must hold to be read: keys and their types, checked as a file is opened."""
+"""Schemas of the JSON files that we write: keys and their types, checked as a file is opened."""
 
 from __future__ import annotations
 

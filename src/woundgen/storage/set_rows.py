@@ -28,7 +28,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Where a set stands. reasons: images not kept, by category. copies: those of them that were called copies."""
+    """The progress of a set. reasons: images not kept, by category. copies: those of them that were called copies."""
 
     drawn: int
     accepted: int

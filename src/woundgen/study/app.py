@@ -134,7 +134,7 @@ class ReaderPages:
         return JSONResponse({"outcome": outcome, "saved": outcome == SAVED, **self._view(session)}, status_code=status)
 
     def _view(self, session: Session) -> dict[str, Any]:
-        """What a reader may know: how far he is, and what he said last."""
+        """Return the state that a reader may know: how far he is, and his last answer."""
         last = session.last()
         shown = ("call", "confidence", "phase", "plausibility", "remark")
         return {

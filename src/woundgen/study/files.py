@@ -35,7 +35,7 @@ EPOCH = 1_000_000_000  # the time stamp of every picture
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What a picture is. group: the patient, numbered. file: of a synthetic image, in its set. answer: of a check."""
+    """Truth of a picture. group: the patient, numbered. file: of a synthetic image, in its set. answer: of a check."""
 
     kind: str
     phase: str

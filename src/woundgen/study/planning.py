@@ -1,4 +1,4 @@
-"""What a study of a given size can show, said beforehand.
+"""The power of a study of a given size, computed before it begins.
 
 The model is that of readers.py: readers differ with a standard deviation `reader_sd`, and two readers' errors on the
 same pictures have the correlation `case_correlation`. Both are assumptions that a study's own report replaces.

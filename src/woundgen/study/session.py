@@ -24,7 +24,7 @@ SAVED, KNOWN, STALE = "saved", "known", "stale"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a reader said of one showing of one picture.
+    """A reader's answer to a showing of a picture.
 
     call: real or synthetic. confidence, plausibility: 1..5. phase: one of the study's, or unsure. seconds: looked at.
     """

@@ -43,7 +43,7 @@ def parse_budget(text: str) -> Budget:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What a number of trials buys. generations: proposals in each. leaders x repeats: trainings with other seeds."""
+    """Division of a number of trials. generations: proposals in each. leaders x repeats: trainings with other seeds."""
 
     generations: tuple[int, ...]
     leaders: int

@@ -78,7 +78,7 @@ def test_images_are_the_same_to_one_grey_level(base: BaseModel, together: int) -
     prompt, negative = encode_prompts(base, ["photograph of a wound", "blurry"]).split(1)
 
     def draw(indices: Sequence[int]) -> np.ndarray:
-        return draw_block(base, settings, indices, prompt_states=prompt, negative_states=negative, notice=print)
+        return draw_block(base, settings, indices, prompt_states=prompt, negative_states=negative)
 
     grouped = GroupedDraw(draw, block=2, together=together, count=8, end=8)
     apart = np.concatenate([draw(range(first, first + 2)) for first in range(0, 8, 2)])

@@ -29,9 +29,7 @@ def draw(
     base: BaseModel, unet_pass: UNetPass, indices: range = range(2), settings: SamplerSettings = SETTINGS
 ) -> np.ndarray:
     prompt, negative = encode_prompts(base, ["photograph of a wound", "blurry"]).split(1)
-    return draw_block(
-        base, settings, indices, prompt_states=prompt, negative_states=negative, notice=print, unet_pass=unet_pass
-    )
+    return draw_block(base, settings, indices, prompt_states=prompt, negative_states=negative, unet_pass=unet_pass)
 
 
 @pytest.mark.parametrize("sampler", ["dpmsolver++", "ddim", "euler"])
@@ -64,7 +62,7 @@ def test_the_guide_has_recordings_of_its_own(make_base: MakeBase) -> None:
     whole = replace(SETTINGS, guidance_interval=(0.0, 1.0))
     pictures = [
         draw_block(
-            base, whole, range(2), prompt_states=prompt, negative_states=None, notice=print, guide=guide,
+            base, whole, range(2), prompt_states=prompt, negative_states=None, guide=guide,
             unet_pass=unet_pass,
         )
         for unet_pass in (plain_pass, RecordedPasses(recorder, faults=[]))

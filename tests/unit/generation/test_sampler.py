@@ -23,12 +23,13 @@ from woundgen.generation.sampler import (
     Beginning,
     SamplerSettings,
     block_of,
-    check_strength,
     draw_block,
+    draw_parts,
     image_seed,
     initial_noise,
     place,
 )
+from woundgen.generation.schedulers import check_strength
 from woundgen.generation.spacing import spaced_timesteps
 from woundgen.models.base import BaseModel, encode_prompts
 
@@ -46,17 +47,12 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
-def unheard(text: str) -> None:
-    raise AssertionError(text)
-
-
 def draw(
     base: BaseModel,
     settings: SamplerSettings,
     indices,
     *,
     negative=NEGATIVE,
-    notice=unheard,
     guide=None,
     beginning=None,
 ) -> np.ndarray:
@@ -67,7 +63,6 @@ def draw(
         indices,
         prompt_states=prompt_states,
         negative_states=negative_states,
-        notice=notice,
         guide=guide,
         beginning=beginning,
     )
@@ -236,20 +231,22 @@ def limit_batch(base: BaseModel, monkeypatch: pytest.MonkeyPatch, *, largest: in
     monkeypatch.setattr(base.unet, "forward", limited)
 
 
-def test_out_of_memory_splits_the_block_and_says_so(base: BaseModel, monkeypatch):
+def test_out_of_memory_splits_the_block_into_parts(base: BaseModel, monkeypatch):
     whole = draw(base, SETTINGS, range(8, 13))
+    prompt, negative = encode_prompts(base, [PROMPT, NEGATIVE]).split(1)
+    states = {"prompt_states": prompt, "negative_states": negative}
+    assert len(draw_parts(base, SETTINGS, range(8, 13), **states)) == 1
     limit_batch(base, monkeypatch, largest=4)  # two images with guidance
-    notices: list[str] = []
-    split = draw(base, SETTINGS, range(8, 13), notice=notices.append)
-    assert levels_apart(split, whole) <= 1
-    assert len(notices) == 2  # 5 = 2 + (1 + 2)
-    assert "images 8-12" in notices[0]
+    parts = draw_parts(base, SETTINGS, range(8, 13), **states)
+    assert [len(part) for part in parts] == [2, 1, 2]
+    assert levels_apart(np.concatenate(parts), whole) <= 1
+    assert np.array_equal(draw(base, SETTINGS, range(8, 13)), np.concatenate(parts))
 
 
 def test_one_image_that_does_not_fit_is_an_error_of_one_line(base: BaseModel, monkeypatch):
     limit_batch(base, monkeypatch, largest=1)
     with pytest.raises(UserError, match="has not the memory for one image of 32x40"):
-        draw(base, SETTINGS, range(2), notice=lambda text: None)
+        draw(base, SETTINGS, range(2))
 
 
 def test_a_guide_that_is_the_model_changes_nothing(fresh_bases: list[BaseModel]):

@@ -11,5 +11,5 @@ def neutral(text: str) -> str:
 
 
 def original(cell: str) -> str:
-    """What `neutral` was given."""
+    """Return the cell that `neutral` was given."""
     return cell[1:] if cell.startswith("'") else cell

@@ -50,7 +50,7 @@ class Inspection:
         return self.content != Box(0, 0, *self.size)
 
     def faults(self) -> tuple[str, ...]:
-        """What makes it doubtful as a training photograph; empty for most."""
+        """List the reasons why it is doubtful as a training photograph; empty for most."""
         shorter = min(self.content.x_max - self.content.x_min, self.content.y_max - self.content.y_min)
         found = {
             "tiny": shorter < SMALL_SIDE,

@@ -42,7 +42,7 @@ def one_group_each(photos: Sequence[Photo], *, roots: Sequence[Path]) -> list[Ph
 
 
 def joined_groups(filled: Sequence[Photo], clusters: Sequence[int]) -> list[str]:
-    """What must stay together, by name, of what `with_cluster_groups` gives."""
+    """Return the groups that must stay together, by name, of those that `with_cluster_groups` gives."""
     ties = equal_rows(clusters) + equal_rows([p.group for p in filled]) + equal_rows([p.path for p in filled])
     units = linked(len(filled), ties).tolist()
     names: dict[int, set[str]] = {}

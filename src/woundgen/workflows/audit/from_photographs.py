@@ -78,7 +78,7 @@ def _draw_from(
     states = encode_prompts(base, subject.prompts([row]))
     return np.asarray(
         draw_block(
-            base, settings, [0], prompt_states=states, negative_states=None, notice=lambda text: None,
+            base, settings, [0], prompt_states=states, negative_states=None,
             beginning=Beginning(latents, strength),
         )[0]
     )  # fmt: skip

@@ -15,7 +15,7 @@ from woundgen.data.files.images import write_png
 from woundgen.data.photo_set import PhotoSet
 from woundgen.errors import UserError
 from woundgen.events import Info, Work
-from woundgen.generation.sampler import check_strength
+from woundgen.generation.schedulers import check_strength
 from woundgen.metrics.checks import check_preparations
 from woundgen.metrics.neighbour_scores import authenticity
 from woundgen.privacy.membership import Membership, membership_test

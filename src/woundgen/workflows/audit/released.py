@@ -1,4 +1,4 @@
-"""What the files beside a set's images say of whose photographs were trained on: the attack, made by the audit."""
+"""The attack on the files that lie with a set's images: they may tell whose photographs were trained on."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def attack_set(folder: Path, images: Descriptors, photographs: Descriptors) -> A
 def released_facts(
     found: Attack, trained: npt.NDArray[np.bool_], groups: Sequence[str] | None, *, rejected_rows: bool
 ) -> dict[str, Any]:
-    """What privacy.json stores: members proven, others proven by chance, and the AUC over patients with its p.
+    """Return the facts for privacy.json: members proven, others proven by chance, and the AUC over patients with its p.
 
     rejected_rows: whether those of images that were not kept are among the released files (sets of earlier versions).
     """

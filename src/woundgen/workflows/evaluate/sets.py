@@ -44,7 +44,7 @@ class ImageSet:
 
 @dataclass(frozen=True, slots=True)
 class Photographs:
-    """What a set is held against. training: those trained on, where that is known.
+    """The photographs that a set is held against. training: those trained on, where that is known.
 
     cache: a folder in which features of photographs may be kept, or None. photos: the rows of held_out, below root.
     """
@@ -137,7 +137,7 @@ def photographs_from(
     training: Path | None = None,
     side: str = VALIDATION,
 ) -> Photographs:
-    """What a run held out, or a folder prepared at `size`; one of both is given.
+    """Read the photographs that a run held out, or a folder prepared at `size`; either is given.
 
     side: of the run's split, or of the folder's where its photographs have sides (then its own train side is
     the training set). Raises UserError where a group or a file is in both the held-out and the training set.

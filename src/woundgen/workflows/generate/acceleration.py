@@ -32,7 +32,7 @@ def choose_group(model: DrawModel, *, memory: MemoryMeter) -> int:
     def draw_first_block() -> object:
         return draw_block(
             model.base, settings, range(block), prompt_states=model.prompt, negative_states=model.negative,
-            notice=lambda text: None, guide=model.guide,
+            guide=model.guide,
         )  # fmt: skip
 
     block_bytes, free_bytes = memory(draw_first_block)

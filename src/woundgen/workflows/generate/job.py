@@ -26,7 +26,7 @@ from woundgen.generation.guidance import UNetPass, plain_pass
 from woundgen.generation.image_set import COLUMNS, GeneratedSet, Recipe, open_set
 from woundgen.generation.quarantine import Quarantine
 from woundgen.generation.resize import reduced
-from woundgen.generation.sampler import Beginning, SamplerSettings, draw_block, image_seed, visited_timesteps
+from woundgen.generation.sampler import Beginning, SamplerSettings, draw_parts, image_seed, visited_timesteps
 from woundgen.generation.screening_record import hold_to_references, older_record
 from woundgen.privacy.exposure import record_of_set, write_set_record
 from woundgen.review.decisions import read_decisions, rejections, summarise
@@ -149,12 +149,16 @@ class Drawing:
     def __call__(self, indices: Sequence[int]) -> NDArray[np.uint8]:
         """uint8 [N, size, size, 3]."""
         model = self.model
-        images = draw_block(
+        parts = draw_parts(
             model.base, model.recipe.sampler, indices, prompt_states=model.prompt, negative_states=model.negative,
-            notice=self.pending.append, guide=model.guide, beginning=self.beginning,
-            unet_pass=self.unet_pass,
+            guide=model.guide, beginning=self.beginning, unet_pass=self.unet_pass,
         )  # fmt: skip
-        return reduced(images, self.request.options.size)
+        if len(parts) > 1:
+            self.pending.append(
+                f"out of memory: images {indices[0]}-{indices[-1]} are drawn in {len(parts)} parts, which may change a "
+                "few of their values by one grey level"
+            )
+        return reduced(np.concatenate(parts), self.request.options.size)
 
     def notices(self) -> Iterator[Info | Warn]:
         """Yield the notices since the last call."""

@@ -17,7 +17,8 @@ from woundgen.adapters.saved import Adapter, DrawingNotes, apply_trained, drawin
 from woundgen.errors import UserError
 from woundgen.events import Info, Warn, Work
 from woundgen.generation.image_set import Recipe
-from woundgen.generation.sampler import SamplerSettings, check_fit, check_strength, place
+from woundgen.generation.sampler import SamplerSettings, check_fit, place
+from woundgen.generation.schedulers import check_strength
 from woundgen.metrics.checks import check_preparations
 from woundgen.models.base import ALIASES, EMBEDDED, PINNED, BaseModel, encode_prompts, load_base
 from woundgen.models.learned_tokens import unnamed_token
@@ -107,7 +108,7 @@ def _find_origins(adapters: Sequence[Adapter], label: str) -> Origins:
 
 
 def _learned(files: Sequence[Path], *, size: int) -> Preparation | None:
-    """What all adapters say alike; UserError where they were trained on photographs prepared in different ways."""
+    """Return the preparation that all adapters share; UserError where they differ in it."""
     found = [one.at(size) for file in files if (one := saved_preparation(file)) is not None]
     check_preparations({f"photographs of adapter {number}": one for number, one in enumerate(found, 1)})
     return found[0] if found else None

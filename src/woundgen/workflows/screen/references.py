@@ -23,7 +23,7 @@ TRAIN_SHARE = 0.85
 
 @dataclass(frozen=True, slots=True)
 class Origins:
-    """What images are drawn from. runs: of the adapters and the guide. lone: phases of those that lie in no run."""
+    """The origins of images. runs: of the adapters and the guide. lone: phases of those that lie in no run."""
 
     runs: tuple[Path, ...] = ()
     lone: tuple[str, ...] = ()

@@ -63,7 +63,7 @@ class Painter:
             for first in range(0, count, BLOCK):
                 block = draw_block(
                     model.base, settings, range(first, min(first + BLOCK, count)),
-                    prompt_states=positive, negative_states=negative, notice=lambda text: None,
+                    prompt_states=positive, negative_states=negative,
                 )  # fmt: skip
                 parts.append(reduced(block, self.config.model.resolution))
         return np.concatenate(parts)

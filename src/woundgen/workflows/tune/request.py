@@ -1,4 +1,4 @@
-"""What a user asks `woundgen tune` for."""
+"""Requests of a user for `woundgen tune`."""
 
 from __future__ import annotations
 
