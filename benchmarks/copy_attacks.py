@@ -17,26 +17,24 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from attack_kinds import Change, build_kinds
+from harness import make_parser, prepared_photographs, read_options, share
 
+from tests.altered_copies import Change, Picture, build_kinds
 from woundgen.copies.ceiling import SAME_SCENE, estimate_ceiling
 from woundgen.copies.layout import estimate_layout_ceiling
 from woundgen.copies.scene import Scene, describe_scene
 from woundgen.copies.search import Matches, ReferenceScenes, match_images, match_references, prepare_scenes
-from woundgen.data.layouts.find_photos import find_photos
-from woundgen.data.pixels.prepare import prepare_all
 from woundgen.metrics.intervals import binomial_bounds
 from woundgen.models.base import EMBEDDED, load_base
 from woundgen.models.images import round_trip
 from woundgen.phantoms import draw_phantoms
 from woundgen.storage.files import read_json, sha256_json, write_json
 
-SIZE, MARGIN = 128, 0.25
 LEVEL = 0.99
 DRAWS = 3
 POOL = 400
@@ -112,38 +110,29 @@ def main() -> None:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, required=True, help="folder of finished parts")
-    parser.add_argument("--data", type=Path, help="photographs instead of phantoms")
-    parser.add_argument("--references", type=int, default=100, help="of each draw")
-    parser.add_argument("--held-out", type=int, default=300, help="of each draw")
+    parser = make_parser(__doc__, work=Path, data=None, references=100, held_out=300)
     parser.add_argument("--copies", type=int, default=60, help="of each kind and draw")
     parser.add_argument("--draws", type=int, nargs="+", default=range(DRAWS), help="0, 1, 2; in processes side by side")
     parser.add_argument("--kinds", nargs="+", help="by name; all without it")
-    return parser.parse_args()
+    return read_options(parser)
 
 
 def load_pool(options: argparse.Namespace) -> tuple[np.ndarray, list[str]]:
     if options.data is None:
         return draw_phantoms(range(POOL), seed=77).images, ["phantom"] * POOL
-    photos = find_photos(options.data, phases=("I", "P", "R"))
-    images = prepare_all(photos, resolution=SIZE, margin=MARGIN, roots=[options.data], cache_dir=None, processes=1)
-    return images, [photo.phase for photo in photos]
+    return prepared_photographs(options.data)
 
 
 def list_kinds() -> dict[str, tuple[str, Change]]:
     """With the kinds that need a network: one and three passes through the shipped autoencoder."""
     trips = {"autoencoder": 1, "autoencoder, 3 trips": 3}
-    return build_kinds() | {name: ("autoencoder", make_trips(count)) for name, count in trips.items()}
+    return build_kinds() | {name: ("autoencoder", partial(passed, trips=count)) for name, count in trips.items()}
 
 
-def make_trips(count: int) -> Change:
-    def passed(image: np.ndarray, other: np.ndarray, seed: int) -> np.ndarray:
-        for _ in range(count):
-            image = round_trip(autoencoder(), image[None])[0]
-        return image
-
-    return passed
+def passed(image: Picture, other: Picture, seed: int, *, trips: int) -> Picture:
+    for _ in range(trips):
+        image = round_trip(autoencoder(), image[None])[0]
+    return image
 
 
 @cache
@@ -222,15 +211,9 @@ def keep(bench: Bench, what: Any, compute: Callable[[], dict[str, Any]]) -> dict
     """Read from OUT, or compute and write there. Of the same pictures only."""
     file = bench.work / f"{sha256_json([what, 'with layouts', int(bench.images.sum()), len(bench.images)])[:16]}.json"
     if not file.exists():
-        bench.work.mkdir(parents=True, exist_ok=True)
         write_json(file, {"what": str(what)[:60], **compute()})
     found: dict[str, Any] = read_json(file)
     return found
-
-
-def share(hits: int, n: int) -> str:
-    low, high = binomial_bounds(hits, n)
-    return f"{hits} of {n} ({hits / n:.1%}; {low:.1%} to {high:.1%})"
 
 
 if __name__ == "__main__":

@@ -8,14 +8,14 @@ it writes to the quarantine.
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from pathlib import Path
 
 import numpy as np
-from attack_kinds import build_kinds
+from harness import make_parser, read_options
 from PIL import Image, ImageDraw, ImageFont
 
+from tests.altered_copies import build_kinds
 from woundgen.config.quality import QualityConfig
 from woundgen.generation.quarantine import Quarantine
 from woundgen.phantoms import draw_phantoms
@@ -31,9 +31,7 @@ WIDTH, HEIGHT, TEXT = 620, 232, 20
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True)
-    options = parser.parse_args()
+    options = read_options(make_parser(__doc__, out=Path))
     phantoms = draw_phantoms(range(FIRST, FIRST + REFERENCES + 3), seed=77).images
     references, others = phantoms[:REFERENCES], phantoms[REFERENCES:]
     names = (*KINDS, "another phantom", "another phantom")

@@ -11,12 +11,12 @@ written to OUT: its rows are the photographs and what each strength made of them
 
 from __future__ import annotations
 
-import argparse
 from functools import cache
 from pathlib import Path
 
 import numpy as np
-from copy_attacks import Bench, calibrate, describe_matches, keep, load_pool, make_draws, share
+from copy_attacks import Bench, calibrate, describe_matches, keep, load_pool, make_draws
+from harness import make_parser, read_options, share
 from PIL import Image
 
 from woundgen.copies.scene import describe_scene
@@ -30,14 +30,10 @@ SHOWN = 8
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--data", type=Path)
-    parser.add_argument("--references", type=int, default=100)
+    parser = make_parser(__doc__, work=Path, data=None, references=100, steps=20)
     parser.add_argument("--copies", type=int, default=14, help="of each draw")
-    parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--strengths", type=float, nargs="+", default=[0.2, 0.3, 0.4, 0.5, 0.6])
-    options = parser.parse_args()
+    options = read_options(parser)
     images, phases = load_pool(options)
     bench = Bench(images, options.work, options.copies)
     draws = make_draws(phases, references=options.references, held_out=1)
@@ -78,7 +74,7 @@ def begin(image: np.ndarray, strength: float, steps: int, seed: int) -> np.ndarr
         height=image.shape[0], width=image.shape[1],
     )  # fmt: skip
     return draw_block(
-        model, settings, [0], prompt_states=encode_prompts(model, [PROMPT]), negative_states=None, notice=print,
+        model, settings, [0], prompt_states=encode_prompts(model, [PROMPT]), negative_states=None,
         beginning=Beginning(latents, strength),
     )[0]  # fmt: skip
 

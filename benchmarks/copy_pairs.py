@@ -12,10 +12,10 @@ that none is recognised. The share of all measured copies above the ceiling is a
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import numpy as np
+from harness import make_parser, read_options
 
 from woundgen.copies.ceiling import LOWEST, SAME_SCENE, estimate_ceiling
 from woundgen.storage.files import read_json
@@ -25,10 +25,7 @@ SIZES, PAIRS = (40, 80, 120, 200), range(6)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, required=True, help="folder of copy_attacks.py")
-    parser.add_argument("--repeats", type=int, default=100)
-    options = parser.parse_args()
+    options = read_options(make_parser(__doc__, work=Path, repeats=100))
     chance, copies = read_scores(options.work)
     print(f"{len(chance)} chance scores, {len(copies)} copies measured; {options.repeats} repeats each\n")
     heads = " | ".join(f"{k} pairs" for k in PAIRS)

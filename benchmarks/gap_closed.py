@@ -5,13 +5,15 @@ r"""How much of the gap between the untuned base and real images an adapter clos
     python benchmarks/gap_closed.py --out /tmp/gap_R --phases R --guidance 1   # a guidance for all, none chosen
     python benchmarks/gap_closed.py --out /tmp/gap_word --phases R --set training_method=textual_inversion \
         token_vectors=4 learning_rate=5e-3 max_steps=1000                  # a learned word in place of an adapter
+    python benchmarks/gap_closed.py --out /tmp/gap_ema --phases I --set post_hoc_ema=true save_every_n_epochs=3 \
+        --weights ema@0.1                                                  # an average of another length
     python benchmarks/gap_closed.py --out /tmp/gap_real --data PHOTOGRAPHS --seeds 0 --set train_val_split=0.5
 
 Per phase and seed: `woundgen train` with the demo preset, then base and tuned each at its best guidance of
 1, 1.5, 2, 3, 5 (chosen on other seeds than those measured), pooled features, n given by the halves of the
 held-out set. Held-out phantoms are cropped to the wound's box as those trained on are; with --framing whole neither is.
 Beside them, on phantoms, the untuned base with captions of the phase in place of the neutral prompt,
-and the recall of a classifier that reads colour only. Writes results.json and a picture; a
+the recall of a classifier that reads colour only, and what the training took. Writes results.json and a picture; a
 finished part is not done again.
 """
 
@@ -20,23 +22,22 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from harness import compute_once, make_parser, read_options
+from harness import compute_once, draw, make_parser, read_options, train_run
 from PIL import Image
 
-from woundgen.adapters.saved import apply_trained, find_adapter, saved_preparation
+from woundgen.adapters.post_hoc_ema import adapter_of
+from woundgen.adapters.saved import apply_trained, saved_preparation
 from woundgen.config.load import load_train_config
 from woundgen.config.prompts import SHORT_PROMPT
 from woundgen.config.train import TrainConfig
 from woundgen.events import complete
 from woundgen.features.embedded import feature_network
-from woundgen.generation.in_memory import draw_images
 from woundgen.metrics.frechet import frechet_distance
 from woundgen.metrics.gap import GapClosed
 from woundgen.metrics.measure import pooled_features
@@ -46,14 +47,12 @@ from woundgen.models.images import round_trip
 from woundgen.phantoms import captions, draw_phantoms
 from woundgen.records import Preparation
 from woundgen.reporting.pictures import image_grid
-from woundgen.runtime.console import Console
+from woundgen.storage.files import read_json
+from woundgen.storage.names import RUN_JSON
 from woundgen.workflows.dataset.phantoms import draw_held_out, write_phantoms
 from woundgen.workflows.demo.colour_reader import fit_colour_reader, recall_of
 from woundgen.workflows.demo.job import PRESET
 from woundgen.workflows.evaluate.sets import held_out_of
-from woundgen.workflows.train.job import train_adapter
-from woundgen.workflows.train.request import TrainOptions, TrainRequest
-from woundgen.workflows.train.session import TrainingJob
 
 GUIDANCES = (1.0, 1.5, 2.0, 3.0, 5.0)
 WHOLE_MARGIN = 3  # sevenfold the wound's longer side: more than all but one phantom in 200 has room for
@@ -61,37 +60,27 @@ HELD_OUT, HELD_OUT_SEED = 450, 710_001
 CHOICE_SEED, DRAW_SEED, CAPTION_SEED = 21, 22, 99
 
 
-def draw(
-    base: BaseModel, *, count: int, guidance: float, seed: int, steps: int, prompt: str | list[str] = SHORT_PROMPT
-) -> np.ndarray:
-    return draw_images(
-        base,
-        count=count,
-        prompt=prompt,
-        negative_prompt="",
-        guidance_scale=guidance,
-        steps=steps,
-        seed=seed,
-        size=128,
-    )
-
-
-def tuned_base(run: Path) -> tuple[BaseModel, str, Preparation | None]:
+def tuned_base(run: Path, weights: str = "auto") -> tuple[BaseModel, str, Preparation | None]:
     """The base with what the run trained, by whatever method; its prompt; how its photographs were prepared."""
     base = load_base(EMBEDDED)
-    adapter = find_adapter(run, weights="auto")
+    adapter = adapter_of(run, weights=weights)
     apply_trained(base, [(adapter.file, 1.0)])
     return base, adapter.prompt, saved_preparation(adapter.file)
 
 
+def cost_of(run: Path, weights: str) -> dict[str, float]:
+    """Parameters trained, seconds by the clock, and kilobytes of the adapter."""
+    record = read_json(run / RUN_JSON)
+    size = adapter_of(run, weights=weights).file.stat().st_size
+    return {
+        "parameters": record["parameters"]["trainable"],
+        "training_seconds": round(record["seconds"]["training"]),
+        "adapter_kB": round(size / 1000),
+    }
+
+
 def best_guidance(
-    base: BaseModel,
-    real: np.ndarray,
-    *,
-    count: int,
-    steps: int,
-    prompt: str = SHORT_PROMPT,
-    guidances: Sequence[float] = GUIDANCES,
+    base: BaseModel, real: np.ndarray, *, count: int, steps: int, guidances: Sequence[float], prompt: str = SHORT_PROMPT
 ) -> tuple[float, dict[str, float]]:
     """The guidance of least FD to `real` [N, d], on images that are not measured afterwards; one alone is taken."""
     if len(guidances) == 1:
@@ -125,13 +114,7 @@ def train_one(options: argparse.Namespace, config: TrainConfig, phase: str, seed
     if data is None:
         data = options.out / "photographs" / phase
         ensure_phantoms(data, phase)
-    run = options.out / f"run_{phase}_{seed}"
-    settings = config.with_values(phases=(phase,), seed=seed)
-    request = TrainRequest(settings, data, run, TrainOptions(command=("benchmarks/gap_closed.py",)))
-    trained = train_adapter(TrainingJob(request, Console()))
-    if trained.exit_code:  # stopped by a signal: half a run is not measured
-        sys.exit(trained.exit_code)
-    return run
+    return train_run(config.with_values(phases=(phase,), seed=seed), data, options.out / f"run_{phase}_{seed}")
 
 
 def ensure_phantoms(folder: Path, phase: str) -> None:
@@ -146,14 +129,15 @@ def measure_phase(options: argparse.Namespace, config: TrainConfig, phase: str, 
     real = held_out(options.data, phase, runs[0], config)
     real_features = pooled_features(network, real.images)
     guidances = GUIDANCES if options.guidance is None else (options.guidance,)
+    base_guidances = guidances if options.base_guidance is None else (options.base_guidance,)
     untuned = load_base(EMBEDDED)
     choice = max(24, min(options.choice, len(real.images) // 2))
     base_guidance, base_table = best_guidance(
-        untuned, real_features, count=choice, steps=options.steps, guidances=guidances
+        untuned, real_features, count=choice, steps=options.steps, guidances=base_guidances
     )
     count = options.count or min(224, len(real.images))
     base_images = draw(untuned, count=count, guidance=base_guidance, seed=DRAW_SEED, steps=options.steps)
-    tuned, prompt, _ = tuned_base(runs[0])
+    tuned, prompt, _ = tuned_base(runs[0], options.weights)
     tuned_guidance, tuned_table = best_guidance(
         tuned, real_features, count=choice, steps=options.steps, prompt=prompt, guidances=guidances
     )
@@ -173,11 +157,12 @@ def measure_phase(options: argparse.Namespace, config: TrainConfig, phase: str, 
         result["told_in_words"] = figures_of(gap_closed_of_images(network, base=base_images, tuned=told, real=real))
     pictures = [real.images[:8], base_images[:8]]
     for seed, run in zip(options.seeds, runs, strict=True):
-        tuned, prompt, preparation = tuned_base(run)
+        tuned, prompt, preparation = tuned_base(run, options.weights)
         images = draw(tuned, count=count, guidance=tuned_guidance, seed=DRAW_SEED, steps=options.steps, prompt=prompt)
         drawn = PreparedImages(images, preparation)
         pictures.append(images[:8])
         row = figures_of(gap_closed_of_images(network, base=base_images, tuned=drawn, real=real))
+        row |= cost_of(run, options.weights)
         if reader is not None:
             some = PreparedImages(images[:200], preparation)
             for name, images in (("recall_real", real), ("recall_generated", some)):
@@ -206,13 +191,12 @@ def figures_of(found: GapClosed) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = make_parser(__doc__, steps=20, threads=2)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--data", type=Path)
+    parser = make_parser(__doc__, out=Path, data=None, steps=20, threads=2, weights="auto")
     parser.add_argument("--phases", nargs="+", default=["I", "R"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--count", type=int)
     parser.add_argument("--guidance", type=float, help="for base and tuned alike; without it each gets its best")
+    parser.add_argument("--base-guidance", type=float, help="for the base alone")
     parser.add_argument("--framing", choices=("crop", "whole"), default="crop")
     parser.add_argument("--words", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--choice", type=int, default=48, help="images a guidance is chosen on")

@@ -1,6 +1,6 @@
 """Seconds to draw a block of images: woundgen's sampler against StableDiffusionPipeline.
 
-    python benchmarks/generate.py                 # embedded base, or its architecture with random weights
+    python benchmarks/generate.py                 # embedded base
     python benchmarks/generate.py --base sd21-base --size 128 --rounds 3
     python benchmarks/generate.py --base random-sd21 --device cuda --half     # Stable Diffusion's shape, random weights
 
@@ -13,60 +13,53 @@ Three ways, one after the other in every round, medians over the rounds:
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from architectures import build
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler, StableDiffusionPipeline
+from harness import Seconds, make_parser, ratios, read_options, take_turns
 
+from tests.published_architectures import build
 from woundgen.adapters.lora import add_lora, fuse_lora, save_lora
 from woundgen.config.method_groups import LoraOptions
 from woundgen.generation.sampler import SamplerSettings, draw_block, initial_noise, place
 from woundgen.generation.spacing import spaced_timesteps
-from woundgen.models.base import EMBEDDED, EMBEDDED_FOLDER, BaseModel, encode_prompts, load_base
+from woundgen.models.base import EMBEDDED, BaseModel, encode_prompts, load_base
 from woundgen.shipped import architecture
-from woundgen.shipped.tokenizer import END, START, build_tokenizer
 from woundgen.storage.names import ADAPTER_FILE
 
 PROMPT = "medical photograph of diabetic foot ulcer, redness, swelling, clinical documentation"
 NEGATIVE = "blurry, low quality, healthy skin, cartoon, artificial"
-SCHEDULERS = {
-    "dpmsolver++": DPMSolverMultistepScheduler,
-    "ddim": DDIMScheduler,
-    "euler": EulerDiscreteScheduler,
-}
-
+SCHEDULERS = {"dpmsolver++": DPMSolverMultistepScheduler, "ddim": DDIMScheduler, "euler": EulerDiscreteScheduler}
 RANDOM = "random-"
-CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+Way = Callable[[], np.ndarray]
 
 
 def main() -> None:
-    options = parse()
-    torch.set_num_threads(options.threads)
-    device = torch.device(options.device)
-    dtype = torch.float16 if options.half else torch.float32
+    parser = make_parser(
+        __doc__, clock=True, base=EMBEDDED, steps=25, size=architecture.IMAGE_SIZE, guidance=3.0, rounds=7, threads=1,
+        device="cpu",
+    )  # fmt: skip
+    parser.add_argument("--sampler", choices=SCHEDULERS, default="dpmsolver++")
+    parser.add_argument("--images", type=int, default=8, help="images in a block")
+    parser.add_argument("--interval", type=float, nargs=2, default=(0.1, 0.6), metavar=("LOW", "HIGH"))
+    parser.add_argument("--half", action="store_true", help="fp16")
+    options = read_options(parser)
+    device, dtype = torch.device(options.device), torch.float16 if options.half else torch.float32
     settings = SamplerSettings(
-        sampler=options.sampler,
-        steps=options.steps,
-        guidance_scale=options.guidance,
-        seed=0,
-        block=options.images,
-        height=options.size,
-        width=options.size,
-    )
-    with tempfile.TemporaryDirectory() as temporary:
-        name = base_name(options.base, Path(temporary) / "base")
-        adapter = random_adapter(loaded(name, device), Path(temporary) / "adapter")
+        options.sampler, options.steps, options.guidance, seed=0, block=options.images,
+        height=options.size, width=options.size,
+    )  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        adapter = random_adapter(loaded(options.base, device), Path(folder))
         ways = {
-            "pipeline": pipeline_way(loaded(name, device), adapter, settings, device, dtype),
-            **our_ways(loaded(name, device), adapter, settings, options.interval, device, dtype),
+            "pipeline": pipeline_way(loaded(options.base, device), adapter, settings, device, dtype),
+            **our_ways(loaded(options.base, device), adapter, settings, options.interval, device, dtype),
         }
     images = {way: draw() for way, draw in ways.items()}  # also warms up
     apart = np.abs(images["fused"].astype(int) - images["pipeline"].astype(int))
@@ -75,44 +68,8 @@ def main() -> None:
         f"guidance {options.guidance:g}, {device}, {dtype}, {options.threads} threads"
     )
     print(f"fused against pipeline: at most {apart.max()} levels apart, {(apart > 0).mean():.4%} of values differ")
-    show(measure(ways, rounds=options.rounds, clock=CLOCKS[options.clock]))
-
-
-def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--base", default=EMBEDDED)
-    parser.add_argument("--sampler", choices=SCHEDULERS, default="dpmsolver++")
-    parser.add_argument("--steps", type=int, default=25)
-    parser.add_argument("--images", type=int, default=8, help="images in a block")
-    parser.add_argument("--size", type=int, default=architecture.IMAGE_SIZE)
-    parser.add_argument("--guidance", type=float, default=3.0)
-    parser.add_argument("--interval", type=float, nargs=2, default=(0.1, 0.6), metavar=("LOW", "HIGH"))
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu: on a machine that is busy, 1 thread")
-    parser.add_argument("--half", action="store_true", help="fp16")
-    return parser.parse_args()
-
-
-def base_name(asked: str, folder: Path) -> str:
-    """`asked`, or a folder of random weights where the embedded base has not been trained yet."""
-    if asked != EMBEDDED or (EMBEDDED_FOLDER / "unet").is_dir():
-        return asked
-    print("the embedded base is not there: its architecture with random weights instead")
-    torch.manual_seed(0)
-    tokenizer = build_tokenizer([PROMPT, NEGATIVE])
-    start, end = (tokenizer.convert_tokens_to_ids(token) for token in (START, END))
-    parts = {
-        "unet": architecture.build_unet(),
-        "vae": architecture.build_autoencoder(),
-        "text_encoder": architecture.build_text_encoder(len(tokenizer), start=start, end=end),
-        "tokenizer": tokenizer,
-        "scheduler": architecture.build_scheduler(),
-    }
-    for part, model in parts.items():
-        model.save_pretrained(folder / part)
-    return str(folder)
+    # A way ends in a copy to the CPU, which waits for a GPU.
+    show(take_turns(ways, rounds=options.rounds, clock=options.clock, warm=0))
 
 
 def loaded(name: str, device: torch.device) -> BaseModel:
@@ -135,25 +92,14 @@ def random_adapter(base: BaseModel, folder: Path) -> Path:
 
 
 def pipeline_way(
-    base: BaseModel,
-    adapter: Path,
-    settings: SamplerSettings,
-    device: torch.device,
-    dtype: torch.dtype,
-    *,
+    base: BaseModel, adapter: Path, settings: SamplerSettings, device: torch.device, dtype: torch.dtype, *,
     best: bool = False,
-) -> Callable[[], np.ndarray]:
+) -> Way:  # fmt: skip
     """best: as diffusers' documents on speed say, with the adapter fused and the UNet in channels-last."""
     pipeline = StableDiffusionPipeline(
-        vae=base.vae,
-        text_encoder=base.text_encoder,
-        tokenizer=base.tokenizer,
-        unet=base.unet,
-        scheduler=base.scheduler,
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    )
+        vae=base.vae, text_encoder=base.text_encoder, tokenizer=base.tokenizer, unet=base.unet,
+        scheduler=base.scheduler, safety_checker=None, feature_extractor=None, requires_safety_checker=False,
+    )  # fmt: skip
     pipeline.scheduler = SCHEDULERS[settings.sampler].from_config(pipeline.scheduler.config)
     pipeline.load_lora_weights(adapter)
     if best:
@@ -189,45 +135,25 @@ def our_ways(
     interval: tuple[float, float],
     device: torch.device,
     dtype: torch.dtype,
-) -> dict[str, Callable[[], np.ndarray]]:
+) -> dict[str, Way]:
     fuse_lora(base.unet, [(adapter / ADAPTER_FILE, 1.0)])
     place(base, device=device, dtype=dtype)
-    prompt_states, negative_states = encode_prompts(base, [PROMPT, NEGATIVE]).split(1)
+    prompt, negative = encode_prompts(base, [PROMPT, NEGATIVE]).split(1)
 
-    def drawing(chosen: SamplerSettings) -> Callable[[], np.ndarray]:
-        return lambda: draw_block(
-            base,
-            chosen,
-            range(chosen.block),
-            prompt_states=prompt_states,
-            negative_states=negative_states,
-            notice=print,
-        )
+    def drawing(chosen: SamplerSettings) -> Way:
+        indices = range(chosen.block)
+        return lambda: draw_block(base, chosen, indices, prompt_states=prompt, negative_states=negative)
 
-    low, high = interval
-    return {"fused": drawing(settings), "interval": drawing(replace(settings, guidance_interval=(low, high)))}
+    return {"fused": drawing(settings), "interval": drawing(replace(settings, guidance_interval=tuple(interval)))}
 
 
-def measure(
-    ways: dict[str, Callable[[], np.ndarray]], *, rounds: int, clock: Callable[[], float]
-) -> dict[str, list[float]]:
-    """Seconds of each way in each round, interleaved so that the machine's moods fall on all alike."""
-    seconds: dict[str, list[float]] = {way: [] for way in ways}
-    for _ in range(rounds):
-        for way, draw in ways.items():
-            started = clock()
-            draw()  # ends in a copy to the CPU, which waits for a GPU
-            seconds[way].append(clock() - started)
-    return seconds
-
-
-def show(seconds: dict[str, list[float]]) -> None:
+def show(seconds: Seconds) -> None:
     """Medians, and the median of the ratios taken within each round."""
     print(f"{'way':<10}{'median s':>10}{'times as fast':>15}{'range':>14}")
     for way, values in seconds.items():
-        ratios = [stock / value for stock, value in zip(seconds["pipeline"], values, strict=True)]
-        spread = f"{min(ratios):.2f}-{max(ratios):.2f}"
-        print(f"{way:<10}{statistics.median(values):>10.2f}{statistics.median(ratios):>15.2f}{spread:>14}")
+        faster = ratios(seconds, "pipeline", way)
+        spread = f"{min(faster):.2f}-{max(faster):.2f}"
+        print(f"{way:<10}{statistics.median(values):>10.2f}{statistics.median(faster):>15.2f}{spread:>14}")
 
 
 if __name__ == "__main__":

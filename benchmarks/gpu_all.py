@@ -25,10 +25,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from architectures import UNETS
 from gpu_items import Effort, Item, Row, items
 from gpu_training import Shape
 
+from tests.published_architectures import UNETS
 from woundgen.runtime.hardware import installed_cards
 from woundgen.runtime.provenance import git_state, versions
 

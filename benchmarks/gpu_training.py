@@ -1,4 +1,4 @@
-"""A training run in memory for benchmarks: `woundgen train`'s own parts on random weights of a published shape.
+"""A training run in memory for benchmarks: `woundgen train`'s own parts, on random weights of a published shape or not.
 
 One model is prepared, photographs are encoded, what is needed no longer is freed, and the loop runs; no files.
 """
@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+import harness  # noqa: F401 - makes tests/ findable
 import numpy as np
 import torch
-from architectures import build
+from numpy.typing import NDArray
 from torch import Tensor
 
+from tests.published_architectures import build
 from woundgen.adapters.lora_forward import run_by_position
 from woundgen.config.optimization_groups import AveragingOptions, LossOptions
 from woundgen.config.train import TrainConfig, prompts_for
@@ -31,12 +33,7 @@ from woundgen.training.state import counters, new_optimizer, pack, unpack
 from woundgen.training.terms import ExtraTerm
 from woundgen.workflows.train.dataset import encode_variations
 from woundgen.workflows.train.memory_plan import pass_shape
-from woundgen.workflows.train.model import (
-    choose_recorder,
-    loss_pass_for_training,
-    prepare_model,
-    unet_for_training,
-)
+from woundgen.workflows.train.model import choose_recorder, loss_pass_for_training, prepare_model, unet_for_training
 
 PRECISIONS = {"no": "fp32"}
 PHOTOGRAPHS = 32
@@ -44,7 +41,7 @@ PHOTOGRAPHS = 32
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """name: of architectures.UNETS. side: pixels. batch: images of a step, in one micro-batch."""
+    """name: of published_architectures.UNETS. side: pixels. batch: images of a step, in one micro-batch."""
 
     name: str
     side: int
@@ -52,10 +49,25 @@ class Shape:
     device: torch.device
 
 
-class BenchmarkRun:
-    """A run that is ready to take steps. losses, seconds: of each step taken. warnings: of what was recorded."""
+def invent_photographs(side: int) -> NDArray[np.uint8]:
+    """Noise, uint8 [PHOTOGRAPHS, side, side, 3]: what a step costs does not depend on what is in them."""
+    return np.random.default_rng(0).integers(0, 256, (PHOTOGRAPHS, side, side, 3)).astype(np.uint8)
 
-    def __init__(self, shape: Shape, settings: dict[str, Any], *, base: BaseModel | None = None) -> None:
+
+class BenchmarkRun:
+    """A run that is ready to take steps. losses, seconds: of each step taken. warnings: of what was recorded.
+
+    base: in place of random weights. photographs: uint8 [N, S, S, 3] in place of invented ones.
+    """
+
+    def __init__(
+        self,
+        shape: Shape,
+        settings: dict[str, Any],
+        *,
+        base: BaseModel | None = None,
+        photographs: NDArray[np.uint8] | None = None,
+    ) -> None:
         self.shape, self.base = shape, base or build(shape.name, str(shape.device))
         self.config = TrainConfig(base_model="sd21-base", **settings)
         self.losses: list[float] = []
@@ -78,16 +90,15 @@ class BenchmarkRun:
         faults = self.warnings
         self.unet = unet_for_training(self.base, self.config, self.trainable, device, faults=faults)
         self.loss_pass = loss_pass_for_training(self.base, self.method, self.trainable, self.recorder, faults=faults)
-        self.latents, self.batches = self._data()
+        self.latents, self.batches = self._data(photographs)
         texts = [prompts_for(self.config, "I")[0]] * len(self.latents)
         self.prompts = PromptEncoder(self.base, texts, live=self.method.reads_text)
         average = self.trainable.values.detach().clone()
         self.state = LoopState(step=0, average=average, noise_stream=choose_noise_stream(device))
 
-    def _data(self) -> tuple[Latents, Batches | None]:
-        """Latents of invented photographs; with class images for DreamBooth, half of each batch."""
-        shape = (PHOTOGRAPHS, self.shape.side, self.shape.side, 3)
-        photographs = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+    def _data(self, photographs: NDArray[np.uint8] | None) -> tuple[Latents, Batches | None]:
+        """Latents; with class images for DreamBooth, half of each batch."""
+        photographs = invent_photographs(self.shape.side) if photographs is None else photographs
         latents = encode_variations(self.base, photographs, count=1, seed=0)
         if self.config.model.method != "dreambooth":
             return latents, None

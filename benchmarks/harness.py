@@ -1,40 +1,64 @@
-"""Parts that the benchmarks share: options, ways that take turns, parts computed once, shares with intervals."""
+"""Parts that the benchmarks share: options, ways that take turns, finished parts, training, drawing, shares of a whole.
+
+What tests and benchmarks both use stands in tests/, and is imported after this module, which makes it findable.
+"""
 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import math
 import resource
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from woundgen.config.prompts import SHORT_PROMPT
+from woundgen.config.train import TrainConfig
+from woundgen.generation.in_memory import draw_images
+from woundgen.models.base import BaseModel
+from woundgen.records import PHASES
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 CLOCKS: Mapping[str, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time.process_time}
+GIB = 1 << 30
 Seconds = dict[str, list[float]]
 
 
-def make_parser(doc: str | None, *, clock: bool = False, **defaults: int) -> argparse.ArgumentParser:
-    """Return a parser that shows the file's docstring, with an integer option for each of `defaults`, and --clock."""
+def make_parser(doc: str | None, *, clock: bool = False, **defaults: Any) -> argparse.ArgumentParser:
+    """Return a parser that shows the file's docstring, with an option for each of `defaults`, and --clock.
+
+    A default's type is the option's; Path itself stands for a path that has to be given, None for one that may be.
+    """
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, value in defaults.items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=value)
+        option = f"--{name.replace('_', '-')}"
+        if value is Path or value is None:
+            parser.add_argument(option, type=Path, required=value is Path)
+        else:
+            parser.add_argument(option, type=type(value), default=value)
     if clock:
         parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu: on a machine that is busy, 1 thread")
     return parser
 
 
-def read_options(parser: argparse.ArgumentParser) -> argparse.Namespace:
-    """Read the command line; take its --threads for torch, 1 without one, and make its --out or --work."""
-    options = parser.parse_args()
-    import torch
-
+def read_options(parser: argparse.ArgumentParser, words: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line, or `words`; take its --threads for torch, 1 without one, and make its --out or --work."""
+    options = parser.parse_args(words)
     torch.set_num_threads(getattr(options, "threads", 1))
     for name in ("out", "work"):
-        if getattr(options, name, None) is not None:
-            getattr(options, name).mkdir(parents=True, exist_ok=True)
+        folder = getattr(options, name, None)
+        if folder is not None and not folder.suffix:
+            folder.mkdir(parents=True, exist_ok=True)
     return options
 
 
@@ -60,9 +84,15 @@ def measure_seconds(work: Callable[[], object], *, clock: str = "cpu") -> float:
     return CLOCKS[clock]() - started
 
 
-def ratio(seconds: Seconds, first: str, second: str) -> float:
-    """Median of first / second, round by round: the machine's drift cancels."""
-    return statistics.median(a / b for a, b in zip(seconds[first], seconds[second], strict=True))
+def describe_milliseconds(seconds: Sequence[float]) -> str:
+    """Return the median with the least and the most."""
+    least, most = 1000 * min(seconds), 1000 * max(seconds)
+    return f"{1000 * statistics.median(seconds):.1f} ({least:.1f} to {most:.1f})"
+
+
+def ratios(seconds: Seconds, first: str, second: str) -> list[float]:
+    """Return first / second, round by round: the machine's drift cancels."""
+    return [a / b for a, b in zip(seconds[first], seconds[second], strict=True)]
 
 
 def median_with_interval(values: Sequence[float]) -> tuple[float, float, float]:
@@ -87,6 +117,49 @@ def share(hits: int, n: int) -> str:
     return f"{hits} of {n} ({hits / n:.1%}; {low:.1%} to {high:.1%})"
 
 
+def train_run(config: TrainConfig, data: Path, out: Path) -> Path:
+    """Train with `woundgen.train`, or go on, and return the run's folder; exit where a signal stopped it half way."""
+    import woundgen
+
+    trained = woundgen.train(config, data=data, out=out)
+    if trained.exit_code:
+        sys.exit(trained.exit_code)
+    return trained.folder
+
+
+def draw(
+    base: BaseModel, *, count: int, guidance: float, seed: int, steps: int, prompt: str | list[str] = SHORT_PROMPT
+) -> NDArray[np.uint8]:
+    """Images of 128 pixels, uint8 [count, 128, 128, 3], without a negative prompt."""
+    return draw_images(
+        base, count=count, prompt=prompt, negative_prompt="", guidance_scale=guidance, steps=steps, seed=seed, size=128
+    )
+
+
+def prepared_photographs(data: Path) -> tuple[NDArray[np.uint8], list[str]]:
+    """Photographs of all phases as the product prepares them, uint8 [N, 128, 128, 3], and the phase of each."""
+    from woundgen.data.layouts.find_photos import find_photos
+    from woundgen.data.pixels.prepare import MARGIN, prepare_all
+
+    photos = find_photos(data, phases=PHASES)
+    images = prepare_all(photos, resolution=128, margin=MARGIN, roots=[data], cache_dir=None, processes=1)
+    return images, [photo.phase for photo in photos]
+
+
 def resident_megabytes() -> float:
     """The most that this process has held so far (Linux counts kilobytes)."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait for the card."""
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def forget_peak(device: torch.device) -> None:
+    """Free what the card holds for nobody, and forget the most that it has held."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()

@@ -17,12 +17,11 @@ import time
 from pathlib import Path
 
 import numpy as np
-from harness import make_parser, read_options
+from harness import draw, make_parser, read_options
 from numpy.typing import NDArray
 from PIL import Image
 
 from woundgen.events import complete
-from woundgen.generation.in_memory import draw_images
 from woundgen.metrics.artefact_rows import measure_artefacts
 from woundgen.metrics.artefacts import image_traces
 from woundgen.metrics.table import Beside
@@ -46,10 +45,7 @@ def make_sets(options: argparse.Namespace) -> tuple[Images, Images, Images]:
     def samples() -> Images:
         others = draw_phantoms(range(options.count), seed=CAPTION_SEED)
         prompts = captions(others.parameters, np.random.default_rng(1))
-        return draw_images(
-            base, count=options.count, prompt=prompts, negative_prompt="", guidance_scale=1.0, steps=options.steps,
-            seed=DRAW_SEED, size=real.shape[1],
-        )  # fmt: skip
+        return draw(base, count=options.count, guidance=1.0, seed=DRAW_SEED, steps=options.steps, prompt=prompts)
 
     through = keep_array(options.out / "round_trip.npy", lambda: round_trip(base.vae, real))
     return real, through, keep_array(options.out / "samples.npy", samples)
@@ -64,9 +60,7 @@ def show(row: MetricValue) -> None:
 
 
 def main() -> None:
-    parser = make_parser(__doc__, count=200, steps=15, permutations=0, threads=1)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--base", default=EMBEDDED)
+    parser = make_parser(__doc__, out=Path, base=EMBEDDED, count=200, steps=15, permutations=0, threads=1)
     parser.add_argument("--two-sample", type=int, default=140, help="images a side for the classifier; 0 leaves it out")
     options = read_options(parser)
     started = time.process_time()

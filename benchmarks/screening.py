@@ -12,9 +12,6 @@ process has held, after each tenth of the set; images of 32 x 32 pixels, two ste
 
 from __future__ import annotations
 
-import argparse
-import resource
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -22,8 +19,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import torch
+from harness import make_parser, read_options, resident_megabytes
 
+from tests.tiny_base import save_base
 from woundgen.generation.draw_until import Judge, draw_until
 from woundgen.generation.image_set import Recipe, open_set
 from woundgen.generation.sampler import SamplerSettings, draw_block
@@ -41,22 +39,14 @@ BLOCK, SIDE = 16, 32
 
 
 def main() -> None:
-    options = parse()
-    torch.set_num_threads(options.threads)
+    parser = make_parser(__doc__, images=1000, references=200, threads=2)
+    parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--screened", action="store_true", help="with --memory: judge every image")
+    options = read_options(parser)
     if options.memory:
         memory(options.images, screened=options.screened)
     else:
         speed(options.images, references=options.references, threads=options.threads)
-
-
-def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=1000)
-    parser.add_argument("--references", type=int, default=200)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--memory", action="store_true")
-    parser.add_argument("--screened", action="store_true", help="with --memory: judge every image")
-    return parser.parse_args()
 
 
 @contextmanager
@@ -83,15 +73,7 @@ def calibrated(photographs: np.ndarray) -> tuple[References, Calibration]:
     return references, calibrate(measure_references(references))
 
 
-def resident_megabytes() -> float:
-    """The most that this process has held so far (Linux counts kilobytes)."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 def memory(count: int, *, screened: bool) -> None:
-    sys.path.insert(0, str(Path(__file__).parents[1]))
-    from tests.tiny_base import save_base
-
     with tempfile.TemporaryDirectory() as temporary:
         save_base(Path(temporary) / "base", prediction="epsilon")
         base = load_base(str(Path(temporary) / "base"))
@@ -100,7 +82,7 @@ def memory(count: int, *, screened: bool) -> None:
         tenths = 0
 
         def draw(indices: Sequence[int]) -> np.ndarray:
-            return draw_block(base, settings, indices, prompt_states=states, negative_states=None, notice=print)
+            return draw_block(base, settings, indices, prompt_states=states, negative_states=None)
 
         with timed(f"{count} images drawn and written"):
             for tally in draw_until(

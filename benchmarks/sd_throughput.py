@@ -4,14 +4,14 @@
     python benchmarks/sd_throughput.py --name sd15 --ways example "lora bf16" limit
     python benchmarks/sd_throughput.py --device cpu --batch 1 --steps 2 --ways "lora fp32"
 
-Random weights of the published shapes (architectures.py): what a step costs does not depend on what they are. Each way
-is built, run and let go before the next, so that what it holds at most is its own; a card that does nothing else is
-needed. "example" is what diffusers' text-to-image LoRA example does in bf16; "limit" the UNet's forward and backward
-alone, all of it in bf16: no adapter, optimizer or data; "limit, graphs" the same as CUDA graphs, which is what the card
-can do. The others are `woundgen train`'s own parts: one
-model prepared, photographs encoded, what is needed no longer let go, the loop. "perceptual" takes one sample of each
-step through a network of LPIPS-VGG's size; at the defaults the term is taken on fewer, and the last lines say what that
-comes to. Milliseconds are medians of steps, with the least and the most.
+Random weights of the published shapes (tests/published_architectures.py): what a step costs does not depend on them.
+Each way is built, run and let go before the next, so that what it holds at most is its own; a card that does nothing
+else is needed. "example" is what diffusers' text-to-image LoRA example does in bf16; "limit" the UNet's forward and
+backward alone, all of it in bf16: no adapter, optimizer or data; "limit, graphs" the same as CUDA graphs, which is what
+the card can do. The others are `woundgen train`'s own parts: one model prepared, photographs encoded, what is needed no
+longer let go, the loop. "perceptual" takes one sample of each step through a network of LPIPS-VGG's size; at the
+defaults the term is taken on fewer, and the last lines say what that comes to. Milliseconds are medians of steps, with
+the least and the most.
 """
 
 from __future__ import annotations
@@ -19,26 +19,23 @@ from __future__ import annotations
 import argparse
 import gc
 import statistics
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
-from architectures import UNETS, build
-from gpu_training import BenchmarkRun, Shape
-from terms import ALWAYS, low_noise_part, vgg
-from train_throughput import example_step
+from gpu_training import BenchmarkRun, Shape, invent_photographs
+from harness import GIB, describe_milliseconds, forget_peak, make_parser, measure_seconds, read_options, synchronize
+from train_throughput import example_step, low_noise_part, perceptual_term, vgg_extractor
 
+from tests.published_architectures import UNETS, build
 from woundgen.config.train import TrainConfig
 from woundgen.models.base import BaseModel
 from woundgen.models.cuda_graphs import ReplayedUNet
 from woundgen.models.flat_parameters import flatten
-from woundgen.training.perceptual_term import latent_distance
-from woundgen.training.terms import ExtraTerm
 
-GIB, SIDE, PHOTOGRAPHS = 1 << 30, 128, 32
+SIDE = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +72,11 @@ def ours(base: BaseModel, way: Way, options: argparse.Namespace) -> list[float]:
     run = BenchmarkRun(Shape(options.name, SIDE, options.batch, device), way.settings, base=base)
     terms = []
     if way.perceptual:
-        features = vgg()
+        features = vgg_extractor()
         features.module.to(device)
-        distance = latent_distance(base.vae, features, scale=base.latent_scale)
-        terms = [ExtraTerm("perceptual", 0.1, 1 / options.batch, ALWAYS, distance)]
+        terms = perceptual_term(base, features, share=1 / options.batch)
     run.free(decodes=bool(terms))
-    count_from_here(device)
+    forget_peak(device)
     run.run(options.warm + options.steps, terms=terms)
     for warning in run.warnings:
         print(warning)
@@ -108,23 +104,14 @@ def limit(base: BaseModel, options: argparse.Namespace, *, replayed: bool) -> li
 
 
 def timed(step: Callable[[], None], options: argparse.Namespace) -> list[float]:
-    seconds = []
-    count_from_here(torch.device(options.device))
-    for _ in range(options.warm + options.steps):
-        started = time.perf_counter()
+    device = torch.device(options.device)
+    forget_peak(device)
+
+    def waited() -> None:
         step()
-        if options.device != "cpu":
-            torch.cuda.synchronize()
-        seconds.append(time.perf_counter() - started)
-    return seconds[options.warm :]
+        synchronize(device)
 
-
-def count_from_here(device: torch.device) -> None:
-    """What the card holds at most, that is."""
-    gc.collect()
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()
+    return [measure_seconds(waited, clock="wall") for _ in range(options.warm + options.steps)][options.warm :]
 
 
 def measure(name: str, photographs: np.ndarray, options: argparse.Namespace) -> float:
@@ -139,28 +126,22 @@ def measure(name: str, photographs: np.ndarray, options: argparse.Namespace) -> 
         seconds = limit(base, options, replayed="graphs" in name)
     held = torch.cuda.max_memory_allocated() / GIB if options.device != "cpu" else float("nan")
     median = 1000 * statistics.median(seconds)
-    print(
-        f"| {name} | {median:.1f} ({1000 * min(seconds):.1f} to {1000 * max(seconds):.1f}) | "
-        f"{1000 * options.batch / median:.0f} | {held:.1f} |",
-        flush=True,
-    )
+    row = [name, describe_milliseconds(seconds), f"{1000 * options.batch / median:.0f}", f"{held:.1f}"]
+    print(f"| {' | '.join(row)} |", flush=True)
     return median
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__, device="cuda", batch=16, steps=20)
     names = ["example", "limit", "limit, graphs", *WAYS]
     parser.add_argument("--name", choices=UNETS, default="sd21")
     parser.add_argument("--ways", nargs="+", choices=names, default=names)
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--warm", type=int, default=4, help="steps that are not counted")
-    parser.add_argument("--device", default="cuda")
-    options = parser.parse_args()
+    options = read_options(parser)
     card = torch.cuda.get_device_name() if options.device != "cpu" else "CPU"
     print(f"{options.name} at {SIDE}x{SIDE}, batch {options.batch}, {card}, torch {torch.__version__}")
     print("| way | ms a step, median (range) | images/s | GiB held at most |\n| --- | --- | --- | --- |")
-    photographs = np.random.default_rng(0).integers(0, 256, (PHOTOGRAPHS, SIDE, SIDE, 3)).astype(np.uint8)
+    photographs = invent_photographs(SIDE)
     medians: dict[str, float] = {}
     for name in options.ways:
         try:

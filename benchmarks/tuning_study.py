@@ -9,13 +9,13 @@ truth the share of studies that claim an improvement, with its 95 % interval (Cl
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+from harness import make_parser, read_options
 
 from woundgen.metrics.intervals import binomial_bounds
 from woundgen.metrics.kernel import kernel_distance
@@ -49,11 +49,10 @@ def measure_truth(truth: Truth, *, trainings: int = 100, photographs: int = 1000
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--studies", type=int, default=1000)
+    parser = make_parser(__doc__, studies=1000)
     parser.add_argument("--only", default="", help="truths whose name holds this")
     parser.add_argument("--out", type=Path, help="JSON file of the results")
-    arguments = parser.parse_args()
+    arguments = read_options(parser)
     results = {}
     for name, truth in TRUTHS.items():
         if arguments.only not in name:

@@ -185,3 +185,24 @@ def test_links_lead_somewhere(page: Path) -> None:
         if not (target.exists() and named):
             broken.append(link.group(0))
     assert not broken
+
+
+def benchmark_commands() -> Iterator[tuple[str, list[str]]]:
+    """Each `python benchmarks/NAME.py ...` of the documentation and of the benchmarks' own docstrings."""
+    for page in (*PAGES, *sorted((ROOT / "benchmarks").glob("*.py"))):
+        text = re.sub(r"\\?\n\s*", " ", page.read_text()) if page.suffix == ".md" else page.read_text()
+        for words in re.findall(r"python benchmarks/(\w+\.py[^`\n#]*)", text):
+            yield page.relative_to(ROOT).as_posix(), words.replace("[", " ").replace("]", " ").split()
+
+
+def test_benchmarks_that_are_named_exist_and_take_the_options() -> None:
+    commands = list(benchmark_commands())
+    assert len(commands) > 30
+    for page, (name, *words) in commands:
+        path = ROOT / "benchmarks" / name
+        assert path.exists(), f"{page} names benchmarks/{name}, which is not there"
+        source = path.read_text()
+        for option in (word for word in words if re.fullmatch(r"--[a-z-]+", word)):
+            key = option.removeprefix("--").removeprefix("no-").replace("-", "_")
+            declared = f'"--{key.replace("_", "-")}"' in source or re.search(rf"\b{key}=", source)
+            assert declared, f"{page}: benchmarks/{name} has no option {option}"

@@ -11,7 +11,7 @@ from woundgen.api.configs import Config, load_config
 from woundgen.api.places import Place, as_path
 from woundgen.config.train import TrainConfig
 from woundgen.reporting.notebook import lines_html, make_frame
-from woundgen.runtime.console import Console, use_console
+from woundgen.runtime.console import Console, open_console
 from woundgen.storage.files import read_json
 from woundgen.storage.names import TUNED_CONFIG_YAML, TUNING_HTML, TUNING_JSON
 from woundgen.workflows.tune.request import TuneOptions, make_request
@@ -106,6 +106,6 @@ def tune(
     from woundgen.workflows.tune.job import tune as run_study
     from woundgen.workflows.tune.table import LiveTable
 
-    with use_console(console) as opened, LiveTable(opened, request.objective.upper()) as table:
+    with console or open_console() as opened, LiveTable(opened, request.objective.upper()) as table:
         outcome = opened.follow(run_study(request, report=table.report))
     return TuneResult(outcome.folder, outcome.sentence, outcome.kind, outcome.exit_code)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import runpy
 from collections import Counter
 from pathlib import Path
 
@@ -10,16 +9,15 @@ import pytest
 
 from woundgen.downstream.conclusion import HARMS, HELPS
 
-BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "utility_study.py"
+from ...phantom_utility import KINDS, pool, study
 
 
 @pytest.mark.slow
 def test_the_verdict_says_what_is_true(tmp_path: Path) -> None:
-    benchmark = runpy.run_path(str(BENCHMARK))
-    pool = benchmark["pool"](tmp_path)
+    rendered = pool(tmp_path)
     words = {
-        kind: Counter(benchmark["study"](pool, number=number, kind=kind, seeds=5).verdict.word for number in range(20))
-        for kind in benchmark["KINDS"]
+        kind: Counter(study(rendered, number=number, kind=kind, seeds=5).verdict.word for number in range(20))
+        for kind in KINDS
     }
     assert words["fresh"][HELPS] >= 16
     assert words["copies"][HELPS] <= 2
