@@ -17,7 +17,7 @@ import numpy as np
 from harness import make_parser, read_options
 
 from tests.phantom_utility import DOSES, KINDS, TESTED, pool, study
-from woundgen.downstream.conclude import Conclusion
+from woundgen.downstream.conclude import UtilityConclusion
 from woundgen.downstream.conclusion import HARMS, HELPS
 from woundgen.metrics.intervals import binomial_bounds
 
@@ -35,7 +35,7 @@ def main() -> None:
     (options.out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
 
 
-def summary(found: list[Conclusion]) -> dict[str, object]:
+def summary(found: list[UtilityConclusion]) -> dict[str, object]:
     words = Counter(one.verdict.word for one in found)
     gains = np.array([[dose.difference.value for dose in one.verdict.doses] for one in found])
     means = gains.mean(axis=0).round(3).tolist()

@@ -18,7 +18,7 @@ import numpy as np
 from woundgen.data.pixels.augment import variations
 from woundgen.downstream.arms import Material
 from woundgen.downstream.assess import HeldOut
-from woundgen.downstream.conclude import Conclusion, conclude
+from woundgen.downstream.conclude import UtilityConclusion, conclude
 from woundgen.downstream.run import Fold, fits, put_together
 from woundgen.features.embedded import feature_network
 from woundgen.metrics.measure import pooled_features
@@ -89,7 +89,7 @@ def deal(phases: np.ndarray, patients: np.ndarray, *, number: int, kind: str, te
     return Fold(Material(real, varied, synthetic), np.concatenate(test))
 
 
-def study(pool: Pool, *, number: int, kind: str, seeds: int, tested: int = TESTED) -> Conclusion:
+def study(pool: Pool, *, number: int, kind: str, seeds: int, tested: int = TESTED) -> UtilityConclusion:
     fold = deal(pool.phases, pool.patients, number=number, kind=kind, tested=tested)
     planned = fits([fold], doses=DOSES, seeds=seeds, phases=PHASES)
     done = [(fit, train_linear(fit, pool.features, classes=len(PHASES))) for fit in planned]

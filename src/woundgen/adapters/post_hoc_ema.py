@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from woundgen.adapters.power_ema import LENGTHS, Fit, Snapshot, fit
+from woundgen.adapters.power_ema import LENGTHS, Snapshot, SnapshotFit, fit
 from woundgen.adapters.saved import Adapter, find_adapter
 from woundgen.adapters.weight_names import MARK, length_of
 from woundgen.errors import UserError
@@ -82,7 +82,7 @@ def _step(checkpoint: Path) -> int:
     return int(checkpoint.name.rpartition("_")[2])
 
 
-def _write(folder: Path, name: str, stored: list[Stored], fitted: Fit, length: float) -> None:
+def _write(folder: Path, name: str, stored: list[Stored], fitted: SnapshotFit, length: float) -> None:
     header, total = _read(stored[-1].file)
     total = np.zeros(total.shape, np.float64)
     for one, coefficient in zip(stored, fitted.coefficients, strict=True):

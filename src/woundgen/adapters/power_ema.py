@@ -33,7 +33,7 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
+class SnapshotFit:
     """coefficients: of the snapshots, in their order. error: of the profile reached, relative to the one asked for."""
 
     coefficients: NDArray[np.float64]
@@ -63,11 +63,11 @@ def profile(one: Snapshot, *, among: int) -> Profile:
     return np.diff(edges ** (gamma_of(one.sigma) + 1))
 
 
-def fit(snapshots: Sequence[Snapshot], wanted: Snapshot) -> Fit:
+def fit(snapshots: Sequence[Snapshot], wanted: Snapshot) -> SnapshotFit:
     """The combination of snapshots whose profile is nearest to the wanted one, in the least-squares sense."""
     among = max(one.updates for one in (*snapshots, wanted))
     columns = np.stack([profile(one, among=among) for one in snapshots], axis=1)
     target = profile(wanted, among=among)
     coefficients = np.asarray(np.linalg.lstsq(columns, target, rcond=1e-10)[0], np.float64)
     error = np.linalg.norm(columns @ coefficients - target) / np.linalg.norm(target)
-    return Fit(coefficients, float(error))
+    return SnapshotFit(coefficients, float(error))

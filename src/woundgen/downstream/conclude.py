@@ -9,18 +9,18 @@ from typing import Any
 from woundgen.downstream.arms import controls, with_synthetic
 from woundgen.downstream.assess import RANGES, Arm, Array, Difference, HeldOut, differences, score_arm
 from woundgen.downstream.choice import RULES, chosen
-from woundgen.downstream.conclusion import Verdict, judge_doses, verdict
+from woundgen.downstream.conclusion import UtilityVerdict, judge_doses, verdict
 
 
 @dataclass(frozen=True, slots=True)
-class Conclusion:
+class UtilityConclusion:
     """compared: each dose against each of its controls; their intervals hold at once. chosen: arms of chosen
     images against as many at random, a family of its own."""
 
     arms: Mapping[str, Arm]
     compared: tuple[Difference, ...]
     chosen: tuple[Difference, ...]
-    verdict: Verdict
+    verdict: UtilityVerdict
 
     def to_json(self) -> dict[str, Any]:
         """Scores with the 95 % interval of each alone; differences with intervals that hold together."""
@@ -43,7 +43,7 @@ def _arm(arm: Arm) -> dict[str, Any]:
 
 def conclude(
     predictions: Mapping[str, Array], test: HeldOut, *, doses: Sequence[float], choice: float | None = None
-) -> Conclusion:
+) -> UtilityConclusion:
     """predictions: arm → probabilities [S, T, K]. choice: the dose at which chosen images were compared."""
     arms = {name: score_arm(name, probabilities, test) for name, probabilities in predictions.items()}
     pairs = [(with_synthetic(dose), control) for dose in doses for control in controls(dose)]
@@ -51,4 +51,4 @@ def conclude(
     judged = judge_doses(arms, compared, doses=doses)
     rules = [(chosen(rule, choice), with_synthetic(choice)) for rule in RULES] if choice is not None else []
     selected = tuple(differences(arms, rules)) if rules else ()
-    return Conclusion(arms, tuple(compared), selected, verdict(judged, groups=test.groups_of_phase(), arms=arms))
+    return UtilityConclusion(arms, tuple(compared), selected, verdict(judged, groups=test.groups_of_phase(), arms=arms))

@@ -33,7 +33,7 @@ class AtDose:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class UtilityVerdict:
     word: str
     sentence: str
     doses: tuple[AtDose, ...]
@@ -53,12 +53,12 @@ def judge_doses(
     return tuple(judged)
 
 
-def verdict(doses: Sequence[AtDose], *, groups: Mapping[str, int], arms: Mapping[str, Arm]) -> Verdict:
+def verdict(doses: Sequence[AtDose], *, groups: Mapping[str, int], arms: Mapping[str, Arm]) -> UtilityVerdict:
     """groups: test groups of each phase."""
     short = {phase: number for phase, number in groups.items() if number < FEWEST_GROUPS}
     if short:
         told = ", ".join(f"{number} of phase {phase}" for phase, number in short.items())
-        return Verdict(
+        return UtilityVerdict(
             TOO_LITTLE, f"Too little data to say: {told} test groups, and {FEWEST_GROUPS} are needed.", tuple(doses)
         )
     coarse = max((one.difference for one in doses), key=lambda one: one.smallest)
@@ -66,7 +66,7 @@ def verdict(doses: Sequence[AtDose], *, groups: Mapping[str, int], arms: Mapping
     for word in (HELPS, HARMS):
         found = [one for one in doses if one.word == word]
         if found:
-            return Verdict(word, _shown(word, found, doses, arms), tuple(doses))
+            return UtilityVerdict(word, _shown(word, found, doses, arms), tuple(doses))
     seen = (
         f"at every dose this design would have shown a difference of {coarsest:.2f} in kappa in 80 of 100 repetitions"
     )
@@ -76,8 +76,8 @@ def verdict(doses: Sequence[AtDose], *, groups: Mapping[str, int], arms: Mapping
             text += f" More seeds would show smaller ones: {100 * coarse.of_seeds:.0f} % of the variance is theirs."
         elif (needed := groups_needed(coarse, sum(groups.values()))) is not None:
             text += f" About {needed} test groups instead of {sum(groups.values())} would show {COARSE:.2f}."
-        return Verdict(TOO_LITTLE, text, tuple(doses))
-    return Verdict(NO_DIFFERENCE, f"No difference shown: {seen}.", tuple(doses))
+        return UtilityVerdict(TOO_LITTLE, text, tuple(doses))
+    return UtilityVerdict(NO_DIFFERENCE, f"No difference shown: {seen}.", tuple(doses))
 
 
 def groups_needed(difference: Difference, groups: int) -> int | None:

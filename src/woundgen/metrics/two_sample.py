@@ -66,7 +66,7 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class HeldOut:
+class HeldOutPredictions:
     """Images judged by classifiers that had not seen their group. first: whether of the first set.
 
     rows, units [n]: of the set it is from. logits [n], patches [n, P]: above 0 where taken for one of the first.
@@ -144,7 +144,7 @@ def cross_fit_tasks(sides: tuple[Side, Side], *, folds: int = FOLDS, seed: int =
     return [Task(sides, (dealt[0][fold], dealt[1][fold]), int(rng.integers(2**31))) for fold in range(folds)]
 
 
-def put_together(tasks: Sequence[Task], verdicts: Sequence[Verdicts]) -> HeldOut:
+def put_together(tasks: Sequence[Task], verdicts: Sequence[Verdicts]) -> HeldOutPredictions:
     """Collect the predictions of the fits of all comparisons."""
     parts = [
         (np.full(len(out), first), side.rows[out], side.units[out])
@@ -153,7 +153,7 @@ def put_together(tasks: Sequence[Task], verdicts: Sequence[Verdicts]) -> HeldOut
     ]
     first, rows, units = (np.concatenate(column) for column in zip(*parts, strict=True))
     logits, patches = (np.concatenate([getattr(one, name) for one in verdicts]) for name in ("logits", "patches"))
-    return HeldOut(first, rows, units, logits, patches)
+    return HeldOutPredictions(first, rows, units, logits, patches)
 
 
 def permutation_tasks(
@@ -188,7 +188,7 @@ def permutation_p(accuracies: Sequence[float]) -> float:
     return float((1 + sum(other >= observed - 1e-12 for other in others)) / (1 + len(others)))
 
 
-def telltale_patches(held_out: HeldOut, *, first: bool, count: int) -> list[tuple[int, int, float]]:
+def telltale_patches(held_out: HeldOutPredictions, *, first: bool, count: int) -> list[tuple[int, int, float]]:
     """(row, patch, logit) of the patches that gave most away, at most one an image; of the second set: least logits."""
     sign = 1 if first else -1
     found: dict[int, tuple[int, float]] = {}

@@ -17,7 +17,7 @@ from woundgen.metrics.rows import row
 from woundgen.metrics.two_sample import (
     FOLDS,
     Fit,
-    HeldOut,
+    HeldOutPredictions,
     Images,
     Side,
     Task,
@@ -115,14 +115,14 @@ def _tasks_of(comparisons: Sequence[tuple[Side, Side]], seed: int) -> list[Task]
     return [task for number, sides in enumerate(comparisons) for task in cross_fit_tasks(sides, seed=seed + number)]
 
 
-def _row(held_out: HeldOut, label: str, trained: int, told: str) -> MetricValue:
+def _row(held_out: HeldOutPredictions, label: str, trained: int, told: str) -> MetricValue:
     found = held_out.interval()
     text = "; ".join([found.text, f"trained on about {trained} a side", *([told] if told else [])])
     n = int(held_out.first.sum()), int((~held_out.first).sum())
     return row(NAME, replace(found, text=text), n, None, label)
 
 
-def _patches(held_out: HeldOut, generated: Images, real: Images) -> Patches:
+def _patches(held_out: HeldOutPredictions, generated: Images, real: Images) -> Patches:
     def cut(images: Images, first: bool) -> tuple[Images, tuple[float, ...]]:
         side = images.shape[1]
         size, corners = crop_side(side), patch_corners(side)

@@ -10,7 +10,7 @@ from woundgen.api.photographs import check_photographs, split_photographs
 from woundgen.data.layouts.manifest import is_manifest, manifest_digest
 from woundgen.data.splits.shares import Shares
 from woundgen.errors import Shortfall, UserError
-from woundgen.pipeline.record import Finding, Study
+from woundgen.pipeline.record import Finding, StagedStudy
 from woundgen.pipeline.settings import StudySettings
 from woundgen.records import ManifestRow
 from woundgen.storage.names import CHECK_HTML, IMPORT_CSV
@@ -37,7 +37,7 @@ def read_divided(folder: Path) -> Divided:
     return Divided(folder, rows, manifest_digest(rows))
 
 
-def check_stage(study: Study, data: Divided, settings: StudySettings) -> Finding:
+def check_stage(study: StagedStudy, data: Divided, settings: StudySettings) -> Finding:
     """Look the photographs over; contradicting pairs are a finding, and the study goes on."""
     out, config = study.folder / "checked", settings.config
     resolution, margin = config.model.resolution, config.photographs.box_margin
@@ -54,7 +54,7 @@ def check_stage(study: Study, data: Divided, settings: StudySettings) -> Finding
     return study.stage("check", inputs=[data.digest, resolution, margin], outputs=[out / CHECK_HTML], work=work)
 
 
-def split_stage(study: Study, source: Divided, phases: Sequence[str]) -> tuple[Divided, Finding]:
+def split_stage(study: StagedStudy, source: Divided, phases: Sequence[str]) -> tuple[Divided, Finding]:
     """Divide the photographs of these phases, with a sealed hold-out where whole groups allow it.
 
     Returns what to train from; photographs that all have a side already are taken as they are.

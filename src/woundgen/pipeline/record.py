@@ -20,7 +20,7 @@ Finding = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Study:
+class StagedStudy:
     """A study's folder. Stages are recorded in stages.json, each when it is complete."""
 
     folder: Path

@@ -12,13 +12,13 @@ from woundgen.events import Info, Warn
 from woundgen.pipeline.advice import PhaseCounts, count_phases, give_advice
 from woundgen.pipeline.estimate import StudyPlan, estimate_study
 from woundgen.pipeline.photographs import Divided, check_stage, read_divided, split_stage
-from woundgen.pipeline.record import Study, claim_study, recorded_settings
+from woundgen.pipeline.record import StagedStudy, claim_study, recorded_settings
 from woundgen.pipeline.result import RunResult
 from woundgen.pipeline.settings import RunOptions, StudySettings, resolve_settings
 from woundgen.pipeline.stages import (
     FEWEST_IMAGES,
     PhasePlaces,
-    Stopped,
+    StageStopped,
     audit_stage,
     calibrate_stage,
     evaluate_stage,
@@ -51,13 +51,13 @@ def run(data: Place, *, out: Place, options: RunOptions | None = None, console: 
     with console or open_console() as opened:
         settings, source, counts = _prepare(Path(data), folder, options or RunOptions())
         claim_study(folder, given=settings.given(source.rows))
-        study = Study(folder, opened)
+        study = StagedStudy(folder, opened)
         with only_writer(folder):
             for event in _advise(settings, counts):
                 opened.show(event)
             try:
                 result = _make(study, source, settings, [each.phase for each in _usable(counts)])
-            except Stopped as stopped:
+            except StageStopped as stopped:
                 return RunResult(folder, exit_code=stopped.exit_code)
             write_json(folder / SUMMARY_JSON, result.to_json())
     return result
@@ -114,7 +114,7 @@ def _advise(settings: StudySettings, counts: list[PhaseCounts]) -> list[Info | W
     return [*map(Info, facts), *map(Warn, advice)]
 
 
-def _make(study: Study, source: Divided, settings: StudySettings, phases: list[str]) -> RunResult:
+def _make(study: StagedStudy, source: Divided, settings: StudySettings, phases: list[str]) -> RunResult:
     """Do the stages in order; return what was found, where it is, and what to do next."""
     findings = [check_stage(study, source, settings)["sentence"]]
     divided, split = split_stage(study, source, phases)
@@ -138,7 +138,9 @@ def _make(study: Study, source: Divided, settings: StudySettings, phases: list[s
     )
 
 
-def _make_phase(study: Study, places: PhasePlaces, divided: Divided, settings: StudySettings) -> tuple[list[str], bool]:
+def _make_phase(
+    study: StagedStudy, places: PhasePlaces, divided: Divided, settings: StudySettings
+) -> tuple[list[str], bool]:
     """Train, draw, measure and audit a phase; return the findings, and whether there is a set to report."""
     references = divided.count(places.phase, "train")
     if references < FEWEST_REFERENCES:
@@ -158,7 +160,7 @@ def _make_phase(study: Study, places: PhasePlaces, divided: Divided, settings: S
     return sentences, True
 
 
-def _next_steps(study: Study, finished: list[PhasePlaces], divided: Divided) -> list[str]:
+def _next_steps(study: StagedStudy, finished: list[PhasePlaces], divided: Divided) -> list[str]:
     """Return commands that go on from here."""
     real = ["--real", str(divided.folder)]
     steps = [["woundgen", "review", str(each.generated), *real] for each in finished[:1]]
@@ -169,5 +171,5 @@ def _next_steps(study: Study, finished: list[PhasePlaces], divided: Divided) -> 
     return [shlex.join(words) for words in steps]
 
 
-def _seconds(study: Study) -> tuple[tuple[str, float], ...]:
+def _seconds(study: StagedStudy) -> tuple[tuple[str, float], ...]:
     return tuple(study.seconds().items())

@@ -15,7 +15,7 @@ from woundgen.api.report import ReportOptions, report
 from woundgen.api.train import train
 from woundgen.errors import Shortfall, UserError
 from woundgen.pipeline.photographs import Divided
-from woundgen.pipeline.record import Finding, Study
+from woundgen.pipeline.record import Finding, StagedStudy
 from woundgen.pipeline.settings import StudySettings
 from woundgen.storage.files import read_json, sha256_file
 from woundgen.storage.names import (
@@ -35,7 +35,7 @@ from woundgen.workflows.train.request import TrainOptions
 FEWEST_IMAGES = 8  # below, a set is neither measured nor audited
 
 
-class Stopped(Exception):
+class StageStopped(Exception):
     """A signal ended a training in good order. exit_code: 128 + the signal."""
 
     def __init__(self, exit_code: int) -> None:
@@ -66,7 +66,7 @@ def phase_places(folder: Path, phase: str) -> PhasePlaces:
     )
 
 
-def train_stage(study: Study, places: PhasePlaces, data: Divided, settings: StudySettings) -> Finding:
+def train_stage(study: StagedStudy, places: PhasePlaces, data: Divided, settings: StudySettings) -> Finding:
     """Train the adapter of a phase. Raises Stopped where a signal ended it."""
     config = settings.config.with_values(phases=(places.phase,))
 
@@ -74,14 +74,14 @@ def train_stage(study: Study, places: PhasePlaces, data: Divided, settings: Stud
         options = TrainOptions(command=settings.options.command)
         result = train(config, data=data.folder, out=places.run, options=options, console=study.console)
         if result.exit_code:
-            raise Stopped(result.exit_code)
+            raise StageStopped(result.exit_code)
         return {"sentence": f"phase {places.phase}: trained {result.steps} steps", "best": result.best}
 
     inputs = [config.flat(), data.digest]
     return study.stage(f"train {places.phase}", inputs=inputs, outputs=[places.run / RUN_JSON], work=work)
 
 
-def calibrate_stage(study: Study, places: PhasePlaces, data: Divided, settings: StudySettings) -> Finding:
+def calibrate_stage(study: StagedStudy, places: PhasePlaces, data: Divided, settings: StudySettings) -> Finding:
     """Calibrate screening on the phase's training photographs."""
     quality = settings.options.quality
 
@@ -96,7 +96,7 @@ def calibrate_stage(study: Study, places: PhasePlaces, data: Divided, settings: 
     return study.stage(f"calibrate {places.phase}", inputs=inputs, outputs=outputs, work=work)
 
 
-def generate_stage(study: Study, places: PhasePlaces, data: Divided, settings: StudySettings) -> Finding:
+def generate_stage(study: StagedStudy, places: PhasePlaces, data: Divided, settings: StudySettings) -> Finding:
     """Draw the phase's set; a shortfall is a finding."""
     asked, config = settings.options, settings.config
     calibration = places.calibration / CALIBRATION_JSON
@@ -131,7 +131,7 @@ def generate_stage(study: Study, places: PhasePlaces, data: Divided, settings: S
     return study.stage(f"generate {places.phase}", inputs=inputs, outputs=outputs, work=work)
 
 
-def evaluate_stage(study: Study, places: PhasePlaces) -> Finding:
+def evaluate_stage(study: StagedStudy, places: PhasePlaces) -> Finding:
     """Measure the phase's set against the photographs that its run held out; why not, where that cannot be done."""
 
     def work() -> Finding:
@@ -145,7 +145,7 @@ def evaluate_stage(study: Study, places: PhasePlaces) -> Finding:
     return study.stage(f"evaluate {places.phase}", inputs=inputs, outputs=[places.generated / METRICS_JSON], work=work)
 
 
-def audit_stage(study: Study, places: PhasePlaces, settings: StudySettings) -> Finding:
+def audit_stage(study: StagedStudy, places: PhasePlaces, settings: StudySettings) -> Finding:
     """Test what the phase's set reveals of its photographs."""
     quality = settings.options.quality
 
@@ -158,7 +158,9 @@ def audit_stage(study: Study, places: PhasePlaces, settings: StudySettings) -> F
     return study.stage(f"audit {places.phase}", inputs=inputs, outputs=outputs, work=work)
 
 
-def report_stage(study: Study, places: Sequence[PhasePlaces], settings: StudySettings, utility: Path | None) -> Finding:
+def report_stage(
+    study: StagedStudy, places: Sequence[PhasePlaces], settings: StudySettings, utility: Path | None
+) -> Finding:
     """Write the page to share and the private page of all phases."""
     out = study.folder / "report"
     audits = tuple(each.audit for each in places)

@@ -10,7 +10,7 @@ from woundgen.api.utility import utility
 from woundgen.data.splits.split import CLUSTER
 from woundgen.errors import UserError
 from woundgen.pipeline.photographs import Divided
-from woundgen.pipeline.record import Finding, Study
+from woundgen.pipeline.record import Finding, StagedStudy
 from woundgen.pipeline.settings import StudySettings
 from woundgen.pipeline.stages import PhasePlaces
 from woundgen.records import ManifestRow
@@ -24,7 +24,7 @@ FEWEST_SEALED = 5  # groups of a phase in the hold-out: below, a study can hardl
 
 
 def utility_stage(
-    study: Study, places: Sequence[PhasePlaces], data: Divided, settings: StudySettings
+    study: StagedStudy, places: Sequence[PhasePlaces], data: Divided, settings: StudySettings
 ) -> tuple[Path | None, Finding]:
     """Test whether the sets help a classifier; return the study's folder, or None and why it was not made."""
     rows = data.rows

@@ -33,7 +33,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ReportAnswer:
     """A question with its findings. note: holds of all of them. chart: None where there is nothing to draw yet."""
 
     question: str
@@ -47,18 +47,20 @@ class Answer:
         return min((finding.tone for finding in self.findings), key=_GRAVITY.index)
 
 
-def answers(contents: Sequence[ReportContent], utility: UtilityView | None) -> tuple[Answer, Answer, Answer]:
+def answers(
+    contents: Sequence[ReportContent], utility: UtilityView | None
+) -> tuple[ReportAnswer, ReportAnswer, ReportAnswer]:
     return quality_answer(contents), sharing_answer(contents), utility_answer(utility)
 
 
-def quality_answer(contents: Sequence[ReportContent]) -> Answer:
+def quality_answer(contents: Sequence[ReportContent]) -> ReportAnswer:
     measurements = [measurement for content in contents for measurement in content.measurements]
     several = len(measurements) > 1
     findings = [_quality(measurement, measurement.label if several else "") for measurement in measurements]
     if not findings:
         text = "No set was held against photographs yet. Run woundgen evaluate, which needs photographs held out."
         findings = [Finding("", "Not measured.", "unasked", text + _best_evaluation(contents))]
-    return Answer("Is it good?", tuple(findings), distance_chart(measurements))
+    return ReportAnswer("Is it good?", tuple(findings), distance_chart(measurements))
 
 
 def _best_evaluation(contents: Sequence[ReportContent]) -> str:
@@ -151,14 +153,14 @@ def _gap(gap: MetricValue | None) -> list[str]:
     ]
 
 
-def sharing_answer(contents: Sequence[ReportContent]) -> Answer:
+def sharing_answer(contents: Sequence[ReportContent]) -> ReportAnswer:
     sets = [one_set for content in contents for one_set in content.sets]
     several = len(sets) > 1
     findings = [_sharing(facts, facts.name if several else "") for facts in sets]
     if not findings:
         findings = [Finding("", "No set yet.", "unasked", "Draw images with woundgen generate and --real, then audit.")]
     unaudited = any(facts.audit is None and facts.screened for facts in sets)
-    return Answer("May I share it?", tuple(findings), fate_chart(sets), SCREEN_ONLY if unaudited else "")
+    return ReportAnswer("May I share it?", tuple(findings), fate_chart(sets), SCREEN_ONLY if unaudited else "")
 
 
 def _sharing(facts: SetFacts, subject: str) -> Finding:
@@ -177,7 +179,7 @@ def _sharing(facts: SetFacts, subject: str) -> Finding:
     return Finding(subject, "No: nothing was screened.", "bad", text)
 
 
-def utility_answer(utility: UtilityView | None) -> Answer:
+def utility_answer(utility: UtilityView | None) -> ReportAnswer:
     question = "Does it help?"
     if utility is None:
         text = (
@@ -185,5 +187,5 @@ def utility_answer(utility: UtilityView | None) -> Answer:
             "which tests on patients that neither the generator nor the classifier was trained on, then woundgen "
             "report with --utility."
         )
-        return Answer(question, (Finding("", "Not asked.", "unasked", text),))
-    return Answer(question, (Finding("", utility.word, utility.tone, utility.sentence),), utility.chart)
+        return ReportAnswer(question, (Finding("", "Not asked.", "unasked", text),))
+    return ReportAnswer(question, (Finding("", utility.word, utility.tone, utility.sentence),), utility.chart)

@@ -13,7 +13,7 @@ from woundgen.reporting.dark_charts import add_dark_colours
 from woundgen.reporting.figures import Reference, Series
 from woundgen.reporting.metric_table import number, title
 from woundgen.reporting.pictures import data_uri
-from woundgen.reporting.report_data import NOT_NEEDED, Evaluation, ReportContent, SetFacts, TrainingLog
+from woundgen.reporting.report_data import NOT_NEEDED, ReportContent, SetFacts, StoredEvaluation, TrainingLog
 from woundgen.reporting.stored_metrics import CEILING, FLOOR, Kind, kind
 
 
@@ -53,7 +53,7 @@ def _loss_chart(log: TrainingLog) -> Chart:
     )
 
 
-def _metric_chart(one: Kind, evaluations: Sequence[Evaluation], best: int | None) -> Chart:
+def _metric_chart(one: Kind, evaluations: Sequence[StoredEvaluation], best: int | None) -> Chart:
     rows = [(e, v) for e in evaluations for v in e.values if kind(v) == one]
     series = tuple(_series(w, [(e, v) for e, v in rows if e.weights == w and not v.label]) for w in ("raw", "ema"))
     series = tuple(s for s in series if s.steps)
@@ -78,7 +78,7 @@ def _caption(value: MetricValue) -> str:
     return f"{way[METRICS[value.metric].better]} {count}.{band}"
 
 
-def _series(weights: str, rows: Sequence[tuple[Evaluation, MetricValue]]) -> Series:
+def _series(weights: str, rows: Sequence[tuple[StoredEvaluation, MetricValue]]) -> Series:
     ordered = sorted(rows, key=lambda row: row[0].step)
     return Series(
         weights,

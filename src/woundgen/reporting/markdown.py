@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from woundgen.records import METRICS
 from woundgen.reporting.metric_explanations import joint_verdict, meanings
 from woundgen.reporting.metric_table import metric_table, number, title
-from woundgen.reporting.report_data import NOT_NEEDED, Evaluation, Facts, ReportContent, SetFacts, TrainingLog
+from woundgen.reporting.report_data import NOT_NEEDED, Facts, ReportContent, SetFacts, StoredEvaluation, TrainingLog
 from woundgen.reporting.run_view import counts_table, heading, origin, status_sentence, summary
 from woundgen.reporting.stored_metrics import FLOOR, kind
 from woundgen.reporting.tables import Table, as_markdown, escape_markdown
@@ -71,7 +71,7 @@ def _histories(content: ReportContent) -> list[str]:
     return ["## History", as_markdown(history_table(content.evaluations, content.log)).rstrip()]
 
 
-def history_table(evaluations: Sequence[Evaluation], log: TrainingLog) -> Table:
+def history_table(evaluations: Sequence[StoredEvaluation], log: TrainingLog) -> Table:
     """Rows by step; cells are values, and their n, intervals, networks and floors stand in the notes."""
     order = list(METRICS)
     columns = {(kind(v), e.weights): title(v) for e in evaluations for v in e.values if not v.label}
@@ -93,7 +93,7 @@ def _mean_loss(log: TrainingLog, after: int, until: int) -> str:
     return number(sum(found) / len(found)) if found else ""
 
 
-def _history_notes(evaluations: Sequence[Evaluation]) -> tuple[str, ...]:
+def _history_notes(evaluations: Sequence[StoredEvaluation]) -> tuple[str, ...]:
     """Describe each metric's column: n, network, interval, and its floor."""
     values = [v for e in evaluations for v in e.values]
     floors = {kind(v): v for v in values if v.label == FLOOR}

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from woundgen.reporting.html import render
 from woundgen.reporting.metric_table import number
 from woundgen.reporting.pictures import Picture, read_picture
-from woundgen.reporting.report_data import SetScores, Strip
+from woundgen.reporting.report_data import ImageStrip, SetScores
 from woundgen.reporting.tables import Table, as_html
 
 Source = Path | npt.NDArray[np.uint8]  # a file, or pixels [H, W, 3]
@@ -67,7 +67,7 @@ class _Section:
     pairs: tuple[_Pair, ...]
     telltale: tuple[Picture, ...]
     table: Markup | None
-    strips: tuple[Strip, ...]
+    strips: tuple[ImageStrip, ...]
     grids: tuple[Picture, ...]
 
 

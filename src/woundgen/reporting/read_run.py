@@ -16,7 +16,15 @@ from woundgen.reporting.masking import base_name, masked, shown, shown_command
 from woundgen.reporting.pictures import Picture, read_picture
 from woundgen.reporting.read_audit import AuditFacts
 from woundgen.reporting.read_set import collect_set
-from woundgen.reporting.report_data import Best, Evaluation, Facts, Measurement, ReportContent, RunFacts, TrainingLog
+from woundgen.reporting.report_data import (
+    Best,
+    Facts,
+    Measurement,
+    ReportContent,
+    RunFacts,
+    StoredEvaluation,
+    TrainingLog,
+)
 from woundgen.reporting.stored_metrics import read_values, require_floors
 from woundgen.storage.files import read_json, read_jsonl, stored_values
 from woundgen.storage.names import EVAL_LOG, METRICS_JSON, RUN_JSON, SAMPLES, TRAIN_LOG
@@ -48,7 +56,7 @@ def collect(
 
 
 def _content(
-    run_folder: Path, metrics: Sequence[Mapping[str, Any]], evaluations: tuple[Evaluation, ...]
+    run_folder: Path, metrics: Sequence[Mapping[str, Any]], evaluations: tuple[StoredEvaluation, ...]
 ) -> ReportContent:
     return ReportContent(
         run=_run_facts(run_folder),
@@ -118,9 +126,11 @@ def _training_log(path: Path) -> TrainingLog:
     return TrainingLog(tuple(int(row["step"]) for row in rows), column("loss"), column("learning_rate"))
 
 
-def _evaluation(row: Mapping[str, Any], run_folder: Path) -> Evaluation:
+def _evaluation(row: Mapping[str, Any], run_folder: Path) -> StoredEvaluation:
     stored = read_values(row["metrics"], source=str(run_folder / EVAL_LOG))
-    return Evaluation(int(row["step"]), float(row["epoch"]), str(row["weights"]), tuple(one.value for one in stored))
+    return StoredEvaluation(
+        int(row["step"]), float(row["epoch"]), str(row["weights"]), tuple(one.value for one in stored)
+    )
 
 
 def collect_grids(run_folder: Path) -> tuple[Picture, ...]:

@@ -15,7 +15,7 @@ from woundgen.reporting.metric_table import number
 from woundgen.reporting.pictures import Picture, read_picture
 from woundgen.reporting.plain_names import SCORE_NAMES, score_name
 from woundgen.reporting.read_audit import AuditFacts
-from woundgen.reporting.report_data import Facts, ScoreMeans, SetFacts, SetScores, Strip
+from woundgen.reporting.report_data import Facts, ImageStrip, ScoreMeans, SetFacts, SetScores
 from woundgen.storage.files import read_json, stored_values
 from woundgen.storage.names import (
     DIFFUSERS_SCRIPT,
@@ -103,10 +103,10 @@ def _first_pictures(folder: Path, rows: Sequence[Row], most: int) -> tuple[Pictu
     return tuple(_picture(folder, row, f"image {row['index']}") for row in rows[:most])
 
 
-def _telltale(folder: Path) -> tuple[Strip, ...]:
+def _telltale(folder: Path) -> tuple[ImageStrip, ...]:
     """Patches of generated images that the two-sample test's classifiers were surest of, where it was made."""
     patches = _read_patches(private_folder(folder), GENERATED_PATCHES)
-    return (Strip("Patches that gave the set away (two-sample test)", patches),) if patches else ()
+    return (ImageStrip("Patches that gave the set away (two-sample test)", patches),) if patches else ()
 
 
 def read_photograph_patches(folder: Path) -> tuple[Picture, ...]:
@@ -161,7 +161,7 @@ def _score_means(rows: Sequence[Row], k: int | None) -> tuple[ScoreMeans, ...]:
     return tuple(ScoreMeans(score_title(name, k), drawn, kept) for name, drawn, kept in means if drawn is not None)
 
 
-def _strips(folder: Path, kept: Sequence[Row], names: Sequence[str], k: int | None = None) -> tuple[Strip, ...]:
+def _strips(folder: Path, kept: Sequence[Row], names: Sequence[str], k: int | None = None) -> tuple[ImageStrip, ...]:
     """Accepted images with the lowest and the highest of each score, where there are enough to choose from.
 
     k: nearest photographs that the scores were averaged over.
@@ -172,8 +172,8 @@ def _strips(folder: Path, kept: Sequence[Row], names: Sequence[str], k: int | No
         if len(ranked) < 2 * STRIP:
             continue
         low, high = _ends(name)
-        strips.append(Strip(f"{low} {score_title(name, k)}", _scored(folder, ranked[:STRIP], name)))
-        strips.append(Strip(f"{high} {score_title(name, k)}", _scored(folder, ranked[::-1][:STRIP], name)))
+        strips.append(ImageStrip(f"{low} {score_title(name, k)}", _scored(folder, ranked[:STRIP], name)))
+        strips.append(ImageStrip(f"{high} {score_title(name, k)}", _scored(folder, ranked[::-1][:STRIP], name)))
     return tuple(strips)
 
 

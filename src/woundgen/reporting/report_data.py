@@ -57,7 +57,7 @@ class TrainingLog:
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluation:
+class StoredEvaluation:
     """One row of eval.jsonl. weights: "raw" or "ema"."""
 
     step: int
@@ -67,7 +67,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True, slots=True)
-class Strip:
+class ImageStrip:
     """A few pictures with a heading, such as the six with the lowest score."""
 
     title: str
@@ -104,7 +104,7 @@ class SetFacts:
     reasons: tuple[tuple[str, int], ...]
     settings: Facts
     pictures: tuple[Picture, ...]
-    strips: tuple[Strip, ...]
+    strips: tuple[ImageStrip, ...]
     script: str = ""
     held_back: int = 0
     audit: AuditFacts | None = None
@@ -116,7 +116,7 @@ class SetScores:
 
     name: str
     means: tuple[ScoreMeans, ...]
-    strips: tuple[Strip, ...]
+    strips: tuple[ImageStrip, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ class ReportContent:
 
     run: RunFacts
     log: TrainingLog = field(default_factory=TrainingLog)
-    evaluations: tuple[Evaluation, ...] = ()
+    evaluations: tuple[StoredEvaluation, ...] = ()
     sets: tuple[SetFacts, ...] = ()
     measurements: tuple[Measurement, ...] = ()
     grades: Grades = field(default_factory=lambda: GRADES)

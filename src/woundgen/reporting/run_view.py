@@ -26,7 +26,7 @@ Summary = tuple[str, str, str]  # name, value, what stands below it
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class MeasuredView:
     """A measurement. numbers: under plain names; table: all of each number, with its interval's kind.
 
     verdict: a sentence on the whole set, empty where nothing can be held against a floor.
@@ -46,7 +46,7 @@ class RunView:
     sentence: str
     summary: tuple[Summary, ...]
     content: ReportContent
-    measured: tuple[Measured, ...]
+    measured: tuple[MeasuredView, ...]
     meanings: tuple[tuple[str, str], ...]
     reasons: tuple[Chart, ...]
     charts: tuple[Chart, ...]
@@ -66,7 +66,7 @@ def run_view(content: ReportContent) -> RunView:
         summary=summary(content),
         content=content,
         measured=tuple(
-            Measured(label, as_html(numbers_table(m.values)), as_html(table), joint_verdict(m.values))
+            MeasuredView(label, as_html(numbers_table(m.values)), as_html(table), joint_verdict(m.values))
             for (label, table), m in zip(tables, content.measurements, strict=True)
         ),
         meanings=meanings([value for m in content.measurements for value in m.values]),

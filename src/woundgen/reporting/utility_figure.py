@@ -12,7 +12,7 @@ from woundgen.reporting.figures import BLUE, GREEN, GREY, INK, ORANGE, STYLE
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class FigurePoint:
     dose: float
     value: float
     low: float
@@ -27,7 +27,7 @@ class Level:
     value: float
 
 
-def dose_figure(title: str, curves: Mapping[str, Sequence[Point]], levels: Sequence[Level]) -> Figure:
+def dose_figure(title: str, curves: Mapping[str, Sequence[FigurePoint]], levels: Sequence[Level]) -> Figure:
     """Each curve over evenly spaced doses (they double rather than add), each level a line across."""
     with rc_context(STYLE):
         figure = Figure(figsize=(5.2, 3.4), layout="constrained")

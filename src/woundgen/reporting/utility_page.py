@@ -13,7 +13,7 @@ from woundgen.errors import UserError
 from woundgen.reporting.charts import Chart, chart
 from woundgen.reporting.html import render
 from woundgen.reporting.tables import Table, as_html, as_markdown, escape_markdown
-from woundgen.reporting.utility_figure import Level, Point, dose_figure
+from woundgen.reporting.utility_figure import FigurePoint, Level, dose_figure
 from woundgen.storage.files import read_json, write_json, write_text
 from woundgen.storage.names import UTILITY_HTML, UTILITY_JSON, UTILITY_MD
 
@@ -208,7 +208,7 @@ def dose_chart(record: Record) -> Chart:
     scores = {arm["name"]: arm["scores"]["kappa"] for arm in record["arms"]}
     doses = record["design"]["doses"]
     curves = {
-        name: [Point(dose, **scores[f"{name} x{dose:g}"]) for dose in doses]
+        name: [FigurePoint(dose, **scores[f"{name} x{dose:g}"]) for dose in doses]
         for name in ("real + synthetic", "oversampled")
     }
     levels = [Level(name, scores[name]["value"]) for name in ("real", "augmented", "synthetic only") if name in scores]

@@ -36,7 +36,7 @@ from woundgen.training.latents import Latents
 from woundgen.training.loop_state import RATE_AFTER_ROLLBACK, LoopSettings, LoopState
 from woundgen.training.loss_pass import LossInputs, VerifiedLossPass
 from woundgen.training.noising import NoisedBatch, NoiseSettings, Noising, build_noising
-from woundgen.training.terms import Batch, ExtraTerm, Tally, add_gradients
+from woundgen.training.terms import Batch, ExtraTerm, TermTally, add_gradients
 
 PromptEmbeds = Callable[[Sequence[int], Sequence[bool]], Tensor]
 """(photograph rows, prompt dropped?) -> text encoder states [N, 77, D]."""
@@ -111,7 +111,7 @@ def train(
         rows = latents.rows(seed=s.seed, step=step, batch=s.global_batch) if batches is None else batches.rows(step)
 
         # Forward and backward, one micro-batch at a time; the ranks take them in turn.
-        tally = Tally(terms, device)
+        tally = TermTally(terms, device)
         for number in ranks.shard(math.ceil(s.global_batch / s.micro_batch)):
             first = number * s.micro_batch
             slots = range(first, min(first + s.micro_batch, s.global_batch))

@@ -47,7 +47,7 @@ class Batch:
     positions: Sequence[int]
 
 
-class Tally:
+class TermTally:
     """Sums over one step: the loss, each term, and the squared norms of their gradients at the network's output."""
 
     def __init__(self, terms: Sequence[ExtraTerm], device: torch.device) -> None:
@@ -84,7 +84,7 @@ def add_gradients(
     output: Tensor,
     batch: Batch,
     *,
-    tally: Tally,
+    tally: TermTally,
     alphas_cumprod: Tensor,
     prediction: PredictionType,
     global_batch: int,

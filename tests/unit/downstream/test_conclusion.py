@@ -9,7 +9,7 @@ import pytest
 
 from woundgen.downstream.arms import Material, controls, with_synthetic
 from woundgen.downstream.assess import Difference, HeldOut
-from woundgen.downstream.conclude import Conclusion, conclude
+from woundgen.downstream.conclude import UtilityConclusion, conclude
 from woundgen.downstream.conclusion import (
     COARSE,
     HARMS,
@@ -34,7 +34,7 @@ def features(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return rng.standard_normal((len(labels), WIDTH)) + np.eye(WIDTH)[labels] * 1.5
 
 
-def study(kind: str, *, tested: int = TESTED, seed: int = 0) -> Conclusion:
+def study(kind: str, *, tested: int = TESTED, seed: int = 0) -> UtilityConclusion:
     rng = np.random.default_rng(seed)
     numbers = [TRAINED, ADDED, tested]
     labels = np.concatenate([np.repeat(range(3), number) for number in numbers])

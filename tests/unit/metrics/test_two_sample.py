@@ -11,7 +11,7 @@ from scipy.stats import binomtest
 from woundgen.errors import UserError
 from woundgen.events import complete
 from woundgen.metrics.two_sample import (
-    HeldOut,
+    HeldOutPredictions,
     Side,
     Verdicts,
     cross_fit_tasks,
@@ -87,12 +87,12 @@ def test_accuracy_is_the_known_one_and_the_floor_is_half() -> None:
 def test_interval_is_exact_binomial_of_independent_cases() -> None:
     right = np.r_[np.ones(30), -np.ones(10), -np.ones(33), np.ones(7)]
     first = np.arange(80) < 40
-    held_out = HeldOut(first, np.arange(80), np.arange(80), right, right[:, None])
+    held_out = HeldOutPredictions(first, np.arange(80), np.arange(80), right, right[:, None])
     expected = binomtest(63, 80).proportion_ci(0.95, "exact")
     found = held_out.interval()
     assert (found.value, found.low, found.high) == pytest.approx((63 / 80, expected.low, expected.high))
     # Four photographs a patient are one case: 20 of them.
-    grouped = HeldOut(first, np.arange(80), np.arange(80) // 4, right, right[:, None]).interval()
+    grouped = HeldOutPredictions(first, np.arange(80), np.arange(80) // 4, right, right[:, None]).interval()
     assert grouped.value == found.value
     assert grouped.high - grouped.low > 1.7 * (found.high - found.low)
     assert "20 independent cases" in grouped.text
@@ -101,7 +101,7 @@ def test_interval_is_exact_binomial_of_independent_cases() -> None:
 def test_interval_at_certainty_has_a_width() -> None:
     """All of n right: the lower bound is 0.025 ** (1 / n)."""
     logits = np.r_[np.ones(35), -np.ones(35)]
-    found = HeldOut(logits > 0, np.arange(70), np.arange(70), logits, logits[:, None]).interval()
+    found = HeldOutPredictions(logits > 0, np.arange(70), np.arange(70), logits, logits[:, None]).interval()
     assert (found.low, found.high) == (pytest.approx(0.025 ** (1 / 70)), 1.0)
 
 
@@ -146,7 +146,7 @@ def test_permutation_p_counts_ties() -> None:
 def test_telltale_patches_are_the_surest_one_an_image() -> None:
     patches = np.array([[0.0, 3.0], [5.0, 4.0], [-2.0, -9.0], [6.0, -1.0]])
     first = np.array([True, True, False, False])
-    held_out = HeldOut(first, np.array([7, 8, 0, 1]), np.arange(4), patches.mean(axis=1), patches)
+    held_out = HeldOutPredictions(first, np.array([7, 8, 0, 1]), np.arange(4), patches.mean(axis=1), patches)
     assert telltale_patches(held_out, first=True, count=5) == [(8, 0, 5.0), (7, 1, 3.0)]
     assert telltale_patches(held_out, first=False, count=1) == [(0, 1, -9.0)]
 

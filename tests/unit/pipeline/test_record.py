@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 from woundgen.errors import UserError
-from woundgen.pipeline.record import Study, claim_study
+from woundgen.pipeline.record import StagedStudy, claim_study
 from woundgen.runtime.console import silent_console
 
 GIVEN = {"photographs": "abc", "count": 20}
 
 
-def begin(folder: Path) -> Study:
+def begin(folder: Path) -> StagedStudy:
     claim_study(folder, given=GIVEN)
-    return Study(folder, silent_console())
+    return StagedStudy(folder, silent_console())
 
 
 def test_a_stage_is_done_once(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from woundgen.training.discriminator import Discriminator
 from woundgen.training.optimizer_state import strip_prefix
 from woundgen.training.perceptual_term import latent_distance
 from woundgen.training.state import counters, pack, unpack
-from woundgen.training.terms import Batch, ExtraTerm, Tally, add_gradients
+from woundgen.training.terms import Batch, ExtraTerm, TermTally, add_gradients
 
 from .rig import Rig
 
@@ -46,7 +46,7 @@ def test_a_perfect_prediction_pays_nothing(prediction: PredictionType) -> None:
     target = training_target(clean, noise, steps, abar, prediction)
     for shift, zero in ((0.0, True), (0.1, False)):
         output = (target + shift).requires_grad_()
-        tally = Tally([term()], torch.device("cpu"))
+        tally = TermTally([term()], torch.device("cpu"))
         gradient = add_gradients(
             torch.zeros_like(output), output, batch, tally=tally, alphas_cumprod=abar, prediction=prediction,
             global_batch=4,
@@ -60,7 +60,7 @@ def test_low_noise_only() -> None:
     abar = torch.tensor([0.9, 0.6, 0.4, 0.1])
     output = torch.ones(4, 1, 2, 2, requires_grad=True)
     batch = Batch(torch.zeros(4, 1, 2, 2), torch.zeros(4, 1, 2, 2), torch.arange(4), range(4))
-    tally = Tally([term(least_snr=1.0)], torch.device("cpu"))
+    tally = TermTally([term(least_snr=1.0)], torch.device("cpu"))
     gradient = add_gradients(
         torch.zeros(4, 1, 2, 2), output, batch, tally=tally, alphas_cumprod=abar, prediction="epsilon", global_batch=4
     )
@@ -81,7 +81,7 @@ def test_the_expectation_is_that_of_the_full_term() -> None:
     noisy = add_noise(clean, noise, steps, abar)
     sums = {}
     for share in (0.25, 1.0):
-        tally, total = Tally([term(share=share)], torch.device("cpu")), torch.zeros_like(clean)
+        tally, total = TermTally([term(share=share)], torch.device("cpu")), torch.zeros_like(clean)
         for step in range(32):
             output = torch.zeros_like(clean).requires_grad_()
             places = range(5 * step, 5 * step + 4)  # of a batch of five, so that every row is picked in its turn

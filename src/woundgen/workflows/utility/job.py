@@ -11,7 +11,7 @@ import numpy as np
 from woundgen.data.photo_set import PhotoSet
 from woundgen.downstream.assess import HeldOut
 from woundgen.downstream.choice import pool_of
-from woundgen.downstream.conclude import Conclusion
+from woundgen.downstream.conclude import UtilityConclusion
 from woundgen.events import Info, Work
 from woundgen.similarity.groups import group_codes
 from woundgen.storage.files import sha256_json
@@ -109,7 +109,7 @@ def _record(
     request: UtilityRequest,
     photos: PhotoSet,
     bank: Bank,
-    conclusion: Conclusion,
+    conclusion: UtilityConclusion,
     classifier: Classifier,
     phases: Sequence[str],
     doses: Sequence[float],

@@ -12,7 +12,7 @@ import numpy as np
 from woundgen.downstream.arms import REAL
 from woundgen.downstream.assess import Array, HeldOut
 from woundgen.downstream.choice import BOUNDARY, REALISM, boundary_score, by_phase, choice_dose, choose, chosen, pool_of
-from woundgen.downstream.conclude import Conclusion, conclude
+from woundgen.downstream.conclude import UtilityConclusion, conclude
 from woundgen.downstream.run import Fit, Fold, Train, fits, make_fit, put_together
 from woundgen.events import Progress, Work
 from woundgen.screening.statistics import realism, sphere_radii
@@ -32,7 +32,7 @@ def run_study(
     groups: Sequence[str],
     doses: Sequence[float],
     seeds: int,
-) -> Work[Conclusion]:
+) -> Work[UtilityConclusion]:
     """features: of every row of the bank, for the choice by realism. groups: of its photographs."""
     planned = list(fits(folds, doses=doses, seeds=seeds, phases=test.phases))
     dose = choice_dose(doses, [fold.material for fold in folds])
