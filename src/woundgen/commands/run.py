@@ -61,9 +61,9 @@ def run(
         result = make_study(data, out=out, options=options, console=console)
         if result.exit_code:
             return result.exit_code
-        for heading, lines in (("\nFound", result.findings), ("Open", result.pages), ("Next", result.next)):
+        for heading, items in (("\nFound", result.findings), ("Open", result.pages), ("Next", result.next)):
             console.info(heading)
-            for line in lines:
-                console.info(f"  {line}")
+            for item in items:
+                console.info(f"  {item}")
         console.result("run", result)
     return 0
