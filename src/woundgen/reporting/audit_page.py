@@ -21,7 +21,8 @@ def audit_html(result: Mapping[str, Any]) -> str:
     """Return privacy.html, the same in the dress of the reports."""
     facts = audit_facts(result)
     word, tone = audit_word(facts)
-    context = {"title": "Privacy audit", "word": word, "tone": tone, "n": facts.n, "rows": audit_rows(result)}
+    context = {"title": "Privacy audit", "word": word, "tone": tone, "n": facts.n}
+    context["rows"] = [(name, text.replace("`", "")) for name, text in audit_rows(result)]
     return render("audit.html.j2", {**context, "sentence": facts.sentence, "not_covered": facts.not_covered})
 
 
@@ -33,8 +34,11 @@ def audit_rows(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
         ("copies", _copies(copies, result["n"])),
         ("held back when drawn", _held_back(result["drawn"])),
-        ("nearest photograph", _nearness(result["nearness"], units)),
-        ("authenticity", f"{own['value']:.2f} (n = {own['n'][0]}; no interval); photographs held out: {usual}"),
+        ("nearer to those trained on?", _nearness(result["nearness"], units)),
+        (
+            "no near copies (authenticity)",
+            f"a share of {own['value']:.2f} (n = {own['n'][0]}; no interval); of photographs held out: {usual}",
+        ),
         ("membership, by the model's loss", _membership(result["membership"], units)),
         ("membership, from what is released beside the pixels", _released(result["released"])),
         ("networks that looked", _networks(result.get("networks"))),
@@ -84,10 +88,10 @@ def _nearness(test: Mapping[str, Any], units: str) -> str:
     if "not_made" in test:
         return f"not tested: {test['not_made']}"
     return (
-        f"{test['n']} images lie {_factor(test['excess'])} to photographs trained on than to others, against what "
-        f"random groups give; p = {test['p']:.3f} of that factor ({test['trained']} {_groups(units)} trained on, "
-        f"{test['held_out']} not). Trained on is the nearest photograph of {test['share']:.0%} of the images, "
-        f"{test['usual']:.0%} with random groups: shares, which were not tested"
+        f"the {test['n']} images lie {_factor(test['excess'])} to photographs trained on than to others, beyond what "
+        f"groups drawn at random give (p = {test['p']:.3f}; {test['trained']} {_groups(units)} trained on, "
+        f"{test['held_out']} not). The nearest photograph of {test['share']:.0%} of the images was trained on; with "
+        f"groups at random {test['usual']:.0%} (not tested)"
     )
 
 

@@ -21,6 +21,7 @@ from woundgen.storage.names import CHECK_HTML, CHECK_TXT
 COLUMNS = 10
 FAULTS = ("tiny", "blurred", "underexposed", "overexposed")
 LISTED = 200  # rows of the longest lists of the HTML page; the text has all
+FOLDED = 20  # longer tables are folded
 
 
 def write_check(result: CheckResult, *, out: Path) -> tuple[Path, ...]:
@@ -40,7 +41,11 @@ def check_text(result: CheckResult) -> str:
 
 
 def check_html(result: CheckResult) -> str:
-    named = [(heading, as_html(_first(table))) for heading, table in tables(result) if table.rows]
+    named = [
+        (heading, as_html(_first(table)), len(table.rows) if len(table.rows) > FOLDED else 0)
+        for heading, table in tables(result)
+        if table.rows
+    ]
     advice = advise(result)
     context = {
         "title": f"Photographs in {result.source}",

@@ -130,6 +130,9 @@ def metric_figure(
             axes.annotate(" kept as best", (best, 1), xycoords=("data", "axes fraction"), va="top", fontsize=7.5)
         axes.set(title=title, xlabel="step")
         axes.margins(y=0.12)
+        steps = {step for one in series for step in one.steps}
+        if len(steps) == 1:  # no curve: a point of a run that begins at 0
+            axes.set_xlim(0, 1.1 * max(1, *steps))
         _whole_steps(axes)
         figure.legend(loc="outside lower center", ncols=4)
     return figure
@@ -141,7 +144,9 @@ def _draw_series(axes: Axes, series: Series, colour: str) -> None:
     marker, dash = _MARKERS.get(series.name, "o"), _DASHES.get(series.name, "-")
     axes.plot(x, y, dash, color=colour, marker=marker, markersize=3.5, linewidth=1.5, label=name)
     low, high = (np.array([np.nan if b is None else b for b in side]) for side in (series.lows, series.highs))
-    if np.isfinite(low).any():
+    if np.isfinite(low).all() and len(x) == 1:
+        axes.errorbar(x, y, yerr=[y - low, high - y], color=colour, capsize=3, linewidth=1.2)
+    elif np.isfinite(low).any():
         axes.fill_between(x, low, high, color=colour, alpha=0.14, linewidth=0)
 
 

@@ -68,7 +68,9 @@ def write_report(
         if photos is not None:
             rendered = all(is_phantom(Path(photo.path)) for photo in photos.photos)
             if grids := collect_grids(run):
-                sections.append(PrivateSection(title=f"{run.name}: training", grids=grids, rendered=rendered))
+                sections.append(
+                    PrivateSection(title=f"Run {run.name}: drawn while training", grids=grids, rendered=rendered)
+                )
             sections += [replace(private_section(run, folder, photos), rendered=rendered) for folder in sets]
     study = None if utility is None else (yield from _utility_view(utility, runs=list(by_run)))
     written = write_reports(
@@ -124,8 +126,9 @@ def private_section(run: Path, generated: Path, photos: PhotoSet) -> PrivateSect
         for i in order
     ]
     return PrivateSection(
-        title=f"{run.name}: {generated.name}", real=list(training), generated=list(images[:SIDE_BY_SIDE]), pairs=pairs,
-        scores=collect_scores(generated), telltale=read_photograph_patches(generated),
+        title=f"Run {run.name}: set {generated.name}", real=list(training),
+        generated=list(images[:SIDE_BY_SIDE]), pairs=pairs, scores=collect_scores(generated),
+        telltale=read_photograph_patches(generated),
     )  # fmt: skip
 
 

@@ -39,6 +39,15 @@ def test_charts_are_whole_files_and_the_same_each_time() -> None:
     assert png_bytes(figures[0]).startswith(b"\x89PNG")
 
 
+def test_a_single_evaluation_stands_in_its_run_with_its_interval() -> None:
+    series = Series("ema", (250,), (0.44,), (0.40,), (0.47,))
+    (axes,) = metric_figure("validation loss", [series], best=250).axes
+    assert axes.get_xlim() == (0, 275)
+    (bar,) = axes.containers
+    (segment,) = bar.lines[2][0].get_segments()
+    np.testing.assert_allclose(segment, [(250, 0.40), (250, 0.47)])
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, 5000])
 def test_runs_of_any_length_have_a_loss_chart(count: int) -> None:
     losses = [math.nan if i % 7 == 3 else 0.2 + 0.1 / (i + 1) for i in range(count)]
