@@ -53,7 +53,7 @@ def _advise(tally: Tally, count: int, sampler: SamplerSettings, out: Path) -> st
     if sampler.steps < FEW_STEPS:
         return f"--steps {sampler.steps} is few: try --steps 25."
     reasons = Counter({name: number for name, number in tally.reasons.items() if name != SURPLUS})
-    first = f"Most are {reasons.most_common(1)[0][0]}. " if reasons else ""
+    first = f'The most frequent reason is "{reasons.most_common(1)[0][0]}". ' if reasons else ""
     return (
         f"{first}Try other settings of drawing (woundgen compare --adapter RUN --guidance 1.5 --guidance 3), or train "
         "longer. A larger --budget goes on."
