@@ -76,7 +76,7 @@ def generate(
     woundgen generate --adapter runs/phase_I --count 200 --real photographs --out generated/phase_I
     woundgen generate --adapter runs/phase_I --count 64 --guidance 1.5 --steps 50 --out generated/try
     woundgen generate --adapter runs/phase_I --adapter runs/other*0.5 --count 64 --out generated/stacked
-    woundgen generate --adapter runs/I --count 8 --real photographs --from photographs/I/7.jpg --strength 0.7 --out like_7
+    woundgen generate --adapter runs/I --count 8 --real photographs --from photographs/I/7.jpg --strength 0.7 --out i_7
     woundgen generate --adapter runs/phase_I --count 200 --devices 2 --real photographs --out generated/phase_I
     """
     from woundgen.config.load import load_quality_config
