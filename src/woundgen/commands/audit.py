@@ -58,5 +58,4 @@ def audit(
             strengths=strength or (),
             console=console,
         )
-        console.info(f"written: {audited.page}")
         console.result("audit", audited)
