@@ -56,8 +56,9 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=200, help="of two sides that nobody was trained on")
     options = read_options(parser)
     settings = {"memorising": [*BY_HEART, f"max_steps={options.steps}"], "healthy": []}
+    margin = load_train_config(PRESET, []).photographs.box_margin
     trained_on, sealed = (
-        draw_held_out(range(count), seed=seed, phases=("I",), margin=load_train_config(PRESET, []).box_margin).images
+        draw_held_out(range(count), seed=seed, phases=("I",), margin=margin).images
         for count, seed in ((REFERENCES, TRAINED_SEED), (options.pool, SEALED_SEED))
     )
     models = {
