@@ -97,3 +97,22 @@ def test_a_foreign_adapter_is_screened_audited_and_compared(
     assert run([*words, "--out", str(tmp_path / "none")]) == 2
     assert "drew the set" in capsys.readouterr().err
     assert not (tmp_path / "none").exists()
+
+
+def test_foreign_adapters_are_compared(
+    trained: Path, workshop: Workshop, kohya_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One that names neither prompt nor base beside one that names both: the same images, so no difference at all."""
+    notes = read_json(sorted(trained.glob("checkpoints/*/ema/woundgen_adapter.json"))[-1])
+    words = ["compare", "--adapter", str(trained), "--adapter", str(kohya_file), "--real", str(workshop.photographs),
+             "--phase", "I", "--base", str(workshop.base), "--count", "8", "--size", "32", "--steps", "2", "--guidance",
+             "1.5", "--weights", "ema", "--negative-prompt", ""]  # fmt: skip
+    assert run([*words, "--out", str(tmp_path / "silent")]) == 2
+    assert "Give --prompt" in capsys.readouterr().err
+    assert not list(tmp_path.glob("silent*")), "nothing is drawn of the first either"
+    assert run([*words, "--prompt", notes["prompt"], "--out", str(tmp_path / "out")]) == 0
+    found = read_json(tmp_path / "out" / "quality_comparison.json")
+    assert {one["metric"] for one in found["differences"]} >= {"fd", "kid", "ssim"}
+    assert all(abs(one["difference"]["mean"]) < 1e-2 for one in found["differences"])
+    assert run(["compare", "a", "b", "--prompt", "a wound", "--out", str(tmp_path / "idle")]) == 2
+    assert "--prompt means nothing" in capsys.readouterr().err

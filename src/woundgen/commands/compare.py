@@ -31,7 +31,12 @@ def compare(
     real: Annotated[Path | None, typer.Option(help="Photographs to compare with.")] = None,
     run: Annotated[Path | None, typer.Option(help="Instead of --real: the photographs this run held out.")] = None,
     features: Annotated[list[str] | None, typer.Option(help="Feature network, repeatable [embedded].")] = None,
-    base: Annotated[str | None, typer.Option(help="Its autoencoder gives the ceiling [embedded, where used].")] = None,
+    base: Annotated[
+        str | None,
+        typer.Option(help="Of adapters that name none; its autoencoder gives the ceiling [embedded, where used]."),
+    ] = None,
+    prompt: Annotated[str | None, typer.Option(help="For all, instead of the adapters'.")] = None,
+    negative_prompt: Annotated[str | None, typer.Option(help="For all, instead of the adapters'.")] = None,
     count: Annotated[int, typer.Option(min=8, help="Images of each, on the same seeds.")] = 100,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     size: Annotated[int, typer.Option(min=32, max=1024, help="Pixels a side.")] = 128,
@@ -49,6 +54,7 @@ def compare(
     woundgen compare runs/phase_I runs/phase_I_tuned
     woundgen compare --adapter runs/phase_I --guidance 1 --guidance 2 --run runs/phase_I --phase I
     woundgen compare --adapter runs/phase_I --weights ema --weights raw --run runs/phase_I --phase I
+    woundgen compare --adapter a.safetensors --adapter b.safetensors --prompt "a wound" --real photographs --phase I
     woundgen compare --adapter runs/phase_I --weights ema@0.05 --weights ema@0.15 --run runs/phase_I --phase I
     """
     if bool(results) == bool(adapter):
@@ -56,7 +62,8 @@ def compare(
     _refuse_idle(results, {
         "--every-checkpoint": every_checkpoint, "--weights": weights, "--guidance": guidance, "--steps": steps,
         "--phase": phase, "--real": real, "--run": run, "--margin": margin is not None,
-        "--features": features, "--base": base,
+        "--features": features, "--base": base, "--prompt": prompt is not None,
+        "--negative-prompt": negative_prompt is not None,
     })  # fmt: skip
     from woundgen.workflows.evaluate.request import SweepOptions, SweepRequest
 
@@ -71,6 +78,8 @@ def compare(
         margin=margin,
         features=tuple(features or ["embedded"]),
         base=base,
+        prompt=prompt,
+        negative_prompt=negative_prompt,
     )
     _compare(results or [], SweepRequest(tuple(adapter or ()), phase or "", run=run, real=real, options=options), out)
 

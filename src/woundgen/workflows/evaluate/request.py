@@ -81,8 +81,9 @@ class SweepOptions:
 
     weights, guidance, steps: kinds of weights, guidance scales and sampler steps; empty takes what the run recorded.
     every_checkpoint: all checkpoints of each run, not its best. count: images of each, 8 or more, all from the same
-    seed. size: pixels a side. margin: around the wound's box, with `real`; None: as the adapter was trained. features
-    and base: as in EvaluateOptions.
+    seed. size: pixels a side. margin: around the wound's box, with `real`; None: as the adapter was trained. features:
+    as in EvaluateOptions. base: of adapters that name none, and for the ceiling. prompt and negative_prompt: instead of
+    the adapters'.
     """
 
     weights: tuple[str, ...] = ()
@@ -95,6 +96,8 @@ class SweepOptions:
     margin: float | None = None
     features: tuple[str, ...] = ("embedded",)
     base: str | None = None
+    prompt: str | None = None
+    negative_prompt: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

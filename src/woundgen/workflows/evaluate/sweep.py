@@ -30,7 +30,7 @@ from woundgen.storage.files import read_json, write_json
 from woundgen.storage.names import CHECKPOINTS, METRICS_JSON, private_folder
 from woundgen.storage.ownership import make_private
 from woundgen.workflows.evaluate.job import base_of_set, evaluate_set
-from woundgen.workflows.evaluate.request import SweepRequest, check_sweep
+from woundgen.workflows.evaluate.request import SweepOptions, SweepRequest, check_sweep
 from woundgen.workflows.evaluate.sets import (
     ImageSet,
     Photographs,
@@ -39,6 +39,7 @@ from woundgen.workflows.evaluate.sets import (
     read_set,
 )
 from woundgen.workflows.generate.job import generate_set
+from woundgen.workflows.generate.recorded import check_named
 from woundgen.workflows.generate.request import GenerateOptions, GenerateRequest
 
 SETS = "sets"
@@ -123,10 +124,7 @@ def sweep_request(request: SweepRequest, *, out: Path) -> Work[list[Path]]:
             real=photographs,
             networks=load_extractors(list(options.features), device="auto"),
             phase=request.phase,
-            count=options.count,
-            seed=options.seed,
-            size=options.size,
-            base=options.base,
+            options=options,
             out=out,
         )
     )
@@ -138,10 +136,7 @@ def sweep(
     real: Callable[[int, Preparation | None], Photographs],
     networks: Sequence[Extractor],
     phase: str,
-    count: int,
-    seed: int,
-    size: int,
-    base: str | None,
+    options: SweepOptions,
     out: Path,
 ) -> Work[list[Path]]:
     """Folders of the sets, each with metrics.json; all but the first with paired differences to the first.
@@ -149,19 +144,21 @@ def sweep(
     real: photographs prepared at a size, framed as those that the reference was trained on.
     Nothing is screened: screening would choose other seeds for each. So the sets are private.
     """
+    requests = [_request(variant, phase, options) for variant in variants]
+    for request in requests:
+        check_named(request)
     learned = saved_preparation(adapter_of(variants[0].adapter, weights=variants[0].weights).file)
-    photographs, cache = real(size, learned), Cache()
+    photographs, cache = real(options.size, learned), Cache()
     make_private(private_folder(out))
     folders: list[Path] = []
     drawn: list[ImageSet] = []
-    for one in variants:
-        name = name_of(one, variants)
+    for variant, request in zip(variants, requests, strict=True):
+        name = name_of(variant, variants)
         folder = private_folder(out) / SETS / _slug(name)
         yield Info(f"{name}:")
-        request = _request(one, phase=phase, count=count, seed=seed, size=size)
         yield from only_progress(generate_set(request, out=folder))
         images = read_set(folder, phase=phase, size=None, margin=0)
-        measuring = _measure(images, photographs, folder, networks=networks, base=base, label=name, cache=cache)
+        measuring = _measure(images, photographs, folder, networks=networks, base=options.base, label=name, cache=cache)
         yield from only_progress(measuring) if folders else measuring  # warnings of the photographs are printed once
         folders.append(folder)
         drawn.append(images)
@@ -187,19 +184,24 @@ def _measure(
     )
 
 
-def _request(one: Variant, *, phase: str, count: int, seed: int, size: int) -> GenerateRequest:
+def _request(variant: Variant, phase: str, options: SweepOptions) -> GenerateRequest:
+    """The base that is asked for serves adapters that name none; others are drawn with theirs."""
+    names_base = adapter_of(variant.adapter, weights=variant.weights).base_digest is not None
     return GenerateRequest(
-        adapters=((one.adapter, 1.0),),
-        count=count,
+        adapters=((variant.adapter, 1.0),),
+        count=options.count,
         options=GenerateOptions(
-            weights=one.weights,
+            base=None if names_base else options.base,
+            weights=variant.weights,
             label=phase,
-            budget=count,
-            seed=seed,
-            steps=one.steps,
-            guidance_scale=one.guidance,
-            size=size,
-            block=min(16, count),
+            prompt=options.prompt,
+            negative_prompt=options.negative_prompt,
+            budget=options.count,
+            seed=options.seed,
+            steps=variant.steps,
+            guidance_scale=variant.guidance,
+            size=options.size,
+            block=min(16, options.count),
         ),
     )
 

@@ -27,6 +27,7 @@ from woundgen.records import Preparation
 from woundgen.runtime.devices import choose_device
 from woundgen.storage.ownership import run_of
 from woundgen.workflows.generate.precision import PRECISIONS, DrawPrecision, choose_draw_precision
+from woundgen.workflows.generate.recorded import choose_prompt, recorded_base
 from woundgen.workflows.generate.request import GenerateRequest
 from woundgen.workflows.screen.references import Origins
 
@@ -137,16 +138,12 @@ def _base_name(request: GenerateRequest, adapters: Sequence[tuple[Adapter, float
     if not adapters:
         raise UserError("Neither an adapter nor a base model is named.", "Give --adapter RUN or --base NAME.")
     first = adapters[0][0]
-    if first.base is None:
-        raise UserError(
-            f"{first.file} does not say which base model it belongs to, and its shape is of none that is known.",
-            "Give --base.",
-        )
+    named = recorded_base(first)
     if first.base_digest is None:
         yield Info(
-            f"{first.file.name} does not name its base model; by its shape it fits {first.base} (--base names another)"
+            f"{first.file.name} does not name its base model; by its shape it fits {named} (--base names another)"
         )
-    return first.base
+    return named
 
 
 def _refuse_other_base(base: BaseModel, adapters: Sequence[Adapter], *, asked: bool) -> Work[None]:
@@ -200,13 +197,12 @@ def _recipe(
     options = request.options
     first = adapters[0][0] if adapters else None
     notes = DrawingNotes(side=None) if first is None else drawing_notes(first.file)
-    prompt = options.prompt if options.prompt is not None else _prompt_of(options.label, first, notes)
     trained_on = {adapter.base_digest for adapter, _ in adapters} - {None, base.digest}
     side = max(options.size, notes.side or 0)
     negative = first.negative_prompt if first else ""
     return Recipe(
         label=options.label or (first.phase if first and first.phase else "base" if first is None else first.file.stem),
-        prompt=prompt,
+        prompt=choose_prompt(options, first, notes),
         negative_prompt=options.negative_prompt if options.negative_prompt is not None else negative,
         base=base.digest,
         adapters=tuple((adapter.digest, strength) for adapter, strength in adapters),
@@ -228,19 +224,3 @@ def _recipe(
         threads=torch.get_num_threads() if device.type == "cpu" else None,
         trained_on=tuple(sorted(digest for digest in trained_on if digest)) or None,
     )
-
-
-def _prompt_of(label: str | None, adapter: Adapter | None, notes: DrawingNotes) -> str:
-    """The adapter's own; of one that was trained on several phases, that of the phase asked for."""
-    if adapter is None:
-        return ""
-    if not notes.prompts:
-        if adapter.prompt is None:
-            raise UserError(f"{adapter.file} does not say which prompt it was trained with.", "Give --prompt.")
-        return adapter.prompt
-    if label not in notes.prompts:
-        raise UserError(
-            f"{adapter.file} was trained on the phases {adapter.phase}, told apart by prompt.",
-            f"Say which to draw: --label {' | '.join(notes.prompts)} (or give --label and --prompt).",
-        )
-    return notes.prompts[label]
