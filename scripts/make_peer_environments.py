@@ -13,6 +13,7 @@ from pathlib import Path
 TORCH = ["torch==2.13.0", "numpy", "pillow", "safetensors"]
 ENVIRONMENTS = {
     "data": ["datasets>=5", "mlcroissant>=1", "pandas>=2.2", "webdataset>=1", "pillow", "torchvision"],
+    "dicom": ["pydicom>=3.0.2,<4", "python-gdcm", "numpy", "pillow"],
     "trackers": ["wandb", "mlflow-skinny", "sqlalchemy", "alembic", "trackio", "numpy"],
     "d033": [*TORCH, "diffusers==0.33.1", "peft==0.15.2", "transformers==4.57.1", "accelerate"],
     "d036": [*TORCH, "diffusers==0.36.0", "peft==0.18.1", "transformers==4.57.1", "accelerate"],

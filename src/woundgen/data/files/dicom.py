@@ -1,12 +1,14 @@
 """Photographs in DICOM files: the picture as it is meant to be shown, and nothing of the header.
 
 Needs pydicom: pip install 'woundgen[dicom]'. Photometric interpretations MONOCHROME1 and 2, RGB, YBR and PALETTE COLOR
-(DICOM PS3.3 C.7.6.3.1.2). Of several frames, the representative (C.7.6.16.1.3).
+(DICOM PS3.3 C.7.6.3.1.2). Of several frames, the representative (C.7.6.16.1.3). pydicom and Pillow decode RLE, JPEG of
+8 bits and JPEG 2000; other syntaxes are read where a plug-in of pydicom is installed, and named where it is not.
 """
 
 from __future__ import annotations
 
 import io
+import re
 from types import ModuleType
 from typing import Any
 
@@ -19,6 +21,8 @@ from woundgen.errors import Code, UserError
 SUFFIX = ".dcm"
 _DEFLATED = b"1.2.840.10008.1.2.1.99"  # inflated as a whole while read: no cap could hold it
 _META_BYTES = 4096  # where the transfer syntax stands
+_OTHER_NAMES = {"gdcm": "python-gdcm"}  # of packages, where the registry's differ from those that pydicom names
+_LICENCES = {"pylibjpeg-libjpeg": " (GPL 3.0)"}
 
 
 def is_dicom(content: bytes) -> bool:
@@ -29,12 +33,17 @@ def is_dicom(content: bytes) -> bool:
 def dicom_size(content: bytes, *, name: str) -> tuple[int, int]:
     """(width, height), from the header alone."""
     header = _read(content, name=name, pixels=False)
+    _require_picture(header, name=name)
     return int(header.Columns), int(header.Rows)
 
 
 def decode_dicom(content: bytes, *, name: str, maximum_pixels: int) -> Image.Image:
-    """An RGB image. Raises UserError for what is no single photograph within the cap; pydicom's errors pass through."""
+    """An RGB image, with the file's colour profile in `info`; raise UserError for what is no photograph within the cap.
+
+    pydicom's errors on damaged bytes pass through.
+    """
     header = _read(content, name=name, pixels=False)
+    _require_picture(header, name=name)
     width, height = int(header.Columns), int(header.Rows)
     if width * height > maximum_pixels:
         raise UserError(
@@ -47,11 +56,18 @@ def decode_dicom(content: bytes, *, name: str, maximum_pixels: int) -> Image.Ima
         raise UserError(f"{name} says that it has text burned in (BurnedInAnnotation).", "Give a copy without it.")
     _refuse_other_curves(header, name=name)
     whole = _read(content, name=name, pixels=True)
-    _require_decoder(whole, name=name)
-    from pydicom.pixels import pixel_array
+    kind = str(whole.PhotometricInterpretation)
+    picture = Image.fromarray(_to_rgb(whole, _decode(whole, frame, name=name), kind=kind))
+    if "ICCProfile" in header and not kind.startswith("MONOCHROME"):  # PS3.3 C.11.15: of colours
+        picture.info["icc_profile"] = bytes(header.ICCProfile)
+    return picture
 
-    values = pixel_array(whole, index=frame)
-    return Image.fromarray(_to_rgb(whole, values, kind=str(whole.PhotometricInterpretation)))
+
+def _require_picture(header: Any, *, name: str) -> None:
+    """UserError for reports, plans and the like. Image storage without rows is damaged, which decoding shows."""
+    kind = getattr(header.get("SOPClassUID"), "name", "")
+    if "Rows" not in header and kind and "Image" not in kind:
+        raise UserError(f"{name} is DICOM without a picture ({kind}).", "Remove it.", code=Code.UNREADABLE_FILE)
 
 
 def _frame(header: Any, *, name: str) -> int:
@@ -82,22 +98,41 @@ def read_patient(content: bytes, *, name: str) -> str:
     return f"{issuer}\n{patient}" if patient else ""
 
 
-def _require_decoder(data: Any, *, name: str) -> None:
-    """UserError that names the plug-ins to install where nothing here decodes the file's transfer syntax."""
-    from pydicom.pixels import get_decoder
+def _decode(data: Any, frame: int, *, name: str) -> NDArray[Any]:
+    """Stored values of a frame, YBR turned into RGB; UserError with the plug-ins to install where none decodes it."""
+    from pydicom.pixels import get_decoder, pixel_array
 
     syntax = data.file_meta.TransferSyntaxUID
     if not syntax.is_compressed:
-        return
+        return pixel_array(data, index=frame)
     try:
         decoder = get_decoder(syntax)
     except NotImplementedError:
         raise UserError(f"{name} is compressed as {syntax.name}, which is not read.", "Save it as JPEG.") from None
+    plugins = _installable(decoder.missing_dependencies)
     if not decoder.is_available:
         raise UserError(
-            f"{name} is compressed as {syntax.name}, and no decoder for it is installed.",
-            f"Install one of: {'; '.join(decoder.missing_dependencies)}.",
+            f"{name} is compressed as {syntax.name}, and no decoder for it is installed.", f"pip install {plugins}."
         )
+    try:
+        return pixel_array(data, index=frame)
+    except RuntimeError:  # of all decoders that are installed, which may lack a depth or a mode
+        if not plugins:
+            raise
+        raise UserError(
+            f"{name} is damaged, or compressed as {syntax.name} in a way that no installed decoder reads.",
+            f"Restore it from its source; or pip install {plugins}.",
+            code=Code.DAMAGED,
+        ) from None
+
+
+def _installable(missing: list[str]) -> str:
+    """Packages to install, from pydicom's sentences such as "gdcm - requires gdcm>=3.0.10"."""
+    choices = []
+    for sentence in missing:
+        names = re.findall(r"([A-Za-z][\w-]*)>=", sentence)
+        choices.append(" ".join(_OTHER_NAMES.get(name, name) + _LICENCES.get(name, "") for name in names))
+    return ", or ".join(choices)
 
 
 def _refuse_other_curves(header: Any, *, name: str) -> None:

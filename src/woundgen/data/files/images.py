@@ -67,7 +67,7 @@ def decode_image(content: bytes, *, name: str) -> Image.Image:
         with _name_file(name):
             picture = dicom.decode_dicom(content, name=name, maximum_pixels=MAXIMUM_PIXELS)
             _refuse_unusable(picture, name=name)
-            return picture
+            return _to_srgb(picture, name=name)
     with _name_file(name), Image.open(io.BytesIO(content), formats=_formats(content, name=name)) as image:
         _refuse_unusable(image, name=name)
         image.load()  # a truncated file raises here: ImageFile.LOAD_TRUNCATED_IMAGES is left off

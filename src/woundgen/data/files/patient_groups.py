@@ -15,13 +15,14 @@ from pathlib import Path
 
 from woundgen.data.files import dicom
 from woundgen.data.files.images import read_file
+from woundgen.data.files.kinds import is_dicom_file
 from woundgen.errors import UserError
 from woundgen.storage.names import patient_key_file
 
 
 def patient_group(path: Path, *, roots: Sequence[Path]) -> str | None:
     """Return "dicom-" and 16 hexadecimal digits; None for what is no DICOM file, or names no patient."""
-    if path.suffix.lower() != dicom.SUFFIX:
+    if not is_dicom_file(path):
         return None
     patient = dicom.read_patient(read_file(path, roots=roots), name=str(path))
     if not patient:

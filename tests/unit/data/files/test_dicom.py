@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
+from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
@@ -200,6 +201,21 @@ def test_groups_are_patients_and_name_none(tmp_path: Path, monkeypatch: pytest.M
         find_photos(tmp_path / "data", phases=["I"])
 
 
+def test_files_of_an_archive_have_no_suffix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PS3.10, 8.5: IM000001, with a DICOMDIR beside; in folders and in a table; their patients count as others' do."""
+    monkeypatch.setenv("WOUNDGEN_PATIENT_KEY", str(tmp_path / "key"))
+    (folder := tmp_path / "data" / "I").mkdir(parents=True)
+    for name in ("IM000001", "b.dicom", "c.dcm", "1.2.840.5", "DICOMDIR"):
+        (folder / name).write_bytes(dicom(COLOUR, "RGB", PatientID="7"))
+    (folder / "LICENCE").write_text("no photograph")
+    photos = find_photos(tmp_path / "data", phases=["I"])
+    assert [Path(photo.path).name for photo in photos] == ["1.2.840.5", "IM000001", "b.dicom", "c.dcm"]
+    assert len({photo.group for photo in photos}) == 1
+    assert photos[0].group is not None
+    (tmp_path / "data" / "metadata.csv").write_text("file_name,phase\nI/IM000001,I\nI/b.dicom,I\n")
+    assert len(find_photos(tmp_path / "data", phases=["I"])) == 2
+
+
 def test_a_tables_group_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WOUNDGEN_PATIENT_KEY", str(tmp_path / "key"))
     (data := tmp_path / "data").mkdir()
@@ -214,17 +230,52 @@ def test_a_tables_group_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.4.80"])
 def test_a_missing_decoder_is_named_with_what_to_install(syntax: str) -> None:
     """JPEG lossless and JPEG-LS: pydicom's own list of plug-ins (it ships none); the file is not called damaged."""
-    content = dicom(np.zeros((48, 48, 3), np.uint8), "RGB", compressed=True)
-    data = pydicom.dcmread(io.BytesIO(content))
+    data = pydicom.dcmread(io.BytesIO(dicom(np.zeros((48, 48, 3), np.uint8), "RGB", compressed=True)))
+    if pydicom.pixels.get_decoder(syntax).is_available:
+        pytest.fail("a decoder plug-in is installed here; the test needs an environment without one")
+    told = refusal(with_syntax(data, syntax))
+    assert "no decoder for it is installed" in told
+    assert "pip install python-gdcm, or pylibjpeg pylibjpeg-libjpeg (GPL 3.0)" in told
+    assert "damaged" not in told
+
+
+def with_syntax(data: Dataset, syntax: str) -> bytes:
     data.file_meta.TransferSyntaxUID = syntax
     buffer = io.BytesIO()
     pydicom.dcmwrite(buffer, data, enforce_file_format=True)
-    if pydicom.pixels.get_decoder(syntax).is_available:
-        pytest.fail("a decoder plug-in is installed here; the test needs an environment without one")
-    told = refusal(buffer.getvalue())
-    assert "no decoder for it is installed" in told
-    assert "pylibjpeg" in told
-    assert "damaged" not in told
+    return buffer.getvalue()
+
+
+def test_what_installed_decoders_cannot_read_may_be_sound() -> None:
+    """JPEG of 12 bits (pydicom's sample), which Pillow does not read; MPEG-2, which nothing does."""
+    content = Path(get_testdata_file("JPGExtended.dcm")).read_bytes()
+    told = refusal(content)
+    assert "in a way that no installed decoder reads" in told
+    assert "pip install python-gdcm" in told
+    film = pydicom.dcmread(io.BytesIO(dicom(COLOUR, "RGB", compressed=True)))
+    assert "MPEG2 Main Profile / Main Level, which is not read" in refusal(with_syntax(film, "1.2.840.10008.1.2.4.100"))
+
+
+def test_documents_hold_no_picture(tmp_path: Path) -> None:
+    """A structured report (pydicom's sample) lies beside photographs in many exports."""
+    path = tmp_path / "report.dcm"
+    path.write_bytes(Path(get_testdata_file("test-SR.dcm")).read_bytes())
+    assert "DICOM without a picture (" in refusal(path.read_bytes())
+    with pytest.raises(UserError, match="without a picture"):
+        photograph_size(path, roots=[tmp_path])
+
+
+def test_colour_profile() -> None:
+    """An ICC profile (PS3.3 C.11.15) means what it means in a PNG; grey values have none."""
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    profile = srgb.replace(b"rXYZ", b"....").replace(b"gXYZ", b"rXYZ").replace(b"....", b"gXYZ")  # red means green
+    tagged = io.BytesIO()
+    Image.fromarray(COLOUR).save(tagged, "PNG", icc_profile=profile)
+    found = decode(dicom(COLOUR, "RGB", ICCProfile=profile))
+    assert np.array_equal(found, decode_photograph(tagged.getvalue(), name="photo.png"))
+    assert np.abs(found.astype(int) - COLOUR).max() > 5
+    grey = (GREY % 256).astype(np.uint8)
+    assert np.array_equal(decode(dicom(grey, "MONOCHROME2", ICCProfile=profile)), decode(dicom(grey, "MONOCHROME2")))
 
 
 def test_a_curve_that_is_not_applied_is_named() -> None:
