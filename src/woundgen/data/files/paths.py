@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from woundgen.errors import Code, UserError
@@ -48,3 +50,31 @@ def relative_name(name: str) -> PurePosixPath:
     if "\\" in name:
         raise UserError(f"file name {name!r} holds a backslash (write folder/name.png).")
     return path
+
+
+def find_below(root: Path, name: PurePosixPath) -> Path:
+    """Return the path below `root`, spelled as on the disk where a single entry has that name by another spelling.
+
+    Other spellings: case, which Windows and macOS ignore, and composed or decomposed accents (Unicode NFC,
+    NFD: macOS). Where there is none, or several, root / name.
+    """
+    place = root
+    try:
+        for part in name.parts:
+            exact = place / part
+            spellings = () if exact.exists() else _spellings(place, folder_changed=place.stat().st_mtime_ns)
+            alike = [spelled for spelled in spellings if _folded(spelled) == _folded(part)]
+            place = place / alike[0] if len(alike) == 1 else exact
+    except OSError:  # no folder, no permission, an overlong name: resolve_inside says which
+        return root / name
+    return place
+
+
+@lru_cache(maxsize=16)
+def _spellings(folder: Path, *, folder_changed: int) -> Sequence[str]:
+    """Names in a folder; a folder that changed is read again."""
+    return [entry.name for entry in folder.iterdir()]
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()

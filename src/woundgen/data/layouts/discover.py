@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from woundgen.data.files.images import SUFFIXES
+from woundgen.data.files.kinds import OTHER_IMAGES, looks_like_photograph
 from woundgen.data.files.paths import resolve_inside
 from woundgen.data.files.patient_groups import patient_group
 from woundgen.data.layouts.coco import coco_rows
@@ -23,9 +24,6 @@ from woundgen.errors import UserError
 from woundgen.records import LeftOut, Photo, Split
 
 Listed = tuple[list[tuple[Photo, str]], list[LeftOut]]
-
-# Left out silently these would be missed; reading them needs a person's decision or another decoder.
-_OTHER_IMAGES = (".gif", ".jp2", ".jfif", ".dng", ".nef", ".cr2")
 
 
 def list_by_layout(root: Path, *, table: Path | None, layout: Layout, modality: str) -> Listed:
@@ -75,15 +73,27 @@ def _completed_all(listing: Listed, *, root: Path, layout: Layout) -> Listed:
     return kept, left_out
 
 
+def not_looked_at(root: Path, layout: Layout) -> list[LeftOut]:
+    """List photographs in folders that a layout of folders does not name, so that they are not left out in silence."""
+    if layout.folders is None:
+        return []
+    read = set(_folders(root, layout))
+    others = (path for path in sorted(root.rglob("*")) if path.parent not in read and looks_like_photograph(path))
+    return [
+        LeftOut(path.relative_to(root).as_posix(), "folder of no phase", f"{path.parent} is no folder of a phase.")
+        for path in others
+    ]
+
+
 def photographs_in(folder: Path, *, root: Path, left_out: list[LeftOut]) -> list[Path]:
     """Image files of one folder; what looks like an image and cannot be taken is added to `left_out`."""
     photographs = []
     for path in sorted(folder.iterdir()):
-        suffix = path.suffix.lower()
-        if path.name.startswith(".") or suffix not in SUFFIXES + _OTHER_IMAGES:  # "._x.jpg": macOS
+        if not looks_like_photograph(path):
             continue
+        suffix = path.suffix.lower()
         try:
-            if suffix not in SUFFIXES:
+            if suffix in OTHER_IMAGES:
                 raise Dropped("format not accepted", f"{path} is not of an accepted format ({', '.join(SUFFIXES)}).")
             with counted_as("missing file"):
                 resolve_inside(path, roots=[root])

@@ -19,12 +19,14 @@ from woundgen.data.layouts.layout import IMAGE_FOLDER, Layout, class_folders
 from woundgen.data.layouts.manifest import is_manifest, manifest_photos
 from woundgen.data.layouts.phases import PHASE_VALUES
 from woundgen.data.layouts.row_errors import raise_together
+from woundgen.data.layouts.spreadsheets import SPREADSHEETS
 from woundgen.data.layouts.table_cells import refuse_other_encoding
 from woundgen.data.leaks import assert_no_leak
 from woundgen.errors import UserError
 from woundgen.records import PHASES, LeftOut, Photo
 
 TABLES = ("metadata.csv", "metadata.jsonl")
+OTHER_TABLES = (*SPREADSHEETS, ".csv", ".tsv", ".txt", ".jsonl")  # read where --table names them
 MINIMUM_PER_PHASE = 2
 
 
@@ -123,9 +125,11 @@ def _place_of_folders(root: Path, *, modality: str) -> str:
         raise UserError(f"{root} has folders of phases, and {root / modality} too.", "Name the folder that is meant.")
     if not places:
         seen = ", ".join(sorted(entry.name for entry in root.iterdir())[:8])
+        other = next((path.name for path in sorted(root.iterdir()) if path.suffix.lower() in OTHER_TABLES), None)
+        fix = f"Put photographs into {root}/I, {root}/P and {root}/R"
         raise UserError(
             f"{root} has neither {' nor '.join(TABLES)} nor a folder {', '.join(PHASES)} (it holds {seen}).",
-            f"Put photographs into {root}/I, {root}/P and {root}/R.",
+            f"{fix}, or import them: woundgen data import {root} --table {root / other}." if other else f"{fix}.",
         )
     return places[0]
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from woundgen.data.files.images import SUFFIXES, photograph_size
-from woundgen.data.files.paths import relative_name, resolve_inside
+from woundgen.data.files.kinds import is_dicom_file
+from woundgen.data.files.paths import find_below, relative_name, resolve_inside
 from woundgen.data.files.patient_groups import patient_group
 from woundgen.data.layouts.layout import Columns
 from woundgen.data.layouts.phases import read_phase
@@ -153,8 +154,8 @@ def _photo(row: dict[str, str], *, root: Path, phase_values: Mapping[str, str]) 
     with counted_as("unknown label" if row["phase"] else "no label"):
         phase = read_phase(row["phase"], values=phase_values)
     with counted_as("file name that leaves the folder"):
-        path = root / relative_name(row["file_name"].replace("\\", "/"))  # as Windows writes it
-    if path.suffix.lower() not in SUFFIXES:
+        path = find_below(root, relative_name(row["file_name"].replace("\\", "/")))  # as Windows writes it
+    if path.suffix.lower() not in SUFFIXES and not is_dicom_file(path):
         raise Dropped("format not accepted", f"{row['file_name']!r} is none of {', '.join(SUFFIXES)}.")
     with counted_as("missing file"):
         resolve_inside(path, roots=[root])

@@ -70,12 +70,27 @@ def _read_excel(table: Path) -> tuple[str, int, list[Cells]]:
     import openpyxl
 
     book = openpyxl.load_workbook(table, read_only=True, data_only=True)
+    formulas = openpyxl.load_workbook(table, read_only=True)
     try:
         sheet = book.worksheets[0]
-        lines = [[_text(value) for value in row] for row in sheet.iter_rows(values_only=True)]
-        return sheet.title, len(book.worksheets), [_trimmed(line) for line in lines]
+        lines: list[Cells] = []
+        for row, written in zip(sheet.iter_rows(), formulas.worksheets[0].iter_rows(), strict=True):
+            _refuse_unvalued(row, written, table=table)
+            lines.append(_trimmed([_text(cell.value) for cell in row]))
+        return sheet.title, len(book.worksheets), lines
     finally:
         book.close()
+        formulas.close()
+
+
+def _refuse_unvalued(row: Iterable[Any], written: Iterable[Any], *, table: Path) -> None:
+    """UserError for a formula that the program which wrote the file has not computed: its cell would be blank."""
+    for cell, formula in zip(row, written, strict=True):
+        if cell.value is None and formula.value is not None:
+            raise UserError(
+                f"{table}: cell {formula.coordinate} is a formula without a stored value.",
+                "Open and save it in a spreadsheet program, or save values.",
+            )
 
 
 def _read_ods(table: Path) -> tuple[str, int, list[Cells]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,9 @@ from woundgen.data.layouts.spreadsheets import SPREADSHEETS, read_spreadsheet
 from woundgen.errors import UserError
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+OTHER_TABLES = (".xls", ".xlsb", ".numbers", ".parquet", ".feather", ".sav", ".dta", ".mdb", ".accdb", ".pdf", ".docx")
 LARGEST_TABLE = 256 << 20
+_SAVE_AS = "Save it as .xlsx, .ods or CSV."
 _START = 4096  # bytes from which UTF-16 without a byte-order mark is recognised
 Row = tuple[int, dict[str, str]]
 
@@ -34,6 +37,8 @@ class TableCells:
 
 def read_cells(table: Path) -> TableCells:
     """Read a CSV file or a spreadsheet. UserError that names the table where it cannot be read."""
+    if table.suffix.lower() in OTHER_TABLES:
+        raise UserError(f"{table} is a {table.suffix} file, which is not read.", _SAVE_AS)
     try:
         if table.suffix.lower() in SPREADSHEETS:
             sheet = read_spreadsheet(table)
@@ -89,10 +94,13 @@ def _encoding(content: bytes) -> str:
 
 def _read_csv(table: Path) -> TableCells:
     text, encoding = read_text(table)
+    if "\0" in text:
+        raise UserError(f"{table} is no table of text.", _SAVE_AS)
+    text = _without_separator_line(text)
     delimiter = _delimiter(text)
     try:
         reader = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True, delimiter=delimiter)
-        header = tuple(next(reader, []))
+        header = tuple(next((cells for cells in reader if any(cells)), []))
     except csv.Error as error:
         raise UserError(f"{table} cannot be read ({error}).", "Mend or save it again.") from None
     plain = encoding == "utf-8-sig"
@@ -101,9 +109,15 @@ def _read_csv(table: Path) -> TableCells:
     return TableCells(header, _csv_rows(reader, header, table), note, plain, decimal_comma=delimiter != ",")
 
 
+def _without_separator_line(text: str) -> str:
+    """Leave Excel's first line `sep=;` blank, so that lines keep their numbers; the header says the separator, too."""
+    first, end, rest = text.partition("\n")
+    return end + rest if re.fullmatch(r'"?sep=.?"?', first.strip(), re.IGNORECASE) else text
+
+
 def _delimiter(text: str) -> str:
-    """Return the most frequent in the header, outside quotes."""
-    header = text.split("\n", 1)[0]
+    """Return the most frequent in the header, which is the first line that is not blank, outside quotes."""
+    header = text.lstrip("\r\n").split("\n", 1)[0]
     unquoted = "".join(header.split('"')[::2])
     return max(DELIMITERS, key=unquoted.count)  # the first of equals: a comma
 

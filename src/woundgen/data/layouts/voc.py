@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from xml.etree import ElementTree
 
 from woundgen.data.files.images import SUFFIXES
+from woundgen.data.files.paths import find_below
 from woundgen.data.layouts.photo_table import Row
 from woundgen.errors import UserError
 
@@ -73,4 +74,5 @@ def _photograph(named: str, path: Path, *, root: Path) -> str:
     stems = [name] if name else []
     stems += [f"{path.stem}{suffix}" for suffix in SUFFIXES]
     candidates = [f"{folder}/{file}" if folder else file for file in stems for folder in IMAGE_FOLDERS]
-    return next((file for file in candidates if (root / file).is_file()), name or path.stem)
+    places = (find_below(root, PurePosixPath(file)) for file in candidates)
+    return next((place.relative_to(root).as_posix() for place in places if place.is_file()), name or path.stem)

@@ -1,4 +1,7 @@
-"""YOLO folders as rows: labels/*.txt and images/*, class names in data.yaml or classes.txt (Ultralytics)."""
+"""YOLO folders as rows: labels/*.txt and images/*, or both side by side; class names in data.yaml or classes.txt.
+
+As Ultralytics, and as Darknet and labelImg lay them out.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +23,16 @@ NEAR = 1.0  # pixels that a rounded share may lie outside the photograph
 def yolo_rows(root: Path) -> Iterator[tuple[str, Row]]:
     """(FILE:LINE, role -> cell) of every photograph in a folder `images`; its labels lie in a folder `labels`.
 
+    Without such a folder, of every photograph; its labels lie beside it.
+
     A line is a class and a box (middle and size as shares) or a polygon, whose box is taken. Folders named train, val
     or test say the side.
     """
     names = _class_names(root)
-    photographs = [
-        path for path in sorted(root.rglob("*")) if path.suffix.lower() in SUFFIXES and "images" in _parts(path, root)
-    ]
-    if not photographs:
-        raise UserError(f"{root} holds no photographs in a folder images.", "YOLO has images/ and labels/.")
+    every = [path for path in sorted(root.rglob("*")) if path.suffix.lower() in SUFFIXES]
+    photographs = [path for path in every if _images_at(path, root) is not None] or every
+    if not any(_label_file(path, root).is_file() for path in photographs):
+        raise UserError(f"{root} holds no labels of photographs (.txt).", "YOLO has images/ and labels/.")
     for path in photographs:
         labels = _label_file(path, root)
         source = labels.relative_to(root).as_posix()
@@ -104,10 +108,18 @@ def _named(content: Any, path: Path) -> dict[int, str]:
 
 
 def _label_file(path: Path, root: Path) -> Path:
-    """The last folder `images` of the path becomes `labels`."""
+    """The last folder `images` of the path becomes `labels`, in the same case."""
+    at = _images_at(path, root)
+    if at is None:
+        return path.with_suffix(".txt")
     parts = list(path.relative_to(root).parts)
-    at = len(parts) - 1 - parts[::-1].index("images")
-    return root.joinpath(*parts[:at], "labels", *parts[at + 1 :]).with_suffix(".txt")
+    labels = {"images": "labels", "IMAGES": "LABELS"}.get(parts[at], "Labels")
+    return root.joinpath(*parts[:at], labels, *parts[at + 1 :]).with_suffix(".txt")
+
+
+def _images_at(path: Path, root: Path) -> int | None:
+    """Return the place of the last folder `images` in the path."""
+    return max((at for at, part in enumerate(_parts(path, root)) if part.lower() == "images"), default=None)
 
 
 def _split(path: Path, root: Path) -> str:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from woundgen.data.files.images import photograph_size
-from woundgen.data.layouts.discover import list_by_layout
-from woundgen.data.layouts.find_photos import layout_of, list_photos
+from woundgen.data.layouts.discover import list_by_layout, not_looked_at
+from woundgen.data.layouts.find_photos import layout_of
 from woundgen.data.layouts.layout import IMAGE_FOLDER, PRESETS
 from woundgen.data.layouts.layout_file import read_layout
 from woundgen.data.layouts.manifest import (
@@ -50,8 +50,10 @@ def read_source(folder: Path, *, modality: str = "rgb") -> Source:
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder.", "Name the folder that holds the photographs.")
     root = folder.resolve()
-    rows, left_out = _taken(*list_photos(root, modality=modality), root=root)
-    note = table_note(layout_of(root, modality=modality)[1])
+    layout, table = layout_of(root, modality=modality)
+    rows, left_out = _taken(*list_by_layout(root, table=table, layout=layout, modality=modality), root=root)
+    left_out += not_looked_at(root, layout)
+    note = table_note(table)
     return Source(root, tuple(rows), tuple(left_out), note)
 
 
@@ -84,6 +86,7 @@ def import_photographs(
         layout = IMAGE_FOLDER  # a table of the user's, with the columns that metadata.csv has
     found = (layout, table) if layout is not None else layout_of(root, modality=modality)
     rows, left_out = _taken(*list_by_layout(root, table=found[1], layout=found[0], modality=modality), root=root)
+    left_out += not_looked_at(root, found[0])
     if note := table_note(found[1]):
         yield Info(note)
     yield from _tell(rows, left_out)

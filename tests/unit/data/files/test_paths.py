@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from woundgen.data.files.images import read_file
-from woundgen.data.files.paths import relative_name, resolve_inside
+from woundgen.data.files.paths import find_below, relative_name, resolve_inside
 from woundgen.data.files.reader import Reader
 from woundgen.errors import UserError
 
@@ -105,3 +106,18 @@ def test_a_reader_waits_for_no_pipe_and_is_not_led_away(tmp_path: Path) -> None:
 def test_each_way_out_is_refused(tree: Path, name: str) -> None:
     with pytest.raises(UserError):
         resolve_inside(tree / "data" / name, roots=[tree / "data"])
+
+
+def test_a_name_is_found_by_another_spelling_where_one_file_has_it(tmp_path: Path) -> None:
+    """Tables written on Windows or macOS: case and accents as they were typed there, of folders too."""
+    (tmp_path / "Besuch").mkdir()
+    decomposed = unicodedata.normalize("NFD", "Fuß_ä.JPG")
+    for name in (decomposed, "a.png", "A.png"):
+        (tmp_path / "Besuch" / name).write_text("x")
+    composed = relative_name(unicodedata.normalize("NFC", "besuch/fuß_ä.jpg"))
+    assert find_below(tmp_path, composed) == tmp_path / "Besuch" / decomposed
+    assert find_below(tmp_path, relative_name("Besuch/A.png")).name == "A.png"
+    assert find_below(tmp_path, relative_name("Besuch/a.PNG")).name == "a.PNG", "two have it: none is taken"
+    assert find_below(tmp_path, relative_name("Besuch/" + "x" * 300)) == tmp_path / "Besuch" / ("x" * 300)
+    (tmp_path / "Besuch" / "late.png").write_text("x")
+    assert find_below(tmp_path, relative_name("Besuch/LATE.png")).name == "late.png"

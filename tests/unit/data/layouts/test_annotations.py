@@ -151,3 +151,39 @@ def test_an_empty_folder_is_one_line(tmp_path: Path, kind: str, capsys: pytest.C
     photographs(tmp_path / "data", "a.png")
     assert run(["data", "import", str(tmp_path / "data"), "--preset", kind, "--out", str(tmp_path / "out")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_coco_as_tools_write_it(tmp_path: Path) -> None:
+    """Photographs in a folder that is not named; polygons without a box; rounding; crowds and run lengths refused."""
+    photographs(tmp_path / "data" / "train2017", *NAMES)
+    images = [{"id": n, "file_name": name, "width": 50, "height": 40} for n, name in enumerate(NAMES)]
+    shape = {"counts": "abc", "size": [40, 50]}
+    annotations = [
+        {"id": 1, "image_id": 0, "category_id": 1, "segmentation": [[5, 6, 9, 6, 9, 8], [2, 7, 3, 7, 3, 20]]},
+        {"id": 2, "image_id": 1, "category_id": 1, "bbox": [-0.4, 0, 50.8, 40.2], "segmentation": shape},
+        {"id": 3, "image_id": 1, "category_id": 1, "bbox": [1, 1, 5, 5], "iscrowd": 1, "segmentation": shape},
+        {"id": 4, "image_id": 2, "category_id": 1, "segmentation": shape},
+        {"id": 5, "image_id": 2, "category_id": 1, "bbox": [0, 0, 52, 40]},
+    ]
+    content = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "I"}]}
+    (tmp_path / "data" / "instances.json").write_text(json.dumps(content))
+    assert imported(tmp_path, "--preset", "coco") == [
+        ("train2017/a.png", "I", None, Box(2, 6, 9, 20), None),
+        ("train2017/b.png", "I", None, Box(0, 0, 50, 40), None),
+    ]
+    reasons = {one.source_row.rpartition(" ")[2]: one.detail for one in read_left_out(tmp_path / "imported")}
+    assert "crowd" in reasons["3"]
+    assert "run lengths" in reasons["4"]
+    assert "outside" in reasons["5"]
+
+
+@pytest.mark.parametrize(("images", "labels"), [("", ""), ("Images/", "Labels/")])
+def test_yolo_as_other_tools_lay_it_out(images: str, labels: str, tmp_path: Path) -> None:
+    """labelImg and Darknet: labels beside photographs; Windows tools: capitals."""
+    data = tmp_path / "data"
+    photographs(data, *(f"{images}{name}" for name in NAMES[:2]))
+    (data / "classes.txt").write_text("I\nP\n")
+    (data / (labels or ".")).mkdir(exist_ok=True)
+    (data / f"{labels}a.txt").write_text("1 0.5 0.5 0.2 0.5\n")
+    assert imported(tmp_path, "--preset", "yolo") == [(f"{images}a.png", "P", None, Box(20, 10, 30, 30), None)]
+    assert list(left_out(tmp_path).values()) == ["no label"]

@@ -205,3 +205,48 @@ def test_an_absent_reader_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "openpyxl", None)
     with pytest.raises(UserError, match=r"openpyxl is not installed.*woundgen\[tables\]"):
         read_cells(path)
+
+
+def test_excels_separator_line(photographs: Path, tmp_path: Path) -> None:
+    """Excel's own first line for others' locales; lines keep their numbers."""
+    table = write_csv(photographs / "list.csv", delimiter=";")
+    table.write_text("sep=;\r\n" + table.read_text())
+    cells = read_cells(table)
+    assert list(cells.header) == HEADER
+    assert [line for line, _ in cells.rows] == [3, 4, 5]
+    assert run(["data", "import", str(photographs), "--table", str(table), "--out", str(tmp_path / "out")]) == 0
+    assert len(read_manifest(tmp_path / "out")) == 3
+
+
+def test_names_in_another_case(photographs: Path, tmp_path: Path) -> None:
+    table = photographs / "list.csv"
+    table.write_text("file_name,phase\nWounds\\A.PNG,I\nc.PNG,R\n")
+    assert run(["data", "import", str(photographs), "--table", str(table), "--out", str(tmp_path / "out")]) == 0
+    assert [row.photograph for row in read_manifest(tmp_path / "out")] == ["c.png", "wounds/a.png"]
+
+
+def test_a_formula_that_nobody_computed_is_named(tmp_path: Path) -> None:
+    """openpyxl writes formulas without values; a spreadsheet program stores them."""
+    book = openpyxl.Workbook()
+    book.active.append(["file_name", "phase"])
+    book.active.append(["a.png", '=UPPER("p")'])
+    book.save(tmp_path / "list.xlsx")
+    with pytest.raises(UserError, match="cell B2 is a formula without a stored value"):
+        read_cells(tmp_path / "list.xlsx")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("list.xls", "is a .xls file"), ("list.numbers", "is a .numbers file"), ("x.csv", "table of text")],
+)
+def test_tables_of_other_programs_are_refused_in_a_line(name: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"\xd0\xcf\x11\xe0" + bytes(3000))
+    with pytest.raises(UserError, match=said) as caught:
+        read_cells(tmp_path / name)
+    assert len(str(caught.value)) < 300
+
+
+def test_a_table_of_another_name_is_pointed_out(photographs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_xlsx(photographs / "metadata.xlsx")
+    assert run(["data", "import", str(photographs), "--out", str(photographs.parent / "out")]) == 2
+    assert f"--table {photographs / 'metadata.xlsx'}" in capsys.readouterr().err

@@ -133,3 +133,13 @@ def test_names_and_fields() -> None:
     assert same_field("B", "Before")
     assert not same_field("B", "After")
     assert not same_field("01", "10")
+
+
+def test_photographs_in_folders_of_no_phase_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder whose name is no phase was passed over in silence, and most photographs with it."""
+    for name in ("inflammatory/a.png", "Proliferative Phase/b.png", "inflammatory/deep/c.png", "d.png", "notes.txt"):
+        (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+        write_png(tmp_path / "data" / name, np.zeros((20, 20, 3), np.uint8), text={})
+    assert run(["data", "import", str(tmp_path / "data"), "--out", str(tmp_path / "out")]) == 0
+    assert "left out, folder of no phase: 3" in capsys.readouterr().out
+    assert [row.photograph for row in read_manifest(tmp_path / "out")] == ["inflammatory/a.png"]
