@@ -12,11 +12,13 @@ import torch
 from diffusers import StableDiffusionPipeline
 from PIL import Image
 from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from woundgen.cli import run
 from woundgen.models.base import load_base
 from woundgen.storage.files import read_json
 from woundgen.storage.names import ADAPTER_FILE
+from woundgen.workflows.export.modelspec import ModelFacts, modelspec
 
 from ..tiny_base import save_four_levels
 from .conftest import METHODS, Workshop
@@ -61,6 +63,22 @@ def test_an_exported_lora_draws_the_same(
     draw = ["generate", "--adapter", str(file), "--base", str(workshop.base), "--prompt", prompt, *DRAW]
     assert run([*draw, "--out", str(tmp_path / "set")]) == 0
     assert np.abs(picture(tmp_path / "set") - drawn).max() <= 1
+
+
+@pytest.mark.parametrize("form", ["kohya", "webui", "comfyui"])
+def test_dora_is_refused_where_readers_compute_it_otherwise(
+    form: str, trained: Path, workshop: Workshop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A1111 scales columns; ComfyUI divides by the lengths of the base's rows: neither draws the run's images."""
+    (file,) = sorted(trained.glob(f"checkpoints/*/ema/{ADAPTER_FILE}"))[-1:]
+    tensors = load_file(file)
+    lengths = {key.replace("lora_B.weight", "lora_magnitude_vector"): torch.ones(len(value))
+               for key, value in tensors.items() if "lora_B" in key}  # fmt: skip
+    save_file({**tensors, **lengths}, tmp_path / "dora.safetensors")
+    words = ["export", str(tmp_path / "dora.safetensors"), "--base", str(workshop.base), "--format", form]
+    assert run([*words, "--out", str(tmp_path / "out")]) == 2
+    assert "has no place for DoRA" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_merged_folder_is_a_base(trained: Path, prompt: str, drawn: np.ndarray, tmp_path: Path) -> None:
@@ -128,3 +146,13 @@ def test_the_embedded_bases_adapters_stay_in_diffusers(
     assert run(words) == 2
     assert "the embedded base is woundgen's own" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("width", "second"), [(768, "False"), (1024, "True"), (2048, "False")])
+def test_a1111_lists_a_file_beside_its_own_base(width: int, second: str) -> None:
+    """A1111, Lora/network.py, detect_version: SDXL by ss_base_model_version, SD 2 by ss_v2 "True", else SD 1."""
+    facts = ModelFacts(title="t", base="b", base_digest="d", width=width, kind="lora", side=None, trigger="",
+                       prediction="epsilon")  # fmt: skip
+    told = modelspec(facts)
+    assert told["ss_v2"] == second
+    assert told["ss_base_model_version"].startswith("sdxl_") == (width == 2048)

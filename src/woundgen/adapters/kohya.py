@@ -2,7 +2,7 @@
 
 Source of the names: kohya-ss/sd-scripts, networks/lora.py (SD 1 and 2: modules of diffusers) and
 networks/lora.py with sdxl (modules of Stability's own UNet); prefixes lora_unet_, lora_te_, and lora_te1_, lora_te2_ of
-SDXL. DoRA's lengths are `dora_scale`, as LyCORIS writes them.
+SDXL. DoRA has no place: no reader of these files computes it as DoRA is defined.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ CLIP = "text_model."
 def kohya_tensors(layers: Iterable[LoraLayer], *, xl: bool, layers_per_block: int) -> dict[str, Tensor]:
     """Return the tensors by kohya's keys; alpha is scale * rank, so that each reader's alpha / rank is the scale.
 
-    layers: with the names of diffusers. Raises ValueError for a UNet layer that Stability's UNet does not have.
+    layers: with the names of diffusers, none of them DoRA. Raises ValueError for a layer that Stability's UNet does
+    not have.
     """
     listed = list(layers)
     with_attention = {tuple(one.name.split(".")[:2]) for one in listed if ".attentions." in one.name}
@@ -40,8 +41,6 @@ def kohya_tensors(layers: Iterable[LoraLayer], *, xl: bool, layers_per_block: in
         found[f"{key}.lora_down.weight"] = one.down.contiguous()
         found[f"{key}.lora_up.weight"] = one.up.contiguous()
         found[f"{key}.alpha"] = torch.tensor(one.scale * one.rank)
-        if one.magnitude is not None:
-            found[f"{key}.dora_scale"] = one.magnitude.view(-1, *(1,) * (one.down.ndim - 1)).contiguous()
     return found
 
 

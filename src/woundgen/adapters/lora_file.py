@@ -47,7 +47,7 @@ class LoraLayer:
 
 @dataclass(frozen=True, slots=True)
 class _Spelling:
-    """A way to spell the key of a tensor. role: down, up, mid, alpha or magnitude; None: the pattern's group says."""
+    """A way to spell a tensor's key. role: down, up, mid, alpha, magnitude or dora_scale, by the pattern's groups."""
 
     pattern: re.Pattern[str]
     roles: Mapping[str, str]
@@ -75,7 +75,7 @@ _SPELLINGS = (
     _Spelling(re.compile(r"(.+)\.(?:lora|lora_linear_layer)\.(down|up)\.weight"), _SIDES, lambda m: m[1]),
     _Spelling(re.compile(r"(.+)\.(lora_down|lora_up|lora_mid)\.weight"), _KOHYA_SIDES, lambda m: m[1]),
     _Spelling(re.compile(r"(.+)\.lora_(magnitude)_vector(?:\.default)?(?:\.weight)?"), _MAGNITUDE, lambda m: m[1]),
-    _Spelling(re.compile(r"(.+)\.(dora_scale)"), {"dora_scale": "magnitude"}, lambda m: m[1]),
+    _Spelling(re.compile(r"(.+)\.(dora_scale)"), {"dora_scale": "dora_scale"}, lambda m: m[1]),
     _Spelling(re.compile(r"(.+)\.(alpha)"), _ALPHA, lambda m: m[1]),
 )
 _PARTS = (
@@ -158,19 +158,23 @@ def _layer(
         scale = float(alpha) / len(down)
     else:
         scale = scale_from_metadata(path, metadata, part=part, name=name, rank=len(down))
-    return LoraLayer(part, name, underscored, down, up, scale, _lengths(path, name, roles.get("magnitude"), up))
+    return LoraLayer(part, name, underscored, down, up, scale, _lengths(path, name, roles, up))
 
 
-def _lengths(path: Path, name: str, magnitude: Tensor | None, up: Tensor) -> Tensor | None:
-    """[out] of DoRA. LyCORIS can also scale columns, which is another method."""
-    if magnitude is None:
-        return None
-    if magnitude.numel() != len(up):
+def _lengths(path: Path, name: str, roles: Mapping[str, Tensor], up: Tensor) -> Tensor | None:
+    """[out] of DoRA: peft's vector, or LyCORIS' [out, 1, ...]. LyCORIS can also scale columns, which is another method.
+
+    Its shape tells, and not its length: of a square layer, columns are as many as rows.
+    """
+    if (lengths := roles.get("dora_scale")) is not None and len(lengths) != len(up):
         raise UserError(
-            f"{path}: {name}.dora_scale has {magnitude.numel()} values for {len(up)} rows.",
+            f"{path}: {name}.dora_scale is of shape {tuple(lengths.shape)}, and the layer has {len(up)} rows.",
             "DoRA over columns (LyCORIS, wd_on_output=False) is not read.",
         )
-    return magnitude.float().flatten()
+    lengths = roles.get("magnitude", lengths)
+    if lengths is not None and lengths.numel() != len(up):
+        raise UserError(f"{path}: {name} has {lengths.numel()} lengths of {len(up)} rows.", "Is it damaged?")
+    return None if lengths is None else lengths.float().flatten()
 
 
 def _listed(keys: list[str]) -> str:

@@ -15,6 +15,7 @@ from woundgen.adapters.lora import TEXT_TARGETS, add_lora, save_lora
 from woundgen.adapters.lora_file import read_lora
 from woundgen.adapters.saved import apply_trained
 from woundgen.config.method_groups import LoraOptions
+from woundgen.errors import UserError
 from woundgen.models.base import BaseModel, load_base
 from woundgen.storage.names import ADAPTER_FILE
 
@@ -88,20 +89,36 @@ def test_diffusers_reads_it_back(
             torch.testing.assert_close(expected[name], value, rtol=1e-4, atol=1e-5, msg=name)
 
 
-@pytest.mark.parametrize("xl", [False, True])
-def test_our_own_reader_reads_it_back_with_dora(
-    xl: bool, base_folders: dict[str, Path], sdxl_folder: Path, tmp_path: Path
-) -> None:
+def lycoris_dora(base: BaseModel, folder: Path) -> tuple[Path, dict[str, Tensor]]:
+    """A DoRA adapter as a run saves it, and the same in LyCORIS' layout: lengths as `dora_scale` [out, 1, ...]."""
+    file = save_random(base, WIDE.model_copy(update={"dora": True}), folder)
+    layers = read_lora(file)
+    tensors = kohya_tensors(layers, xl=False, layers_per_block=base.unet.config.layers_per_block)
+    keys = [key.removesuffix(".alpha") for key in tensors if key.endswith(".alpha")]
+    for key, layer in zip(keys, layers, strict=True):
+        assert layer.magnitude is not None
+        tensors[f"{key}.dora_scale"] = layer.magnitude.view(-1, *(1,) * (layer.down.ndim - 1))
+    return file, tensors
+
+
+def test_lycoris_dora_over_rows_is_what_pefts_is(base_folders: dict[str, Path], tmp_path: Path) -> None:
     """Diffusers leaves dora_scale out when it reads this layout, so it cannot be the reference here."""
-    folder = str(sdxl_folder if xl else base_folders["v_prediction"])
-    settings = WIDE.model_copy(update={"dora": True})
-    file = save_random(load_base(folder), settings, tmp_path)
-    once, twice = (load_base(folder) for _ in range(2))
-    tensors = kohya_tensors(read_lora(file), xl=xl, layers_per_block=once.unet.config.layers_per_block)
-    assert any(key.endswith("dora_scale") for key in tensors)
-    save_file(tensors, tmp_path / "kohya.safetensors")
+    once, twice = (load_base(str(base_folders["v_prediction"])) for _ in range(2))
+    file, tensors = lycoris_dora(load_base(str(base_folders["v_prediction"])), tmp_path)
+    save_file(tensors, tmp_path / "lycoris.safetensors")
     apply_trained(once, [(file, 1.0)])
-    apply_trained(twice, [(tmp_path / "kohya.safetensors", 1.0)])
+    apply_trained(twice, [(tmp_path / "lycoris.safetensors", 1.0)])
     for module, other in ((once.unet, twice.unet), (once.text_encoder, twice.text_encoder)):
         for name, value in module.state_dict().items():
             torch.testing.assert_close(other.state_dict()[name], value, rtol=1e-5, atol=1e-6)
+
+
+def test_dora_over_columns_of_a_square_layer_is_refused(base_folders: dict[str, Path], tmp_path: Path) -> None:
+    """LyCORIS with wd_on_output=False: [1, in], as many values as a square layer has rows, and another method."""
+    _, tensors = lycoris_dora(load_base(str(base_folders["v_prediction"])), tmp_path)
+    key = next(key for key in tensors if key.endswith("attn1_to_q.dora_scale"))
+    rows = len(tensors[key])
+    assert tensors[key.replace("dora_scale", "lora_down.weight")].shape[1] == rows
+    save_file({**tensors, key: tensors[key].view(1, rows).clone()}, tmp_path / "columns.safetensors")
+    with pytest.raises(UserError, match="over columns"):
+        read_lora(tmp_path / "columns.safetensors")

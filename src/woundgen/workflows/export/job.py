@@ -2,7 +2,7 @@
 
 diffusers            the adapter's file as diffusers, peft and Hugging Face's scripts read it
 kohya                LoRA in kohya's names, with alpha
-webui, comfyui       the same file; DoRA too. A learned word as an embedding named by its token
+webui, comfyui       the same file. A learned word as an embedding named by its token
 merged               a whole pipeline folder with the adapter added to the base
 single-file          the same in a single file, as A1111 and ComfyUI read checkpoints
 """
@@ -135,9 +135,12 @@ def _check(adapter: Adapter, form: str, base: str) -> None:
         raise UserError(f"--format {form} holds adapters, and this run trained a whole UNet.", "Use --format merged.")
     if adapter.kind == "embedding" and form == "kohya":
         raise UserError("--format kohya holds LoRA, and this run trained a word.", "Use --format webui or comfyui.")
-    if form == "kohya" and any(layer.magnitude is not None for layer in read_lora(adapter.file)):
+    if adapter.kind == "lora" and any(layer.magnitude is not None for layer in read_lora(adapter.file)):
+        # A1111 (Lora/network.py) divides by the lengths of columns, ComfyUI (weight_adapter/base.py) by those of the
+        # base's rows: either would draw other images, without a word.
         raise UserError(
-            "--format kohya has no place for DoRA (lora_dora: true).", "Use --format webui, comfyui or merged."
+            f"--format {form} has no place for DoRA (lora_dora: true): its readers scale by other lengths than DoRA's.",
+            "Use --format merged or single-file, which hold it exactly.",
         )
 
 
@@ -162,8 +165,6 @@ def _write(export: _Export, form: str, out: Path) -> Work[Path]:
     told = modelspec(facts) | {"ss_network_module": "networks.lora", "ss_network_dim": "/".join(map(str, ranks))}
     path = out / f"{_file_name(facts.title)}.safetensors"
     save_file(tensors, path, metadata=told)
-    if any(layer.magnitude is not None for layer in layers):
-        yield Info("DoRA: its lengths are kept as dora_scale; diffusers leaves those out when it reads this layout")
     return path
 
 
@@ -184,13 +185,13 @@ def _write_diffusers(layers: list[LoraLayer], facts: ModelFacts, out: Path) -> P
             tensors[f"{key}.lora_magnitude_vector"] = layer.magnitude.contiguous()
     told: dict[str, object] = {}
     for part in sorted({layer.part for layer in layers}):
-        own = [layer for layer in layers if layer.part == part]
-        ranks = {layer.rank for layer in own}
+        of_part = [layer for layer in layers if layer.part == part]
+        ranks = {layer.rank for layer in of_part}
         if len(ranks) == 1:  # else diffusers takes each rank from its tensors, and alpha as the rank
             said = saved_metadata(
                 rank=ranks.pop(),
-                targets=tuple({layer.name for layer in own}),
-                decomposed=any(layer.magnitude is not None for layer in own),
+                targets=tuple({layer.name for layer in of_part}),
+                decomposed=any(layer.magnitude is not None for layer in of_part),
             )
             told |= {f"{part}.{key}": value for key, value in said.items()}
     path = out / ADAPTER_FILE

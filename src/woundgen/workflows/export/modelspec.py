@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from woundgen.generation.dataset_card import licence_of
 
+_SD2_WIDTH = 1024
 # By width of what cross-attention reads: (ModelSpec's architecture, kohya's ss_base_model_version).
 _ARCHITECTURES: Mapping[int, tuple[str, str]] = {
     768: ("stable-diffusion-v1", "sd_v1"),
@@ -39,7 +40,7 @@ def modelspec(facts: ModelFacts) -> dict[str, str]:
     """Return the metadata of a safetensors file, all of it text."""
     architecture, version = _ARCHITECTURES.get(facts.width, ("stable-diffusion-custom", ""))
     prediction = {"v_prediction": "v", "epsilon": "epsilon"}.get(facts.prediction, facts.prediction)
-    if facts.width == 1024 and prediction == "v":
+    if facts.width == _SD2_WIDTH and prediction == "v":
         architecture, version = "stable-diffusion-v2-768-v", "sd_v2_v"
     found = {
         "modelspec.sai_model_spec": "1.0.0",
@@ -57,5 +58,6 @@ def modelspec(facts: ModelFacts) -> dict[str, str]:
     if facts.side:
         found["modelspec.resolution"] = f"{facts.side}x{facts.side}"
     if version:
-        found["ss_base_model_version"] = version
+        # A1111 reads ss_v2, takes a file without it for SD 1, and hides that from the list beside SD 2.
+        found |= {"ss_base_model_version": version, "ss_v2": str(facts.width == _SD2_WIDTH)}
     return found
