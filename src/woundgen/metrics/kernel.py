@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from woundgen.metrics.intervals import Interval, Jackknife, jackknife_interval
+from woundgen.metrics.intervals import Interval, Jackknife, jackknife_interval, own_pair_mean_interval
 from woundgen.similarity.groups import Groups, group_codes
 
 Array = npt.NDArray[np.floating]
@@ -52,6 +52,19 @@ def kernel_distance_interval(
         jackknives.append(Jackknife(left_out, sizes))
     kind = "delete-one" if real_groups is None else "delete-one and delete-group"
     return jackknife_interval(value, jackknives, level=level, kind=kind)
+
+
+def reconstruction_distance_interval(
+    reconstructed: Array, real: Array, *, groups: Groups | None = None, level: float = 0.95
+) -> Interval:
+    """KID between photographs [N, d] and the same photographs after the autoencoder, row by row.
+
+    The unbiased one-sample estimator of Gretton et al. 2012, without pairs within a photograph or group: against its
+    reconstruction a photograph would flatter. Jackknife over groups, three or more, each left out on both sides.
+    """
+    apart = polynomial_kernel(reconstructed, real)
+    within = polynomial_kernel(reconstructed, reconstructed) + polynomial_kernel(real, real)
+    return own_pair_mean_interval(within - apart - apart.T, groups=groups, level=level)
 
 
 def permutation_p_value(

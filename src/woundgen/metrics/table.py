@@ -18,7 +18,12 @@ from woundgen.metrics.checks import check_enough, check_features, check_patients
 from woundgen.metrics.floor import Statistic, Values, at_equal_n, equal_n, half_against_half
 from woundgen.metrics.frechet import frechet_distance
 from woundgen.metrics.inception_score import inception_score
-from woundgen.metrics.kernel import kernel_distance, kernel_distance_interval, permutation_p_value
+from woundgen.metrics.kernel import (
+    kernel_distance,
+    kernel_distance_interval,
+    permutation_p_value,
+    reconstruction_distance_interval,
+)
 from woundgen.metrics.neighbour_scores import NeighbourScores, neighbour_scores
 from woundgen.metrics.rows import CEILING, FLOOR, TRAINING, Network, row, spread_row
 from woundgen.metrics.splits import smallest_pile
@@ -204,10 +209,11 @@ def _kernel_rows(sets: _Sets) -> list[MetricValue]:
             row("kid", replace(value, text=told), (len(generated), len(some)), sets.network),
             splits=tuple(_against_real(sets.generated, None, kernel_distance, sets).ravel().tolist()),
         ),
-        _kernel_floor_row(sets, FLOOR),
+        _kernel_floor_row(sets),
     ]
     if sets.beside.through is not None:
-        rows.append(_kernel_floor_row(sets, CEILING, sets.beside.through))
+        ceiling = reconstruction_distance_interval(sets.beside.through[some], sets.real[some], groups=groups)
+        rows.append(row("kid", ceiling, (len(some), len(some)), sets.network, CEILING))
     if sets.beside.training is not None:
         trained = kernel_distance_interval(sets.beside.training[:MOST_FOR_KERNEL], sets.real[some], real_groups=groups)
         count = min(len(sets.beside.training), MOST_FOR_KERNEL)
@@ -215,9 +221,9 @@ def _kernel_rows(sets: _Sets) -> list[MetricValue]:
     return rows
 
 
-def _kernel_floor_row(sets: _Sets, label: str, reconstructed: Array | None = None) -> MetricValue:
-    values, smaller = _floors(("kid",), kernel_distance, sets, reconstructed)
-    return spread_row("kid", values, sets.n, sets.network, label, smaller=smaller)
+def _kernel_floor_row(sets: _Sets) -> MetricValue:
+    values, smaller = _floors(("kid",), kernel_distance, sets)
+    return spread_row("kid", values, sets.n, sets.network, FLOOR, smaller=smaller)
 
 
 def _floors(

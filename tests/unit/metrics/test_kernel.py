@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from scipy.stats import kstest, t
 
+from woundgen.metrics.intervals import Jackknife, jackknife_interval
 from woundgen.metrics.kernel import (
     kernel_distance,
     kernel_distance_interval,
     permutation_p_value,
+    reconstruction_distance_interval,
 )
 from woundgen.similarity.groups import group_codes
 
@@ -105,6 +107,28 @@ def test_unknown_patients_change_nothing():
     unknown = [None] * 10
     assert group_codes(unknown, 10).tolist() == list(range(10))
     assert permutation_p_value(x, y, real_groups=unknown) == permutation_p_value(x, y)
+
+
+@pytest.mark.parametrize("groups", [None, ["a", "a", "b", "c", "c", "d", "e", "f"]])
+def test_reconstructions_are_held_against_other_photographs(groups):
+    """By loops over pairs of different groups, and its jackknife by leaving each group out in turn."""
+    rng = np.random.default_rng(11)
+    real = draw(rng, 8)
+    made = real + 0.5 * rng.standard_normal(real.shape) + 0.2
+    names = np.array(groups or range(8))
+
+    def by_loops(kept: np.ndarray) -> float:
+        pairs = [(i, j) for i in kept for j in kept if names[i] != names[j]]
+        kernel = lambda x, y: (x @ y / len(x) + 1) ** 3  # noqa: E731
+        terms = [kernel(made[i], made[j]) + kernel(real[i], real[j]) - 2 * kernel(made[i], real[j]) for i, j in pairs]
+        return float(np.mean(terms))
+
+    found = reconstruction_distance_interval(made, real, groups=groups)
+    assert found.value == pytest.approx(by_loops(np.arange(8)))
+    units, sizes = np.unique(names, return_counts=True)
+    left_out = np.array([by_loops(np.flatnonzero(names != unit)) for unit in units])
+    expected = jackknife_interval(found.value, [Jackknife(left_out, sizes)])
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
 
 
 @pytest.mark.slow

@@ -72,6 +72,8 @@ def test_the_ceiling_of_a_lossless_autoencoder_is_the_floor():
     rows = measure_sets(features(60, 0), real, network=NETWORK, beside=Beside(through=real.copy()))
     floors, ceilings = labelled(rows, "floor"), labelled(rows, "ceiling")
     assert set(ceilings) == set(floors) == set(labelled(rows, ""))
+    whole = ceilings.pop("kid")  # over all photographs, as its value is; unbiased, so nothing lost is 0
+    assert (whole.value, whole.n) == (pytest.approx(0, abs=1e-12), (60, 60))
     for name, ceiling in ceilings.items():
         assert (ceiling.value, ceiling.low, ceiling.high, ceiling.n) == (
             floors[name].value, floors[name].low, floors[name].high, floors[name].n,

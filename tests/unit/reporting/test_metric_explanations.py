@@ -89,11 +89,10 @@ def verdicts(rng: np.random.Generator, *, shift: float, margin: float, repetitio
 
 @pytest.mark.slow
 def test_equivalence_is_claimed_by_its_test_alone() -> None:
-    """At the margin itself in at most 5 of 100; of one distribution and a wide margin nearly always; else open."""
+    """Of one distribution and a wide margin often; of a narrow margin never. How often at the margin itself:
+    test_distinguish.py."""
     rng = np.random.default_rng(0)
-    at_margin = verdicts(rng, shift=0.6, margin=0.6, repetitions=60)
-    assert at_margin.count("Equivalent") <= 3
-    same = verdicts(rng, shift=0.0, margin=1.2, repetitions=20)
-    assert same.count("Equivalent") >= 15
-    narrow = verdicts(rng, shift=0.0, margin=0.05, repetitions=20)
+    same = verdicts(rng, shift=0.0, margin=1.2, repetitions=8)
+    assert same.count("Equivalent") >= 6
+    narrow = verdicts(rng, shift=0.0, margin=0.05, repetitions=8)
     assert narrow.count("Equivalent") == 0
