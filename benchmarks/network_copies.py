@@ -1,99 +1,115 @@
 """What each network of screening says of planted copies: their distance to the original, against other photographs'.
 
-    python benchmarks/network_copies.py --data FOLDER [--photographs 16] [--random]
+    python benchmarks/network_copies.py --data FOLDER --out OUT [--photographs 12] [--random]
 
-A row a kind of copy, a column a network: the median distance of a copy (or its mirror image) to its original as a share
-of the median distance of a photograph to the nearest of another patient, and how many copies are nearer than any such
-pair. Networks that were not fetched are left out; --random takes random weights of their true architectures, which
-shows what the architecture alone sees.
+Prints a Markdown table with a row a kind of copy and a column a network: the median distance of a copy (or its mirror
+image) to its original as a share of the median distance of a photograph to the nearest of another patient, and how many
+copies are nearer than any two photographs. Networks that were not fetched are left out; --random takes random weights
+of their true architectures, which shows what the architecture alone sees. The same command goes on where it was cut.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
+from harness import compute_once, make_parser, read_options
 from safetensors.torch import save_file
 from transformers import Dinov2Config, Dinov2Model
 
-from woundgen.config.quality import QualityConfig
 from woundgen.data.layouts.find_photos import find_photos
 from woundgen.data.pixels.prepare import prepare_all
+from woundgen.features.extractor import Extractor
+from woundgen.features.load import load_extractor
 from woundgen.features.lpips import CHANNELS, Trunk
 from woundgen.features.store import is_fetched, weights_home
 from woundgen.phantoms import draw_phantoms
-from woundgen.screening.descriptors import Descriptors, distinct_rows
+from woundgen.screening.descriptors import distinct_rows
 from woundgen.screening.planted import CHANGES, plant
 from woundgen.similarity.neighbours import euclidean_distances
-from woundgen.similarity.perceptual import pairwise_squared_distances
+from woundgen.similarity.perceptual import embed, pairwise_squared_distances
 from woundgen.storage.files import sha256_file, write_json
 from woundgen.workflows.screen.job import MARGIN
-from woundgen.workflows.screen.networks import choose_networks, describe
 
 SIZE = 128
-PERCEPTUAL, EMBEDDING = ("embedded", "lpips-alex", "lpips-vgg"), ("embedded", "dinov2-small")
+ROLES = {
+    "perceptual": ("embedded", "lpips-alex", "lpips-vgg"),
+    "embedding": ("embedded", "dinov2-small"),
+}
+KINDS = {"identity": (), **{kind: (change,) for kind, change in CHANGES.items()}}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path)
-    parser.add_argument("--photographs", type=int, default=16)
+    parser = make_parser(__doc__, photographs=12, threads=1)
+    parser.add_argument("--data", type=Path, help="photographs with patients or without; else phantoms")
+    parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--random", action="store_true")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    images = photographs(options)
-    print(f"{len(images)} photographs")
-    with TemporaryDirectory() as folder:
-        home = make_random(Path(folder)) if options.random else weights_home()
-        for role, names in (("perceptual_network", PERCEPTUAL), ("embedding_network", EMBEDDING)):
-            for name in names:
-                if name == "embedded" or is_fetched(name, home=home):
-                    show(images, role, name)
+    options = read_options(parser)
+    home = make_random(options.out / "random") if options.random else weights_home()
+    columns = {}
+    for role, names in ROLES.items():
+        for name in names:
+            if name == "embedded" or is_fetched(name, home=home):
+                part = options.out / f"{role}_{name}.json"
+                columns[f"{name} ({role})"] = compute_once(part, lambda r=role, n=name: measure(options, r, n))
+    print(f"n = {len(next(iter(columns.values()))['nearest'])} photographs of {SIZE} pixels")
+    print("| copy | " + " | ".join(columns) + " |\n| --- |" + " --- |" * len(columns))
+    for kind in KINDS:
+        print(f"| {kind} | " + " | ".join(cell(column, kind) for column in columns.values()) + " |")
 
 
-def photographs(options: argparse.Namespace) -> np.ndarray:
-    if options.data is None:
-        return draw_phantoms(range(options.photographs), seed=5, size=SIZE).images
-    photos = find_photos(options.data, phases=("I", "P", "R"))
-    images = prepare_all(photos, resolution=SIZE, margin=MARGIN, roots=[options.data], cache_dir=None)
-    rows = np.random.default_rng(0).permutation(distinct_rows(images.astype(np.float32) / 255))
-    return images[rows[: options.photographs]]
+def cell(column: dict, kind: str) -> str:
+    found, nearest = np.array(column["copies"][kind]), np.array(column["nearest"])
+    below = int((found < nearest.min()).sum())
+    return f"{np.median(found) / np.median(nearest):.1%}, {below} of {len(found)}"
 
 
-def show(images: np.ndarray, role: str, name: str) -> None:
-    networks = choose_networks(QualityConfig.model_validate({role: name}))
-    perceptual = role == "perceptual_network"
-    own = describe(images, networks)
-    others = distances(own, own, perceptual=perceptual)
+def measure(options: object, role: str, name: str) -> dict:
+    """Distances of each photograph to the nearest other, and of each kind of copy to its original."""
+    images, network = photographs(options), load_extractor(name)
+    own = vectors(network, role, images)
+    others = distances(role, own, vectors(network, role, images[:, :, ::-1]), own)
     np.fill_diagonal(others, np.inf)
-    nearest = others.min(axis=1)
-    print(f"{role}: {name}; nearest photograph of another patient: median {np.median(nearest):.4g}")
-    for kind, changes in {"identity": (), **{kind: (change,) for kind, change in CHANGES.items()}}.items():
-        found = np.diagonal(distances(describe(plant(images, changes), networks), own, perceptual=perceptual))
-        below = int((found < nearest.min()).sum())
-        share = np.median(found) / np.median(nearest)
-        print(f"  {kind:<22} {share:6.1%} of that distance; nearer than any two photographs: {below} of {len(found)}")
+    copies = {}
+    for kind, changes in KINDS.items():
+        planted = plant(images, changes)
+        sides = (vectors(network, role, some) for some in (planted, planted[:, :, ::-1]))
+        copies[kind] = np.diagonal(distances(role, *sides, own)).tolist()
+    return {"nearest": others.min(axis=1).tolist(), "copies": copies, "digest": network.digest}
 
 
-def distances(left: Descriptors, right: Descriptors, *, perceptual: bool) -> np.ndarray:
+def photographs(options: object) -> np.ndarray:
+    count, data = options.photographs, options.data
+    if data is None:
+        return draw_phantoms(range(count), seed=5, size=SIZE).images
+    photos = find_photos(data, phases=("I", "P", "R"))
+    some = [photos[row] for row in np.random.default_rng(0).permutation(len(photos))[: 4 * count]]
+    images = prepare_all(some, resolution=SIZE, margin=MARGIN, roots=[data], cache_dir=None)
+    return images[distinct_rows(images.astype(np.float32) / 255)[:count]]
+
+
+def vectors(network: Extractor, role: str, images: np.ndarray) -> np.ndarray:
+    images = np.ascontiguousarray(images)
+    if role == "embedding":
+        return network.pooled(images)
+    batches = (images[at : at + network.batch] for at in range(0, len(images), network.batch))
+    return np.concatenate([embed(network.layers(some), network.layer_weights) for some in batches])
+
+
+def distances(role: str, straight: np.ndarray, mirrored: np.ndarray, own: np.ndarray) -> np.ndarray:
     """Of each image or its mirror image, whichever is nearer."""
-    if perceptual:
-        assert left.perceptual is not None
-        assert left.perceptual_mirrored is not None
-        assert right.perceptual is not None
-        both = left.perceptual, left.perceptual_mirrored
-        pairs = [pairwise_squared_distances(one, right.perceptual) for one in both]
-    else:
-        pairs = [euclidean_distances(one, right.pooled) for one in (left.pooled, left.pooled_mirrored)]
-    return np.minimum(*pairs)
+    between = pairwise_squared_distances if role == "perceptual" else euclidean_distances
+    return np.minimum(between(straight, own), between(mirrored, own))
 
 
 def make_random(home: Path) -> Path:
     """Weights as `woundgen fetch` leaves them, but random; the process looks for them there."""
+    os.environ["WOUNDGEN_WEIGHTS"] = str(home)
+    if home.exists():
+        return home
+    home.mkdir()
     torch.manual_seed(0)
     for name in ("lpips-alex", "lpips-vgg"):
         linear = {f"linear.{i}": torch.rand(channels) / 4 for i, channels in enumerate(CHANNELS[name])}
@@ -103,7 +119,6 @@ def make_random(home: Path) -> Path:
     Dinov2Model(config).save_pretrained(home / "dinov2-small")
     for folder in home.iterdir():
         write_json(folder / "source.json", {"stored": {one.name: sha256_file(one) for one in folder.iterdir()}})
-    os.environ["WOUNDGEN_WEIGHTS"] = str(home)
     return home
 
 
