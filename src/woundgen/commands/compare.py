@@ -68,19 +68,10 @@ def compare(
     from woundgen.workflows.evaluate.request import SweepOptions, SweepRequest
 
     options = SweepOptions(
-        weights=tuple(weights or ()),
-        guidance=tuple(guidance or ()),
-        steps=tuple(steps or ()),
-        every_checkpoint=every_checkpoint,
-        count=count,
-        seed=seed,
-        size=size,
-        margin=margin,
-        features=tuple(features or ["embedded"]),
-        base=base,
-        prompt=prompt,
-        negative_prompt=negative_prompt,
-    )
+        weights=tuple(weights or ()), guidance=tuple(guidance or ()), steps=tuple(steps or ()),
+        every_checkpoint=every_checkpoint, count=count, seed=seed, size=size, margin=margin,
+        features=tuple(features or ["embedded"]), base=base, prompt=prompt, negative_prompt=negative_prompt,
+    )  # fmt: skip
     _compare(results or [], SweepRequest(tuple(adapter or ()), phase or "", run=run, real=real, options=options), out)
 
 

@@ -54,7 +54,7 @@ def kernel_distance_interval(
     return jackknife_interval(value, jackknives, level=level, kind=kind)
 
 
-def reconstruction_distance_interval(
+def round_trip_distance(
     reconstructed: Array, real: Array, *, groups: Groups | None = None, level: float = 0.95
 ) -> Interval:
     """KID between photographs [N, d] and the same photographs after the autoencoder, row by row.

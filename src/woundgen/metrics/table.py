@@ -18,12 +18,7 @@ from woundgen.metrics.checks import check_enough, check_features, check_patients
 from woundgen.metrics.floor import Statistic, Values, at_equal_n, equal_n, half_against_half
 from woundgen.metrics.frechet import frechet_distance
 from woundgen.metrics.inception_score import inception_score
-from woundgen.metrics.kernel import (
-    kernel_distance,
-    kernel_distance_interval,
-    permutation_p_value,
-    reconstruction_distance_interval,
-)
+from woundgen.metrics.kernel import kernel_distance, kernel_distance_interval, permutation_p_value, round_trip_distance
 from woundgen.metrics.neighbour_scores import NeighbourScores, neighbour_scores
 from woundgen.metrics.rows import CEILING, FLOOR, TRAINING, Network, row, spread_row
 from woundgen.metrics.splits import smallest_pile
@@ -203,27 +198,23 @@ def _kernel_rows(sets: _Sets) -> list[MetricValue]:
     singles = sets.real[some[np.unique(codes[some], return_index=True)[1]]]
     p = permutation_p_value(generated, singles, permutations=sets.protocol.permutations, seed=sets.protocol.seed)
     told = f"{value.text}; permutation p = {p:.3g}" + (", one photograph a patient" if groups else "")
+    floors, smaller = _floors(("kid",), kernel_distance, sets)
     rows = [
         # The values of the splits are there to be paired with another set's: same photographs, same seeds.
         replace(
             row("kid", replace(value, text=told), (len(generated), len(some)), sets.network),
             splits=tuple(_against_real(sets.generated, None, kernel_distance, sets).ravel().tolist()),
         ),
-        _kernel_floor_row(sets),
+        spread_row("kid", floors, sets.n, sets.network, FLOOR, smaller=smaller),
     ]
     if sets.beside.through is not None:
-        ceiling = reconstruction_distance_interval(sets.beside.through[some], sets.real[some], groups=groups)
+        ceiling = round_trip_distance(sets.beside.through[some], sets.real[some], groups=groups)
         rows.append(row("kid", ceiling, (len(some), len(some)), sets.network, CEILING))
     if sets.beside.training is not None:
         trained = kernel_distance_interval(sets.beside.training[:MOST_FOR_KERNEL], sets.real[some], real_groups=groups)
         count = min(len(sets.beside.training), MOST_FOR_KERNEL)
         rows.append(row("kid", trained, (count, len(some)), sets.network, TRAINING))
     return rows
-
-
-def _kernel_floor_row(sets: _Sets) -> MetricValue:
-    values, smaller = _floors(("kid",), kernel_distance, sets)
-    return spread_row("kid", values, sets.n, sets.network, FLOOR, smaller=smaller)
 
 
 def _floors(

@@ -9,7 +9,7 @@ from woundgen.metrics.kernel import (
     kernel_distance,
     kernel_distance_interval,
     permutation_p_value,
-    reconstruction_distance_interval,
+    round_trip_distance,
 )
 from woundgen.similarity.groups import group_codes
 
@@ -123,7 +123,7 @@ def test_reconstructions_are_held_against_other_photographs(groups):
         terms = [kernel(made[i], made[j]) + kernel(real[i], real[j]) - 2 * kernel(made[i], real[j]) for i, j in pairs]
         return float(np.mean(terms))
 
-    found = reconstruction_distance_interval(made, real, groups=groups)
+    found = round_trip_distance(made, real, groups=groups)
     assert found.value == pytest.approx(by_loops(np.arange(8)))
     units, sizes = np.unique(names, return_counts=True)
     left_out = np.array([by_loops(np.flatnonzero(names != unit)) for unit in units])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
-from woundgen.metrics.kernel import kernel_distance_interval, reconstruction_distance_interval
+from woundgen.metrics.kernel import kernel_distance_interval, round_trip_distance
 from woundgen.metrics.rows import CEILING, Network, row
 from woundgen.reporting.distinguish import MARGIN, is_equivalent
 
@@ -36,7 +36,7 @@ def claims(n: int, d: int, lost: float, share: float, *, repetitions: int, seed:
     for _ in range(repetitions):
         real, generated = rng.standard_normal((n, d)), rng.standard_normal((n, d)) + shift
         value = row("kid", kernel_distance_interval(generated, real), (n, n), NETWORK)
-        ceiling = row("kid", reconstruction_distance_interval(real + lost, real), (n, n), NETWORK, CEILING)
+        ceiling = row("kid", round_trip_distance(real + lost, real), (n, n), NETWORK, CEILING)
         found += is_equivalent(value, ceiling)
     return found / repetitions
 

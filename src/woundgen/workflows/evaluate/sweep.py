@@ -118,15 +118,9 @@ def sweep_request(request: SweepRequest, *, out: Path) -> Work[list[Path]]:
         margin = choose_learned_margin(learned, asked=options.margin)
         return photographs_from(run=request.run, real=request.real, phase=request.phase, size=side, margin=margin)
 
+    networks = load_extractors(list(options.features), device="auto")
     return (
-        yield from sweep(
-            variants,
-            real=photographs,
-            networks=load_extractors(list(options.features), device="auto"),
-            phase=request.phase,
-            options=options,
-            out=out,
-        )
+        yield from sweep(variants, real=photographs, networks=networks, phase=request.phase, options=options, out=out)
     )
 
 
