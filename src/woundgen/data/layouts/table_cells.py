@@ -110,7 +110,7 @@ def _read_csv(table: Path) -> TableCells:
 
 
 def _without_separator_line(text: str) -> str:
-    """Leave Excel's first line `sep=;` blank, so that lines keep their numbers; the header says the separator, too."""
+    """Leave Excel's first line `sep=;` blank, so that lines keep their numbers; the header shows the separator, too."""
     first, end, rest = text.partition("\n")
     return end + rest if re.fullmatch(r'"?sep=.?"?', first.strip(), re.IGNORECASE) else text
 
