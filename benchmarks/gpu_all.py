@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -25,7 +26,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from gpu_items import Effort, Item, Row, items
+from gpu_items import Item, items
+from gpu_rows import Effort, Row
 from gpu_training import Shape
 
 from tests.published_architectures import UNETS
@@ -112,7 +114,7 @@ def measure(
             continue
         started = clock()
         try:
-            rows = run_alone(item, end - clock()) if item.alone or spoilt else item.rows(shape, effort)
+            rows = run_alone(item, end - clock()) if item.environment or spoilt else item.rows(shape, effort)
             for row in rows:
                 results.add({"item": item.name} | row)
         except Exception as error:
@@ -130,7 +132,10 @@ def run_in_process(item: Item, seconds: float, *, words: Sequence[str]) -> Itera
     with tempfile.TemporaryDirectory() as folder:
         more = ["--item", item.name, "--out", folder, "--minutes", str(seconds / 60)]
         command = [sys.executable, __file__, *words, *more]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
+        environment = {**os.environ, **item.environment}  # set before CUDA starts
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=seconds, check=False, env=environment
+        )  # fmt: skip
         if done.returncode:
             raise RuntimeError(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "no words")
         yield from json.loads((Path(folder) / JSON).read_text())["rows"]
@@ -172,7 +177,7 @@ def main(words: Sequence[str] | None = None) -> None:
     if options.no_estimates:
         todo = [replace(item, seconds=0.0) for item in todo]
     if options.item:
-        todo = [replace(item, seconds=0.0, alone=False) for item in items() if item.name == options.item]
+        todo = [replace(item, seconds=0.0, environment={}) for item in items() if item.name == options.item]
     options.out.mkdir(parents=True, exist_ok=True)
     results = Results(options.out, describe_machine(shape, effort))
     measure(

@@ -23,15 +23,17 @@ from woundgen.config.optimization_groups import AveragingOptions, LossOptions
 from woundgen.config.train import TrainConfig, prompts_for
 from woundgen.models.base import BaseModel, free_unused_modules
 from woundgen.models.prompts import PromptEncoder
+from woundgen.runtime.ranks import ALONE, Ranks
 from woundgen.training.batches import Batches, with_class_images
 from woundgen.training.latents import Latents, concatenate
 from woundgen.training.loop import StepReport, train
 from woundgen.training.loop_state import LoopSettings, LoopState
-from woundgen.training.memory import StepMemory, foresee_step
+from woundgen.training.memory import PassShape, StepMemory, foresee_step
 from woundgen.training.noising import NoiseSettings, RecordedNoise, build_noising, choose_noise_stream
 from woundgen.training.state import counters, new_optimizer, pack, unpack
 from woundgen.training.terms import ExtraTerm
 from woundgen.workflows.train.dataset import encode_variations
+from woundgen.workflows.train.lean_pass import build_lean_pass, enable_where_equal
 from woundgen.workflows.train.memory_plan import pass_shape
 from woundgen.workflows.train.model import choose_recorder, loss_pass_for_training, prepare_model, unet_for_training
 
@@ -86,6 +88,11 @@ class BenchmarkRun:
             kind=self.config.optimization.algorithm,
         )
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")
+        self.lean = build_lean_pass(self.base.unet, self.method, self.trainable, self.dropout, self.precision)
+        if self.lean is not None and device.type == "cuda":
+            self.warnings += enable_where_equal(
+                self.lean, self.base.unet, self.trainable, self.pass_shape(), self.precision
+            )  # fmt: skip
         self.recorder = choose_recorder(self.config, device)
         faults = self.warnings
         self.unet = unet_for_training(self.base, self.config, self.trainable, device, faults=faults)
@@ -112,20 +119,25 @@ class BenchmarkRun:
 
     def foresee(self) -> StepMemory:
         """Return what the plan would say of the memory of a step."""
-        images = self.shape.batch
         text = tuple(self.base.text_encoders.values()) if self.method.reads_text else ()
         return foresee_step(
             self.base.unet,
             self.trainable,
-            pass_shape(self.base, images=images, side=self.shape.side, prompt_gradient=self.method.reads_text),
+            self.pass_shape(),
             modules=(self.base.unet, *text),
             optimizer=self.config.optimization.algorithm,
             averages=1,
             dropout=self.dropout,
+            half_norms=self.lean is not None and self.lean.norms.enabled,
         )
 
-    def run(self, until: int, *, terms: Sequence[ExtraTerm] = ()) -> None:
-        """Take steps up to `until`."""
+    def pass_shape(self) -> PassShape:
+        """Return the shape of a micro-batch."""
+        reads = self.method.reads_text
+        return pass_shape(self.base, images=self.shape.batch, side=self.shape.side, prompt_gradient=reads)
+
+    def run(self, until: int, *, terms: Sequence[ExtraTerm] = (), ranks: Ranks = ALONE) -> None:
+        """Take steps up to `until`, as one of `ranks`, which share them."""
         clock = [time.perf_counter()]
 
         def note(report: StepReport) -> bool:
@@ -151,7 +163,7 @@ class BenchmarkRun:
                 seed=0,
                 steps=until,
                 global_batch=self.shape.batch,
-                micro_batch=self.shape.batch,
+                micro_batch=-(-self.shape.batch // ranks.size),
                 max_gradient_norm=1.0,
                 loss=LossOptions(prompt_dropout=0.1),
                 averaging=AveragingOptions(decay=0.999),
@@ -160,6 +172,7 @@ class BenchmarkRun:
             state=self.state,
             after_step=note,
             terms=terms,
+            ranks=ranks,
             batches=self.batches,
             noising=build_noising(self.latents, noise, stream=self.state.noise_stream, recorder=recorded),
             loss_pass=self.loss_pass,

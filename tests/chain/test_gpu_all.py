@@ -62,6 +62,32 @@ def test_rows_of_each_kind(modules: tuple[Any, Any], tmp_path: Path) -> None:
     assert torch.__version__ in page
 
 
+def test_everything_asked_for_is_among_the_items(modules: tuple[Any, Any]) -> None:
+    """And what has to add in order starts with cuBLAS's setting, which is read once a process."""
+    _, gpu_items = modules
+    items = {item.name: item for item in gpu_items.items()}
+    training = {name.removeprefix("training, ") for name in items if name.startswith("training, ")}
+    assert {"DoRA bf16", "whole UNet bf16", "whole UNet bf16, 8-bit AdamW", "DreamBooth bf16"} < training
+    assert {
+        "textual inversion bf16",
+        "LoRA bf16",
+        "LoRA bf16, 2 times the side",
+        "LoRA bf16, 4 times the side",
+    } < training
+    assert {f"LoRA bf16, batch {count}" for count in (8, 32, 64)} < training
+    for kind in ("bf16", "fp16", "fp32"):
+        assert {f"exactness, {kind}", f"killed, {kind}"} < set(items)
+    assert {"drawing", "repeatability, fp32", "two processes, LoRA bf16"} < set(items)
+    in_order = {name for name, item in items.items() if item.environment.get("CUBLAS_WORKSPACE_CONFIG")}
+    assert in_order == {name for name in items if "deterministic" in name or "in order" in name}
+    within_three_minutes, spent = [], 0.0
+    for name, item in items.items():
+        if spent + item.seconds <= 180:
+            spent += item.seconds
+            within_three_minutes.append(name)
+    assert within_three_minutes[:4] == list(items)[:4], "speed, the card's limit, drawing, exactness"
+
+
 def test_time_that_is_not_there_is_not_begun(modules: tuple[Any, Any], tmp_path: Path) -> None:
     """A clock of its own: items of 30, 20 and 60 seconds in 55, each of which takes what it says."""
     gpu_all, gpu_items = modules
@@ -113,6 +139,58 @@ def test_an_item_that_fails_is_a_row_and_the_others_go_on_alone(modules: tuple[A
     assert "## failed" in (tmp_path / "gpu_all.md").read_text()
 
 
+def test_each_way_to_repeat_is_a_row(modules: tuple[Any, Any]) -> None:
+    """On a CPU all repeat; each way is one that its switches allow."""
+    _, gpu_items = modules
+    from gpu_exactness import WAYS, repeatability
+
+    shape = gpu_items.Shape("tiny", 64, 1, torch.device("cpu"))
+    ways = ["deterministic: true"]
+    rows = list(repeatability(shape, None, settings=gpu_items.FP32, ways=ways))
+    assert [row["way"] for row in rows] == ways
+    assert all(row["repeats"] and not row["unequal"] and row["operations"] > 500 for row in rows)
+    for way in WAYS.values():
+        with way():
+            pass
+
+
+def test_the_operation_that_does_not_repeat_is_named(modules: tuple[Any, Any]) -> None:
+    """A product of what another operation spoilt repeats for its input; the backward pass counts, too."""
+    from operation_trace import DOCUMENTED, OperationTrace, unequal_operations
+
+    weight = torch.ones(4, requires_grad=True)
+
+    def step() -> OperationTrace:
+        weight.grad = None
+        with OperationTrace() as trace:
+            doubled = torch.ones(4).mul(2)
+            (doubled * torch.rand(4) * weight).sum().backward()
+        return trace
+
+    assert unequal_operations(step(), step()) == ["aten.rand 1"]
+    assert step().counts()["aten.mul"] == 4, "three forward, one backward"
+    assert "aten.view" not in step().counts()
+    operations = [name.removeprefix("aten.") for name in DOCUMENTED]
+    assert [name for name in operations if not hasattr(torch.ops.aten, name)] == []
+
+
+@pytest.mark.slow
+def test_operations_are_counted_without_numbers(modules: tuple[Any, Any]) -> None:
+    """Fewer with the adapter in groups, fewer still with norms in half; attention and convolutions are among them."""
+    from gpu_training import BenchmarkRun, Shape
+    from operation_trace import DOCUMENTED, count_operations
+
+    settings = {"mixed_precision": "bf16", "gradient_checkpointing": False, "lora_dropout": 0.0, "lora_rank": 4}
+    run = BenchmarkRun(Shape("tiny", 64, 2, torch.device("cpu")), settings)
+    values = run.trainable.values.detach().clone()
+    counts = [count for _, count in count_operations(run)]
+    apart, grouped, lean = (sum(count.values()) for count in counts)
+    assert lean < grouped < 0.65 * apart
+    assert {"aten.convolution_backward", "aten.mm"} < set(counts[2]) & set(DOCUMENTED)
+    assert torch.equal(run.trainable.values, values)
+    assert not run.trainable.gradient.any()
+
+
 @pytest.mark.slow
 def test_cut_at_any_moment(tmp_path: Path) -> None:
     """Killed after its first rows; what is there is whole. And an item that runs in a process of its own."""
@@ -126,9 +204,20 @@ def test_cut_at_any_moment(tmp_path: Path) -> None:
         os.kill(process.pid, signal.SIGKILL)
     assert read(tmp_path)["rows"][0]["item"] == "training, LoRA bf16"
     assert "training, LoRA bf16" in (tmp_path / "gpu_all.md").read_text()
-    alone = tmp_path / "alone"
-    only = ("--only", "LoRA fp32, deterministic", "--out", str(alone))
-    subprocess.run([*command, *only], check=True, timeout=240)
-    (row,) = read(alone)["rows"]
-    assert row["item"] == "training, LoRA fp32, deterministic"
-    assert row["ms"] > 0
+
+
+@pytest.mark.slow
+def test_items_in_processes_of_their_own(tmp_path: Path) -> None:
+    """With cuBLAS's setting; one that is killed; two that share a step."""
+    command = [sys.executable, str(BENCHMARKS / "gpu_all.py"), *TINY, "--minutes", "20", "--no-estimates"]
+    only = ("--only", "LoRA fp32, deterministic", "killed, bf16", "two processes", "--out", str(tmp_path))
+    subprocess.run([*command, *only], check=True, timeout=1200)
+    killed, alone, shared = read(tmp_path)["rows"]
+    assert killed["item"] == "killed, bf16"
+    assert killed["exit code of the killed"] == -signal.SIGKILL
+    assert killed["resumes to the byte"] is True
+    assert alone["item"] == "training, LoRA fp32, deterministic"
+    assert alone["ms"] > 0
+    assert shared["processes"] == 2
+    assert shared["n"] == 2
+    assert shared["apart from one"] < 1e-2, "bf16: a sum of two halves instead of one of the whole"

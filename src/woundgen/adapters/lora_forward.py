@@ -34,7 +34,7 @@ def _forward(
     layer: LoraLinear, masks: DropoutMasks | None, seed: int, x: Tensor, *args: object, **unused: object
 ) -> Tensor:
     """Merged where nothing is dropped and the weight is in single precision, else apart. seed: of the layer."""
-    base, low, _ = _parts(layer)
+    base, low, _ = layer_parts(layer)
     drops = masks is not None and masks.active and layer.training
     if not drops and base.weight.dtype == low.weight.dtype:
         return _merged_forward(layer, x)
@@ -46,7 +46,7 @@ def _forward(
 
 def _merged_forward(layer: LoraLinear, x: Tensor, *args: object, **unused: object) -> Tensor:
     """F.linear(x, W + s B A), its rows scaled under DoRA: equal to peft's three products, gradients included."""
-    base = _parts(layer)[0]
+    base = layer_parts(layer)[0]
     weight = _merged(layer)
     stretch = _stretch(layer, weight)
     if stretch is not None:
@@ -55,7 +55,7 @@ def _merged_forward(layer: LoraLinear, x: Tensor, *args: object, **unused: objec
 
 
 def _merged(layer: LoraLinear) -> Tensor:
-    base, low, high = _parts(layer)
+    base, low, high = layer_parts(layer)
     return torch.addmm(base.weight.to(high.weight.dtype), high.weight, low.weight, alpha=layer.scaling[ADAPTER])
 
 
@@ -67,21 +67,28 @@ def _stretch(layer: LoraLinear, weight: Tensor) -> Tensor | None:
     return magnitude / weight.detach().norm(dim=1)
 
 
-def _apart_forward(layer: LoraLinear, x: Tensor, kept: Tensor, keep: float) -> Tensor:
-    """W x + s B A kept / keep, as peft. kept: x with elements dropped; keep: the share that is not."""
-    base, low, high = _parts(layer)
-    answer = base(x)
-    update = high(low(kept.to(low.weight.dtype))) * (layer.scaling[ADAPTER] / keep)
-    if ADAPTER in layer.lora_magnitude_vector:  # as peft: what DoRA adds is all of the dropped input
-        with torch.autocast(x.device.type, enabled=False):
-            stretch = _stretch(layer, _merged(layer))
-        assert stretch is not None
-        update = stretch * update + (stretch - 1) / keep * F.linear(kept.to(base.weight.dtype), base.weight)
+def _apart_forward(layer: LoraLinear, x: Tensor, dropped: Tensor, keep: float) -> Tensor:
+    """W x + s B A dropped / keep, as peft. dropped: x with elements at 0; keep: the share that is not."""
+    base, low, high = layer_parts(layer)
+    is_stretched = ADAPTER in layer.lora_magnitude_vector
+    stretches_all = is_stretched and dropped is x  # then W x is computed once, without the bias
+    answer = F.linear(x.to(base.weight.dtype), base.weight) if stretches_all else base(x)
+    update = high(low(dropped.to(low.weight.dtype))) * (layer.scaling[ADAPTER] / keep)
+    if not is_stretched:
+        return answer + update.to(answer.dtype)
+    with torch.autocast(x.device.type, enabled=False):
+        stretch = _stretch(layer, _merged(layer))
+    assert stretch is not None
+    if stretches_all:
+        stretched = stretch * (answer + update.to(answer.dtype))
+        return (stretched if base.bias is None else stretched + base.bias).to(answer.dtype)
+    # As peft: what DoRA adds is all of the dropped input.
+    update = stretch * update + (stretch - 1) / keep * F.linear(dropped.to(base.weight.dtype), base.weight)
     return answer + update.to(answer.dtype)
 
 
-def _parts(layer: LoraLinear) -> tuple[nn.Linear, nn.Linear, nn.Linear]:
-    """The base layer, A and B."""
+def layer_parts(layer: LoraLinear) -> tuple[nn.Linear, nn.Linear, nn.Linear]:
+    """Return the base layer, A and B."""
     return cast(
         tuple[nn.Linear, nn.Linear, nn.Linear], (layer.get_base_layer(), layer.lora_A[ADAPTER], layer.lora_B[ADAPTER])
     )

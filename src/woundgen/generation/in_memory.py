@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,9 +13,18 @@ from torch import Tensor
 
 from woundgen.generation.sampler import SamplerSettings, draw_block
 from woundgen.models.base import BaseModel, encode_prompts
+from woundgen.models.unet_pass import UNetPass, plain_pass
 from woundgen.runtime.ranks import ALONE, Ranks
 
 BLOCK = 16
+
+
+@dataclass(frozen=True, slots=True)
+class DrawParts:
+    """encode: texts -> states [N, 77, D]. unet_pass: how the UNet is run."""
+
+    encode: Callable[[list[str]], Tensor]
+    unet_pass: UNetPass = plain_pass
 
 
 def draw_images(
@@ -28,14 +38,14 @@ def draw_images(
     seed: int,
     size: int,
     ranks: Ranks = ALONE,
-    encode: Callable[[list[str]], Tensor] | None = None,
+    parts: DrawParts | None = None,
 ) -> NDArray[np.uint8]:
     """uint8 [count, size, size, 3] in whole blocks of BLOCK, where the base is and in its precision.
 
     The ranks share the blocks, and each gets all images: to the bit those of one process.
 
     prompt: one text for all, or one each (used in turn where they are fewer than `count`).
-    encode: texts -> states [N, 77, D]; None: the base's text encoder.
+    parts: what stands in for the base's text encoder and for a plain pass of its UNet.
     """
     settings = SamplerSettings(
         sampler="dpmsolver++",
@@ -47,8 +57,8 @@ def draw_images(
         width=size,
     )
     prompts = [prompt] if isinstance(prompt, str) else prompt
-    encode = encode or (lambda texts: encode_prompts(base, texts))
-    states, negative_states = encode(prompts), encode([negative_prompt])
+    parts = parts or DrawParts(lambda texts: encode_prompts(base, texts))
+    states, negative_states = parts.encode(prompts), parts.encode([negative_prompt])
     blocks = math.ceil(count / BLOCK)
     drawn = torch.zeros(blocks * BLOCK, size, size, 3, dtype=torch.uint8, device=states.device)
     for number in ranks.shard(blocks):
@@ -59,6 +69,7 @@ def draw_images(
             indices,
             prompt_states=states if len(prompts) == 1 else states[[i % len(prompts) for i in indices]],
             negative_states=negative_states,
+            unet_pass=parts.unet_pass,
         )
         drawn[indices.start : indices.stop] = torch.from_numpy(block).to(drawn.device)
     ranks.all_reduce_sum(drawn)

@@ -20,10 +20,11 @@ from torch import Tensor, nn
 from woundgen.diffusion.randomness import normal, position_seed
 from woundgen.errors import UserError
 from woundgen.generation.decode import decode_latents
-from woundgen.generation.guidance import Guidance, Predict, UNetPass, build_predictor, plain_pass
+from woundgen.generation.guidance import Guidance, Predict, build_predictor
 from woundgen.generation.schedulers import Scheduler, build_scheduler, check_strength, set_timesteps
 from woundgen.generation.spacing import spaced_timesteps
 from woundgen.models.base import BaseModel
+from woundgen.models.unet_pass import UNetPass, plain_pass
 from woundgen.records import SamplerName
 
 STREAM = "image"

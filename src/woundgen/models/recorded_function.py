@@ -29,6 +29,7 @@ class GraphRecorder:
     def __call__(self, function: Function, inputs: Sequence[Tensor]) -> Function:
         """Return a function that replays `function` on copies of its inputs, and returns a new tensor."""
         places = [value.clone() for value in inputs]
+        torch.cuda.empty_cache()  # what the plain pass took is free for the recording
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):

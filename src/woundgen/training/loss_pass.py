@@ -6,7 +6,7 @@ That is needed where auxiliary terms look at the output, or a text encoder is tr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -81,14 +81,20 @@ class VerifiedLossPass:
         return (self._recordings[key] if self.trusted else self.plain)(*tensors)
 
     def _verify(self, key: tuple[torch.Size, ...], inputs: LossInputs) -> None:
-        """Record from zeros and compare on `inputs`; gradients are left as they were."""
-        tensors, gradient = inputs.tensors(), self.trainable.gradient
+        """Run plainly, record from zeros, and compare on `inputs`; gradients are left as they were.
+
+        The plain pass is over before a recording reserves its memory, so that a step never holds both.
+        """
+        gradient = self.trainable.gradient
         before = gradient.clone() if bool(gradient.any()) else None
         gradient.zero_()
         try:
-            recording = self.record(self.plain, [torch.zeros_like(value) for value in tensors])
-            gradient.zero_()  # at scale 0 nothing is added, unless images 0 has made it no number
-            problem = self._compare(recording, inputs)
+            expected = self.plain(*inputs.tensors())
+            norm = gradient.norm().item()
+            zeros = LossInputs(*(torch.zeros_like(value) for value in inputs.tensors()))
+            nothing = replace(zeros, images=torch.ones_like(inputs.images))  # at scale 0 nothing is added
+            recording = self.record(self.plain, nothing.tensors())
+            problem = self._compare(recording, inputs, expected, norm)
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:  # of torch, where a kernel cannot be recorded
@@ -102,18 +108,15 @@ class VerifiedLossPass:
         self._recordings.clear()
         self.faults.append(f"the recorded step {problem}: training goes on without CUDA graphs, slower")
 
-    def _compare(self, recording: Function, inputs: LossInputs) -> str | None:
-        """Return in words how far the recording is off; None where it is rounding.
+    def _compare(self, recording: Function, inputs: LossInputs, expected: Tensor, norm: float) -> str | None:
+        """Return in words how far the recording is off the expected loss and gradient; None where it is rounding.
 
-        The plain pass adds its gradient and the recording takes it away again, so that what is left is the difference
-        and no second copy of the gradient is held.
+        norm: of the gradient that the plain pass has added. The recording takes it away again, so that what is left is
+        the difference and no second copy of the gradient is held.
         """
-        gradient = self.trainable.gradient
-        expected = self.plain(*inputs.tensors())
-        norm = gradient.norm().item()
-        backwards = LossInputs(*(*inputs.tensors()[:-1], -inputs.scale))
+        backwards = replace(inputs, scale=-inputs.scale)
         loss = relative_difference(recording(*backwards.tensors()), expected)
-        left = gradient.norm().item()
+        left = self.trainable.gradient.norm().item()
         parted = left / norm if norm > 0 else (0.0 if left == 0 else float("inf"))
         parted = parted if parted == parted else float("inf")
         bound = TOLERANCES[compute_dtype(inputs.noisy)]

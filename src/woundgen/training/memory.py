@@ -1,14 +1,14 @@
 """Foresee the memory of a training step: what is held all the time, and what a pass takes on top, before any is run.
 
-The pass runs on fake tensors (shapes and no numbers), whose storages are counted while they live. What the CUDA
-context, cuBLAS's workspaces and the allocator's gaps take besides is not foreseen.
+The pass runs on fake tensors (shapes and no numbers), whose storages are placed in blocks as torch's CUDA allocator
+would place them (cuda_blocks.py). What the CUDA context and cuDNN's workspaces take besides is not foreseen.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields
 
 import torch
@@ -16,6 +16,7 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.func import functional_call
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from woundgen.adapters.dropout import DropoutMasks
 from woundgen.models.flat_parameters import FlatParameters
@@ -25,6 +26,11 @@ from woundgen.training.peak_counter import PeakCounter
 FP32, TOKENS = 4, 77
 MOMENT_BYTES: Mapping[str, int] = {"adamw": 8, "adamw-8bit": 2}
 """Of the optimizer, for each trained parameter; the 8-bit one adds a scale for each block of 256."""
+
+
+WORKSPACES = 2 * 32 << 20
+"""Of cuBLAS on the two streams of a step, since recordings are made on another: 32 MiB each on an H100, 8 MiB
+on most cards (ATen/cuda/CublasHandlePool.cpp). They are never freed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,7 @@ class StepMemory:
     """Bytes of each part at the peak of a training step.
 
     weights: of the UNet and of whatever else stays on the device. activations: of a micro-batch, with what its
-    backward pass takes for a moment. As a CUDA graph they stay reserved between the steps.
+    backward pass takes for a moment. As a CUDA graph they stay reserved between the steps. workspaces: of cuBLAS.
     """
 
     weights: int
@@ -55,6 +61,7 @@ class StepMemory:
     optimizer: int
     averages: int
     activations: int
+    workspaces: int = 0
 
     @property
     def held(self) -> int:
@@ -76,10 +83,12 @@ def foresee_step(
     optimizer: str,
     averages: int,
     dropout: DropoutMasks | None,
+    half_norms: bool = False,
 ) -> StepMemory:
     """Foresee a step of a UNet that is ready to be trained. modules: all that stay on the device, the UNet included.
 
-    averages: copies of the trained parameters, such as EMA. Leaves everything as it was.
+    averages: copies of the trained parameters, such as EMA. half_norms: whether the UNet's norms run in half precision,
+    and not as autocast runs them. Leaves everything as it was.
     """
     parameters = trainable.values.numel()
     return StepMemory(
@@ -87,7 +96,8 @@ def foresee_step(
         gradients=FP32 * parameters,
         optimizer=MOMENT_BYTES[optimizer] * parameters,
         averages=FP32 * averages * parameters,
-        activations=count_activations(unet, shape, dropout=dropout),
+        activations=count_activations(unet, shape, dropout=dropout, half_norms=half_norms),
+        workspaces=WORKSPACES,
     )
 
 
@@ -113,8 +123,24 @@ def single_precision_norms(unet: nn.Module) -> Iterator[None]:
             handle.remove()
 
 
-def count_activations(unet: UNet2DConditionModel, shape: PassShape, *, dropout: DropoutMasks | None) -> int:
+def count_activations(
+    unet: UNet2DConditionModel, shape: PassShape, *, dropout: DropoutMasks | None, half_norms: bool = False
+) -> int:
     """Return the peak bytes of a micro-batch's forward pass, loss and backward pass, above weights and gradients."""
+    counter = PeakCounter()
+    run_fake_pass(unet, shape, counter, dropout=dropout, half_norms=half_norms)
+    return counter.memory.peak
+
+
+def run_fake_pass(
+    unet: UNet2DConditionModel,
+    shape: PassShape,
+    observer: TorchDispatchMode,
+    *,
+    dropout: DropoutMasks | None,
+    half_norms: bool,
+) -> None:
+    """Run a micro-batch on fake tensors below `observer`, which sees each operation; leave everything as it was."""
     device, training = unet.conv_in.weight.device, unet.training
     if dropout is not None:  # outside of the fake mode: the masks keep what they are given
         dropout.begin(torch.zeros(shape.images, dtype=torch.int64, device=device))
@@ -123,10 +149,9 @@ def count_activations(unet: UNet2DConditionModel, shape: PassShape, *, dropout: 
     tensors = {**dict(unet.named_parameters()), **dict(unet.named_buffers())}
     fakes = {name: _fake(mode, tensor) for name, tensor in tensors.items()}
     try:
-        with mode, single_precision_norms(unet), PeakCounter() as counter:
+        with mode, nullcontext() if half_norms else single_precision_norms(unet), observer:
             inputs = list(_fake_inputs(shape, device))
             run_loss_pass(lambda *values: functional_call(unet, fakes, values), *inputs)
-            return counter.peak
     finally:
         unet.train(training)
         if dropout is not None:

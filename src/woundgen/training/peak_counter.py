@@ -1,27 +1,57 @@
-"""Count the bytes that operations hold at their peak, on any device and on fake tensors, which have none."""
+"""Count what operations hold at their peak on a GPU, on any device and on fake tensors, which hold nothing."""
 
 from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-ALIGNMENT = 512
-"""Bytes that torch's CUDA allocator rounds each storage up to."""
+from woundgen.training.cuda_blocks import CudaBlocks
+
+
+class Memory(Protocol):
+    """Hands out memory for storages. held: bytes now. peak: the most so far."""
+
+    held: int
+    peak: int
+
+    def take(self, request: int) -> int:
+        """Return a handle for `request` bytes."""
+
+    def give_back(self, handle: int) -> None:
+        """Free what a handle stands for."""
+
+
+@dataclass(slots=True)
+class ExactBytes:
+    """The sum of the storages, without anybody's blocks."""
+
+    held: int = 0
+    peak: int = 0
+
+    def take(self, request: int) -> int:
+        """Return the number itself."""
+        self.held += request
+        self.peak = max(self.peak, self.held)
+        return request
+
+    def give_back(self, handle: int) -> None:
+        """Subtract it."""
+        self.held -= handle
 
 
 class PeakCounter(TorchDispatchMode):
-    """Counts the bytes of storages that operations make inside, while they live. peak: the most at any time."""
+    """Places the storages that operations make inside in `memory`, while they live; None: in blocks as CUDA's."""
 
-    def __init__(self, *, alignment: int = ALIGNMENT) -> None:
+    def __init__(self, memory: Memory | None = None) -> None:
         super().__init__()
-        self.alignment = alignment
-        self.live = self.peak = 0
+        self.memory: Memory = CudaBlocks() if memory is None else memory
         self._known: dict[int, weakref.ref[torch.UntypedStorage]] = {}
 
     def __torch_dispatch__(
@@ -38,15 +68,13 @@ class PeakCounter(TorchDispatchMode):
         key = id(storage)
         if key in self._known:
             return
-        size = -(-storage.nbytes() // self.alignment) * self.alignment
+        handle = self.memory.take(storage.nbytes())
 
         def forget(reference: object) -> None:
-            self.live -= size
+            self.memory.give_back(handle)
             self._known.pop(key, None)
 
         self._known[key] = weakref.ref(storage, forget)
-        self.live += size
-        self.peak = max(self.peak, self.live)
 
 
 def _storages(tree: Any) -> Iterator[torch.UntypedStorage]:

@@ -12,10 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from diffusers import UNet2DConditionModel
+from torch import Tensor
 
 from woundgen.diffusion.objective import PredictionType, add_noise, training_target, weighted_error
 from woundgen.diffusion.randomness import normal
+from woundgen.models.unet_pass import UNetPass, plain_pass
 from woundgen.records import MetricValue
 from woundgen.runtime.ranks import ALONE, Ranks
 
@@ -52,14 +54,16 @@ def build_grid(
 
 @torch.no_grad()
 def per_image_loss(
-    unet: nn.Module,
+    unet: UNet2DConditionModel,
     grid: ValidationGrid,
     prompt_embeds: Callable[[Tensor], Tensor],
     *,
     batch: int,
     ranks: Ranks = ALONE,
+    unet_pass: UNetPass = plain_pass,
 ) -> Tensor:
     """[N] mean loss of each validation image over its timesteps. prompt_embeds: rows -> text states.
+    unet_pass: how the UNet is run.
 
     The ranks share the batches, and each gets the whole result: to the bit what one process computes.
     """
@@ -69,9 +73,8 @@ def per_image_loss(
     errors = torch.zeros(len(grid.rows), device=device)
     for number in ranks.shard(math.ceil(len(grid.rows) / batch)):
         part = slice(number * batch, (number + 1) * batch)
-        output = unet(
-            grid.noisy[part].to(device), grid.timesteps[part].to(device), prompt_embeds(grid.rows[part])
-        ).sample
+        noisy, timesteps = grid.noisy[part].to(device), grid.timesteps[part].to(device)
+        output = unet_pass(unet, noisy, timesteps, prompt_embeds(grid.rows[part]))
         errors[part] = weighted_error(output, grid.target[part].to(device), None)
     ranks.all_reduce_sum(errors)
     unet.train(training)

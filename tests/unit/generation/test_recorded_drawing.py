@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from woundgen.errors import UserError
-from woundgen.generation.guidance import RecordedPasses, UNetPass, plain_pass
 from woundgen.generation.sampler import SamplerSettings, draw_block, place
 from woundgen.models.base import BaseModel, encode_prompts
+from woundgen.models.unet_pass import RecordedPasses, UNetPass, plain_pass
 
 from ..recorders import StandIn
 

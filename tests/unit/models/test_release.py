@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from woundgen.generation.in_memory import draw_images
+from woundgen.generation.in_memory import DrawParts, draw_images
 from woundgen.models.base import BaseModel, encode_prompts, free_unused_modules, load_base
 from woundgen.models.prompts import known_prompts
 
@@ -27,7 +27,10 @@ def test_what_only_caching_needs_is_let_go_and_drawing_goes_on(base_folders: dic
     assert gone == expected > 0
     assert {p.device.type for p in lean.text_encoder.parameters()} == {"meta"}
     assert {p.device.type for p in lean.vae.decoder.parameters()} == {"cpu"}
-    drawn = [draw_images(whole, prompt="a wound", **DRAW), draw_images(lean, prompt="a wound", encode=encode, **DRAW)]  # type: ignore[arg-type]
+    drawn = [
+        draw_images(whole, prompt="a wound", **DRAW),  # type: ignore[arg-type]
+        draw_images(lean, prompt="a wound", parts=DrawParts(encode), **DRAW),  # type: ignore[arg-type]
+    ]
     assert (drawn[0] == drawn[1]).all()
     assert encode_prompts(lean, ["a wound"]).device.type == "meta", (
         "no numbers, so that nothing can be drawn by mistake"

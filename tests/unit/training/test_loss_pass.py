@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from woundgen.models.base import BaseModel
+from woundgen.models.recorded_function import Function
 from woundgen.training.latents import Latents
 from woundgen.training.loss_pass import VerifiedLossPass
 from woundgen.training.terms import ExtraTerm
@@ -62,6 +63,32 @@ def test_a_lie_is_told_once_and_changes_no_step(make_base: MakeBase, lie: str) -
     assert len(warnings) == 1
     assert "the recorded step" in warnings[0]
     assert "goes on without CUDA graphs" in warnings[0]
+
+
+def test_the_plain_pass_is_over_before_a_recording_takes_memory(make_base: MakeBase) -> None:
+    """Both at once would take twice the activations, where the plan has foreseen them once."""
+    order: list[str] = []
+
+    class Noting(StandIn):
+        def __call__(self, function: Function, inputs: Sequence[Tensor]) -> Callable[..., Tensor]:
+            order.append("record")
+            assert float(inputs[-1]) == 0, "at scale 0 it adds nothing to the gradient that is kept"
+            assert torch.isfinite(function(*inputs))
+            return super().__call__(function, inputs)
+
+    base = make_base()
+    rig = Rig.build(base, steps=1)
+    loss_pass = VerifiedLossPass(base.unet, rig.trainable, record=Noting(), faults=[])
+    plain = loss_pass.plain
+
+    def noting(*tensors: Tensor) -> Tensor:
+        order.append("plain")
+        return plain(*tensors)
+
+    loss_pass.plain = noting
+    rig.run(loss_pass=loss_pass)
+    assert loss_pass.trusted
+    assert order == ["plain", "record", "plain", "plain", "plain"], "once; recorded, and then run by the stand-in"
 
 
 def test_terms_look_at_the_output_and_so_the_loop_keeps_its_own_pass(make_base: MakeBase) -> None:

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 import torch
+from peft.tuners.lora.layer import Linear as LoraLinear
 from torch import nn
 from torch.distributed._tools.mem_tracker import MemTracker
 
+from woundgen.adapters.lora_forward import run_by_position
 from woundgen.config.train import TrainConfig
 from woundgen.models.base import BaseModel
 from woundgen.models.flat_parameters import flatten
@@ -24,7 +26,7 @@ from woundgen.training.memory import (
     largest_micro_batch,
     single_precision_norms,
 )
-from woundgen.training.peak_counter import PeakCounter
+from woundgen.training.peak_counter import ExactBytes, PeakCounter
 from woundgen.workflows.train.memory_plan import GIB, MemoryPlan, memory_lines, propose_fit
 from woundgen.workflows.train.model import prepare_model
 
@@ -38,25 +40,26 @@ CPU = torch.device("cpu")
 def test_bytes_of_a_chain() -> None:
     """x of 1000, y = 2 x, z = y + 1 of 4000 bytes each; when y goes, w takes its room."""
     x = torch.ones(1000)
-    with PeakCounter(alignment=1) as counter:
+    memory = ExactBytes()
+    with PeakCounter(memory):
         y = 2 * x
         z = y + 1
-        assert (counter.live, counter.peak) == (8000, 8000)
+        assert (memory.held, memory.peak) == (8000, 8000)
         del y
-        assert counter.live == 4000
+        assert memory.held == 4000
         w = z.square()
         v = w.view(10, 100)  # of the same storage
-        assert (counter.live, counter.peak) == (8000, 8000)
+        assert (memory.held, memory.peak) == (8000, 8000)
         w.add_(1)
-        assert counter.peak == 8000
+        assert memory.peak == 8000
         del w, v, z
-        assert counter.live == 0
+        assert memory.held == 0
 
 
 def test_storages_are_rounded_up_as_the_allocator_does() -> None:
     with PeakCounter() as counter:
         x = torch.ones(1)
-        assert counter.live == 512
+        assert counter.memory.held == 512
         del x
 
 
@@ -71,7 +74,7 @@ def real_peak(base: BaseModel) -> int:
     inputs = real_inputs()
     with single_precision_norms(base.unet), PeakCounter() as counter:
         run_loss_pass(base.unet, *inputs)
-    return counter.peak + sum(-(-value.nbytes // 512) * 512 for value in inputs)
+    return counter.memory.peak + sum(-(-value.nbytes // 512) * 512 for value in inputs)
 
 
 @pytest.mark.slow
@@ -96,9 +99,52 @@ def test_equals_torchs_own_tracker(make_base: MakeBase) -> None:
         run_loss_pass(base.unet, *inputs)
     theirs = tracker.get_tracker_snapshot("peak")[CPU]["Total"]
     held = tracker.get_tracker_snapshot("current")[CPU]["Total"]
-    with PeakCounter(alignment=1) as counter:
+    with PeakCounter(ExactBytes()) as counter:
         run_loss_pass(base.unet, *inputs)
-    assert counter.peak == pytest.approx(theirs - held, rel=0.1)
+    assert counter.memory.peak == pytest.approx(theirs - held, rel=0.1)
+
+
+def saved_and_foreseen(base: BaseModel, **settings: Any) -> tuple[int, int, list[int]]:
+    """Bytes that autograd saves in a forward pass, by its own hooks; those foreseen; of each LoRA layer's output."""
+    config = TrainConfig(lora_dropout=0.0, gradient_checkpointing=False, **settings)
+    prepare_model(base, config, CPU, "bf16")
+    run_by_position(base.unet, dropout=0.0)
+    own = {value.untyped_storage().data_ptr() for value in (*base.unet.parameters(), *base.unet.buffers())}
+    saved: dict[int, int] = {}
+    outputs: list[int] = []
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            saved[storage.data_ptr()] = -(-storage.nbytes() // 512) * 512
+        return tensor  # and so keeps it, that no other has its address
+
+    for layer in base.unet.modules():
+        if isinstance(layer, LoraLinear):
+            layer.register_forward_hook(lambda layer, inputs, output: outputs.append(-(-output.nbytes // 512) * 512))
+    noisy, timesteps, embeds, *_ = real_inputs()
+    base.unet.train()
+    with single_precision_norms(base.unet), torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        output = base.unet(noisy, timesteps, embeds).sample
+    del output
+    for layer in base.unet.modules():
+        layer._forward_hooks.clear()
+    return sum(saved.values()), count_activations(base.unet, SHAPE, dropout=None), outputs
+
+
+def test_what_dora_saves_is_foreseen(make_base: MakeBase) -> None:
+    """For the gradient of the lengths m: W x + s B A x of each layer, as large as its output, besides LoRA's.
+
+    y = m / |W + s B A| (W x + s B A x). The norm is a constant to the gradient (Liu et al. 2024, section 4.3), so that
+    W + s B A is not saved.
+    """
+    plain, plain_foreseen, _ = saved_and_foreseen(make_base())
+    saved, foreseen, outputs = saved_and_foreseen(make_base(), lora_dora=True)
+    vectors = 4 * 512 * len(outputs)  # one number a row: m, the norm, their ratio, what it is saved for
+    assert sum(outputs) <= saved - plain <= sum(outputs) + vectors
+    assert foreseen - plain_foreseen == pytest.approx(saved - plain, rel=0.05)
+    for count, real in ((plain_foreseen, plain), (foreseen, saved)):
+        assert real < count < 1.3 * real, "besides what is saved, what passes by at the peak"
 
 
 @pytest.mark.slow

@@ -6,13 +6,22 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from woundgen.diffusion.objective import clean_estimate
-from woundgen.models.base import BaseModel
+from woundgen.generation.in_memory import DrawParts, draw_images
+from woundgen.models.base import BaseModel, encode_prompts
+from woundgen.models.flat_parameters import flatten, temporarily_load
+from woundgen.models.unet_pass import RecordedPasses, UNetPass, plain_pass
+from woundgen.models.verified_unet import TOLERANCES
 from woundgen.training.validation import EarlyStopping, ValidationGrid, build_grid, per_image_loss
+from woundgen.workflows.train.model import unet_pass_for_evaluation
+
+from ..recorders import StandIn
 
 TEXT = torch.randn(3, 7, 16, generator=torch.Generator().manual_seed(2))
 
@@ -88,6 +97,50 @@ def test_the_mode_is_put_back(training: bool, grid: ValidationGrid, make_base: C
     unet = make_base().unet.train(training)
     per_image_loss(unet, grid, prompt_embeds, batch=4)
     assert unet.training is training
+
+
+def test_recordings_read_the_weights_of_the_moment_and_do_not_pile_up(
+    grid: ValidationGrid, make_base: Callable[[], BaseModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three evaluations of other weights by one recorder: validation in batches of 5 and 2, drawing in blocks of 2.
+
+    A recording reads memory: weights that are loaded for an evaluation have to stand where the trained ones stood.
+    """
+    monkeypatch.setattr("woundgen.generation.in_memory.BLOCK", 2)
+    base = make_base()
+    trainable = flatten({name: p.requires_grad_() for name, p in base.unet.named_parameters() if "to_q" in name})
+    begun = trainable.values.detach().clone()
+    recorder, faults = StandIn(), list[str]()
+    recorded = unet_pass_for_evaluation(recorder, "fp32", faults=faults)
+    places = {parameter.data_ptr() for parameter in base.unet.parameters()}
+    ways, evaluations = (plain_pass, recorded), []
+    for factor in (1.0, 3.0, -2.0):
+        with temporarily_load(trainable, factor * begun, base):
+            assert {parameter.data_ptr() for parameter in base.unet.parameters()} == places
+            evaluations.append([_evaluate(base, grid, way) for way in ways])
+    for (loss, images), (recorded_loss, recorded_images) in evaluations:
+        assert torch.equal(recorded_loss, loss)
+        np.testing.assert_array_equal(recorded_images, images)
+    assert len({losses.sum().item() for (losses, _), _ in evaluations}) == 3
+    assert sorted(recorder.shapes) == [(2, 4, 8, 8), (2, 4, 8, 8), (4, 4, 8, 8), (5, 4, 8, 8)]
+    assert not faults
+
+
+def _evaluate(base: BaseModel, grid: ValidationGrid, unet_pass: UNetPass) -> tuple[Tensor, NDArray[np.uint8]]:
+    """Validation loss, and pictures of 2 steps without and with guidance."""
+    losses = per_image_loss(base.unet, grid, prompt_embeds, batch=5, unet_pass=unet_pass)
+    settings = {"count": 1, "prompt": "wound", "negative_prompt": "", "steps": 2, "seed": 0, "size": 32}
+    parts = DrawParts(lambda texts: encode_prompts(base, texts), unet_pass)
+    drawn = [draw_images(base, guidance_scale=scale, parts=parts, **settings) for scale in (1.0, 2.0)]
+    return losses, np.concatenate(drawn)
+
+
+def test_evaluation_is_recorded_where_training_is() -> None:
+    """In half precision within its bound, though the UNet's output is cast to single."""
+    assert unet_pass_for_evaluation(None, "bf16", faults=[]) is plain_pass
+    recorded = unet_pass_for_evaluation(StandIn(), "bf16", faults=[])
+    assert isinstance(recorded, RecordedPasses)
+    assert recorded.tolerances[torch.float32] == TOLERANCES[torch.bfloat16]
 
 
 def test_the_first_evaluation_is_the_best_so_far() -> None:

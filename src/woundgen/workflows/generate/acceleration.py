@@ -8,9 +8,9 @@ from dataclasses import replace
 import torch
 
 from woundgen.generation.grouped import images_at_once
-from woundgen.generation.guidance import RecordedPasses, UNetPass, plain_pass
 from woundgen.generation.sampler import draw_block
 from woundgen.models.recorded_function import GraphRecorder
+from woundgen.models.unet_pass import RecordedPasses, UNetPass, plain_pass
 from woundgen.workflows.generate.model import DrawModel
 
 MemoryMeter = Callable[[Callable[[], object]], tuple[int, int]]

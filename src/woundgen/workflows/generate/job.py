@@ -22,12 +22,12 @@ from woundgen.generation.distributed import SharedDraw
 from woundgen.generation.draw_until import Draw, Judge, draw_until
 from woundgen.generation.grouped import GroupedDraw
 from woundgen.generation.growth import cut_before_surplus, is_smaller, let_grow
-from woundgen.generation.guidance import UNetPass, plain_pass
 from woundgen.generation.image_set import COLUMNS, GeneratedSet, Recipe, open_set
 from woundgen.generation.quarantine import Quarantine
 from woundgen.generation.resize import reduced
 from woundgen.generation.sampler import Beginning, SamplerSettings, draw_parts, image_seed, visited_timesteps
 from woundgen.generation.screening_record import hold_to_references, older_record
+from woundgen.models.unet_pass import UNetPass, plain_pass
 from woundgen.privacy.exposure import record_of_set, write_set_record
 from woundgen.review.decisions import read_decisions, rejections, summarise
 from woundgen.runtime.lock import only_writer

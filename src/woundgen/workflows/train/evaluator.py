@@ -14,7 +14,7 @@ from torch import Tensor
 
 from woundgen.config.train import prompts_for
 from woundgen.data.files.images import read_photograph, write_png
-from woundgen.generation.in_memory import draw_images
+from woundgen.generation.in_memory import DrawParts, draw_images
 from woundgen.generation.resize import reduced
 from woundgen.generation.synthetic_mark import synthetic_mark
 from woundgen.metrics.measure import load_extractors
@@ -80,6 +80,7 @@ class Evaluator:
             lambda rows: prompts(rows.tolist(), [False] * len(rows)),
             batch=VALIDATION_BATCH,
             ranks=self.session.ranks,
+            unet_pass=self.session.unet_pass,
         ).tolist()
 
     def _sample(self, step: int, weights: str) -> Images:
@@ -93,12 +94,12 @@ class Evaluator:
             count=count,
             prompt=[positive for positive, _ in texts],  # in turn
             negative_prompt=texts[0][1],
-            encode=self.encode,
             guidance_scale=config.sampling.guidance_scale,
             steps=plan.sampler_steps,
             seed=config.seed + SAMPLE_SEED_OFFSET,
             size=config.trained_side,
             ranks=self.session.ranks,
+            parts=DrawParts(self.encode, self.session.unet_pass),
         )
         images = reduced(images, config.model.resolution)
         if self.session.ranks.first:

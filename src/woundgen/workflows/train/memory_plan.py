@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -39,16 +40,19 @@ def plan_memory(session: TrainingSession) -> MemoryPlan:
     """Foresee a step of the session as it is prepared, for the card that it runs on or a usual card."""
     config, base = session.config, session.base
     images = session.plan.micro_batch
-    memory = foresee_step(
-        base.unet,
-        session.trainable,
-        pass_shape(base, images=images, side=config.trained_side, prompt_gradient=session.method.reads_text),
-        modules=(base.unet, *(base.text_encoders.values() if session.method.reads_text else ())),
-        optimizer=config.optimization.algorithm,
-        averages=config.averaging.ema + (len(LENGTHS) if config.keeps_snapshots else 0),
-        dropout=session.dropout,
-    )
     on_card = session.device.type == "cuda"
+    lean = session.lean
+    with nullcontext() if on_card or lean is None else lean.assumed():
+        memory = foresee_step(
+            base.unet,
+            session.trainable,
+            pass_shape(base, images=images, side=config.trained_side, prompt_gradient=session.method.reads_text),
+            modules=(base.unet, *(base.text_encoders.values() if session.method.reads_text else ())),
+            optimizer=config.optimization.algorithm,
+            averages=config.averaging.ema + (len(LENGTHS) if config.keeps_snapshots else 0),
+            dropout=session.dropout,
+            half_norms=lean is not None and lean.norms.enabled,
+        )
     return MemoryPlan(memory, images, torch.cuda.mem_get_info()[1] if on_card else USUAL_CARD)
 
 
@@ -72,7 +76,7 @@ def memory_lines(plan: MemoryPlan, config: TrainConfig, precision: str) -> Itera
     memory = plan.memory
     parts = ", ".join(
         f"{name} {getattr(memory, name) / GIB:.2f}"
-        for name in ("weights", "gradients", "optimizer", "averages", "activations")
+        for name in ("weights", "gradients", "optimizer", "averages", "activations", "workspaces")
     )
     images = largest_micro_batch(memory, images=plan.images, limit=plan.limit)
     yield (

@@ -14,7 +14,8 @@ from woundgen.models.cuda_graphs import ReplayedUNet
 from woundgen.models.flat_parameters import FlatParameters, flatten
 from woundgen.models.half_precision import HALVES, run_in_half
 from woundgen.models.recorded_function import GraphRecorder, Recorder
-from woundgen.models.verified_unet import VerifiedUNet
+from woundgen.models.unet_pass import RecordedPasses, UNetPass, plain_pass
+from woundgen.models.verified_unet import TOLERANCES, VerifiedUNet
 from woundgen.training.loop import Network
 from woundgen.training.loss_pass import VerifiedLossPass
 
@@ -66,6 +67,18 @@ def choose_recorder(config: TrainConfig, device: torch.device) -> Recorder | Non
     """Return what records functions of a step as CUDA graphs; None where they are launched kernel by kernel."""
     is_used = config.compute.cuda_graphs and not config.compute.compile and device.type == "cuda"
     return GraphRecorder() if is_used else None
+
+
+def unet_pass_for_evaluation(recorder: Recorder | None, precision: str, *, faults: list[str]) -> UNetPass:
+    """Return how the UNet is run where nothing is learned: as recordings of the loop's recorder, or kernel by kernel.
+
+    It serves the whole run: each evaluation loads its weights into the memory that the recordings read.
+    """
+    if recorder is None:
+        return plain_pass
+    # What the UNet computes in half precision comes out in single.
+    tolerances = {torch.float32: TOLERANCES[HALVES.get(precision, torch.float32)]}
+    return RecordedPasses(recorder, faults=faults, tolerances=tolerances)
 
 
 def loss_pass_for_training(

@@ -22,18 +22,21 @@ from woundgen.training.state import check_optimizer, new_optimizer
 from woundgen.training.trackers import check_trackers
 from woundgen.workflows.train.dataset import Dataset, load_dataset
 from woundgen.workflows.train.differences import run_identity
+from woundgen.workflows.train.lean_pass import build_lean_pass, enable_where_equal
 from woundgen.workflows.train.loss_terms import (
     build_discriminator,
     build_terms,
     load_perceptual_network,
     resolve_perceptual_network,
 )
+from woundgen.workflows.train.memory_plan import pass_shape
 from woundgen.workflows.train.model import (
     choose_recorder,
     loss_pass_for_training,
     native_pixels,
     prepare_model,
     unet_for_training,
+    unet_pass_for_evaluation,
 )
 from woundgen.workflows.train.session import TrainingJob, TrainingSession
 from woundgen.workflows.train.settings import build_plan
@@ -61,9 +64,11 @@ def prepare(job: TrainingJob) -> TrainingSession:
     dataset = load_dataset(config, request.data)
     refuse_named_patients(config, dataset)
     discriminator = build_discriminator(config, base, device)
+    dropout = run_by_position(base.unet, dropout=config.lora.dropout) if method.name == "lora" else None
+    lean = None if config.compute.compile else build_lean_pass(base.unet, method, trainable, dropout, precision)
     recorder = choose_recorder(config, device)
     faults: list[str] = []
-    return TrainingSession(
+    session = TrainingSession(
         request=request,
         config=config,
         console=console,
@@ -76,7 +81,9 @@ def prepare(job: TrainingJob) -> TrainingSession:
         unet=unet_for_training(base, config, trainable, device, faults=faults),
         recorder=recorder,
         loss_pass=loss_pass_for_training(base, method, trainable, recorder, faults=faults),
-        dropout=run_by_position(base.unet, dropout=config.lora.dropout) if method.name == "lora" else None,
+        unet_pass=unet_pass_for_evaluation(recorder, precision, faults=faults),
+        dropout=dropout,
+        lean=lean,
         terms=build_terms(config, base, device, perceptual=perceptual, discriminator=discriminator),
         discriminator=discriminator,
         dataset=dataset,
@@ -92,6 +99,18 @@ def prepare(job: TrainingJob) -> TrainingSession:
         identity=run_identity(config, dataset, base),
         faults=faults,
     )
+    _enable_lean_pass(session)
+    return session
+
+
+def _enable_lean_pass(session: TrainingSession) -> None:
+    """Use the lean pass on a GPU where it is equal; where it is not, the session's faults say so."""
+    base, method = session.base, session.method
+    if session.lean is None or session.device.type != "cuda":
+        return
+    side, images = session.config.trained_side, session.plan.micro_batch
+    shape = pass_shape(base, images=images, side=side, prompt_gradient=method.reads_text)
+    session.faults.extend(enable_where_equal(session.lean, base.unet, session.trainable, shape, session.precision))
 
 
 def check_phase_prompts(config: TrainConfig) -> None:

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from woundgen.errors import UserError
-from woundgen.generation.in_memory import draw_images
+from woundgen.generation.in_memory import DrawParts, draw_images
+from woundgen.models.base import encode_prompts
 from woundgen.storage.arrays import write_array
 from woundgen.storage.files import sha256_json
 from woundgen.storage.names import CACHE
@@ -41,6 +42,7 @@ def load_class_images(session: TrainingSession) -> NDArray[np.uint8]:
         seed=config.seed + SEED_OFFSET,
         size=side,
         ranks=ranks,
+        parts=DrawParts(lambda texts: encode_prompts(session.base, texts), session.unet_pass),
     )
     if ranks.first:
         path.parent.mkdir(exist_ok=True)

@@ -14,6 +14,7 @@ from woundgen.config.train import TrainConfig
 from woundgen.models.base import BaseModel
 from woundgen.models.flat_parameters import FlatParameters
 from woundgen.models.recorded_function import Recorder
+from woundgen.models.unet_pass import UNetPass
 from woundgen.runtime.console import Console
 from woundgen.runtime.ranks import ALONE, Ranks
 from woundgen.storage.names import CHECKPOINTS
@@ -24,6 +25,7 @@ from woundgen.training.loss_pass import VerifiedLossPass
 from woundgen.training.plan import Plan
 from woundgen.training.terms import ExtraTerm
 from woundgen.workflows.train.dataset import Dataset
+from woundgen.workflows.train.lean_pass import LeanPass
 from woundgen.workflows.train.request import TrainRequest
 
 
@@ -40,6 +42,7 @@ class TrainingJob:
 class TrainingSession:
     """config: the request's, with `perceptual_network: auto` resolved. unet: what the loop calls.
     recorder: of CUDA graphs, None without. loss_pass: what the loop calls in place of `unet` where it can.
+    unet_pass: how the UNet is run where nothing is learned, in validation and drawing. lean: in half precision only.
 
     faults: lines on recordings that differ, not yet shown.
     identity: digest of all that decides the trajectory. state: changed in place by the loop, a resume and a rollback;
@@ -58,7 +61,9 @@ class TrainingSession:
     unet: Network
     recorder: Recorder | None
     loss_pass: VerifiedLossPass | None
+    unet_pass: UNetPass
     dropout: DropoutMasks | None
+    lean: LeanPass | None
     terms: tuple[ExtraTerm, ...]
     discriminator: Discriminator | None
     dataset: Dataset

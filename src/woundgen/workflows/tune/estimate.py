@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from woundgen.config.train import prompts_for
-from woundgen.generation.in_memory import BLOCK, draw_images
+from woundgen.generation.in_memory import BLOCK, DrawParts, draw_images
 from woundgen.generation.sampler import place
 from woundgen.models.base import encode_prompts
 from woundgen.runtime.console import silent_console
@@ -79,6 +79,6 @@ def _measure_cost(request: TuneRequest, data: Path) -> Cost:
     began = time.perf_counter()
     draw_images(
         session.base, count=BLOCK, prompt=positive, negative_prompt=negative, guidance_scale=2.0, steps=DRAWN_STEPS,
-        seed=0, size=config.trained_side, encode=lambda texts: encode_prompts(session.base, texts),
+        seed=0, size=config.trained_side, parts=DrawParts(lambda texts: encode_prompts(session.base, texts)),
     )  # fmt: skip
     return Cost(step, (time.perf_counter() - began) / BLOCK / DRAWN_STEPS, fixed)

@@ -71,7 +71,7 @@ def test_a_set_goes_on_as_it_was_begun(tmp_path: Path, asked: str, recorded: str
 
 
 def test_a_cpu_runs_the_unet_plainly() -> None:
-    from woundgen.generation.guidance import plain_pass
+    from woundgen.models.unet_pass import plain_pass
 
     assert choose_unet_pass(CPU, faults=[]) is plain_pass
 
