@@ -133,10 +133,14 @@ def share_steps(rank: int, shape: Shape, settings: Settings, steps: int, folder:
 
 
 def _run_all(processes: list[Any]) -> None:
-    """Run to their ends. RuntimeError where one fails."""
+    """Run to their ends; where one fails, kill the others, which would wait for it. RuntimeError then."""
     for process in processes:
         process.start()
+    while any(process.is_alive() for process in processes) and not any(process.exitcode for process in processes):
+        time.sleep(0.02)
     for process in processes:
+        if process.is_alive():
+            process.kill()
         process.join()
     if codes := [process.exitcode for process in processes if process.exitcode]:
         raise RuntimeError(f"a process ended with exit code {codes[0]}")
