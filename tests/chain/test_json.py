@@ -117,7 +117,7 @@ SLOW: dict[str, Callable[[Places], list[str]]] = {
                                                "--data", str(_two_phases(at)), "--devices", "0,1", "--out",
                                                str(at.fresh)],
     "utility": lambda at: ["--real", str(_two_phases(at)), "--synthetic", str(_two_phases(at, seed="8", count="36")),
-                           *_split("--classifier colour --size 32 --doses 0,0.5,1 --folds 3"), "--runs",
+                           *_split("--classes I,R --classifier colour --size 32 --doses 0,0.5,1 --folds 3"), "--runs",
                            str(at.fresh.parent), "--out", str(at.fresh)],
     "run": lambda at: [*_run(at), "--thresholds", str(_no_thresholds(at))],
     "run --plan": lambda at: [*_run(at), "--plan"],

@@ -76,7 +76,7 @@ def worst_pictures(result: CheckResult) -> list[tuple[str, list[Picture]]]:
     for heading, conflicting in (("Pairs that contradict one another", True), ("Pairs that are alike", False)):
         pairs = [pair for pair in result.pairs if bool(pair.double.conflicts) is conflicting]
         pictures = [
-            Picture(pixels, name)
+            Picture(pixels, _breakable(name))
             for pair in pairs
             for pixels, name in ((pair.first, pair.double.first), (pair.second, pair.double.second))
         ]
@@ -84,7 +84,12 @@ def worst_pictures(result: CheckResult) -> list[tuple[str, list[Picture]]]:
             total = sum(bool(double.conflicts) is conflicting for double in result.doubles)
             shown.append((f"{heading}: {len(pairs)} of {total}, two by two", pictures))
     for heading, crops in _faulty(result):
-        pictures = [Picture(c.pixels, c.row.photograph) for c in crops if c.pixels is not None][:LOOKED_AT]
+        pictures = [Picture(c.pixels, _breakable(c.row.photograph)) for c in crops if c.pixels is not None][:LOOKED_AT]
         if pictures:
             shown.append((f"{heading}: {len(pictures)} of {len(crops)}", pictures))
     return shown
+
+
+def _breakable(path: str) -> str:
+    """A path that a narrow caption breaks after its folders."""
+    return path.replace("/", "/\u200b")

@@ -67,6 +67,14 @@ def read_photographs(root: Path, *, classes: Sequence[str], size: int, margin: f
     unknown = [phase for phase in classes if phase not in PHASES]
     if unknown:
         raise UserError(f"--classes: unknown phase {unknown[0]!r}.", f"Use {', '.join(PHASES)}.")
+    there = phases_below(root)
+    if missing := [phase for phase in classes if phase not in there]:
+        raise UserError(
+            f"{root} has no photograph of phase {missing[0]}.",
+            f"Add some, or tell the others apart: --classes {','.join(there)}."
+            if len(there) > 1
+            else "Add some: a classifier needs two phases.",
+        )
     if not clusters and any(photo.group is None for photo in find_photos(root, phases=classes)):
         raise UserError(
             f"{root} does not name the patient of every photograph: one of them could be trained on and tested on.",
