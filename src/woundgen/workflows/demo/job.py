@@ -240,6 +240,10 @@ def _write_metrics(
     rows = measure_images(networks, generated=tuned, real=sets)
     rows.append(gap_row(gap, Network(networks[0].name, networks[0].digest)))
     record = metrics_record(
-        rows, generated="drawn, not screened", real="held-out phantoms", label=f"{one.name}", networks=networks
+        rows,
+        generated="drawn, not screened",
+        real=f"held-out phantoms of {one.name}",
+        label=one.name,
+        networks=networks,
     )
     write_json(one / METRICS_JSON, record)
