@@ -26,19 +26,19 @@ CopyOf = Callable[[Path], None]
 @pytest.fixture
 def copy_of(trained: Path, monkeypatch: pytest.MonkeyPatch) -> CopyOf:
     """Makes the model draw one photograph, turned upside down, at COPIED."""
-    photos, draw = photographs_of(trained), generate.draw_block
+    photos, draw = photographs_of(trained), generate.draw_parts
 
     def choose(photograph: Path) -> None:
         row = [Path(photo.path) for photo in photos.photos].index(photograph)
 
-        def drawing(base: object, settings: object, indices: Sequence[int], **named: object) -> np.ndarray:
-            images = draw(base, settings, indices, **named)
+        def drawing(base: object, settings: object, indices: Sequence[int], **named: object) -> list[np.ndarray]:
+            (images,) = draw(base, settings, indices, **named)
             for place, index in enumerate(indices):
                 if index == COPIED:
                     images[place] = photos.images[row][::-1, ::-1]
-            return images
+            return [images]
 
-        monkeypatch.setattr(generate, "draw_block", drawing)
+        monkeypatch.setattr(generate, "draw_parts", drawing)
 
     return choose
 

@@ -34,18 +34,18 @@ WORDS = ["generate", "--count", "8", "--block", "4", "--steps", "2", "--size", "
 @pytest.fixture
 def memorising(trained: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Drawing that returns photographs at COPIED; the photographs that are copied, in that order."""
-    photos, draw = photographs_of(trained), generate.draw_block
+    photos, draw = photographs_of(trained), generate.draw_parts
     rows = photos.rows("train")[3:5]
     copies = dict(zip(COPIED, rows, strict=True))
 
-    def drawing(base: object, settings: object, indices: Sequence[int], **named: object) -> np.ndarray:
-        images = draw(base, settings, indices, **named)
+    def drawing(base: object, settings: object, indices: Sequence[int], **named: object) -> list[np.ndarray]:
+        (images,) = draw(base, settings, indices, **named)
         for place, index in enumerate(indices):
             if index in copies:
                 images[place] = photos.images[copies[index]][:, ::-1]
-        return images
+        return [images]
 
-    monkeypatch.setattr(generate, "draw_block", drawing)
+    monkeypatch.setattr(generate, "draw_parts", drawing)
     return [Path(photos.photos[row].path) for row in rows]
 
 
@@ -134,7 +134,7 @@ def test_a_literal_rule_that_accepts_no_photograph_draws_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """With the numbers and the ways out, once, exit code 2, no folder."""
-    monkeypatch.setattr(generate, "draw_block", None)
+    monkeypatch.setattr(generate, "draw_parts", None)
     assert run(words(workshop, trained, tmp_path / "set", "--policy", "spec")) == 2
     told = capsys.readouterr()
     assert re.search(r"error: policy spec accepts 0 of \d+ held-out real photographs \(0.0%; 95 % interval", told.err)
@@ -175,11 +175,11 @@ def test_every_setting_reaches_the_sampler(trained: Path, tmp_path: Path, monkey
 
     asked: list[tuple[Any, Any]] = []
 
-    def drawing(base: Any, settings: Any, indices: Sequence[int], **named: object) -> np.ndarray:
+    def drawing(base: Any, settings: Any, indices: Sequence[int], **named: object) -> list[np.ndarray]:
         asked.append((base, settings))
-        return np.zeros((len(indices), 32, 32, 3), np.uint8)
+        return [np.zeros((len(indices), 32, 32, 3), np.uint8)]
 
-    monkeypatch.setattr(generate, "draw_block", drawing)
+    monkeypatch.setattr(generate, "draw_parts", drawing)
     command = [*WORDS, "--adapter", f"{trained}*0.5", "--adapter", f"{trained}*0.25", "--out", str(tmp_path / "set")]
     command += ["--sampler", "ddim", "--steps", "3", "--guidance", "4", "--guidance-low", "0.2", "--guidance-high"]
     command += ["0.8", "--seed", "5", "--block", "2", "--count", "2", "--precision", "fp16"]
@@ -247,7 +247,7 @@ def test_a_set_goes_on_after_a_kill_of_either_of_two_processes(
     for killed in (0, 1):
         out = tmp_path / f"two_{killed}"
         command = words(workshop, trained, out, *more)
-        statuses = in_two_processes(command, killed=(killed, "draw_block"))
+        statuses = in_two_processes(command, killed=(killed, "draw_parts"))
         assert os.WTERMSIG(statuses[killed]) == signal.SIGKILL
         assert len(list(read_jsonl(journal_path(out)))) < 8
         assert (run(command) if killed else in_two_processes(command)) in (0, [0, 0])
@@ -349,11 +349,11 @@ def test_the_ceiling_holds_for_copies_of_the_photograph_begun_from(
     photos = photographs_of(trained)
     row = photos.rows("train")[2]
 
-    def drawing(base: object, settings: object, indices: Sequence[int], **named: object) -> np.ndarray:
+    def drawing(base: object, settings: object, indices: Sequence[int], **named: object) -> list[np.ndarray]:
         assert named["beginning"] is not None
-        return np.stack([photos.images[row]] * len(indices))
+        return [np.stack([photos.images[row]] * len(indices))]
 
-    monkeypatch.setattr(generate, "draw_block", drawing)
+    monkeypatch.setattr(generate, "draw_parts", drawing)
     command = from_a_photograph(workshop, trained, tmp_path / "set", Path(photos.photos[row].path), "--budget", "8")
     assert run(command) == 3
     assert not list((tmp_path / "set" / "images").iterdir())
