@@ -24,8 +24,9 @@ from woundgen.training.loss_pass import run_loss_pass
 from woundgen.training.peak_counter import PeakCounter
 
 FP32, TOKENS = 4, 77
-MOMENT_BYTES: Mapping[str, int] = {"adamw": 8, "adamw-8bit": 2}
-"""Of the optimizer, for each trained parameter; the 8-bit one adds a scale for each block of 256."""
+MOMENT_BYTES: Mapping[str, int] = {"adamw": 8, "adamw-8bit": 2, "prodigy": 16}
+"""Of the optimizer, for each trained parameter; the 8-bit one adds a scale for each block of 256. Prodigy holds the
+values that it began with, and a sum of gradients, besides its two moments."""
 
 
 WORKSPACES = 2 * 32 << 20

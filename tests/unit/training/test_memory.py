@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -12,11 +12,13 @@ from torch import nn
 from torch.distributed._tools.mem_tracker import MemTracker
 
 from woundgen.adapters.lora_forward import run_by_position
+from woundgen.config.optimization_groups import OptimizationOptions
 from woundgen.config.train import TrainConfig
 from woundgen.models.base import BaseModel
 from woundgen.models.flat_parameters import flatten
 from woundgen.training.loss_pass import run_loss_pass
 from woundgen.training.memory import (
+    MOMENT_BYTES,
     PassShape,
     StepMemory,
     _fake_inputs,
@@ -171,18 +173,20 @@ def test_each_part_by_arithmetic(make_base: MakeBase) -> None:
     base = make_base()
     _, trainable = prepare_model(base, TrainConfig(training_method="full"), CPU, "fp32")
     parameters = sum(p.numel() for p in base.unet.parameters())
-    found = {
-        optimizer: foresee_step(
-            base.unet, trainable, SHAPE, modules=(base.unet,), optimizer=optimizer, averages=3, dropout=None
-        )
-        for optimizer in ("adamw", "adamw-8bit")
-    }
-    assert found["adamw"].weights == 4 * parameters
-    assert found["adamw"].gradients == 4 * parameters
-    assert found["adamw"].optimizer == 8 * parameters
-    assert found["adamw-8bit"].optimizer == 2 * parameters
-    assert found["adamw"].averages == 12 * parameters
-    assert found["adamw"].total == found["adamw"].held + found["adamw"].activations
+    memory = foresee_step(
+        base.unet, trainable, SHAPE, modules=(base.unet,), optimizer="adamw", averages=3, dropout=None
+    )
+    assert memory.weights == 4 * parameters
+    assert memory.gradients == 4 * parameters
+    assert memory.optimizer == 8 * parameters
+    assert memory.averages == 12 * parameters
+    assert memory.total == memory.held + memory.activations
+
+
+def test_every_optimizer_of_the_settings_is_foreseen() -> None:
+    """Prodigy: two moments, the sum of gradients and the values that it began with (prodigyopt's state)."""
+    choices = get_args(OptimizationOptions.model_fields["algorithm"].annotation)
+    assert {name: MOMENT_BYTES[name] for name in choices} == {"adamw": 8, "adamw-8bit": 2, "prodigy": 16}
 
 
 def test_half_of_the_frozen_weights_is_held_in_half_precision(make_base: MakeBase) -> None:
