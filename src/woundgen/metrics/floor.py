@@ -33,7 +33,8 @@ Values = npt.NDArray[np.float64]
 Statistic = Callable[[Array, Array], float | tuple[float, ...]]  # of (generated, real); one value or several
 
 MOST_BLOCKS = 4
-SPARE = 2.5  # degrees of freedom of the variance from draw to draw: what heavy tails leave of 70 to 200 images
+SPARE = 2.25  # degrees of freedom of the variance from draw to draw: what heavy tails leave of 70 to 200 images
+SPARE_OF_KERNELS = 1.5  # a cubic kernel's tails are heavier still, and its values have no logarithm
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +109,18 @@ def half_against_half(
 
 
 def spread_of(
-    values: Values, *, n: int, limits: tuple[float, float] = (-np.inf, np.inf), smaller: Values | None = None
+    values: Values,
+    *,
+    n: int,
+    limits: tuple[float, float] = (-np.inf, np.inf),
+    smaller: Values | None = None,
+    spare: float = SPARE,
 ) -> Spread:
     """Of [splits, blocks], as at_equal_n and half_against_half return it for a statistic with one value.
 
     limits: what the statistic cannot pass, nor therefore the bounds. smaller: where `values` has a single block, the
     same at n // 2 with two blocks or more; without it the bounds are those of the same photographs, which is said.
+    spare: degrees of freedom of Student's t.
     """
     splits, blocks = values.shape
     mean = float(values.mean())
@@ -133,7 +140,7 @@ def spread_of(
         text = (
             f"5-95 % of new draws of n = {n} (from {len(smaller)} deals into {smaller.shape[1]} pairs of n = {n // 2})"
         )
-    half_width = float(student.ppf(0.95, SPARE)) * np.sqrt(variance * (1 + 1 / blocks))
+    half_width = float(student.ppf(0.95, spare)) * np.sqrt(variance * (1 + 1 / blocks))
     ends = scaled.mean() + np.array([-half_width, half_width])
     low, high = np.clip(np.exp(ends) if is_skewed else ends, *limits)
     deviation = np.sqrt(variance) * (mean if is_skewed else 1.0)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from woundgen.metrics.floor import Values, spread_of
+from woundgen.metrics.floor import SPARE, SPARE_OF_KERNELS, Values, spread_of
 from woundgen.metrics.intervals import Interval
 from woundgen.records import MetricValue
 
@@ -29,7 +29,10 @@ def spread_row(
     metric: str, values: Values, n: int, network: Network | None, label: str = "", *, smaller: Values | None = None
 ) -> MetricValue:
     """Of [splits, blocks] values taken at n against n, and for a single block others at n // 2 (floor.py)."""
-    spread = spread_of(values, n=n, limits=LIMITS.get(metric, (-np.inf, np.inf)), smaller=smaller)
+    limits = LIMITS.get(metric, (-np.inf, np.inf))
+    spread = spread_of(
+        values, n=n, limits=limits, smaller=smaller, spare=SPARE_OF_KERNELS if metric == "kid" else SPARE
+    )
     found = Interval(spread.mean, spread.low, spread.high, spread.text)
     return replace(row(metric, found, (n, n), network, label), splits=tuple(values.ravel().tolist()))
 
