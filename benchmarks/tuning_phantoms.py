@@ -4,10 +4,10 @@
 
 On 640 phantoms of a phase: 100 to train on, 100 to select, 440 that confirm (`--shares`). The study starts from
 configs/phase_X_config.yaml on the embedded base, `--budget 20-trials`. Then the shipped preset (presets/demo.yaml) is
-trained on the same training phantoms with the confirmation's three seeds, and both are drawn with the same noise: gap
-closed of each on the confirmation phantoms, and the difference of the chosen configuration from the preset with its
-interval (jackknife over phantoms and images; mean over seeds of the ends). Finished parts are not done again;
-it may be killed and started anew.
+trained on the same training phantoms with the confirmation's three seeds, and both are drawn with the same noise, in
+the sampler steps of the study (15; docs/results.md, "Steps spaced by noise level"): gap closed of each on the
+confirmation phantoms, and the difference of the chosen configuration from the preset with its interval (jackknife over
+phantoms and images; mean over seeds of the ends). Finished parts are not done again; it may be killed and started anew.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from woundgen.workflows.tune.study import open_study_references, read_study
 
 SHARES = "0.15625,0.15625,0.6875"
 PHANTOMS, SEEDS = 640, 3
-PRESET_GUIDANCE, PRESET_STEPS = 1.5, 25
+PRESET_GUIDANCE, PRESET_STEPS = 1.5, 15
 
 
 def main() -> None:

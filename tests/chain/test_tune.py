@@ -143,14 +143,23 @@ def test_the_better_half_goes_on_and_the_start_in_any_case(study: Path) -> None:
 
 @pytest.mark.slow
 def test_draw_time_settings_are_swept_on_one_training(study: Path) -> None:
-    """Three guidance scales and then raw weights: four drawings of the run; the best is the lowest."""
+    """Guidance from 2 up, or else down, then raw weights; the lowest is what the trial is measured by."""
     result = read_json(study / "results" / "trial_000_rung_2.json")
-    drawn = [(one["drawing"]["guidance_scale"], one["drawing"]["weights"]) for one in result["points"]]
-    assert [scale for scale, _ in drawn[:3]] == [2.0, 1.5, 4.0]
-    assert drawn[3][1] == "raw"
-    values = [one["value"] for one in result["points"]]
-    assert values[result["best"]] == min(values)
-    assert len(set(values)) == 4
+    *swept, last = result["points"]
+    scales = [entry["drawing"]["guidance_scale"] for entry in swept if entry["drawing"]["weights"] == "ema"]
+    values = [entry["value"] for entry in swept]
+    assert scales == ([2.0, 4.0] if values[1] < values[0] else [2.0, 4.0, 1.5])
+    assert [entry["drawing"]["weights"] for entry in swept[len(scales) :]] == ["raw"]
+    assert len(set(values)) == len(values)
+    assert result["best"] == len(swept)
+    assert last == swept[values.index(min(values))]
+    pruned = read_json(study / "results" / "trial_000_rung_1.json")
+    assert [entry["drawing"] for entry in pruned["points"]] == [swept[0]["drawing"]]
+
+
+def test_photographs_are_encoded_once_for_all_trials(study: Path) -> None:
+    """Those of training for the seed of the search and for two that confirm, and those of selection."""
+    assert len(list((study / "encodings").glob("*.safetensors"))) == 4
 
 
 @pytest.mark.slow

@@ -78,6 +78,11 @@ def survivors(ranks: Sequence[tuple[float, ...]], *, keep: int) -> list[int]:
     return sorted(best)
 
 
+def shares_remaining(generation: int) -> list[float]:
+    """Return which share of a generation is trained up to each rung."""
+    return [remaining_at(rung, generation) / generation for rung in range(len(RUNGS))]
+
+
 def remaining_at(rung: int, started: int) -> int:
     """Return how many of a generation are trained up to rung `rung` (0 is the first): half of them each time."""
     for _ in range(rung):
@@ -87,20 +92,26 @@ def remaining_at(rung: int, started: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Seconds. step: of training. image: of drawing an image at the first sampler setting. fixed: of each training."""
+    """Seconds. sample: of training on a photograph. image: of drawing one. fixed: of each unit, loading and evaluating.
 
-    step: float
+    encoded: of encoding the photographs for a seed, once for all trials that share it.
+    """
+
+    sample: float
     image: float
     fixed: float
+    encoded: float
 
 
-def cost_of_trial(cost: Cost, *, steps: float, draws: Sequence[int], images: int, generation: int) -> float:
-    """Return the mean seconds of a trial. draws: sets of `images` drawn at each rung."""
+def cost_of_trial(cost: Cost, *, samples: float, images: Sequence[int], remaining: Sequence[float]) -> float:
+    """Return the mean seconds of a trial. samples: trained on to its end. images: drawn at each rung.
+
+    remaining: share of the trials that get to each rung.
+    """
     total, before = 0.0, 0.0
     for rung, share in enumerate(RUNGS):
-        remaining = remaining_at(rung, generation) / generation
-        total += remaining * ((share - before) * steps * cost.step + draws[rung] * images * cost.image + cost.fixed)
-        before = share
+        seconds = (share - before) * samples * cost.sample + images[rung] * cost.image + cost.fixed
+        total, before = total + remaining[rung] * seconds, share
     return total
 
 

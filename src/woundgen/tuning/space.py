@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,7 +65,7 @@ def default_space(config: TrainConfig, *, steps: int) -> Space:
     """
     method, embedded = config.model.method, config.model.base == "embedded"
     low, high = RATES[method][0 if embedded else 1]
-    dimensions = [Dimension("max_steps", max(1, steps // 2), max(2, 2 * steps), log=True, whole=True)]
+    dimensions = list(_effort_dimensions(config, steps))
     if config.optimization.algorithm == "prodigy":
         dimensions.insert(0, Dimension("learning_rate", 0.3, 1.0))
     else:
@@ -88,6 +88,32 @@ def default_space(config: TrainConfig, *, steps: int) -> Space:
     return Space(tuple(dimensions), _drawing_values(config))
 
 
+# The embedded base has 7 million parameters: no trial of it is longer than the shipped preset (250 batches of 16).
+EMBEDDED_BATCH, EMBEDDED_SAMPLES = 16, (1200, 4000)
+LONGEST_WARMUP, WARMUP_SHARE = 0.1, 0.05  # of the steps, as the plan of a training warns and proposes
+
+
+def _effort_dimensions(config: TrainConfig, steps: int) -> Iterator[Dimension]:
+    """Yield how long is trained: half to twice the starting config's samples; the embedded base on 4000 at most.
+
+    Where a batch of the embedded base is accumulated from several, fewer are, and a warm-up that would take up more
+    than a tenth of the shortest trial is shortened with the steps.
+    """
+    batch, samples = config.global_batch, steps * config.global_batch
+    fewest, most = samples / 2, 2.0 * samples
+    if config.model.base == "embedded":
+        fewest, most = min(fewest, EMBEDDED_SAMPLES[0]), min(most, EMBEDDED_SAMPLES[1])
+        accumulated = config.batch.accumulation
+        fewer = max(1, accumulated * EMBEDDED_BATCH // batch)
+        if fewer < accumulated:
+            yield Dimension("gradient_accumulation", choices=(fewer,))
+            batch = batch // accumulated * fewer
+    low, high = max(1, int(fewest / batch)), max(2, int(most / batch))
+    yield Dimension("max_steps", low, high, log=True, whole=True)
+    if config.optimization.warmup_steps > LONGEST_WARMUP * low:
+        yield Dimension("lr_warmup_steps", choices=(WARMUP_SHARE,), ratio_of="max_steps")
+
+
 # Learning rates by method: of the embedded base, and of Stable Diffusion.
 RATES: Mapping[str, tuple[tuple[float, float], tuple[float, float]]] = {
     "lora": ((3e-5, 3e-3), (1e-5, 1e-3)),
@@ -105,12 +131,17 @@ def _drawing_values(config: TrainConfig) -> dict[str, tuple[Any, ...]]:
         kinds = ("ema", "raw")
     if config.keeps_snapshots:
         kinds += ("ema@0.05", "ema@0.1", "ema@0.2")
+    is_embedded = config.model.base == "embedded"
+    preferred = (1.5, 2.0) if is_embedded else (2.0, 1.5)
     return {
-        "guidance_scale": unique_values((2.0, 1.5, 3.0, 1.0, 5.0, start_guidance)),
-        "weights": kinds,
+        "guidance_scale": unique_values((*preferred, 1.0, 3.0, 5.0, start_guidance)),
+        "weights": kinds[:3] if is_embedded else kinds,
         "guidance_interval": ((0.0, 1.0), (0.1, 0.8)),
-        "inference_steps_production": unique_values((25, min(start_steps, 50))),
+        "inference_steps_production": (min(start_steps, ENOUGH_STEPS[0 if is_embedded else 1]),),
     }
+
+
+ENOUGH_STEPS = 15, 25  # of the sampler, for the embedded base and Stable Diffusion: more gained nothing
 
 
 def unique_values(values: Sequence[Any]) -> tuple[Any, ...]:
@@ -130,7 +161,7 @@ def start_values(space: Space, config: TrainConfig, *, steps: int) -> dict[str, 
     for dimension in space.trained:
         value = flat[dimension.key]
         if dimension.ratio_of:
-            value = value / flat[dimension.ratio_of]
+            value = value / (steps if dimension.ratio_of == "max_steps" else flat[dimension.ratio_of])
         if value is None:
             value = {"train_resolution": config.trained_side, "max_steps": steps}.get(dimension.key)
         values[dimension.key] = as_hashable(value)
@@ -139,9 +170,10 @@ def start_values(space: Space, config: TrainConfig, *, steps: int) -> dict[str, 
 
 def settings_for(space: Space, values: Mapping[str, Any], config: TrainConfig) -> dict[str, Any]:
     """Return the settings of a trial by flat name from the values proposed for each dimension."""
-    settings = {entry.key: values[entry.key] for entry in space.trained if not entry.ratio_of}
+    settings, flat = {entry.key: values[entry.key] for entry in space.trained if not entry.ratio_of}, config.flat()
     for entry in space.trained:
         if entry.ratio_of:
-            whole = settings[entry.ratio_of] if entry.ratio_of in settings else config.flat()[entry.ratio_of]
-            settings[entry.key] = values[entry.key] * whole
+            whole = settings[entry.ratio_of] if entry.ratio_of in settings else flat[entry.ratio_of]
+            product = values[entry.key] * whole
+            settings[entry.key] = round(product) if isinstance(flat[entry.key], int) else product
     return {key: list(value) if isinstance(value, tuple) else value for key, value in settings.items()}

@@ -21,7 +21,7 @@ NOT_SEARCHED = frozenset(
         "mixed_precision", "box_margin", "max_epochs", "features", "monitor", "metric_images", "sample_images",
         "early_stopping_patience", "early_stopping_metric", "save_every_n_epochs", "evaluate_every_n_epochs",
         "save_every_minutes", "tracker", "keep_last_n_checkpoints", "save_best_only", "probe_steps", "ema",
-        "post_hoc_ema",
+        "post_hoc_ema", "validation_timesteps", "gradient_checkpointing",
     }
 )  # fmt: skip
 """Settings that decide what is compared, or when it is saved, and so are the same in every trial."""
@@ -36,7 +36,7 @@ def change_space(space: Space, config: TrainConfig, *, fixed: Sequence[str], sea
     for text in searched:
         space = _with_searched(space, config, text)
     for text in fixed:
-        space = _with_fixed(space, text)
+        space = _with_fixed(space, config, text)
     if not space.trained:
         raise UserError(
             "Every setting of training is fixed: there is nothing to search.",
@@ -45,7 +45,7 @@ def change_space(space: Space, config: TrainConfig, *, fixed: Sequence[str], sea
     return space
 
 
-def _with_fixed(space: Space, text: str) -> Space:
+def _with_fixed(space: Space, config: TrainConfig, text: str) -> Space:
     key, _, value = text.partition("=")
     key = _flat(key.strip(), "--fix")
     if key in DRAWING:
@@ -54,7 +54,8 @@ def _with_fixed(space: Space, text: str) -> Space:
         return replace(space, drawn={**space.drawn, key: values})
     if value:
         raise UserError(f"--fix {text}: a setting of training is fixed at the config's value.", f"Give --set {text}.")
-    return replace(space, trained=tuple(entry for entry in space.trained if entry.key != key))
+    dropped = {key} | {entry.key for entry in space.trained if entry.ratio_of == key and config.flat()[key] is None}
+    return replace(space, trained=tuple(entry for entry in space.trained if entry.key not in dropped))
 
 
 def _with_searched(space: Space, config: TrainConfig, text: str) -> Space:

@@ -12,6 +12,7 @@ from woundgen.tuning.budget import (
     lay_out,
     parse_budget,
     remaining_at,
+    shares_remaining,
     survivors,
     trials_in,
 )
@@ -47,10 +48,11 @@ def test_the_better_half_goes_on() -> None:
 
 
 def test_the_cost_of_a_trial_by_hand() -> None:
-    """Four trials of 90 steps of 1 s: all train 30, two of them 60 more; sets of 10 images of 0.1 s: 2, then 5."""
-    cost = Cost(step=1.0, image=0.1, fixed=2.0)
-    expected = (4 * (30 + 2 * 10 * 0.1 + 2) + 2 * (60 + 5 * 10 * 0.1 + 2)) / 4
-    assert cost_of_trial(cost, steps=90, draws=[2, 5], images=10, generation=4) == pytest.approx(expected)
+    """Four trials of 90 samples of 1 s: all train on 30, two of them on 60 more; images of 0.1 s: 20, then 50."""
+    cost = Cost(sample=1.0, image=0.1, fixed=2.0, encoded=100.0)
+    assert shares_remaining(4) == [1.0, 0.5]
+    expected = (4 * (30 + 20 * 0.1 + 2) + 2 * (60 + 50 * 0.1 + 2)) / 4
+    assert cost_of_trial(cost, samples=90, images=[20, 50], remaining=[1.0, 0.5]) == pytest.approx(expected)
 
 
 def test_time_buys_trials() -> None:

@@ -34,7 +34,12 @@ def test_defaults_follow_base_and_method() -> None:
     assert dimension(whole, "lora_rank") is None
     assert dimension(whole, "learning_rate").high < dimension(embedded, "learning_rate").high
     steps = dimension(embedded, "max_steps")
-    assert (steps.low, steps.high, steps.whole, steps.log) == (100, 400, True, True)
+    assert (steps.whole, steps.log) == (True, True)
+    assert embedded.drawn["guidance_scale"][0] == 1.5, "as the shipped preset draws"
+    assert (embedded.drawn["inference_steps_production"], diffusion.drawn["inference_steps_production"]) == (
+        (15,),
+        (25,),
+    )
     assert dimension(default_space(config(optimizer="prodigy"), steps=9), "learning_rate").high == 1.0
     several = default_space(config(phases=["I", "R"]), steps=200)
     assert dimension(several, "prompts") is None, "one sentence for two phases is refused by training"
@@ -53,7 +58,15 @@ def test_alpha_is_a_ratio_of_the_rank() -> None:
 
 
 def test_the_start_is_within_its_own_space_where_it_can_be() -> None:
-    start = config(learning_rate=1e-3, lora_alpha=16, min_snr_gamma=5.0)
+    start = config(
+        learning_rate=1e-3,
+        lora_alpha=16,
+        min_snr_gamma=5.0,
+        batch_size_per_gpu=16,
+        gradient_accumulation=1,
+        planned_devices=1,
+        lr_warmup_steps=5,
+    )
     space = default_space(start, steps=200)
     values = start_values(space, start, steps=200)
     assert values["max_steps"] == 200, "the config counts epochs"

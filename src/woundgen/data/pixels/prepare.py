@@ -148,6 +148,11 @@ def iterate_prepared(
     if count <= 1:
         yield from (_prepare_chunk(chunk, recipe) for chunk in chunks)
         return
+    while chunks and (cached := _read_cached(chunks[0], recipe)) is not None:  # no process is started for these
+        yield cached, []
+        del chunks[0]
+    if not chunks:
+        return
     waiting: deque[Future[tuple[np.ndarray, list[str]]]] = deque()
     # Spawned, not forked: the parent may hold torch's threads.
     with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
@@ -160,6 +165,25 @@ def iterate_prepared(
                 yield waiting.popleft().result()
         except BrokenProcessPool:
             raise UserError("A process that prepared photographs died.", "Is there memory enough?") from None
+
+
+def _read_cached(photos: Sequence[Photo], recipe: Recipe) -> np.ndarray | None:
+    """Return the pixels of a chunk from the cache; None where any is missing or cannot be read."""
+    if recipe.cache_dir is None:
+        return None
+    cache, pixels = PixelCache(recipe.cache_dir), []
+    with Reader(recipe.roots) as reader:
+        for photo in photos:
+            try:
+                digest = hashlib.sha256(reader.read(photo.path)).hexdigest()
+            except UserError:
+                return None  # preparing will tell
+            shape = (recipe.resolution, recipe.resolution, 3)
+            found = cache.get(digest, _settings_digest(photo, recipe), shape=shape)
+            if found is None:
+                return None
+            pixels.append(found)
+    return np.stack(pixels)
 
 
 def _processes(photographs: int) -> int:

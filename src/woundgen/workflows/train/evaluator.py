@@ -25,6 +25,7 @@ from woundgen.records import MetricValue
 from woundgen.reporting.pictures import image_grid
 from woundgen.storage.names import SAMPLES
 from woundgen.training.validation import ValidationGrid, build_grid, loss_value, per_image_loss
+from woundgen.workflows.train.encodings import encode_once
 from woundgen.workflows.train.image_metrics import build_measure, measure_by_ranks
 from woundgen.workflows.train.session import TrainingSession
 from woundgen.workflows.train.stopping import Evaluation
@@ -127,7 +128,8 @@ def build_evaluator(session: TrainingSession) -> Evaluator:
     config, base, dataset = session.config, session.base, session.dataset
     photos, reference = dataset.trained, dataset.reference
     rows = photos.rows("validation")
-    mean, _ = encode_images(base.vae, photos.images[rows])
+    images = photos.images[rows]
+    mean, _ = encode_once(session, images, lambda: encode_images(base.vae, images), what="as they are")
     grid = build_grid(
         mean * base.latent_scale,
         alphas_cumprod=base.alphas_cumprod,

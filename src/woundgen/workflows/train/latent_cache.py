@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from woundgen.config.train import prompts_for
 from woundgen.data.photo_set import phase_groups
@@ -13,6 +14,7 @@ from woundgen.models.prompts import PromptEncoder
 from woundgen.training.batches import Batches, with_class_images
 from woundgen.training.latents import Latents, concatenate
 from woundgen.workflows.train.dataset import encode_with_progress
+from woundgen.workflows.train.encodings import encode_once
 from woundgen.workflows.train.loss_regions import build_region_weights
 from woundgen.workflows.train.session import TrainingSession
 
@@ -56,5 +58,11 @@ def encode_dataset(session: TrainingSession, class_images: NDArray[np.uint8]) ->
 
 def _encode(session: TrainingSession, images: NDArray[np.uint8], count: int) -> Latents:
     session.console.info(f"encoding {len(images)} photographs in {count} variations")
-    encoding = encode_with_progress(session.base, images, count=count, seed=session.config.seed)
-    return session.console.follow(encoding)
+    seed = session.config.seed
+
+    def encode() -> tuple[Tensor, Tensor]:
+        latents = session.console.follow(encode_with_progress(session.base, images, count=count, seed=seed))
+        return latents.mean, latents.deviation
+
+    mean, deviation = encode_once(session, images, encode, what=f"{count} variations of seed {seed}")
+    return Latents(mean=mean, deviation=deviation, scale=session.base.latent_scale)

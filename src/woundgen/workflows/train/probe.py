@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from woundgen.adapters.power_ema import LENGTHS
-from woundgen.config.train import prompts_for
+from woundgen.config.train import TrainConfig, prompts_for
 from woundgen.models.base import BaseModel
 from woundgen.models.prompts import PromptEncoder
 from woundgen.training.latents import Latents
@@ -83,7 +83,7 @@ def run_probe(session: TrainingSession) -> Probe:
     base, trainable, config = session.base, session.trainable, session.config
     settings = loop_settings(config, session.plan, session.precision)
     before = trainable.values.detach().clone()
-    latents = _invent_latents(base, config.trained_side)
+    latents = invent_latents(base, config.trained_side)
     clock = [time.perf_counter()]
 
     def note(report: StepReport) -> bool:
@@ -116,7 +116,7 @@ def run_probe(session: TrainingSession) -> Probe:
     return Probe(steps=config.compute.probe_steps, seconds=seconds, peak_bytes=_peak_bytes(session.device))
 
 
-def _invent_latents(base: BaseModel, side: int) -> Latents:
+def invent_latents(base: BaseModel, side: int) -> Latents:
     """Return random latents of one image of `side` pixels."""
     latent_side = side * int(base.unet.config.sample_size) // native_pixels(base)
     shape = (1, 1, base.unet.config.in_channels, latent_side, latent_side)
@@ -135,10 +135,20 @@ def _expected_disk_bytes(session: TrainingSession) -> int:
     return disk_bytes(
         session.plan,
         parameters=session.trainable.values.numel(),
-        averages=config.averaging.ema + (len(LENGTHS) if config.keeps_snapshots else 0),
+        averages=adapter_kinds(config),
         keep_last=config.checkpoints.keep_last_n,
-        moments=4 if config.optimization.algorithm == "prodigy" else 2,
+        moments=optimizer_moments(config),
     )
+
+
+def adapter_kinds(config: TrainConfig) -> int:
+    """Return how many averages of the weights a run keeps."""
+    return config.averaging.ema + (len(LENGTHS) if config.keeps_snapshots else 0)
+
+
+def optimizer_moments(config: TrainConfig) -> int:
+    """Return how many vectors as long as the weights the optimizer keeps."""
+    return 4 if config.optimization.algorithm == "prodigy" else 2
 
 
 def estimate(measured: Probe, plan: Plan, *, processes: int, disk_bytes: int, out: Path) -> Estimate:

@@ -31,6 +31,7 @@ class TrainRequest:
     """One run. data: folder of photographs. out: run folder.
 
     stop_at: end after this step with a checkpoint, as a signal would; the same request without it goes on from there.
+    encodings: folder of encoded photographs that runs share; None encodes them for this run alone.
     """
 
     config: TrainConfig
@@ -38,6 +39,7 @@ class TrainRequest:
     out: Path
     options: TrainOptions = TrainOptions()
     stop_at: int | None = None
+    encodings: Path | None = None
 
 
 def make_request(

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 
 from woundgen.tuning.budget import CONFIRMED, RUNGS, SEEDS
 from woundgen.workflows.tune.begin import Begun
+from woundgen.workflows.tune.confirm import start_steps
 
+GIB = 1 << 30
+CROWDED = 0.7  # share of its processors: where a process gets less, others slow it down
 FEWEST_PATIENTS = 8  # of confirmation: below, an interval over patients is hardly worth anything
 
 
@@ -32,15 +35,29 @@ def plan_lines(begun: Begun) -> Iterator[str]:
     for dimension in study.space.trained:
         yield f"searched     {dimension.key}: {dimension.describe()}"
     for key, values in study.space.drawn.items():
-        yield f"swept        {key}: {', '.join(str(value) for value in values)}"
+        word = "swept" if len(values) > 1 else "drawn with"
+        yield f"{word:12} {key}: {', '.join(str(value) for value in values)}"
+    if start_steps(study) < study.config.sampling.steps:
+        yield (
+            f"             (the starting config, too, in {start_steps(study)} sampler steps in place of "
+            f"{study.config.sampling.steps}; more gained nothing)"
+        )
     if begun.estimate is not None:
         e = begun.estimate
         yield (
             f"time         about {duration(e.trial)} a trial: {duration(e.search)} for the search and "
             f"{duration(e.confirmation)} for the confirmation, more where others use this machine"
         )
+        if e.share < CROWDED:
+            yield (
+                f"             (it got {e.share:.0%} of its processors while that was measured; alone on the machine a "
+                f"trial takes {duration(e.share * e.trial)} or somewhat more)"
+            )
+        yield f"disk         {e.disk_bytes / GIB:.2f} GiB at most of {e.free_bytes / GIB:.0f} GiB free"
     elif not begun.goes_on:
-        yield "time         not estimated (probe_steps: 0)"
+        yield "time, disk   not estimated (probe_steps: 0)"
+    if begun.estimate is not None and begun.estimate.disk_bytes > begun.estimate.free_bytes:
+        yield "warning: the disk will not hold it; give fewer trials, or a smaller lora_rank"
     if division.deviation:
         yield f"warning: the division is off its shares: {division.deviation}"
     if division.sides["confirmation"][1] < FEWEST_PATIENTS:

@@ -18,13 +18,14 @@ from woundgen.tuning.objective import RECALL_SHARE, check_counts, choose_statist
 from woundgen.tuning.space import Space, default_space
 from woundgen.tuning.space_changes import change_space
 from woundgen.workflows.tune.division import CONFIRMATION, SELECTION, PatientDivision, divide_patients, write_division
-from woundgen.workflows.tune.estimate import Estimate, estimate_cost
+from woundgen.workflows.tune.estimate import Estimate, Numbers, estimate_cost
 from woundgen.workflows.tune.reference import References, open_references
 from woundgen.workflows.tune.request import TuneRequest
 from woundgen.workflows.tune.study import Study, read_study
 from woundgen.workflows.tune.unit import PHOTOGRAPHS
 
 FEWEST_TWO_SAMPLE = 16  # two disjoint halves of 8
+DESIGN = 2  # of a study: counted up where the same request makes other trials or measurements
 CONFIRMATION_IMAGES = 4  # times those of a selection measurement, where there are as many photographs
 
 
@@ -58,14 +59,16 @@ def begin_study(request: TuneRequest) -> Begun:
     plan = make_plan(config, images=training, validation_images=selection)
     space = _build_space(request, steps=plan.steps)
     if request.dry_run:
-        trials, estimate = estimate_cost(request, space, steps=plan.steps, data=request.data)
+        numbers = _count_numbers(request, plan, divided.division)
+        trials, estimate = estimate_cost(request, space, numbers, data=request.data)
         study = _study(request, space, plan, trials, divided.division, None)
         return Begun(study, divided.division, estimate, goes_on=False)
     claim_output(request.out, identity=_identity(request), what="study of settings")
     make_private(request.out)  # its runs hold the keys that salt patients' ids
     photographs = request.out / PHOTOGRAPHS
     write_division(divided, photographs)
-    trials, estimate = estimate_cost(request, space, steps=plan.steps, data=photographs)
+    numbers = _count_numbers(request, plan, divided.division)
+    trials, estimate = estimate_cost(request, space, numbers, data=photographs)
     references = open_references(config, gather_for(config, photographs))
     study = _study(request, space, plan, trials, divided.division, references)
     begun = Begun(study, divided.division, estimate, goes_on=False)
@@ -76,6 +79,13 @@ def begin_study(request: TuneRequest) -> Begun:
 def _build_space(request: TuneRequest, *, steps: int) -> Space:
     space = default_space(request.config, steps=steps)
     return change_space(space, request.config, fixed=request.fixed, searched=request.searched)
+
+
+def _count_numbers(request: TuneRequest, plan: Plan, division: PatientDivision) -> Numbers:
+    images = min(request.images, division.sides["selection"][0])
+    training, selection = (division.sides[name][0] for name in ("training", "selection"))
+    confirming = min(CONFIRMATION_IMAGES * request.images, division.sides["confirmation"][0])
+    return Numbers(training, selection, plan.steps, images, confirming)
 
 
 def _check_sides(request: TuneRequest, division: PatientDivision) -> None:
@@ -97,14 +107,13 @@ def _study(
     references: References | None,
 ) -> Study:
     """references: None leaves the constraints and floors at what they are without photographs."""
-    images = min(request.images, division.sides["selection"][0])
-    confirming = min(CONFIRMATION_IMAGES * request.images, division.sides["confirmation"][0])
+    numbers = _count_numbers(request, plan, division)
     facts: dict[str, Any] = {
         "least_recall": request.least_recall, "copy_ceiling": None, "copy_rate": 0.0, "floor": 0.0,
         "confirmation_floor": 0.0,
     }  # fmt: skip
     if references is not None:
-        facts |= _measure_photographs(request, references, images, confirming)
+        facts |= _measure_photographs(request, references, numbers.images, numbers.confirming)
     return Study(
         folder=request.out,
         config=request.config,
@@ -114,8 +123,8 @@ def _study(
         steps=plan.steps,
         epochs=plan.epochs,
         two_sample=request.two_sample,
-        images=images,
-        confirmation_images=confirming,
+        images=numbers.images,
+        confirmation_images=numbers.confirming,
         seed=request.seed,
         threads=max(1, torch.get_num_threads() // max(1, len(request.cards))),
         seconds=None if request.budget.seconds is None else request.budget.seconds * max(1, len(request.cards)),
@@ -164,6 +173,7 @@ def _identity(request: TuneRequest) -> str:
     """Return the digest of all that decides the trials. The cards do not."""
     return sha256_json(
         {
+            "design": DESIGN,
             "config": request.config.flat(),
             "data": str(request.data.resolve()),
             "budget": asdict(request.budget),

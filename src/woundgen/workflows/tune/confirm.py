@@ -85,6 +85,7 @@ def _unit(study: Study, name: str, trial: Trial, *, seed: int, side: str, images
         share=1.0,
         drawing={key: (trial.last.drawing[key],) for key in DRAWING},
         side=side,
+        photographs=images,
         images=images,
         draw_seed=study.seed + seed,
         keeps=True,
@@ -154,7 +155,10 @@ def confirm(
 
 
 def confirming_unit(study: Study, name: str, trial: Trial | None, number: int) -> Unit:
-    """Return a training that confirms; trial None is the starting config, drawn with its recorded settings."""
+    """Return a training that confirms; trial None is the starting config, drawn with its recorded settings.
+
+    It is drawn in no more sampler steps than the others: more gained nothing, and cost the most of a confirmation.
+    """
     seed, unit_name = CONFIRM_SEED + number, f"confirm_{name}_seed_{number + 1}"
     if trial is not None:
         return _unit(study, unit_name, trial, seed=seed, side=CONFIRMATION, images=study.confirmation_images)
@@ -163,7 +167,7 @@ def confirming_unit(study: Study, name: str, trial: Trial | None, number: int) -
         "guidance_scale": sampling.guidance_scale,
         "weights": "ema" if study.config.averaging.ema else "raw",
         "guidance_interval": (0.0, 1.0),
-        "inference_steps_production": sampling.steps,
+        "inference_steps_production": start_steps(study),
     }
     return Unit(
         name=unit_name,
@@ -173,7 +177,13 @@ def confirming_unit(study: Study, name: str, trial: Trial | None, number: int) -
         share=1.0,
         drawing={key: (value,) for key, value in drawing.items()},
         side=CONFIRMATION,
+        photographs=study.confirmation_images,
         images=study.confirmation_images,
         draw_seed=study.seed + seed,
         keeps=True,
     )
+
+
+def start_steps(study: Study) -> int:
+    """Return the sampler steps that the starting config is drawn in."""
+    return min(study.config.sampling.steps, max(study.space.drawn["inference_steps_production"]))

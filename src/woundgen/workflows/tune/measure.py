@@ -1,11 +1,12 @@
-"""Draw with a trained adapter and measure; draw-time settings are swept in turn, without training."""
+"""Draw with a trained adapter and measure; draw-time settings are swept on few images, without training."""
 
 from __future__ import annotations
 
 import gc
+import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from woundgen.config.train import TrainConfig, prompts_for
 from woundgen.errors import UserError
 from woundgen.events import complete
 from woundgen.generation.resize import reduced
-from woundgen.generation.sampler import draw_block
+from woundgen.generation.sampler import SamplerSettings, draw_block
 from woundgen.models.base import encode_prompts
-from woundgen.tuning.objective import Kind, choose_statistic, measure_recall
+from woundgen.tuning.objective import Kind, choose_statistic, measure_recall, screening_images
 from woundgen.tuning.space import DRAWING
+from woundgen.tuning.sweep import MEASURED_WHOLE, sweep_in_turn
 from woundgen.workflows.generate.model import DrawModel, load_model
 from woundgen.workflows.generate.request import GenerateOptions, GenerateRequest
 from woundgen.workflows.tune.reference import References
@@ -40,33 +42,40 @@ class Drawn:
 
 @dataclass(slots=True)
 class Painter:
-    """Draws with a checkpoint. counts: images of each phase. loaded: the last model, by its weights."""
+    """Draws with a checkpoint. counts: images of each phase, at most. loaded: the last model, by its weights.
+
+    blocks: every block of images drawn, by its drawing, phase and first index: none is drawn twice.
+    """
 
     checkpoint: Path
     config: TrainConfig
     counts: Mapping[str, int]
     seed: int
     loaded: tuple[str, DrawModel] | None = None
+    blocks: dict[tuple[Any, ...], Images] = field(default_factory=dict)
 
-    def draw(self, drawing: Mapping[str, Any]) -> Images:
-        """Draw all phases with these settings; UserError where the adapter has no such weights."""
+    def draw(self, drawing: Mapping[str, Any], images: int) -> Images:
+        """Draw the first blocks of each phase, `images` or a few more; UserError where there are no such weights."""
+        parts = []
+        for phase, count in take_blocks(self.counts, images).items():
+            for first in range(0, count, BLOCK):
+                key = (*(drawing[name] for name in DRAWING), phase, first)
+                if key not in self.blocks:
+                    self.blocks[key] = self._draw_block(drawing, phase, range(first, min(first + BLOCK, count)))
+                parts.append(self.blocks[key])
+        return np.concatenate(parts)
+
+    def _draw_block(self, drawing: Mapping[str, Any], phase: str, indices: range) -> Images:
         model = self._model(drawing["weights"])
-        settings = replace(
+        settings: SamplerSettings = replace(
             model.recipe.sampler,
             guidance_scale=float(drawing["guidance_scale"]),
             guidance_interval=tuple(drawing["guidance_interval"]),
             steps=int(drawing["inference_steps_production"]),
         )
-        parts = []
-        for phase, count in self.counts.items():
-            positive, negative = (encode_prompts(model.base, [text]) for text in prompts_for(self.config, phase))
-            for first in range(0, count, BLOCK):
-                block = draw_block(
-                    model.base, settings, range(first, min(first + BLOCK, count)),
-                    prompt_states=positive, negative_states=negative,
-                )  # fmt: skip
-                parts.append(reduced(block, self.config.model.resolution))
-        return np.concatenate(parts)
+        positive, negative = (encode_prompts(model.base, [text]) for text in prompts_for(self.config, phase))
+        block = draw_block(model.base, settings, indices, prompt_states=positive, negative_states=negative)
+        return reduced(block, self.config.model.resolution)
 
     def _model(self, weights: str) -> DrawModel:
         if self.loaded is None or self.loaded[0] != weights:
@@ -89,34 +98,43 @@ class Painter:
 
 
 def sweep_drawing(painter: Painter, references: References, unit: Unit, kind: Kind) -> tuple[list[Point], int, Drawn]:
-    """Sweep the draw-time settings in turn, each at the best of those before.
+    """Sweep the draw-time settings on few images; measure the lowest two of them on all, and take the lower.
 
-    Returns all points, the place of the best, and what was drawn there. A later value is taken only where it is lower.
-    Weights that the checkpoint does not hold are passed over.
+    Returns all points, the place of the best, and what was drawn there. A single drawing is measured on all
+    images at once. Weights that the checkpoint does not hold are passed over.
     """
-
-    def measure(drawing: Mapping[str, Any]) -> Drawn:
-        images = painter.draw(drawing)
-        features = references.network.pooled(images)
-        real = references.side_features(unit.side, unit.images)
-        value = float(choose_statistic(kind)(features, real))
-        points.append(Point(dict(drawing), value, measure_recall(features, real)))
-        return Drawn(points[-1], images, features)
-
     points: list[Point] = []
-    best, place = measure({key: unit.drawing[key][0] for key in DRAWING}), 0
-    for key in DRAWING:
-        current = best.point.drawing
-        for value in unit.drawing[key][1:]:
-            try:
-                collected = measure({**current, key: value})
-            except UserError:
-                if key != "weights":
-                    raise
-                continue  # too few snapshots for an average of that length
-            if collected.point.value < best.point.value:
-                best, place = collected, len(points) - 1
-    return points, place, best
+
+    def measure(drawing: Mapping[str, Any], images: int) -> Drawn:
+        pixels = painter.draw(drawing, images)
+        features = references.network.pooled(pixels)
+        real = references.side_features(unit.side, unit.photographs)
+        recall = measure_recall(features, real) if len(features) == len(real) else None  # it hangs on the numbers
+        points.append(Point(dict(drawing), float(choose_statistic(kind)(features, real)), recall, len(pixels)))
+        return Drawn(points[-1], pixels, features)
+
+    few = screening_images(unit.images, kind=kind)
+
+    def screen(drawing: Mapping[str, Any]) -> float | None:
+        try:
+            return measure(drawing, few).point.value
+        except UserError:
+            if drawing["weights"] == unit.drawing["weights"][0]:
+                raise
+            return None  # too few snapshots for an average of that length
+
+    leaders: list[Mapping[str, Any]] = [{key: unit.drawing[key][0] for key in DRAWING}]
+    if any(len(unit.drawing[key]) > 1 for key in DRAWING):
+        leaders = sweep_in_turn(unit.drawing, screen)[: MEASURED_WHOLE if few < unit.images else 1]
+    begun = len(points)
+    best = min((measure(drawing, unit.images) for drawing in leaders), key=lambda entry: entry.point.value)
+    return points, next(place for place in range(begun, len(points)) if points[place] is best.point), best
+
+
+def take_blocks(counts: Mapping[str, int], images: int) -> dict[str, int]:
+    """Return how many images of each phase make up `images`: whole blocks, at most the counts."""
+    share = images / sum(counts.values())
+    return {phase: min(count, BLOCK * math.ceil(count * share / BLOCK)) for phase, count in counts.items()}
 
 
 def count_phases(phases: list[str]) -> dict[str, int]:

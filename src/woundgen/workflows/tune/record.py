@@ -13,10 +13,11 @@ from woundgen.storage.names import EVAL_LOG
 from woundgen.tuning.budget import RUNGS
 from woundgen.tuning.conclusion import classify_difference
 from woundgen.tuning.importance import measure_importance
+from woundgen.tuning.objective import screening_images
 from woundgen.tuning.space import DRAWING, settings_for
 from woundgen.workflows.tune.begin import Begun
 from woundgen.workflows.tune.confirm import Confirmed, Leader
-from woundgen.workflows.tune.search import START, Trial, observe, trial_name
+from woundgen.workflows.tune.search import START, Trial, observe, pruning_images, trial_name
 from woundgen.workflows.tune.study import Study
 from woundgen.workflows.tune.unit import RUNS
 
@@ -86,13 +87,24 @@ def _design(findings: Findings) -> list[str]:
         f"{division.sealed} sealed photographs took no part.",
         f"{len(findings.trials)} configurations, half of each generation trained on after {RUNGS[0]:.0%} of its steps; "
         f"{sum(entry.is_complete for entry in findings.trials)} trained to the end. {trial_name(START)} is the "
-        "starting config, which is drawn in the search with every draw-time setting too.",
+        "starting config, swept as the others are.",
         f"Objective: {study.objective.upper()} of {study.images} images against as many selection photographs, on the "
         f"same seeds in every trial. Photographs of training patients have {study.floor:.4g} themselves.",
+        _screening(study),
         _constraints(study),
         "All trials are trained to their last step, without early stopping, on the training patients alone.",
     ]
     return lines
+
+
+def _screening(study: Study) -> str:
+    """Say how many images the first rung and the sweep of draw-time settings look at."""
+    few, pruning = (count(study.images, kind=study.objective) for count in (screening_images, pruning_images))
+    return (
+        f"The first rung decides on {pruning} images with the preferred draw-time settings; after the last, draw-time "
+        f"settings are swept on {few} images, and the two lowest drawings measured on all {study.images} (phases "
+        "have whole blocks of 16)."
+    )
 
 
 def _constraints(study: Study) -> str:

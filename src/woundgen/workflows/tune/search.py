@@ -14,15 +14,17 @@ from woundgen.events import Info, Work
 from woundgen.storage.files import read_json, write_json
 from woundgen.storage.names import OPTUNA_JOURNAL
 from woundgen.tuning.budget import RUNGS, survivors
+from woundgen.tuning.objective import Kind, screening_images
 from woundgen.tuning.proposals import Observation, propose, write_journal
-from woundgen.tuning.space import DRAWING, Dimension, settings_for, start_values
+from woundgen.tuning.space import Dimension, settings_for, start_values
+from woundgen.tuning.sweep import MEASURED_WHOLE, count_measured
 from woundgen.workflows.tune.division import SELECTION
 from woundgen.workflows.tune.study import Study
 from woundgen.workflows.tune.unit import GENERATIONS, Unit, UnitResult
 from woundgen.workflows.tune.workers import Report, Team
 
 START = 0  # the number of the trial that is the starting config
-PRUNING_VALUES = 2  # of guidance, that a trial is drawn with before its last rung
+PRUNING = 2  # times the images of a quick look decide before the last rung, drawn with the preferred settings
 SEARCH_END = "search_end.json"
 
 
@@ -123,9 +125,10 @@ def _run_generation(
 def search_unit(study: Study, number: int, values: Mapping[str, Any], rung: int) -> Unit:
     """Return the unit of a trial up to a rung."""
     is_last = rung + 1 == len(RUNGS)
-    drawing = dict(study.space.drawn)
+    drawing, images = dict(study.space.drawn), study.images
     if not is_last:
-        drawing = {key: items[: PRUNING_VALUES if key == "guidance_scale" else 1] for key, items in drawing.items()}
+        drawing = {key: items[:1] for key, items in drawing.items()}
+        images = pruning_images(study.images, kind=study.objective)
     return Unit(
         name=f"{trial_name(number)}_rung_{rung + 1}",
         run=trial_name(number),
@@ -134,16 +137,23 @@ def search_unit(study: Study, number: int, values: Mapping[str, Any], rung: int)
         share=RUNGS[rung],
         drawing=drawing,
         side=SELECTION,
-        images=study.images,
+        photographs=study.images,
+        images=images,
         draw_seed=study.seed,
         keeps=is_last,
     )
 
 
-def count_draws(study_drawn: Mapping[str, Sequence[Any]]) -> list[int]:
-    """Return how many sets are drawn at each rung."""
-    full = 1 + sum(len(study_drawn[key]) - 1 for key in DRAWING)
-    return [min(PRUNING_VALUES, len(study_drawn["guidance_scale"]))] * (len(RUNGS) - 1) + [full]
+def pruning_images(images: int, *, kind: Kind) -> int:
+    """Return how many images decide before the last rung; images: of a whole measurement."""
+    return min(images, PRUNING * screening_images(images, kind=kind))
+
+
+def count_images(drawn: Mapping[str, Sequence[Any]], images: int, *, kind: Kind) -> list[int]:
+    """Return how many images are drawn at each rung, about. images: of a whole measurement."""
+    few, swept = screening_images(images, kind=kind), count_measured(drawn)
+    last = swept * few + MEASURED_WHOLE * (images - few) if swept > 1 else images
+    return [pruning_images(images, kind=kind)] * (len(RUNGS) - 1) + [last]
 
 
 def observe(trial: Trial) -> Observation:

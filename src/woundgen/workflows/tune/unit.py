@@ -10,14 +10,15 @@ from typing import Any
 from woundgen.storage.files import read_json
 
 RUNS, RESULTS, GENERATIONS, PHOTOGRAPHS = "runs", "results", "generations", "photographs"
+ENCODINGS = "encodings"  # of the photographs, made once for all trials
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
     """name: of its result. run: folder below runs/. settings: over the starting config, by flat name.
 
-    share: of the run's steps. drawing: values of each draw-time setting. side: photographs it is measured on.
-    images: drawn for each measurement. keeps: whether features and a grid are written.
+    share: of the run's steps. drawing: values of each draw-time setting. side: it is measured on `photographs` of it.
+    images: drawn for the last measurement. keeps: whether features and a grid are written.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Unit:
     share: float
     drawing: Mapping[str, tuple[Any, ...]]
     side: str
+    photographs: int
     images: int
     draw_seed: int
     keeps: bool
@@ -49,18 +51,23 @@ def _hashable(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A drawing of an adapter. drawing: its settings. value: the objective."""
+    """A drawing of an adapter. drawing: its settings. value: the objective. recall: None where images are fewer.
+
+    images: that were measured.
+    """
 
     drawing: Mapping[str, Any]
     value: float
     recall: float | None
+    images: int
 
 
 @dataclass(frozen=True, slots=True)
 class UnitResult:
-    """points: every drawing, in order. best: the place of the lowest. copies, two_sample: None where not measured.
+    """points: every measurement, in order. best: the place of the lowest on all images. copies, two_sample: or None.
 
-    violations: of recall and of copies, above 0 where it does not hold. seconds: of training in all, and of drawing.
+    violations: of recall and of copies, above 0 where it does not hold. seconds: of training in all, of drawing, and
+    of the processor for this unit.
     """
 
     name: str
@@ -100,7 +107,7 @@ def read_result(study: Path, name: str) -> UnitResult | None:
         return None
     values = read_json(path)
     points = tuple(
-        Point({k: _hashable(v) for k, v in entry["drawing"].items()}, entry["value"], entry["recall"])
+        Point({k: _hashable(v) for k, v in entry["drawing"].items()}, entry["value"], entry["recall"], entry["images"])
         for entry in values["points"]
     )
     return UnitResult(

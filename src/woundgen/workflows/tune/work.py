@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,10 +28,10 @@ from woundgen.workflows.tune.division import CONFIRMATION
 from woundgen.workflows.tune.measure import Drawn, Painter, count_phases, sweep_drawing
 from woundgen.workflows.tune.reference import References, Side
 from woundgen.workflows.tune.study import Study, open_study_references
-from woundgen.workflows.tune.unit import RESULTS, RUNS, Unit, UnitResult, read_result, result_path
+from woundgen.workflows.tune.trial_config import planned_steps, steps_at, trial_config
+from woundgen.workflows.tune.unit import ENCODINGS, RESULTS, RUNS, Unit, UnitResult, read_result, result_path
 
 GRID = 16  # images of a grid, on the same seeds in every trial
-SAVES = 4  # checkpoints of a run: as many snapshots as EMA of any length needs
 
 
 class Stopped(Exception):
@@ -54,7 +53,7 @@ class Worker:
         """Return the unit's result, from disk where it has been done. Raises Stopped after a signal."""
         if (done := read_result(self.study.folder, unit.name)) is not None:
             return done
-        study = self.study
+        study, processor = self.study, time.process_time()
         if self.references is None:
             self.references = open_study_references(study.config, study.photographs)
         with threads_fixed(study.threads):
@@ -63,13 +62,17 @@ class Worker:
             began = time.monotonic()
             checkpoint = newest_sound(study.folder / RUNS / unit.run / CHECKPOINTS).folder
             assert checkpoint is not None, "a training leaves a checkpoint"
-            side = self.references.side(unit.side, unit.images)
+            side = self.references.side(unit.side, unit.photographs)
             painter = Painter(checkpoint, config, count_phases(side.phases), unit.draw_seed)
             points, place, best = sweep_drawing(painter, self.references, unit, study.objective)
             copies = self._count_copies(best)
             two_sample = measure_accuracy(best, side) if study.two_sample and unit.side == CONFIRMATION else None
         violations = study.constraints(len(best.images)).violations(recall=best.point.recall, copies=copies)
-        seconds = {"training": _training_seconds(study.folder / RUNS / unit.run), "drawing": time.monotonic() - began}
+        seconds = {
+            "training": _training_seconds(study.folder / RUNS / unit.run),
+            "drawing": time.monotonic() - began,
+            "processor": time.process_time() - processor,
+        }
         result = UnitResult(unit.name, steps, tuple(points), place, copies, two_sample, violations, seconds)
         _write(study.folder, unit, result, best)
         return result
@@ -83,6 +86,7 @@ class Worker:
             data=study.photographs,
             out=study.folder / RUNS / unit.run,
             stop_at=None if unit.share >= 1 else steps_at(unit.share, total),
+            encodings=study.folder / ENCODINGS,
         )
         gc.collect()  # layers with a forward of ours are held by a cycle, and hold gigabytes of a card
         result = train_adapter(TrainingJob(request, silent_console()))
@@ -100,41 +104,6 @@ def measure_accuracy(drawn: Drawn, side: Side) -> float:
     """Return the held-out accuracy of a classifier that knows these images from photographs; 0.5 is chance."""
     rows = complete(measure_two_sample(drawn.images, side.images, real_groups=side.groups)).rows
     return next(row.value for row in rows if not row.label)
-
-
-def steps_at(share: float, total: int) -> int:
-    """Return the step at which a share of a run ends."""
-    return max(1, round(share * total))
-
-
-def planned_steps(study: Study, config: TrainConfig) -> int:
-    """Return the steps of a trial: the starting config's where the trial does not set them."""
-    return config.optimization.max_steps or study.steps
-
-
-def trial_config(study: Study, unit: Unit) -> TrainConfig:
-    """Return the config of a trial: nothing is drawn while it trains, and it goes to its last step."""
-    flat = study.config.flat() | dict(unit.settings)
-    steps = int(flat["max_steps"] or study.steps)
-    every = max(1, math.floor(steps * study.epochs / study.steps / SAVES))
-    return TrainConfig.model_validate(
-        flat
-        | {
-            "max_steps": steps,
-            "seed": unit.seed,
-            "metric_images": 0,
-            "sample_images": 0,
-            "monitor": "auto",
-            "early_stopping_metric": "val_loss",
-            "early_stopping_patience": 0,
-            "probe_steps": 0,
-            "tracker": ["tensorboard"],
-            "save_every_n_epochs": every,
-            "evaluate_every_n_epochs": every,
-            "save_best_only": False,
-            "keep_last_n_checkpoints": 1,
-        }
-    )
 
 
 def _training_seconds(run: Path) -> float:
@@ -159,7 +128,8 @@ def _to_json(unit: Unit, result: UnitResult) -> Mapping[str, Any]:
         "unit": unit.to_json(),
         "steps": result.steps,
         "points": [
-            {"drawing": dict(entry.drawing), "value": entry.value, "recall": entry.recall} for entry in result.points
+            {"drawing": dict(entry.drawing), "value": entry.value, "recall": entry.recall, "images": entry.images}
+            for entry in result.points
         ],
         "best": result.best,
         "copies": result.copies,

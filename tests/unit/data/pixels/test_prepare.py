@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from woundgen.data.pixels.padding import content_box
 from woundgen.data.pixels.prepare import prepare, prepare_all
 from woundgen.errors import UserError
 from woundgen.records import Box, Photo
+from woundgen.storage.files import sha256_file
 
 
 def noise(height: int, width: int, *, seed: int = 0) -> np.ndarray:
@@ -180,6 +183,29 @@ def test_cache_gives_the_same_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyP
     write_png(tmp_path / "0.png", noise(64, 80, seed=77), text={})  # same name, other photograph
     assert np.array_equal(run(cache), run(None))
     assert not np.array_equal(run(cache), fresh)
+
+
+def test_no_process_is_started_for_what_is_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A torn entry in the second chunk: the first is read here, the rest by processes, in order."""
+    photos, cache = photographs(tmp_path, module.CHUNK + 2), tmp_path / "cache"
+
+    def run(processes: int) -> np.ndarray:
+        return prepare_all(photos, resolution=8, margin=0, roots=[tmp_path], cache_dir=cache, processes=processes)
+
+    fresh = run(1)
+    monkeypatch.setattr(module, "ProcessPoolExecutor", lambda *_, **__: pytest.fail("a process"))
+    assert np.array_equal(run(2), fresh)
+    pools: list[int] = []
+
+    def open_pool(count: int, *, mp_context: Any) -> ThreadPoolExecutor:
+        pools.append(count)
+        return ThreadPoolExecutor(count)
+
+    monkeypatch.setattr(module, "ProcessPoolExecutor", open_pool)
+    last = module.PixelCache(cache).entries([sha256_file(Path(photos[-1].path))])[0]
+    last.write_bytes(last.read_bytes()[:-40])
+    assert np.array_equal(run(2), fresh)
+    assert pools == [2]
 
 
 def test_errors_come_together(tmp_path: Path) -> None:

@@ -13,12 +13,22 @@ from woundgen.workflows.tune.table import LiveTable
 from woundgen.workflows.tune.unit import Point, Unit, UnitResult
 
 UNIT = Unit(
-    "trial_001_rung_1", "trial_001", {"learning_rate": 0.000123, "lora_rank": 8}, 0, 1.0, {}, "validation", 8, 0, True
+    "trial_001_rung_1",
+    "trial_001",
+    {"learning_rate": 0.000123, "lora_rank": 8},
+    0,
+    1.0,
+    {},
+    "validation",
+    8,
+    8,
+    0,
+    True,
 )
 
 
 def result(*, copies: int | None = 0, violations: tuple[float, float] = (0.0, 0.0)) -> UnitResult:
-    points = (Point({"guidance_scale": 2.0}, 0.51, 0.4), Point({"guidance_scale": 1.5}, 0.25, None))
+    points = (Point({"guidance_scale": 2.0}, 0.51, 0.4, 8), Point({"guidance_scale": 1.5}, 0.25, None, 8))
     return UnitResult(UNIT.name, 30, points, 1, copies, None, violations, {"training": 1.0, "drawing": 1.0})
 
 

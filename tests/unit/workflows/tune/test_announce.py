@@ -1,0 +1,53 @@
+"""What the plan of a study says of time and disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from woundgen.config.train import TrainConfig
+from woundgen.tuning.budget import Cost, lay_out
+from woundgen.tuning.space import default_space
+from woundgen.workflows.tune.announce import plan_lines
+from woundgen.workflows.tune.begin import Begun
+from woundgen.workflows.tune.division import PatientDivision
+from woundgen.workflows.tune.estimate import Estimate
+from woundgen.workflows.tune.study import Study
+
+GIB = 1 << 30
+
+
+def lines(*, disk: int = GIB, free: int = 10 * GIB, share: float = 1.0, steps: int = 100) -> str:
+    config = TrainConfig.model_validate({"base_model": "embedded", "inference_steps_production": steps})
+    study = Study(
+        folder=Path("study"), config=config, space=default_space(config, steps=200), layout=lay_out(20, generation=4),
+        objective="kid", steps=200, epochs=10.0, two_sample=False, images=64, confirmation_images=100, seed=0,
+        threads=1, least_recall=None, copy_ceiling=None, copy_rate=0.0, floor=0.0, confirmation_floor=0.0, seconds=None,
+    )  # fmt: skip
+    sides = dict.fromkeys(("training", "selection", "confirmation"), (64, 64))
+    estimate = Estimate(600.0, 9600.0, 7200.0, Cost(0.1, 1.0, 5.0, 60.0), disk, free, share)
+    return "\n".join(plan_lines(Begun(study, PatientDivision(sides, 0, ""), estimate, goes_on=False)))
+
+
+def test_time_and_disk_are_in_the_plan() -> None:
+    told = lines()
+    assert "about 10 min a trial: 2.7 h for the search and 2.0 h for the confirmation" in told
+    assert "1.00 GiB at most of 10 GiB free" in told
+    assert "warning" not in told
+    assert "alone on the machine" not in told
+
+
+def test_a_crowded_machine_is_told_from_a_slow_one() -> None:
+    told = lines(share=0.2)
+    assert "it got 20% of its processors" in told
+    assert "takes 120 s or somewhat more" in told or "takes 2 min or somewhat more" in told
+
+
+def test_a_disk_that_is_too_small_is_warned_of() -> None:
+    assert "warning: the disk will not hold it" in lines(disk=11 * GIB)
+
+
+@pytest.mark.parametrize(("steps", "told"), [(100, True), (15, False), (10, False)])
+def test_that_the_start_is_drawn_in_fewer_steps_is_said(steps: int, told: bool) -> None:
+    assert ("in 15 sampler steps in place of 100" in lines(steps=steps)) is told
