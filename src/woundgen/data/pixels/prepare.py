@@ -177,7 +177,7 @@ def _read_cached(photos: Sequence[Photo], recipe: Recipe) -> np.ndarray | None:
             try:
                 digest = hashlib.sha256(reader.read(photo.path)).hexdigest()
             except UserError:
-                return None  # preparing will tell
+                return None  # preparing names the problem
             shape = (recipe.resolution, recipe.resolution, 3)
             found = cache.get(digest, _settings_digest(photo, recipe), shape=shape)
             if found is None:

@@ -66,7 +66,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """What a study is made of. training, selection: photographs. steps: of the starting config.
+    """Counts that a study is made of. training, selection: photographs. steps: of the starting config.
 
     images, confirming: drawn for a measurement of the search and of the confirmation.
     """
@@ -121,7 +121,7 @@ def _prepare(request: TuneRequest, data: Path) -> tuple[TrainingSession, float]:
 
 
 def _measure_cost(session: TrainingSession, numbers: Numbers, *, loading: float, sampler_steps: int) -> Cost:
-    """Time a few steps, some photographs encoded, and two short blocks of images, which tell steps from the rest."""
+    """Time a few steps, some photographs encoded, and two short blocks of images, apart by their steps."""
     probe = run_probe(session)
     sample = probe.seconds / session.plan.micro_batch
     config, base, photos = session.config, session.base, session.dataset.trained
