@@ -1,14 +1,12 @@
 """Stable Diffusion's own architectures, from their published configurations, with random weights: one step at 128x128.
 
 Nothing can be fetched here. Counts of parameters are the published ones, and hold that what is built is the real thing
-(benchmarks/architectures.py).
+(tests/published_architectures.py).
 """
 
 from __future__ import annotations
 
-import importlib.util
 import time
-from pathlib import Path
 
 import numpy as np
 import psutil
@@ -26,13 +24,7 @@ from woundgen.training.loop_state import LoopSettings, LoopState
 from woundgen.training.state import new_optimizer
 from woundgen.workflows.train.dataset import encode_variations
 
-SPEC = importlib.util.spec_from_file_location(
-    "architectures", Path(__file__).parents[2] / "benchmarks" / "architectures.py"
-)
-assert SPEC is not None
-assert SPEC.loader is not None
-architectures = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(architectures)
+from .. import published_architectures as architectures
 
 
 @pytest.mark.slow

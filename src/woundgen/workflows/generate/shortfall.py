@@ -40,7 +40,7 @@ def describe_shortfall(tally: Tally, count: int, sampler: SamplerSettings, out: 
 
 def _advise(tally: Tally, count: int, sampler: SamplerSettings, out: Path) -> str:
     turned_down = tally.drawn - tally.accepted
-    if 2 * tally.copies > turned_down:
+    if 2 * tally.copies > turned_down and 2 * tally.accepted < tally.drawn:
         return (
             f"{tally.copies} are copies of photographs, which {private_folder(out) / QUARANTINE} shows: train fewer "
             "steps, or on more photographs."
