@@ -157,6 +157,7 @@ def test_draw_time_settings_are_swept_on_one_training(study: Path) -> None:
     assert [entry["drawing"] for entry in pruned["points"]] == [swept[0]["drawing"]]
 
 
+@pytest.mark.slow
 def test_photographs_are_encoded_once_for_all_trials(study: Path) -> None:
     """Those of training for the seed of the search and for two that confirm, and those of selection."""
     assert len(list((study / "encodings").glob("*.safetensors"))) == 4
