@@ -39,9 +39,9 @@ def main() -> None:
     draws = make_draws(phases, references=options.references, held_out=1)
     calibrated = [calibrate(bench, draw) for draw in draws]
     sheet = [np.concatenate(list(images[draws[0].references[: min(SHOWN, options.copies)]]), axis=1)]
-    print("| strength | recognised | by places alone | median of layout |\n| --- | --- | --- | --- |")
+    print("| strength | recognised | by places alone | by layout alone |\n| --- | --- | --- | --- |")
     for strength in options.strengths:
-        passed, by_places, layout = [], 0, []
+        passed, by_places, by_layout = [], 0, 0
         for draw, (scenes, ceilings) in zip(draws, calibrated, strict=True):
             rows = draw.references[: options.copies]
 
@@ -53,11 +53,11 @@ def main() -> None:
             part = keep(bench, ["img2img", strength, options.steps, draw.number, rows.tolist()], measure)
             passed += ceilings.are_passed(part).tolist()
             by_places += int((np.array(part["places"]) > ceilings.places).sum())
-            layout += part["layout"]
+            by_layout += int((np.array(part["layout"]) > ceilings.layout).sum())
             if draw.number == 0:
                 sheet.append(np.concatenate(list(np.array(part["images"], np.uint8)), axis=1))
-        rates = f"{share(sum(passed), len(passed))} | {share(by_places, len(passed))}"
-        print(f"| {strength:g} | {rates} | {np.median(layout):.2f} |", flush=True)
+        rates = " | ".join(share(hits, len(passed)) for hits in (sum(passed), by_places, by_layout))
+        print(f"| {strength:g} | {rates} |", flush=True)
         Image.fromarray(np.concatenate(sheet)).save(options.work / "img2img.png")
 
 

@@ -48,7 +48,7 @@ class TuneOptions:
 class TuneRequest:
     """config: the starting config. command: words that start the study again.
 
-    fixed, searched: changes of the search space. cards: entry trial each, or () for this process alone.
+    fixed, searched: changes of the search space. cards: a trial each, or () for this process alone.
     images: drawn for each measurement at most. least_recall: None takes half of what photographs reach.
     two_sample: whether a classifier is trained to know images from photographs in the confirmation.
     generation: proposals made at once.
