@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -15,15 +13,11 @@ from woundgen.errors import UserError
 from woundgen.runtime.console import open_console
 
 # Steps, batch and learning rate by default; docs/results.md says with which each of what ships was made.
-if TYPE_CHECKING:
-    from woundgen.runtime.processes import Place
-    from woundgen.workflows.rebuild.stages import RebuildSettings
-
 RECIPES = {
     "features": (3000, 32, 1e-3),
     "encoder": (2000, 16, 2e-3),
-    "decoder": (6000, 8, 3e-4),
-    "base": (40_000, 256, 1e-3),
+    "decoder": (6000, 32, 3e-4),
+    "base": (18_500, 256, 1e-3),
 }
 
 
@@ -35,9 +29,10 @@ def rebuild(
         int | None, typer.Option(min=1, help="Images an update sees [by stage; base: 256, for a GPU].")
     ] = None,
     learning_rate: Annotated[float | None, typer.Option(min=1e-8, help="Peak learning rate [by stage].")] = None,
-    phantoms: Annotated[int, typer.Option(min=400, help="Training phantoms, rendered once.")] = 24_000,
-    start: Annotated[Path | None, typer.Option(help="For base: begin from this base's UNet and text encoder.")] = None,
-    devices: Annotated[int | None, typer.Option(min=1, help="For base: processes that share the work [1].")] = None,
+    phantoms: Annotated[int, typer.Option(min=400, help="Training phantoms, rendered once.")] = 60_000,
+    start: Annotated[
+        Path | None, typer.Option(help="For decoder and base: begin from the networks of this base.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto | cpu | cuda; the card is measured on the CPU")] = "auto",
 ) -> int:
     """Train the networks that ship anew, from phantoms alone. Run it again to go on after a stop.
@@ -52,10 +47,8 @@ def rebuild(
     if stage not in (*RECIPES, "card"):
         raise UserError(f"stage {stage!r} is unknown.", f"Use {', '.join(RECIPES)}, card.")
     check_choice("--device", device, ("auto", "cpu", "cuda"))
-    if start is not None and stage != "base":
-        raise UserError(f"--start means nothing for {stage}.", "Leave it out, or name the stage base.")
-    if devices is not None and stage != "base":
-        raise UserError(f"--devices means nothing for {stage}.", "Leave it out, or name the stage base.")
+    if start is not None and stage not in ("decoder", "base"):
+        raise UserError(f"--start means nothing for {stage}.", "Leave it out, or name the stage decoder or base.")
     if stage == "card":
         from woundgen.workflows.rebuild.model_card import write_card
 
@@ -64,13 +57,9 @@ def rebuild(
             console.info(f"written to {card}")
             console.result("rebuild", Shown({"stage": stage, "path": str(card)}))
         return 0
-    from woundgen.runtime.processes import read_launcher, run_together
-
-    place = read_launcher(os.environ)
-    if place is None and devices is not None and devices > 1:
-        return run_together(sys.argv[1:], count=devices)
     from woundgen.runtime.devices import choose_device
-    from woundgen.workflows.rebuild.stages import RebuildSettings
+    from woundgen.workflows.rebuild.base import rebuild_base
+    from woundgen.workflows.rebuild.stages import RebuildSettings, rebuild_decoder, rebuild_encoder, rebuild_features
 
     usual_steps, usual_batch, usual_rate = RECIPES[stage]
     settings = RebuildSettings(
@@ -82,22 +71,14 @@ def rebuild(
         start=start,
         device=choose_device(device).type,
     )
-    _run_stage(stage, settings, place if stage == "base" else None, devices=devices, device=device)
+    jobs = {
+        "features": rebuild_features,
+        "encoder": rebuild_encoder,
+        "decoder": rebuild_decoder,
+        "base": rebuild_base,
+    }
+    with open_console() as console:
+        target = console.follow(jobs[stage](settings))
+        console.info(f"written to {target}")
+        console.result("rebuild", Shown({"stage": stage, "path": str(target)}))
     return 0
-
-
-def _run_stage(stage: str, settings: RebuildSettings, place: Place | None, *, devices: int | None, device: str) -> None:
-    """place, devices: of this process among those that share the work, and how many the user asked for, or None."""
-    from woundgen.runtime.devices import join_ranks
-    from woundgen.workflows.rebuild.base import BaseRebuild
-    from woundgen.workflows.rebuild.stages import rebuild_decoder, rebuild_encoder, rebuild_features
-
-    jobs = {"features": rebuild_features, "encoder": rebuild_encoder, "decoder": rebuild_decoder}
-    with open_console() as console, join_ranks(place, asked=devices, device=device) as ranks:
-        if stage == "base":
-            target = BaseRebuild(settings, console, ranks).run()
-        else:
-            target = console.follow(jobs[stage](settings))
-        if ranks.first:
-            console.info(f"written to {target}")
-            console.result("rebuild", Shown({"stage": stage, "path": str(target)}))

@@ -28,7 +28,7 @@ ADVERSARIAL_WEIGHT = 0.2
 ADVERSARIAL_FROM = 100  # steps before which the discriminator learns alone
 LATENT_NOISE = 0.12  # largest deviation of the noise on latents, whose own deviations have mean square 1
 WHOLE_EVERY = 8  # steps between those that see whole images, because padding falls elsewhere in them
-AVERAGE = 0.985  # of the exponential moving average that ships
+AVERAGE = 0.995  # of the exponential moving average that ships
 
 
 @dataclass(slots=True)

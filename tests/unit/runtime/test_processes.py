@@ -89,21 +89,6 @@ def test_a_launcher_that_starts_too_few_is_an_error(
     assert "--devices 2, but the launcher started 1 process." in capsys.readouterr().err
 
 
-def test_devices_of_a_rebuild(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Of the base alone, which the loop of the adapters trains."""
-    monkeypatch.delenv("WORLD_SIZE", raising=False)
-    asked: list[int] = []
-    monkeypatch.setattr(module, "run_together", lambda words, *, count: asked.append(count) or 143)
-    assert cli.run(["rebuild", "base", "--work", str(tmp_path), "--devices", "2"]) == 143
-    assert asked == [2]
-    assert cli.run(["rebuild", "encoder", "--work", str(tmp_path), "--devices", "2"]) == 2
-    assert "--devices means nothing for encoder." in capsys.readouterr().err
-    assert cli.run(["rebuild", "base", "--work", str(tmp_path), "--device", "tpu"]) == 2
-    assert "--device 'tpu' is unknown. Use auto | cpu | cuda." in capsys.readouterr().err
-
-
 def test_a_process_without_a_card_of_its_own_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "choose_device", lambda name: torch.device("cuda"))
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)

@@ -38,11 +38,6 @@ class BaseNetworks:
     text_encoder: CLIPTextModel
     begun_from: str
 
-    def parameters(self) -> dict[str, torch.nn.Parameter]:
-        """By name: those of the UNet, then those of the text encoder."""
-        named = {f"unet.{name}": p for name, p in self.unet.named_parameters()}
-        return named | {f"text_encoder.{name}": p for name, p in self.text_encoder.named_parameters()}
-
     def load(self, weights: dict[str, Tensor]) -> None:
         """Take weights, by the names of `parameters`."""
         self.unet.load_state_dict(strip_prefix("unet", weights))

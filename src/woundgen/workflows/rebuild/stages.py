@@ -5,8 +5,9 @@ Each stage is resumable (run the same command again) and reads what the one befo
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from torch import Tensor
 from woundgen.errors import UserError
 from woundgen.events import Work
 from woundgen.features.embedded import FeatureNetwork, fit_detail
+from woundgen.models.base import load_base
 from woundgen.models.images import encode_images, to_unit
 from woundgen.shipped.architecture import DECODER_WIDTHS, LATENT_CHANNELS, build_autoencoder
 from woundgen.shipped.autoencoder import autoencoder_step, crops, fit_block_basis, latent_spread, standardise_latents
@@ -50,8 +52,8 @@ class RebuildSettings:
     steps: int
     batch: int
     learning_rate: float
-    start: Path | None = None  # a base whose UNet and text encoder the stage `base` begins from
-    processes: int = 2
+    start: Path | None = None  # a base whose networks the stages `decoder` and `base` begin from
+    processes: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
     seed: int = 1
     device: str = "cpu"  # or "cuda"
 
@@ -139,13 +141,8 @@ def rebuild_decoder(settings: RebuildSettings) -> Work[Path]:
     The stage's average may be used before its last step: run it with --steps at what is done to write that.
     """
     pool = yield from open_pool(settings)
-    source = settings.folder / ENCODER_FOLDER
-    if not source.is_dir():
-        raise UserError(f"{source} does not exist.", "Run `woundgen rebuild encoder` with the same --work first.")
-    narrow = AutoencoderKL.from_pretrained(source, torch_dtype=torch.float32)
     torch.manual_seed(settings.seed)
-    vae = build_autoencoder(widths=DECODER_WIDTHS)
-    copy_widened(narrow, vae, seed=settings.seed)
+    vae, begun_from = _begin_autoencoder(settings)
     training = begin_decoder_training(vae.to(settings.device, memory_format=torch.channels_last))
 
     def step(number: int) -> dict[str, float]:
@@ -156,11 +153,42 @@ def rebuild_decoder(settings: RebuildSettings) -> Work[Path]:
         optimizers={"vae": training.optimizer, "discriminator": training.discriminator_optimizer},
         step=step,
         steps=settings.steps,
-        learning_rate=lambda number: settings.learning_rate * min(1.0, (number + 1) / DECODER_WARMUP),
+        learning_rate=_decoder_rate(settings),
         folder=settings.folder / "decoder",
         save_every=250,
+        begun_from=begun_from,
     )
     return _save_autoencoder(averaged_autoencoder(training), settings.folder / AUTOENCODER_FOLDER)
+
+
+def _begin_autoencoder(settings: RebuildSettings) -> tuple[AutoencoderKL, str]:
+    """Return the first stage twice as wide, or the autoencoder of settings.start; and the digest of the latter."""
+    if settings.start is not None:
+        base = load_base(str(settings.start))
+        return base.vae, base.digest
+    source = settings.folder / ENCODER_FOLDER
+    check_stage_done(source, "encoder")
+    narrow = AutoencoderKL.from_pretrained(source, torch_dtype=torch.float32)
+    vae = build_autoencoder(widths=DECODER_WIDTHS)
+    copy_widened(narrow, vae, seed=settings.seed)
+    return vae, ""
+
+
+def check_stage_done(folder: Path, stage: str) -> None:
+    """UserError where the folder that a stage writes is not there."""
+    if not folder.is_dir():
+        raise UserError(f"{folder} does not exist.", f"Run `woundgen rebuild {stage}` with the same --work first.")
+
+
+def _decoder_rate(settings: RebuildSettings) -> Callable[[int], float]:
+    """Warm-up, constant, and in the last quarter linearly down, so that the last average is not of a moving target."""
+    falling = max(1, settings.steps // 4)
+
+    def rate(step: int) -> float:
+        left = max(RATE_FLOOR, min(1.0, (settings.steps - step) / falling))
+        return settings.learning_rate * left * min(1.0, (step + 1) / DECODER_WARMUP)
+
+    return rate
 
 
 def draw_batch(pool: Pool, settings: RebuildSettings, step: int) -> Tensor:
