@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from woundgen.commands.options import in_capitals
 from woundgen.runtime.console import open_console
 
 
@@ -18,7 +19,9 @@ def run(
         Path | None, typer.Option(help="YAML settings of the training, instead of those that ship.")
     ] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value over the settings; repeatable.")] = None,
-    phases: Annotated[str | None, typer.Option(help="Such as I,R [all that have photographs enough].")] = None,
+    phases: Annotated[
+        str | None, typer.Option(callback=in_capitals, help="Such as I,R [all that have photographs enough].")
+    ] = None,
     count: Annotated[int, typer.Option(min=20, help="Images to accept for each phase.")] = 200,
     seed: Annotated[int, typer.Option(min=0, help="Of the drawing.")] = 0,
     thresholds: Annotated[Path | None, typer.Option(help="configs/quality_thresholds.yaml")] = None,

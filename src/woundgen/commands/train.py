@@ -155,6 +155,7 @@ def _run_each_config(
     """
     from woundgen.api.train import open_run
     from woundgen.config.load import load_train_config
+    from woundgen.runtime.hardware import installed_cards
     from woundgen.runtime.parallel_runs import Job, run_side_by_side
     from woundgen.storage.names import RUN_JSON
     from woundgen.workflows.train.request import default_name
@@ -170,7 +171,7 @@ def _run_each_config(
         for path, folder in zip(configs, folders, strict=True)
     ]
     with open_console() as console:
-        code = console.follow(run_side_by_side(jobs, cards=cards))
+        code = console.follow(run_side_by_side(jobs, cards=cards, place="card" if installed_cards() else "place"))
         runs = [open_run(folder).to_json() for folder in folders if (folder / RUN_JSON).is_file()]
         console.result("train", Shown({"runs": runs, "exit_code": code}))
     return code

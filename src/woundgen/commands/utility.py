@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from woundgen.commands.options import in_capitals
 from woundgen.errors import UserError
 from woundgen.runtime.console import open_console, terminal_width
 
@@ -19,7 +20,9 @@ def utility(
         str, typer.Option(help="Synthetic images for each photograph of a phase, by commas.")
     ] = "0,0.25,0.5,1,2",
     classifier: Annotated[str, typer.Option(help="embedded | dinov2 | colour | cnn | a command.")] = "embedded",
-    phases: Annotated[str | None, typer.Option(help="Phases that get synthetic images [all the sets have].")] = None,
+    phases: Annotated[
+        str | None, typer.Option(callback=in_capitals, help="Phases that get synthetic images [all the sets have].")
+    ] = None,
     classes: Annotated[str, typer.Option(help="Phases to tell apart, by commas.")] = "I,P,R",
     folds: Annotated[int, typer.Option(min=2, help="Where no photograph has split = holdout.")] = 5,
     seeds: Annotated[int, typer.Option(min=5, help="Trainings of each arm and fold.")] = 5,

@@ -27,7 +27,7 @@ WARM_UPS = 3  # libraries choose their kernels in the first passes, which a reco
 
 @dataclass(frozen=True, slots=True)
 class CaptionedLatents:
-    """What is trained on, on the device of the networks.
+    """Latents of photographs and their captions, on the device of the networks.
 
     mean, deviation: [N, C, h, w] of the encoder's posterior. tokens: int64 [N, 77]. empty: int64 [77], of no caption.
     alphas_cumprod: fp32 [T] of the noise schedule.

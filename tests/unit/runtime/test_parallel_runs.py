@@ -79,6 +79,7 @@ def test_at_once_each_on_its_card(tmp_path: Path) -> None:
     assert complete(run_side_by_side(jobs, cards=[4, 7]), events) == 3
     said = lines_of(events)
     assert {"a | 4", "b | 7"} <= set(said)
+    assert any(line.startswith("a | on card 4: ") for line in said)
     assert {"c | c on 4", "c | c on 7"} & set(said)
     assert any("c | ended with exit code 3" in line for line in said)
 
@@ -97,7 +98,8 @@ def test_a_signal_reaches_all() -> None:
 
     threading.Thread(target=stop_when_both_are_up, daemon=True).start()
     jobs = [Job(name, (sleep,)) for name in "abc"]
-    assert complete(run_side_by_side(jobs, cards=[0, 1]), events) == 143
+    assert complete(run_side_by_side(jobs, cards=[0, 1], place="place"), events) == 143
+    assert any(line.startswith("a | on place 0: ") for line in lines_of(events)), "without cards"
     assert not any(line.startswith("c |") for line in lines_of(events)), "no further job is begun"
 
 
