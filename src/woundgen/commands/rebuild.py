@@ -30,9 +30,7 @@ def rebuild(
     ] = None,
     learning_rate: Annotated[float | None, typer.Option(min=1e-8, help="Peak learning rate [by stage].")] = None,
     phantoms: Annotated[int, typer.Option(min=400, help="Training phantoms, rendered once.")] = 60_000,
-    start: Annotated[
-        Path | None, typer.Option(help="For decoder and base: begin from the networks of this base.")
-    ] = None,
+    start: Annotated[Path | None, typer.Option(help="For decoder and base: begin from this base.")] = None,
     device: Annotated[str, typer.Option(help="auto | cpu | cuda; the card is measured on the CPU")] = "auto",
 ) -> int:
     """Train the networks that ship anew, from phantoms alone. Run it again to go on after a stop.

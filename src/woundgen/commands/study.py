@@ -32,9 +32,7 @@ def new(
     repeats: Annotated[int, typer.Option(min=0, help="Pictures that each reader sees twice.")] = 12,
     checks: Annotated[int, typer.Option(min=0, max=20, help="Attention checks.")] = 3,
     per_patient: Annotated[int, typer.Option(min=1, help="Photographs of one patient at most.")] = 2,
-    phases: Annotated[
-        str | None, typer.Option(callback=in_capitals, help="By commas [those that all sets have].")
-    ] = None,
+    phases: Annotated[str | None, typer.Option(callback=in_capitals, help="By commas [those of all sets].")] = None,
     side: Annotated[
         str | None, typer.Option(help="Of the split: holdout or validation [holdout where there is one].")
     ] = None,
