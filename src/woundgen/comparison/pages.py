@@ -9,13 +9,14 @@ from markupsafe import Markup
 from woundgen.comparison.choice import choose
 from woundgen.comparison.compare import Comparison, Line, MetricComparison
 from woundgen.comparison.split_difference import DECIDED
+from woundgen.metrics.numbers import write_number
 from woundgen.records import METRICS
 from woundgen.reporting.charts import Chart, chart
 from woundgen.reporting.figures import Bar, Reference, intervals_figure
 from woundgen.reporting.grades import grade
 from woundgen.reporting.html import render
 from woundgen.reporting.metric_explanations import MEANINGS
-from woundgen.reporting.metric_table import ARROWS, bounds, n_of, number, reference_cell, title
+from woundgen.reporting.metric_table import ARROWS, bounds, n_of, reference_cell, title
 from woundgen.reporting.tables import Table, as_html, as_markdown, escape_markdown
 
 
@@ -86,7 +87,8 @@ def findings(comparison: Comparison) -> list[str]:
     """A line for each tested difference, and what chance alone would give."""
     tested = comparison.differences()
     picks = [
-        f"{heading(metric)}: the best value is that of “{line.name}”, {number(line.stored.value.value)}{_lead(line)}."
+        f"{heading(metric)}: the best value is that of “{line.name}”, "
+        f"{write_number(line.stored.value.value)}{_lead(line)}."
         for metric, line in comparison.picks()
         if len(metric.lines) > 2
     ]
@@ -131,7 +133,7 @@ def metric_lines(metric: MetricComparison, reference: str) -> Table:
     rows = tuple(
         (
             line.name,
-            number(line.stored.value.value),
+            write_number(line.stored.value.value),
             bounds(line.stored.value),
             reference_cell(line.floor, line.stored.value),
             reference_cell(line.ceiling, line.stored.value),
@@ -155,7 +157,7 @@ def _difference(line: Line) -> str:
 
 
 def _signed(x: float, like: float) -> str:
-    return ("+" if x > 0 else "") + number(x, like=like)
+    return ("+" if x > 0 else "") + write_number(x, like=like)
 
 
 def _notes(metric: MetricComparison) -> tuple[str, ...]:
@@ -175,7 +177,7 @@ def _chart(metric: MetricComparison) -> Chart:
         for name, value in (("floor", metric.lines[0].floor), ("ceiling", metric.lines[0].ceiling))
         if value
     ]
-    told = ", ".join(f"{bar.name} {number(bar.value)}" for bar in bars)
+    told = ", ".join(f"{bar.name} {write_number(bar.value)}" for bar in bars)
     return chart(
         intervals_figure(heading(metric), bars, references=references),
         alt=f"{heading(metric)}: {told}.",

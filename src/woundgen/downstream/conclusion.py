@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from woundgen.downstream.arms import controls, with_synthetic
 from woundgen.downstream.assess import KAPPA, Arm, Difference
+from woundgen.metrics.numbers import write_interval
 
 HELPS, HARMS, NO_DIFFERENCE = "helps", "harms", "no difference shown"
 TOO_LITTLE = "too little data to say"
@@ -97,7 +98,7 @@ def _shown(word: str, found: Sequence[AtDose], doses: Sequence[AtDose], arms: Ma
     text = (
         f"{word.capitalize()}: with {clearest.dose:g} synthetic images for each photograph, kappa is "
         f"{arms[d.arm].estimates[KAPPA].value:.2f}, {abs(d.value):.2f} {way} the best arm without them "
-        f"({clearest.best}; difference {d.low:+.2f} to {d.high:+.2f})."
+        f"({clearest.best}; difference {write_interval(d.low, d.high, '.2f')})."
     )
     against = [one for one in doses if one.word in (HELPS, HARMS) and one.word != word]
     return text + "".join(f" At {one.dose:g} it {one.word}." for one in against)

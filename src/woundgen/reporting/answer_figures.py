@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from woundgen.metrics.numbers import write_number
 from woundgen.records import MetricValue
 from woundgen.reporting.charts import Chart, chart
 from woundgen.reporting.figures import BLUE, GREEN, GREY, STYLE
-from woundgen.reporting.metric_table import number, title
+from woundgen.reporting.metric_table import title
 from woundgen.reporting.report_data import NOT_NEEDED, Measurement, SetFacts
 from woundgen.reporting.stored_metrics import CEILING, FLOOR, by_kind, kind
 
@@ -41,7 +42,7 @@ def distance_chart(measurements: Sequence[Measurement]) -> Chart | None:
     ]
     if not distances:
         return None
-    measured = "; ".join(f"{d.name}: {number(d.value)} times" for d in distances)
+    measured = "; ".join(f"{d.name}: {write_number(d.value)} times" for d in distances)
     return chart(
         distance_figure(f"{title(rows[0][1])}, in multiples of the floor", distances),
         alt=f"{title(rows[0][1])} as a multiple of that between two halves of the photographs. {measured}.",

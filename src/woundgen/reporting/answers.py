@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from woundgen.metrics.numbers import write_number
 from woundgen.records import METRICS, MetricValue
 from woundgen.reporting.answer_figures import distance_chart, fate_chart
 from woundgen.reporting.charts import Chart
 from woundgen.reporting.distinguish import FEWEST_FOR_VERDICT, Distinction, distinguish
-from woundgen.reporting.metric_table import bounds, n_of, number, title
+from woundgen.reporting.metric_table import bounds, n_of, title
 from woundgen.reporting.read_audit import audit_word
 from woundgen.reporting.report_data import Measurement, ReportContent, SetFacts
 from woundgen.reporting.stored_metrics import FLOOR, by_kind, kind
@@ -67,9 +68,8 @@ def _best_evaluation(contents: Sequence[ReportContent]) -> str:
     best = [content.run.best for content in contents if content.run.best]
     if not best:
         return ""
-    return (
-        f" The value that chose the checkpoint ({number(best[0].value)}) was picked as the best of many and flatters."
-    )
+    chosen = write_number(best[0].value)
+    return f" The value that chose the checkpoint ({chosen}) was picked as the best of many and flatters."
 
 
 def _quality(measurement: Measurement, subject: str) -> Finding:
@@ -128,8 +128,8 @@ def _distance(values: Sequence[MetricValue]) -> list[str]:
     floor = floors[kind(value)]
     spread = "no interval" if value.low is None else bounds(value)
     return [
-        f"{title(value)} is {number(value.value)} ({spread}, n = {n_of(value)}); two halves of the photographs are "
-        f"{number(floor.value)} from one another."
+        f"{title(value)} is {write_number(value.value)} ({spread}, n = {n_of(value)}); two halves of the photographs "
+        f"are {write_number(floor.value)} from one another."
     ]
 
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
+from woundgen.metrics.numbers import write_number
 from woundgen.records import METRICS, MetricValue
 from woundgen.reporting import figures
 from woundgen.reporting.dark_charts import add_dark_colours
 from woundgen.reporting.figures import Reference, Series
-from woundgen.reporting.metric_table import number, title
+from woundgen.reporting.metric_table import title
 from woundgen.reporting.pictures import data_uri
 from woundgen.reporting.report_data import NOT_NEEDED, ReportContent, SetFacts, StoredEvaluation, TrainingLog
 from woundgen.reporting.stored_metrics import CEILING, FLOOR, Kind, kind
@@ -61,8 +62,10 @@ def _metric_chart(one: Kind, evaluations: Sequence[StoredEvaluation], best: int 
     references = [level for level in levels if level]
     values = [v for _, v in rows if not v.label] or [v for _, v in rows]
     name = title(values[0])
-    ends = "; ".join(f"{s.name} {number(s.values[0])} at first, {number(s.values[-1])} at last" for s in series)
-    against = "".join(f"; {level.name} {number(level.value)}" for level in references)
+    ends = "; ".join(
+        f"{s.name} {write_number(s.values[0])} at first, {write_number(s.values[-1])} at last" for s in series
+    )
+    against = "".join(f"; {level.name} {write_number(level.value)}" for level in references)
     return chart(
         figures.metric_figure(name, series, references=references, best=best),
         alt=f"{name} over the steps of training: {ends}{against}.",

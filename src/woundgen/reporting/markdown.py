@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from woundgen.metrics.numbers import write_number
 from woundgen.records import METRICS
 from woundgen.reporting.metric_explanations import joint_verdict, meanings
-from woundgen.reporting.metric_table import metric_table, number, title
+from woundgen.reporting.metric_table import metric_table, title
 from woundgen.reporting.report_data import NOT_NEEDED, Facts, ReportContent, SetFacts, StoredEvaluation, TrainingLog
 from woundgen.reporting.run_view import counts_table, heading, origin, status_sentence, summary
 from woundgen.reporting.stored_metrics import FLOOR, kind
@@ -76,7 +77,7 @@ def history_table(evaluations: Sequence[StoredEvaluation], log: TrainingLog) -> 
     order = list(METRICS)
     columns = {(kind(v), e.weights): title(v) for e in evaluations for v in e.values if not v.label}
     ordered = sorted(columns, key=lambda c: (order.index(c[0][0]), c[1] != "raw", str(c[0][1])))
-    cells = {(e.step, kind(v), e.weights): number(v.value) for e in evaluations for v in e.values if not v.label}
+    cells = {(e.step, kind(v), e.weights): write_number(v.value) for e in evaluations for v in e.values if not v.label}
     steps = sorted({e.step for e in evaluations})
     rows = tuple(
         (str(step), _mean_loss(log, before, step), *(cells.get((step, *column), "") for column in ordered))
@@ -90,7 +91,7 @@ def history_table(evaluations: Sequence[StoredEvaluation], log: TrainingLog) -> 
 def _mean_loss(log: TrainingLog, after: int, until: int) -> str:
     losses = zip(log.steps, log.losses, strict=True)
     found = [loss for step, loss in losses if after < step <= until and math.isfinite(loss)]
-    return number(sum(found) / len(found)) if found else ""
+    return write_number(sum(found) / len(found)) if found else ""
 
 
 def _history_notes(evaluations: Sequence[StoredEvaluation]) -> tuple[str, ...]:
@@ -101,7 +102,7 @@ def _history_notes(evaluations: Sequence[StoredEvaluation]) -> tuple[str, ...]:
     for one in {kind(v): v for v in values if not v.label}.values():
         network = f", features {one.network} {(one.digest or '')[:8]}" if one.network else ""
         floor = floors.get(kind(one))
-        against = f", floor {number(floor.value)}" if floor else ""
+        against = f", floor {write_number(floor.value)}" if floor else ""
         left, right = one.n
         n = f"n = {left}" if left == right else f"n = {left} and {right}"
         notes.append(f"{title(one)}: {n}{network}{against}; interval in the charts: {one.interval}.")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from woundgen.metrics.numbers import write_number
 from woundgen.records import METRICS, MetricValue
 from woundgen.reporting.distinguish import FEWEST_FOR_VERDICT, MARGIN, distinguish
-from woundgen.reporting.metric_table import bounds, number, title
+from woundgen.reporting.metric_table import bounds, title
 from woundgen.reporting.stored_metrics import CEILING, FLOOR, Kind, by_kind, kind
 
 _FRECHET = (
@@ -105,7 +106,7 @@ def _equivalences(values: Sequence[MetricValue], ceilings: Mapping[Kind, MetricV
     for value in values:
         margin = ceilings[kind(value)].value * MARGIN
         assert value.high is not None
-        statements.append(f"{title(value)} at most {number(value.high)}, margin {number(margin)}")
+        statements.append(f"{title(value)} at most {write_number(value.high)}, margin {write_number(margin)}")
     return statements
 
 
@@ -113,14 +114,15 @@ def reading(value: MetricValue, floor: MetricValue | None, ceiling: MetricValue 
     """How a number came out against its floor and ceiling; "" where there is nothing to hold it against."""
     if floor is None:
         return ""
-    here = f"Here it is {number(value.value)} against a floor of {number(floor.value)}"
+    here = f"Here it is {write_number(value.value)} against a floor of {write_number(floor.value)}"
     if value.metric == "kid" and value.low is not None:
         # Unbiased at any n: its own interval over all images says more than the floor's spread at half of them.
         apart = "above 0: told apart from real photographs" if value.low > 0 else "not shown to be above 0: open"
         if min(value.n) < FEWEST_FOR_VERDICT:
             apart = f"of n = {min(value.n)}, too small to say more ({FEWEST_FOR_VERDICT} or more)"
-        told = f"{number(value.value)} ({bounds(value)}) is {apart}"
-        return f"Here {told}; {number(floor.value)} is what two halves of them give.{_against_ceiling(value, ceiling)}"
+        told = f"{write_number(value.value)} ({bounds(value)}) is {apart}"
+        halves = write_number(floor.value)
+        return f"Here {told}; {halves} is what two halves of them give.{_against_ceiling(value, ceiling)}"
     if value.metric == "two_sample":
         return _told_apart(value, floor, ceiling)
     if floor.n != value.n and value.metric in ("fd", "fid"):
@@ -152,4 +154,4 @@ def _against_floor(value: MetricValue, floor: MetricValue) -> str:
 def _against_ceiling(value: MetricValue, ceiling: MetricValue | None) -> str:
     if ceiling is None or METRICS[value.metric].better != "lower":
         return ""
-    return f" Real photographs that only went through the autoencoder have {number(ceiling.value)}."
+    return f" Real photographs that only went through the autoencoder have {write_number(ceiling.value)}."

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
+from woundgen.metrics.numbers import write_number
 from woundgen.records import METRICS, MetricValue
 from woundgen.reporting.grades import GRADES, Grades, grade
 from woundgen.reporting.plain_names import metric_name
@@ -59,9 +59,9 @@ def numbers_table(values: Sequence[MetricValue]) -> Table:
     rows = tuple(
         (
             f"{metric_name(value)} {ARROWS[METRICS[value.metric].better]}",
-            f"{number(value.value)} ({bounds(value)})"
+            f"{write_number(value.value)} ({bounds(value)})"
             if value.low is not None
-            else f"{number(value.value)} (no interval)",
+            else f"{write_number(value.value)} (no interval)",
             reference_cell(floors.get(kind(value)), value),
             n_of(value),
         )
@@ -81,7 +81,7 @@ def _row(
 ) -> tuple[str, ...]:
     return (
         f"{title(value)} {ARROWS[METRICS[value.metric].better]}",
-        number(value.value),
+        write_number(value.value),
         bounds(value),
         reference_cell(floor, value),
         reference_cell(ceiling, value),
@@ -102,19 +102,12 @@ def title(value: MetricValue) -> str:
     return name + (f", {value.label}" if value.label else "")
 
 
-def number(x: float, *, like: float | None = None) -> str:
-    """Three significant digits, or as many decimals as `like` has so: 12.3, 0.0410, 1234."""
-    scale = abs(x if like is None else like)
-    decimals = 0 if scale == 0 else max(0, 2 - math.floor(math.log10(scale)))
-    return f"{x:.{decimals}f}".replace("-", "−")
-
-
 def bounds(value: MetricValue) -> str:
     """Both ends with the same decimals; "none" where there is no interval."""
     if value.low is None or value.high is None:
         return "none"
     widest = max(abs(value.low), abs(value.high))
-    return f"{number(value.low, like=widest)} to {number(value.high, like=widest)}"
+    return f"{write_number(value.low, like=widest)} to {write_number(value.high, like=widest)}"
 
 
 def reference_cell(reference: MetricValue | None, value: MetricValue) -> str:
@@ -122,7 +115,7 @@ def reference_cell(reference: MetricValue | None, value: MetricValue) -> str:
     if reference is None:
         return ""
     spread = "" if reference.low is None else f" ({bounds(reference)})"
-    return number(reference.value) + spread + ("" if reference.n == value.n else f", at n = {n_of(reference)}")
+    return write_number(reference.value) + spread + ("" if reference.n == value.n else f", at n = {n_of(reference)}")
 
 
 def n_of(value: MetricValue) -> str:

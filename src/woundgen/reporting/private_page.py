@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup
 
+from woundgen.metrics.numbers import write_number
 from woundgen.reporting.html import render
-from woundgen.reporting.metric_table import number
 from woundgen.reporting.pictures import Picture, read_picture
 from woundgen.reporting.report_data import ImageStrip, SetScores
 from woundgen.reporting.tables import Table, as_html
@@ -73,7 +73,9 @@ class _Section:
 
 def score_table(scores: SetScores) -> Table:
     """Means of each score before and after screening."""
-    rows = tuple((s.score, number(s.drawn), "" if s.accepted is None else number(s.accepted)) for s in scores.means)
+    rows = tuple(
+        (s.score, write_number(s.drawn), "" if s.accepted is None else write_number(s.accepted)) for s in scores.means
+    )
     return Table((f"Mean score, {scores.name}", "Before screening (all drawn)", "After (accepted)"), rows)
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from woundgen.errors import UserError
+from woundgen.metrics.numbers import write_number
 from woundgen.records import METRICS
 from woundgen.reporting.masking import base_name, masked
-from woundgen.reporting.metric_table import number
 from woundgen.reporting.pictures import Picture, read_picture
 from woundgen.reporting.plain_names import SCORE_NAMES, score_name
 from woundgen.reporting.read_audit import AuditFacts
@@ -191,7 +191,7 @@ def _ends(name: str) -> tuple[str, str]:
 
 
 def _scored(folder: Path, rows: Sequence[Row], name: str) -> tuple[Picture, ...]:
-    return tuple(_picture(folder, row, number(row["scores"][name])) for row in rows)
+    return tuple(_picture(folder, row, write_number(row["scores"][name])) for row in rows)
 
 
 def _picture(folder: Path, row: Row, caption: str) -> Picture:

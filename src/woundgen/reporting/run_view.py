@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from woundgen.config.train import TrainConfig
+from woundgen.metrics.numbers import write_number
 from woundgen.records import METRICS, MetricValue
 from woundgen.reporting.charts import Chart, screening_chart, training_charts
 from woundgen.reporting.masking import shown
 from woundgen.reporting.metric_explanations import joint_verdict, meanings
-from woundgen.reporting.metric_table import bounds, metric_table, number, numbers_table, title
+from woundgen.reporting.metric_table import bounds, metric_table, numbers_table, title
 from woundgen.reporting.report_data import Facts, ReportContent, RunFacts
 from woundgen.reporting.stored_metrics import FLOOR, kind
 from woundgen.reporting.tables import Table, as_html
@@ -110,7 +111,7 @@ def summary(content: ReportContent) -> tuple[Summary, ...]:
         name = METRICS[run.best.metric].title
         weights = "EMA" if run.best.weights == "ema" else run.best.weights
         found.append(
-            (f"Kept as best, by {name}", f"step {run.best.step}", f"{number(run.best.value)}, {weights} weights")
+            (f"Kept as best, by {name}", f"step {run.best.step}", f"{write_number(run.best.value)}, {weights} weights")
         )
     if content.sets:
         accepted, drawn = (sum(getattr(s, key) for s in content.sets) for key in ("accepted", "drawn"))
@@ -120,8 +121,8 @@ def summary(content: ReportContent) -> tuple[Summary, ...]:
 
 def _measured(value: MetricValue, content: ReportContent) -> Summary:
     floors = [v for m in content.measurements for v in m.values if v.label == FLOOR and kind(v) == kind(value)]
-    against = f"floor {number(floors[0].value)}, " if floors else ""
-    return title(value), number(value.value), f"{against}interval {bounds(value)}, n = {value.n[0]}"
+    against = f"floor {write_number(floors[0].value)}, " if floors else ""
+    return title(value), write_number(value.value), f"{against}interval {bounds(value)}, n = {value.n[0]}"
 
 
 def counts_table(run: RunFacts) -> Table:

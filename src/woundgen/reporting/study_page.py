@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from woundgen.errors import UserError
+from woundgen.metrics.numbers import write_interval, write_signed
 from woundgen.reporting.charts import Chart, chart
 from woundgen.reporting.figures import Bar, Reference, intervals_figure
 from woundgen.reporting.html import render
@@ -256,8 +257,8 @@ def _predictor_table(record: Record) -> Table:
 
 
 def _correlation(one: Mapping[str, Any]) -> tuple[str, str, str, str]:
-    bounds = "none below n = 5" if one["low"] is None else f"{one['low']:+.2f} to {one['high']:+.2f}"
-    return one["name"], f"{one['rho']:+.2f}", bounds, str(one["n"])
+    bounds = "none below n = 5" if one["low"] is None else write_interval(one["low"], one["high"], ".2f")
+    return one["name"], write_signed(one["rho"], ".2f"), bounds, str(one["n"])
 
 
 def accuracy_chart(record: Record) -> Chart:

@@ -32,7 +32,7 @@ def parallel_figure(
     marked: the place of the winner, drawn last and in ink.
     """
     with rc_context(STYLE):
-        figure = Figure(figsize=(1.1 + 1.25 * len(axes_of), 3.6), layout="constrained")
+        figure = Figure(figsize=(max(9.0, 1.1 + 1.25 * len(axes_of)), 3.6), layout="constrained")
         axes = figure.subplots()
         ordered = np.argsort(-np.asarray(values), kind="stable")
         rank = Normalize(0, max(1, len(values) - 1))

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from woundgen.metrics.numbers import write_interval, write_signed
 from woundgen.reporting.charts import Chart, chart
 from woundgen.reporting.figures import Bar, Reference, intervals_figure
 from woundgen.reporting.html import render
@@ -79,8 +80,8 @@ def _confirmation_table(record: Record) -> Table:
     rows = []
     for entry in record["confirmation"]:
         difference = entry["difference"]
-        interval = "" if difference is None else f"{difference['low']:+.4g} to {difference['high']:+.4g}"
-        apart = "" if difference is None else f"{difference['value']:+.4g}"
+        interval = "" if difference is None else write_interval(difference["low"], difference["high"], ".4g")
+        apart = "" if difference is None else write_signed(difference["value"], ".4g")
         values = ", ".join(_number(value) for value in entry["values"])
         recalls = ", ".join("-" if value is None else f"{value:.2f}" for value in entry["recall"])
         copies = "not looked for" if entry["copies"] is None else str(entry["copies"])
@@ -180,7 +181,9 @@ def _charts(record: Record) -> list[Chart]:
     confirmed = [entry for entry in record["confirmation"] if entry["difference"]]
     if confirmed:
         bars = [Bar(entry["name"], **_interval(entry["difference"])) for entry in confirmed]
-        listed = "; ".join(f"{entry['name']} {entry['difference']['value']:+.4g}" for entry in confirmed)
+        listed = "; ".join(
+            f"{entry['name']} {write_signed(entry['difference']['value'], '.4g')}" for entry in confirmed
+        )
         charts.append(
             chart(
                 intervals_figure(f"{record['metric']} less the starting config's", bars, references=[ZERO]),

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from markupsafe import Markup
 
 from woundgen.errors import UserError
+from woundgen.metrics.numbers import write_interval, write_signed
 from woundgen.reporting.charts import Chart, chart
 from woundgen.reporting.html import render
 from woundgen.reporting.tables import Table, as_html, as_markdown, escape_markdown
@@ -195,8 +196,8 @@ def choice_table(record: Record) -> Table:
 
 
 def _difference(one: Mapping[str, Any]) -> tuple[str, str, str]:
-    signed = [f"{one[key]:+.3f}".replace("-", "−") for key in ("value", "low", "high")]
-    return signed[0], f"{signed[1]} to {signed[2]}", f"{one['smallest']:.3f}"
+    interval = write_interval(one["low"], one["high"], ".3f")
+    return write_signed(one["value"], ".3f"), interval, f"{one['smallest']:.3f}"
 
 
 def _with_bounds(score: Mapping[str, float]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from woundgen.metrics.numbers import write_interval, write_signed
 from woundgen.tuning.budget import CONFIRMED
 from woundgen.tuning.confirmation import Difference
 
@@ -44,23 +45,22 @@ def conclude(
     chosen = min(better, key=lambda name: differences[name].value) if better else next(iter(differences))
     collected, kind = differences[chosen], kinds[chosen]
     where = f"on {n} photographs of {patients} confirmation patients, three fresh seeds each"
-    interval = f"{collected.low:+.4g} to {collected.high:+.4g}, corrected for {CONFIRMED} comparisons"
+    interval = f"{write_interval(collected.low, collected.high, '.4g')}, corrected for {CONFIRMED} comparisons"
+    value = write_signed(collected.value, ".4g")
     if kind == "better":
         sentence = (
             f"{chosen} is better than the starting config: {metric} lower by {-collected.value:.4g} "
             f"(difference {interval}) {where}."
         )
     elif kind == "worse":
-        sentence = f"The starting config is better than {chosen}: {metric} {collected.value:+.4g} ({interval}) {where}."
+        sentence = f"The starting config is better than {chosen}: {metric} {value} ({interval}) {where}."
     elif kind == "too little data":
         sentence = (
-            f"Too little data: {metric} {collected.value:+.4g} ({interval}) {where}; an improvement to the level of "
+            f"Too little data: {metric} {value} ({interval}) {where}; an improvement to the level of "
             f"photographs ({start - floor:.4g}) would not have been shown either."
         )
     else:
-        sentence = (
-            f"No difference from the starting config was shown: {metric} {collected.value:+.4g} ({interval}) {where}."
-        )
+        sentence = f"No difference from the starting config was shown: {metric} {value} ({interval}) {where}."
     return Conclusion(chosen, kind, sentence)
 
 

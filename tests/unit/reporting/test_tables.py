@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from woundgen.errors import UserError
+from woundgen.metrics.numbers import write_number
 from woundgen.records import METRICS
 from woundgen.reporting.grades import GRADES, grade
 from woundgen.reporting.metric_explanations import MEANINGS, reading
-from woundgen.reporting.metric_table import bounds, metric_table, number
+from woundgen.reporting.metric_table import bounds, metric_table
 from woundgen.reporting.stored_metrics import read_values
 from woundgen.reporting.tables import Table, as_html, as_markdown, as_text
 
@@ -42,7 +43,7 @@ def test_html_is_escaped() -> None:
     ("x", "text"), [(12.345, "12.3"), (0.041, "0.0410"), (1234.5, "1234"), (-0.5, "−0.500"), (0, "0"), (6.1, "6.10")]
 )
 def test_numbers_have_three_digits(x: float, text: str) -> None:
-    assert number(x) == text
+    assert write_number(x) == text
 
 
 def test_both_ends_of_an_interval_have_the_same_decimals() -> None:

@@ -56,7 +56,7 @@ def record() -> dict[str, Any]:
 
 def test_numbers_stand_with_their_n_and_interval(record: dict[str, Any]) -> None:
     text = tuning_markdown(record)
-    assert "-0.15 to -0.05" in text
+    assert "−0.15 to −0.05" in text
     assert "n = 48 photographs" in text
     assert "better, constraint violated" in text
     assert "0.2, 0.3, 0.4" in text

@@ -107,7 +107,7 @@ def test_the_sentence() -> None:
     )  # fmt: skip
     assert (found.chosen, found.kind) == ("trial_009", "better")
     assert "lower by 3" in found.sentence
-    assert "-4 to -2" in found.sentence
+    assert "−4 to −2" in found.sentence
     assert "12 confirmation patients" in found.sentence
     nothing = conclude(
         {"trial_007": difference(-1, 2), "trial_003": difference(1, 2)},

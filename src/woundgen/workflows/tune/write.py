@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from woundgen.metrics.numbers import write_interval, write_signed
 from woundgen.reporting.masking import refuse_private
 from woundgen.reporting.pictures import Picture, read_picture
 from woundgen.reporting.tuning_page import tuning_html, tuning_markdown
@@ -74,7 +75,8 @@ def _tuned_yaml(findings: Findings) -> str:
         confirmed.conclusion.sentence,
         f"{study.objective.upper()} with three fresh seeds: {', '.join(f'{value:.4g}' for value in values)}; starting "
         f"config: {', '.join(f'{entry.value:.4g}' for entry in confirmed.arms[STARTING])}.",
-        f"Difference {difference.value:+.4g}, interval {difference.low:+.4g} to {difference.high:+.4g}.",
+        f"Difference {write_signed(difference.value, '.4g')}, "
+        f"interval {write_interval(difference.low, difference.high, '.4g')}.",
         *_draw_lines(findings),
     ]
     if any(max(entry.violations) > 0 for entry in confirmed.arms[chosen.name]):

@@ -1,0 +1,25 @@
+"""Numbers as text, with the minus sign of typography (U+2212) in place of the hyphen."""
+
+from __future__ import annotations
+
+import math
+
+MINUS = "−"
+
+
+def write_number(x: float, *, like: float | None = None) -> str:
+    """Return three significant digits, or as many decimals as `like` has so: 12.3, 0.0410, 1234."""
+    scale = abs(x if like is None else like)
+    decimals = 0 if scale == 0 else max(0, 2 - math.floor(math.log10(scale)))
+    return f"{x:.{decimals}f}".replace("-", MINUS)
+
+
+def write_signed(x: float, form: str) -> str:
+    """Return a difference with its sign. form: as Python's, such as .3f; exponents keep their hyphen."""
+    text = f"{x:+{form}}"
+    return MINUS + text[1:] if text.startswith("-") else text
+
+
+def write_interval(low: float, high: float, form: str) -> str:
+    """Return both ends of an interval of a difference, signed."""
+    return f"{write_signed(low, form)} to {write_signed(high, form)}"
