@@ -17,7 +17,7 @@ from woundgen.config.quality import QualityConfig
 from woundgen.records import MetricValue
 from woundgen.reporting.grades import grades_of
 from woundgen.reporting.metric_explanations import joint_verdict
-from woundgen.reporting.metric_table import metric_table
+from woundgen.reporting.metric_table import metric_table, numbers_table
 from woundgen.reporting.notebook import lines_html, make_frame, table_html
 from woundgen.reporting.tables import Table
 from woundgen.runtime.console import Console, open_console
@@ -44,6 +44,10 @@ class EvaluateResult:
     def table(self, quality: QualityConfig | None = None) -> Table:
         """Return the numbers as a table, a metric a row, with the grades of `quality`."""
         return metric_table(self.rows, source=str(self.path), grades=grades_of(quality or QualityConfig()))
+
+    def short_table(self) -> Table:
+        """Return value with interval, floor and n under plain names, without the rest of `table`."""
+        return numbers_table(self.rows)
 
     @property
     def verdict(self) -> str:

@@ -80,7 +80,7 @@ def _measure(request: EvaluateRequest, thresholds: Path | None) -> None:
     """Measure, and print the table with the grades of a file of thresholds."""
     from woundgen.api.evaluate import evaluate as measure
     from woundgen.config.load import load_quality_config
-    from woundgen.reporting.tables import as_text
+    from woundgen.reporting.tables import as_text, fits
     from woundgen.workflows.evaluate.request import check_request
 
     check_request(request)
@@ -90,7 +90,11 @@ def _measure(request: EvaluateRequest, thresholds: Path | None) -> None:
             request.generated, phase=request.phase, run=request.run, real=request.real, options=request.options,
             console=console,
         )  # fmt: skip
-        console.info(as_text(measured.table(quality), width=terminal_width()))
+        table, width = measured.table(quality), terminal_width()
+        short = width is not None and not fits(table, width)
+        console.info(as_text(measured.short_table() if short else table, width=width))
+        if short:
+            console.info("A wider terminal shows the full table; metrics.json holds all of it.")
         if measured.verdict:
             console.info(measured.verdict)
         console.info(f"written to {measured.path}")

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from markupsafe import Markup
 
 from woundgen.storage.display import escape_markdown as escape_markdown  # tables are where pages look for it
+
+GUTTER = "  "
+NARROWEST = 16  # characters of a column whose cells are broken into lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +35,49 @@ class Table:
 def as_text(table: Table, *, width: int | None = None) -> str:
     """Return the table for a terminal: columns padded with blanks, notes below.
 
-    width: characters of a line; a wider table becomes a block a row. None for no limit.
+    width: characters of a line; the cells of a wider table are broken into several lines, or where that would leave
+    columns too narrow to read, each row becomes a block. None for no limit.
     """
-    widths = [max(map(len, column)) for column in zip(table.header, *table.rows, strict=True)]
-    if width is not None and sum(widths) + 2 * (len(widths) - 1) > width:
-        return _as_blocks(table, width)
+    widths = _widths(table)
+    if width is not None and not fits(table, width):
+        narrow = _narrow(widths, width)
+        return _as_blocks(table, width) if narrow is None else _as_broken_lines(table, narrow, width)
     lines = [table.header, tuple("-" * w for w in widths), *table.rows]
-    padded = ("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines)
-    return "\n".join([*padded, *table.notes]) + "\n"
+    return "\n".join([*(_line(line, widths) for line in lines), *table.notes]) + "\n"
+
+
+def fits(table: Table, width: int) -> bool:
+    """Return whether each row is a line of at most `width` characters."""
+    widths = _widths(table)
+    return sum(widths) + len(GUTTER) * (len(widths) - 1) <= width
+
+
+def _widths(table: Table) -> list[int]:
+    return [max(map(len, column)) for column in zip(table.header, *table.rows, strict=True)]
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return GUTTER.join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+
+
+def _narrow(widths: list[int], width: int) -> list[int] | None:
+    """Return the widths of columns after the widest have given way; None where none can give way any more."""
+    narrow = list(widths)
+    while sum(narrow) + len(GUTTER) * (len(narrow) - 1) > width:
+        widest = narrow.index(max(narrow))
+        if narrow[widest] <= NARROWEST:
+            return None
+        narrow[widest] -= 1
+    return narrow
+
+
+def _as_broken_lines(table: Table, widths: list[int], width: int) -> str:
+    """Return rows of several lines each, cells broken at blanks, and notes filled to `width`."""
+    lines = []
+    for row in (table.header, tuple("-" * w for w in widths), *table.rows):
+        cells = [textwrap.wrap(cell, space) or [""] for cell, space in zip(row, widths, strict=True)]
+        lines += [_line(parts, widths) for parts in zip_longest(*cells, fillvalue="")]
+    return "\n".join([*lines, *(textwrap.fill(note, width) for note in table.notes)]) + "\n"
 
 
 def _as_blocks(table: Table, width: int) -> str:

@@ -11,7 +11,7 @@ from woundgen.reporting.grades import GRADES, grade
 from woundgen.reporting.metric_explanations import MEANINGS, reading
 from woundgen.reporting.metric_table import bounds, metric_table
 from woundgen.reporting.stored_metrics import read_values
-from woundgen.reporting.tables import Table, as_html, as_markdown, as_text
+from woundgen.reporting.tables import Table, as_html, as_markdown, as_text, fits
 
 from .stored_results import measured, value
 
@@ -25,6 +25,23 @@ def cells(rows: list, column: str) -> list[str]:
 
 def test_text_is_aligned() -> None:
     assert as_text(TABLE) == "Name      n\n--------  --\na|b       1\n<script>  22\nSee *there*.\n"
+
+
+def test_cells_of_a_table_too_wide_are_broken_into_lines() -> None:
+    table = Table(("Name of a thing", "n"), (("similarity to the photographs", "12"), ("b", "3")), ("A note. " * 8,))
+    text = as_text(table, width=24)
+    assert max(map(len, text.splitlines())) <= 24
+    assert text.startswith(
+        "Name of a thing       n\n--------------------  --\nsimilarity to the     12\nphotographs\n"
+        "b                     3\n"
+    )
+    assert not fits(table, 24)
+    assert fits(table, 34)
+
+
+def test_columns_too_narrow_to_read_become_blocks() -> None:
+    table = Table(("Name", "first", "second"), (("a" * 20, "b" * 20, "c" * 20),))
+    assert as_text(table, width=40) == f"{'a' * 20}\n  first   {'b' * 20}\n  second  {'c' * 20}\n"
 
 
 def test_markdown_cells_stay_cells() -> None:
