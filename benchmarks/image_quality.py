@@ -4,7 +4,7 @@
     python benchmarks/image_quality.py --out /tmp/quality --base rebuilt/base  # another base
     python benchmarks/image_quality.py --out /tmp/quality --two-sample 0       # without the classifier: seconds
 
-Whole phantoms on both sides, on seeds that nothing was trained on. The ceiling is round trips through the autoencoder
+Phantoms whole and cropped by turns, as the base was trained, on seeds that nothing was trained on. The ceiling is round trips through the autoencoder
 against other phantoms, the value samples with captions of further phantoms. Writes real.npy, round_trip.npy and
 samples.npy, uint8 [N, S, S, 3], for other measures; what is there already is not drawn again.
 """
@@ -28,10 +28,10 @@ from woundgen.metrics.table import Beside
 from woundgen.metrics.two_sample_rows import measure_two_sample
 from woundgen.models.base import EMBEDDED, load_base
 from woundgen.models.images import round_trip
-from woundgen.phantoms import captions, draw_phantoms
 from woundgen.records import MetricValue
 from woundgen.reporting.pictures import image_grid
 from woundgen.storage.arrays import keep_array
+from woundgen.workflows.rebuild.model_card import draw_card_phantoms, write_prompts
 
 REAL_SEED, CAPTION_SEED, DRAW_SEED = 910_001, 910_002, 5
 Images = NDArray[np.uint8]
@@ -40,11 +40,11 @@ Images = NDArray[np.uint8]
 def make_sets(options: argparse.Namespace) -> tuple[Images, Images, Images]:
     """Phantoms, the same after the autoencoder, and samples with captions of other phantoms."""
     base = load_base(options.base)
-    real = keep_array(options.out / "real.npy", lambda: draw_phantoms(range(options.count), seed=REAL_SEED).images)
+    real = keep_array(options.out / "real.npy", lambda: draw_card_phantoms(range(options.count), seed=REAL_SEED).images)
 
     def samples() -> Images:
-        others = draw_phantoms(range(options.count), seed=CAPTION_SEED)
-        prompts = captions(others.parameters, np.random.default_rng(1))
+        others = draw_card_phantoms(range(options.count), seed=CAPTION_SEED)
+        prompts = write_prompts(others, count=options.count, seed=1)
         return draw(base, count=options.count, guidance=1.0, seed=DRAW_SEED, steps=options.steps, prompt=prompts)
 
     through = keep_array(options.out / "round_trip.npy", lambda: round_trip(base.vae, real))

@@ -13,9 +13,8 @@ from PIL import Image
 
 from woundgen.generation.in_memory import draw_images
 from woundgen.models.base import EMBEDDED, load_base
-from woundgen.phantoms import View, captions
 from woundgen.reporting.pictures import image_grid
-from woundgen.workflows.rebuild.model_card import draw_card_phantoms
+from woundgen.workflows.rebuild.model_card import draw_card_phantoms, write_prompts
 
 COLUMNS, COUNT, OTHERS = 10, 20, 200
 """Images a row, images shown of each kind, and the first of the phantoms whose captions are not drawn from."""
@@ -26,8 +25,7 @@ BAND = np.full((8, COLUMNS * 128, 3), 255, np.uint8)
 
 def main(target: Path) -> None:
     described = draw_card_phantoms(range(COUNT), seed=PHANTOM_SEED)
-    views = [View(bool(described.close_up[row]), tuple(described.centres[row])) for row in range(COUNT)]
-    prompts = captions(described.parameters, np.random.default_rng(CAPTION_SEED), views)
+    prompts = write_prompts(described, count=COUNT, seed=CAPTION_SEED)
     drawn = draw_images(
         load_base(EMBEDDED), count=COUNT, prompt=prompts, negative_prompt="", guidance_scale=1.0, steps=STEPS,
         seed=DRAW_SEED, size=128,

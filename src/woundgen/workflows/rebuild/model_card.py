@@ -74,6 +74,13 @@ def draw_card_phantoms(indices: range, *, seed: int) -> FramedPhantoms:
     return frame_phantoms(indices, seed=seed, margins=[None if index % 2 else CARD_MARGIN for index in indices])
 
 
+def write_prompts(drawn: FramedPhantoms, *, count: int, seed: int) -> list[str]:
+    """Write captions of the first `count` phantoms, with their framing, as those of the training pool are written."""
+    views = [View(bool(drawn.close_up[row]), tuple(drawn.centres[row])) for row in range(count)]
+    parameters = {key: values[:count] for key, values in drawn.parameters.items()}
+    return captions(parameters, np.random.default_rng(seed), views)
+
+
 def feature_card(network: FeatureNetwork) -> dict[str, Any]:
     """Phase accuracy, and whether graded faults move a set away in order; FD at n = 400 against 750, no interval."""
     drawn = draw_card_phantoms(range(1500), seed=CARD_SEED)
@@ -133,9 +140,7 @@ def base_card(folder: str, network: FeatureNetwork, *, n: int) -> Work[dict[str,
     if base.note:
         yield Info(base.note)
     drawn = draw_card_phantoms(range(3 * n), seed=CARD_SEED + 1)
-    rng = np.random.default_rng(CARD_SEED)
-    views = [View(bool(drawn.close_up[row]), tuple(drawn.centres[row])) for row in range(n)]
-    prompts = captions({key: values[:n] for key, values in drawn.parameters.items()}, rng, views)
+    prompts = write_prompts(drawn, count=n, seed=CARD_SEED)
     real = pooled_features(network, drawn.images)
     halves = real[n : 2 * n], real[2 * n :]
     against = lambda features: float(np.mean([frechet_distance(features, half) for half in halves]))  # noqa: E731
