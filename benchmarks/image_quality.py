@@ -4,9 +4,10 @@
     python benchmarks/image_quality.py --out /tmp/quality --base rebuilt/base  # another base
     python benchmarks/image_quality.py --out /tmp/quality --two-sample 0       # without the classifier: seconds
 
-Phantoms whole and cropped by turns, as the base was trained, on seeds that nothing was trained on. The ceiling is round trips through the autoencoder
-against other phantoms, the value samples with captions of further phantoms. Writes real.npy, round_trip.npy and
-samples.npy, uint8 [N, S, S, 3], for other measures; what is there already is not drawn again.
+Phantoms whole and cropped by turns, as the base was trained, on seeds that nothing was trained on. The ceiling is round
+trips through the autoencoder against other phantoms, the value samples with captions of further phantoms. Writes
+real.npy, round_trip.npy and samples.npy, uint8 [N, S, S, 3], for other measures; what is there already is not drawn
+again.
 """
 
 from __future__ import annotations
