@@ -157,7 +157,10 @@ def _refuse_other_base(base: BaseModel, adapters: Sequence[Adapter], *, asked: b
             f"not on {base.name} ({base.digest[:12]})"
         )
         if not asked:
-            raise UserError(f"{told}.", "Draw with the base it was trained on, or name another with --base.")
+            way_out = "Draw with the base it was trained on, or name another with --base."
+            if adapter.base == base.name == EMBEDDED:
+                way_out = "The embedded base is another in this version: train again, or draw with the version before."
+            raise UserError(f"{told}.", way_out)
         yield Warn(f"{told}. What its run measured does not hold for these images; the set records both bases")
 
 
