@@ -46,19 +46,21 @@ def begin_study(request: TuneRequest) -> Begun:
     and for whatever the data or the space lack, before anything is written.
     """
     _check(request)
-    if not request.dry_run and (request.out / TUNE_JSON).exists():
+    if not request.options.dry_run and (request.out / TUNE_JSON).exists():
         claim_output(request.out, identity=_identity(request), what="study of settings")
         record = read_json(request.out / TUNE_JSON)["division"]
         sides = {name: (counts[0], counts[1]) for name, counts in record["sides"].items()}
         division = PatientDivision(sides, record["sealed"], record["deviation"])
         return Begun(read_study(request.out), division, None, goes_on=True)
     config = request.config
-    divided = divide_patients(request.data, phases=config.photographs.phases, shares=request.shares, seed=request.seed)
+    divided = divide_patients(
+        request.data, phases=config.photographs.phases, shares=request.options.shares, seed=request.options.seed
+    )
     _check_sides(request, divided.division)
     training, selection = (divided.division.sides[name][0] for name in ("training", "selection"))
     plan = make_plan(config, images=training, validation_images=selection)
     space = _build_space(request, steps=plan.steps)
-    if request.dry_run:
+    if request.options.dry_run:
         numbers = _count_numbers(request, plan, divided.division)
         trials, estimate = estimate_cost(request, space, numbers, data=request.data)
         study = _study(request, space, plan, trials, divided.division, None)
@@ -78,20 +80,20 @@ def begin_study(request: TuneRequest) -> Begun:
 
 def _build_space(request: TuneRequest, *, steps: int) -> Space:
     space = default_space(request.config, steps=steps)
-    return change_space(space, request.config, fixed=request.fixed, searched=request.searched)
+    return change_space(space, request.config, fixed=request.options.fixed, searched=request.options.searched)
 
 
 def _count_numbers(request: TuneRequest, plan: Plan, division: PatientDivision) -> Numbers:
-    images = min(request.images, division.sides["selection"][0])
+    images = min(request.options.images, division.sides["selection"][0])
     training, selection = (division.sides[name][0] for name in ("training", "selection"))
-    confirming = min(CONFIRMATION_IMAGES * request.images, division.sides["confirmation"][0])
+    confirming = min(CONFIRMATION_IMAGES * request.options.images, division.sides["confirmation"][0])
     return Numbers(training, selection, plan.steps, images, confirming)
 
 
 def _check_sides(request: TuneRequest, division: PatientDivision) -> None:
     check_counts(division.sides["selection"][0], kind=request.objective)
     confirming = division.sides["confirmation"][0]
-    if request.two_sample and confirming < FEWEST_TWO_SAMPLE:
+    if request.options.two_sample and confirming < FEWEST_TWO_SAMPLE:
         raise UserError(
             f"--two-sample needs {FEWEST_TWO_SAMPLE} confirmation photographs; there are {confirming}.",
             "Leave it out, or give --shares with a larger part for confirmation.",
@@ -109,7 +111,7 @@ def _study(
     """references: None leaves the constraints and floors at what they are without photographs."""
     numbers = _count_numbers(request, plan, division)
     facts: dict[str, Any] = {
-        "least_recall": request.least_recall, "copy_ceiling": None, "copy_rate": 0.0, "floor": 0.0,
+        "least_recall": request.options.least_recall, "copy_ceiling": None, "copy_rate": 0.0, "floor": 0.0,
         "confirmation_floor": 0.0,
     }  # fmt: skip
     if references is not None:
@@ -118,16 +120,16 @@ def _study(
         folder=request.out,
         config=request.config,
         space=space,
-        layout=lay_out(trials, generation=request.generation),
+        layout=lay_out(trials, generation=request.options.generation),
         objective=request.objective,
         steps=plan.steps,
         epochs=plan.epochs,
-        two_sample=request.two_sample,
+        two_sample=request.options.two_sample,
         images=numbers.images,
         confirmation_images=numbers.confirming,
-        seed=request.seed,
-        threads=max(1, torch.get_num_threads() // max(1, len(request.cards))),
-        seconds=None if request.budget.seconds is None else request.budget.seconds * max(1, len(request.cards)),
+        seed=request.options.seed,
+        threads=max(1, torch.get_num_threads() // max(1, len(request.options.cards))),
+        seconds=None if request.budget.seconds is None else request.budget.seconds * max(1, len(request.options.cards)),
         **facts,
     )
 
@@ -142,7 +144,7 @@ def _measure_photographs(request: TuneRequest, references: References, images: i
         )
     }  # fmt: skip
     recall = measure_recall(references.side_features("train", images), references.side_features(SELECTION, images))
-    least = request.least_recall
+    least = request.options.least_recall
     if least is None and recall is not None:
         least = RECALL_SHARE * recall
     ceiling = references.copy_ceiling()
@@ -161,7 +163,7 @@ def _measure_photographs(request: TuneRequest, references: References, images: i
 
 def _record(request: TuneRequest, begun: Begun) -> dict[str, Any]:
     return {
-        "command": list(request.command),
+        "command": list(request.options.command),
         "data": str(request.data.resolve()),
         "division": {**asdict(begun.division), "sides": {k: list(v) for k, v in begun.division.sides.items()}},
         "estimate": None if begun.estimate is None else begun.estimate.to_json(),
@@ -177,21 +179,21 @@ def _identity(request: TuneRequest) -> str:
             "config": request.config.flat(),
             "data": str(request.data.resolve()),
             "budget": asdict(request.budget),
-            "fixed": list(request.fixed),
-            "searched": list(request.searched),
+            "fixed": list(request.options.fixed),
+            "searched": list(request.options.searched),
             "objective": request.objective,
-            "images": request.images,
-            "two_sample": request.two_sample,
-            "least_recall": request.least_recall,
-            "shares": asdict(request.shares),
-            "generation": request.generation,
-            "seed": request.seed,
+            "images": request.options.images,
+            "two_sample": request.options.two_sample,
+            "least_recall": request.options.least_recall,
+            "shares": asdict(request.options.shares),
+            "generation": request.options.generation,
+            "seed": request.options.seed,
         }
     )
 
 
 def _check(request: TuneRequest) -> None:
-    config, shares = request.config, request.shares
+    config, shares = request.config, request.options.shares
     if config.photographs.fold is not None:
         raise UserError("fold: a study divides the patients by itself.", "Leave fold and folds out of the config.")
     if min(shares.train, shares.validation, shares.holdout) <= 0 or abs(sum(asdict(shares).values()) - 1) > 1e-6:

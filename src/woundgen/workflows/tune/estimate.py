@@ -89,13 +89,13 @@ def estimate_cost(request: TuneRequest, space: Space, numbers: Numbers, *, data:
     cost = _measure_cost(session, numbers, loading=loading, sampler_steps=sampler_steps)
     spent, elapsed = time.process_time() - processor, time.perf_counter() - wall
     got = 1.0 if session.device.type == "cuda" else min(1.0, spent / elapsed / torch.get_num_threads())
-    remaining = shares_remaining(request.generation)
+    remaining = shares_remaining(request.options.generation)
     images = count_images(space.drawn, numbers.images, kind=request.objective)
     samples = mean_samples(space, config, steps=numbers.steps)
     trial = cost_of_trial(cost, samples=samples, images=images, remaining=remaining)
-    processes = max(1, len(request.cards))
+    processes = max(1, len(request.options.cards))
     trials = trials_in(request.budget, trial, processes=processes)
-    layout = lay_out(trials, generation=request.generation)
+    layout = lay_out(trials, generation=request.options.generation)
     start = numbers.steps * config.global_batch
     first = cost_of_trial(cost, samples=start, images=images, remaining=[1.0] * len(RUNGS))  # it is trained to its end
     repeats = layout.leaders * layout.repeats * (samples * cost.sample + numbers.images * cost.image + cost.fixed)

@@ -46,7 +46,7 @@ def tune(request: TuneRequest, *, report: Report) -> Work[TuneOutcome]:
         for line in plan_lines(begun):
             warning = line.removeprefix("warning: ")
             yield Info(line) if warning == line else Warn(warning)
-        if request.dry_run:
+        if request.options.dry_run:
             return TuneOutcome(request.out, 0)
         with only_writer(request.out):
             try:
@@ -63,7 +63,7 @@ def tune(request: TuneRequest, *, report: Report) -> Work[TuneOutcome]:
 
 def _run(request: TuneRequest, begun: Begun, report: Report) -> Work[Findings]:
     study = begun.study
-    with open_team(study, request.cards) as team:
+    with open_team(study, request.options.cards) as team:
         trials = yield from run_search(study, team, report=report)
         leaders = repeat_leaders(study, team, trials, report=report)
         references = open_references(study.config, gather_for(study.config, study.photographs))

@@ -46,30 +46,14 @@ class TuneOptions:
 
 @dataclass(frozen=True, slots=True)
 class TuneRequest:
-    """config: the starting config. command: words that start the study again.
-
-    fixed, searched: changes of the search space. cards: a trial each, or () for this process alone.
-    images: drawn for each measurement at most. least_recall: None takes half of what photographs reach.
-    two_sample: whether a classifier is trained to know images from photographs in the confirmation.
-    generation: proposals made at once.
-    """
+    """A checked request. config: the starting config. budget, objective: those of `options`, parsed."""
 
     config: TrainConfig
     data: Path
     out: Path
     budget: Budget
-    command: tuple[str, ...]
-    fixed: tuple[str, ...] = ()
-    searched: tuple[str, ...] = ()
-    cards: tuple[int, ...] = ()
-    objective: Kind = "kid"
-    images: int = 64
-    least_recall: float | None = None
-    two_sample: bool = False
-    shares: Shares = SHARES
-    generation: int = 4
-    seed: int = 0
-    dry_run: bool = False
+    objective: Kind
+    options: TuneOptions
 
 
 def make_request(config: TrainConfig, *, data: Path | None, out: Path | None, options: TuneOptions) -> TuneRequest:
@@ -85,18 +69,8 @@ def make_request(config: TrainConfig, *, data: Path | None, out: Path | None, op
         data=photographs,
         out=out or Path("tuned") / f"phase_{'_'.join(config.photographs.phases)}",
         budget=parse_budget(options.budget),
-        command=options.command,
-        fixed=options.fixed,
-        searched=options.searched,
-        cards=options.cards,
         objective=parse_kind(options.objective),
-        images=options.images,
-        least_recall=options.least_recall,
-        two_sample=options.two_sample,
-        shares=options.shares,
-        generation=options.generation,
-        seed=options.seed,
-        dry_run=options.dry_run,
+        options=options,
     )
 
 
