@@ -137,3 +137,16 @@ def test_a_set_of_two_runs_is_audited_against_both(
     found = read_json(tmp_path / "audit" / "privacy.json")
     assert found["authenticity"]["n"][1] <= 4, "held out by the first run, and not trained on by the second"
     assert "copy ceiling" in found["copies"]["rule"] or "no copy ceiling" in found["copies"]["rule"]
+
+
+def test_a_set_with_another_picture_is_not_audited(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The audit names images by the digests of the manifest: it has to have looked at those."""
+    generated = tmp_path / "set"
+    assert run([*DRAW, "--adapter", str(trained), "--out", str(generated)]) == 0
+    shutil.copyfile(generated / "images" / "000000.png", generated / "images" / "000001.png")
+    words = ["audit", "--generated", str(generated), "--run", str(trained), "--out", str(tmp_path / "audit")]
+    assert run(words) == 2
+    assert "000001.png is not the picture that was drawn" in capsys.readouterr().err
+    assert not (tmp_path / "audit").exists()

@@ -13,7 +13,7 @@ from PIL import Image
 from safetensors.numpy import load
 
 from woundgen.cli import run
-from woundgen.storage.files import read_json
+from woundgen.storage.files import read_json, write_json
 
 from ..fake_hub import FakeHub, serve_hub
 from .conftest import Workshop, contents
@@ -113,6 +113,9 @@ def test_another_sets_audit_and_other_pictures(
     found = read_json(copies / "privacy.json")
     found["copies"]["count"] = 2
     (copies / "privacy.json").write_text(json.dumps(found))
+    told = refused(["push", str(drawn), "--repo", "me/x", "--audit", str(copies)], hub, capsys)
+    assert "privacy.json was changed after it was written" in told
+    write_json(copies / "privacy.json", found)  # with its digest
     assert "counts 2 copies" in refused(["push", str(drawn), "--repo", "me/x", "--audit", str(copies)], hub, capsys)
     changed = Path(shutil.copytree(drawn, tmp_path / "changed"))
     Image.fromarray(np.zeros((32, 32, 3), np.uint8)).save(changed / "images" / "000002.png")

@@ -7,6 +7,7 @@ from pathlib import Path
 from woundgen.comparison.compare import Comparison
 from woundgen.comparison.pages import comparison_markdown, comparison_page, unscreened_page
 from woundgen.errors import UserError
+from woundgen.storage.content_digest import add_digest
 from woundgen.storage.files import read_json, write_json, write_text
 from woundgen.storage.names import QUALITY_COMPARISON, private_folder
 from woundgen.storage.ownership import make_private
@@ -42,7 +43,7 @@ def write_comparison(comparison: Comparison, *, out: Path, title: str = "Quality
     try:
         out.mkdir(parents=True, exist_ok=True)
         write_text(paths[0], markdown)
-        write_json(paths[1], comparison.to_json())
+        write_json(paths[1], add_digest(comparison.to_json()))
         write_text(paths[2], page)
         if private:
             make_private(private_path.parent)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from woundgen.errors import UserError
 from woundgen.generation.image_set import Recipe
+from woundgen.storage.content_digest import without_digest
 from woundgen.storage.files import read_json, read_jsonl
 from woundgen.storage.names import MARKER, SET_JSON
 from woundgen.storage.outcomes import outcome_of_row
@@ -41,8 +42,8 @@ def is_smaller(folder: Path, recipe: Recipe) -> bool:
     """Whether `folder` holds the set of `recipe` but for a smaller count. Raises UserError where it is larger."""
     if not (folder / SET_JSON).is_file():
         return False
-    before, wanted = read_json(folder / SET_JSON), json.loads(json.dumps(recipe.record()))
-    if not isinstance(before, dict) or before | {"count": recipe.count} != wanted or before == wanted:
+    before, wanted = without_digest(read_json(folder / SET_JSON)), json.loads(json.dumps(recipe.record()))
+    if before | {"count": recipe.count} != wanted or before == wanted:
         return False
     if recipe.count < before["count"]:
         raise UserError(

@@ -30,6 +30,7 @@ from woundgen.data.layouts.csv_safety import neutral
 from woundgen.errors import UserError
 from woundgen.generation.sampler import SamplerSettings, image_seed
 from woundgen.generation.synthetic_mark import synthetic_mark
+from woundgen.storage.content_digest import add_digest
 from woundgen.storage.display import escape_controls
 from woundgen.storage.files import fsync_directory, read_jsonl, sha256_json, write_json, write_text
 from woundgen.storage.names import COUNTS_JSON, IMAGES, MANIFEST_JSONL, METADATA_CSV, SET_JSON
@@ -149,7 +150,7 @@ def open_set(folder: Path, recipe: Recipe) -> GeneratedSet:
     if _is_finished_alone(folder, recipe):
         return GeneratedSet(folder, recipe)
     (folder / IMAGES).mkdir(exist_ok=True)
-    write_json(folder / SET_JSON, recipe.record())
+    write_json(folder / SET_JSON, add_digest(recipe.record()))
     journal = prepare_journal(folder)
     _cut_to_whole_blocks(journal, block=recipe.sampler.block)
     rows = list(read_jsonl(journal))

@@ -11,6 +11,7 @@ from woundgen.data.layouts.manifest import photograph_root
 from woundgen.errors import UserError
 from woundgen.privacy.marks import fingerprint, marks_of, new_key
 from woundgen.records import Photo
+from woundgen.storage.content_digest import add_digest
 from woundgen.storage.files import read_json, write_json
 from woundgen.storage.names import EXPOSURE_JSON, OLD_EXPOSURE_JSON, RUN_JSON
 from woundgen.storage.ownership import run_of
@@ -56,7 +57,7 @@ def record_of_set(files: Sequence[Path], *, screened: Sequence[Photo], roots: Se
 def write_set_record(folder: Path, record: Mapping[str, Any] | None) -> None:
     """Write exposure.json; it replaces the file under its older name. None writes nothing."""
     if record is not None:
-        write_json(folder / EXPOSURE_JSON, record)
+        write_json(folder / EXPOSURE_JSON, add_digest(record))
         (folder / OLD_EXPOSURE_JSON).unlink(missing_ok=True)
 
 

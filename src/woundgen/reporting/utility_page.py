@@ -15,6 +15,7 @@ from woundgen.reporting.charts import Chart, chart
 from woundgen.reporting.html import render
 from woundgen.reporting.tables import Table, as_html, as_markdown, escape_markdown
 from woundgen.reporting.utility_figure import FigurePoint, Level, dose_figure
+from woundgen.storage.content_digest import add_digest
 from woundgen.storage.files import read_json, write_json, write_text
 from woundgen.storage.names import UTILITY_HTML, UTILITY_JSON, UTILITY_MD
 
@@ -63,7 +64,7 @@ def write_utility(record: Record, *, out: Path) -> tuple[Path, ...]:
     markdown, page = utility_markdown(record), utility_html(record)
     paths = out / UTILITY_JSON, out / UTILITY_MD, out / UTILITY_HTML
     try:
-        write_json(paths[0], record)
+        write_json(paths[0], add_digest(record))
         write_text(paths[1], markdown)
         write_text(paths[2], page)
     except OSError as error:

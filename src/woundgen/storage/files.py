@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from woundgen.errors import UserError
+from woundgen.storage.content_digest import CONTENT_DIGEST, add_digest, check_digest
 from woundgen.storage.schemas import check_object, check_row
 
 UNFINISHED = ".tmp"
@@ -85,6 +86,9 @@ def write_text(path: Path, text: str, *, private: bool = False) -> None:
 
 
 def write_json(path: Path, content: Any, *, private: bool = False) -> None:
+    """Write indented JSON, as write_text. A digest of its own content, where it carries one, is computed anew."""
+    if isinstance(content, dict) and CONTENT_DIGEST in content:
+        content = add_digest(content)
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     if any("\ud800" <= letter <= "\udfff" for letter in text):  # a file name that is not UTF-8
         text = json.dumps(content, indent=2, allow_nan=False) + "\n"
@@ -92,11 +96,15 @@ def write_json(path: Path, content: Any, *, private: bool = False) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file of bounded size and depth; UserError that names the file for anything else."""
+    """Read a JSON file of bounded size and depth; UserError that names the file for anything else.
+
+    Also where it carries a digest of its own content that does not fit.
+    """
     try:
         with path.open("rb") as handle:
             content = handle.read(LARGEST_JSON + 1)
         parsed = parse_json(content, name=str(path))
+        check_digest(parsed, name=str(path))
         check_object(parsed, file=path.name, name=str(path))
         return parsed
     except FileNotFoundError:

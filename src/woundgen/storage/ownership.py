@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from woundgen.errors import UserError
+from woundgen.storage.content_digest import add_digest
 from woundgen.storage.files import (
     read_json,
     sweep_unfinished,
@@ -17,9 +18,10 @@ from woundgen.storage.names import (
 
 
 def make_private(folder: Path) -> None:
-    """Made if need be, and readable by its owner alone: it holds patients."""
+    """Make the folder if need be, readable by its owner alone: it holds patients. What kills left half written goes."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
+    sweep_unfinished(folder)
 
 
 def claim_output(folder: Path, *, identity: str, what: str) -> bool:
@@ -44,7 +46,7 @@ def claim_output(folder: Path, *, identity: str, what: str) -> bool:
     except OSError as error:
         raise UserError(f"{folder} cannot be made ({error.strerror}).", "Choose another --out.") from None
     sweep_unfinished(folder)
-    write_json(marker, {"identity": identity, "what": what})
+    write_json(marker, add_digest({"identity": identity, "what": what}))
     return False
 
 
@@ -56,7 +58,7 @@ def holds_output(folder: Path, *, identity: str) -> bool:
 
 def reclaim_output(folder: Path, *, identity: str, what: str) -> None:
     """Change what a folder that is already ours stands for (train --allow-changes)."""
-    write_json(folder / MARKER, {"identity": identity, "what": what})
+    write_json(folder / MARKER, add_digest({"identity": identity, "what": what}))
 
 
 def run_of(file: Path) -> Path | None:

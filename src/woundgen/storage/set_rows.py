@@ -1,7 +1,7 @@
 """The rows of a generated set: those that may be shared, and those that stay private.
 
     OUT/manifest.jsonl           a row for each image of the set, without any score against a photograph
-    OUT/counts.json              how many were drawn and kept, and why the others were not
+    OUT/counts.json              how many were drawn and kept, why the others were not, and the digest of the manifest
     OUT.private/manifest.jsonl   a row for every image ever drawn, with every score and the reason
 
 A score against photographs is a function of the nearest one: whoever holds a photograph can compute it again and so
@@ -17,13 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from woundgen.errors import UserError
-from woundgen.storage.files import read_json, read_jsonl, sha256_json, write_bytes, write_json
+from woundgen.storage.content_digest import add_digest
+from woundgen.storage.files import read_json, read_jsonl, sha256_file, sha256_json, write_bytes, write_json
 from woundgen.storage.names import COUNTS_JSON, MANIFEST_JSONL, private_folder
 from woundgen.storage.outcomes import SURPLUS, Outcome, old_category, old_kind, outcome_of_row
 from woundgen.storage.ownership import make_private
 from woundgen.verdicts import IMAGE_SCORES, RejectionKind
 
 Row = dict[str, Any]
+MANIFEST_DIGEST = "manifest_sha256"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,11 @@ def prepare_journal(folder: Path) -> Path:
 
 
 def read_released_rows(folder: Path) -> list[Row]:
-    """Rows of the images of a set, in the order drawn, as they may be shared."""
+    """Rows of the images of a set, in the order drawn, as they may be shared.
+
+    UserError where the manifest is not the one whose digest counts.json holds.
+    """
+    _check_manifest(folder)
     return [public_row(row) for row in read_jsonl(folder / MANIFEST_JSONL) if row["accepted"]]
 
 
@@ -111,7 +117,20 @@ def holds_rejected_rows(folder: Path) -> bool:
 
 
 def write_tally(folder: Path, tally: Tally) -> None:
-    write_json(folder / COUNTS_JSON, tally.to_json())
+    """Write counts.json, with the digest of the public manifest as it is now."""
+    manifest = {MANIFEST_DIGEST: sha256_file(folder / MANIFEST_JSONL)}
+    write_json(folder / COUNTS_JSON, add_digest(tally.to_json() | manifest))
+
+
+def _check_manifest(folder: Path) -> None:
+    """Raise UserError where counts.json holds the digest of another manifest. Earlier versions wrote none."""
+    counts, manifest = folder / COUNTS_JSON, folder / MANIFEST_JSONL
+    recorded = read_json(counts).get(MANIFEST_DIGEST) if counts.is_file() and manifest.is_file() else None
+    if recorded is not None and recorded != sha256_file(manifest):
+        raise UserError(
+            f"{manifest} is not the one whose digest is in {COUNTS_JSON}: it was changed, or a kill came in between.",
+            "Run the same `woundgen generate` again, which writes both anew from the private rows; or restore it.",
+        )
 
 
 def read_tally(folder: Path) -> Tally:

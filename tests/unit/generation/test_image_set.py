@@ -16,6 +16,7 @@ from PIL import Image
 from woundgen.errors import UserError
 from woundgen.generation.image_set import GeneratedSet, Recipe, open_set
 from woundgen.generation.sampler import SamplerSettings, image_seed
+from woundgen.storage.files import read_json
 from woundgen.storage.set_rows import journal_path, read_drawn_rows, read_released_rows, read_tally
 from woundgen.verdicts import RejectionKind, Verdict
 
@@ -154,6 +155,28 @@ def test_a_kill_at_any_byte_of_the_last_block_is_mended(two_blocks: Path, tmp_pa
         assert contents(folder) == whole
 
 
+@pytest.mark.parametrize("change", [lambda text: text.replace(b'"seed": ', b'"seed": 1'), lambda text: text[:-300]])
+def test_a_changed_manifest_is_refused_and_drawing_writes_it_anew(two_blocks: Path, change: Callable[[bytes], bytes]):
+    manifest = two_blocks / "manifest.jsonl"
+    before = manifest.read_bytes()
+    manifest.write_bytes(change(before))
+    with pytest.raises(UserError, match="not the one whose digest is in"):
+        read_released_rows(two_blocks)
+    open_set(two_blocks, RECIPE)
+    assert manifest.read_bytes() == before
+    assert len(read_released_rows(two_blocks)) == 4
+
+
+def test_changed_counts_and_settings_are_refused(two_blocks: Path):
+    for name, old, new in (("counts.json", '"drawn": 6', '"drawn": 5'), ("set.json", '"steps": 9', '"steps": 8')):
+        path = two_blocks / name
+        content = path.read_text()
+        assert old in content
+        path.write_text(content.replace(old, new))
+        with pytest.raises(UserError, match=f"{name} was changed after it was written"):
+            read_tally(two_blocks) if name == "counts.json" else read_json(path)
+
+
 def test_the_last_line_end_is_the_commit(two_blocks: Path):
     manifest = journal_path(two_blocks)
     manifest.write_bytes(manifest.read_bytes()[:-1])
@@ -221,8 +244,11 @@ def test_released_rows_hold_no_score_against_photographs(two_blocks: Path):
     assert "0.123456" not in shared
     assert "0.9 >" not in shared
     assert str(image_seed(11, 7)) not in shared
-    assert json.loads((two_blocks / "counts.json").read_text()) == {
+    counts = json.loads((two_blocks / "counts.json").read_text())
+    counts.pop("content_sha256")
+    assert counts == {
         "drawn": 9, "accepted": 6, "not_kept": {"copy by best SSIM": 1, "sharpness": 2}, "copies": 1,
+        "manifest_sha256": hashlib.sha256((two_blocks / "manifest.jsonl").read_bytes()).hexdigest(),
     }  # fmt: skip
     assert read_drawn_rows(two_blocks)[7]["scores"] == scores
     assert journal_path(two_blocks).parent.stat().st_mode & 0o777 == 0o700

@@ -26,7 +26,7 @@ from woundgen.storage.files import (
     write_text,
 )
 from woundgen.storage.names import checkpoint_name
-from woundgen.storage.ownership import claim_output
+from woundgen.storage.ownership import claim_output, make_private
 
 
 def claim(folder: Path, *, identity: str = "mine") -> bool:
@@ -187,4 +187,7 @@ def test_writing_text_sweeps_what_a_kill_left(tmp_path: Path) -> None:
     for path in (dead, alive):
         path.write_text("half")
     write_json(tmp_path / "metrics.json", {})
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([alive.name, "metrics.json"])
+    dead.write_text("half")
+    make_private(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([alive.name, "metrics.json"])

@@ -15,6 +15,7 @@ from woundgen.data.files.images import write_png
 from woundgen.data.photo_set import PhotoSet
 from woundgen.errors import UserError
 from woundgen.events import Info, Work
+from woundgen.generation.drawn_pixels import check_drawn_image
 from woundgen.generation.schedulers import check_strength
 from woundgen.metrics.checks import check_preparations
 from woundgen.metrics.neighbour_scores import authenticity
@@ -25,6 +26,7 @@ from woundgen.reporting.audit_page import audit_html, audit_page
 from woundgen.reporting.pictures import image_grid
 from woundgen.screening.descriptors import Descriptors
 from woundgen.similarity.neighbours import euclidean_distances, leave_group_out_nearest
+from woundgen.storage.content_digest import add_digest, without_digest
 from woundgen.storage.files import read_json, sha256_json, write_json, write_text
 from woundgen.storage.names import (
     AUDIT_HTML,
@@ -35,7 +37,7 @@ from woundgen.storage.names import (
     private_folder,
 )
 from woundgen.storage.ownership import claim_output, make_private
-from woundgen.storage.set_rows import holds_rejected_rows, images_digest, read_tally
+from woundgen.storage.set_rows import holds_rejected_rows, images_digest, read_released_rows, read_tally
 from woundgen.workflows.audit.copies import count_copies, prepare_search
 from woundgen.workflows.audit.from_photographs import recognise_beginnings
 from woundgen.workflows.audit.membership_loss import loss_difference
@@ -56,7 +58,7 @@ def audit_set(
 
     strengths: at which images are begun from photographs trained on, to say how many are recognised.
     """
-    recipe = read_json(generated / SET_JSON)
+    recipe = without_digest(read_json(generated / SET_JSON))
     for strength in strengths:
         check_strength(strength, steps=recipe["sampler"]["steps"])
     drawn, held_back = _drawn(generated)
@@ -100,7 +102,7 @@ def audit_set(
         ),
         "not_covered": NOT_COVERED,
     }
-    write_json(out / AUDIT_JSON, result)
+    write_json(out / AUDIT_JSON, add_digest(result))
     write_text(out / AUDIT_MD, audit_page(result))
     write_text(out / AUDIT_HTML, audit_html(result))
     _write_pairs(private_folder(out), images, photos.images[sides.trained], distances[:, sides.trained])
@@ -112,7 +114,9 @@ def audit_set(
 
 
 def _images(generated: Path, label: str, photos: PhotoSet) -> NDArray[np.uint8]:
-    """The set's; UserError where its generator was trained on photographs that were prepared otherwise."""
+    """Read the set's images; UserError where a picture was exchanged, or the generator's photographs prepared otherwise."""
+    for row in read_released_rows(generated):
+        check_drawn_image(generated, row)
     side = photos.preparation.resolution
     drawn = read_set(generated, phase=label, size=side, margin=photos.preparation.margin or 0)
     check_preparations({"real": photos.preparation, "generated": drawn.preparation})

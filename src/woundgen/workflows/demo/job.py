@@ -27,6 +27,7 @@ from woundgen.metrics.rows import Network
 from woundgen.models.base import EMBEDDED, BaseModel, load_base
 from woundgen.models.images import round_trip
 from woundgen.runtime.console import Console
+from woundgen.storage.content_digest import add_digest
 from woundgen.storage.files import sha256_json, write_json
 from woundgen.storage.names import METRICS_JSON, SUMMARY_JSON
 from woundgen.storage.ownership import claim_output
@@ -246,4 +247,4 @@ def _write_metrics(
         label=one.name,
         networks=networks,
     )
-    write_json(one / METRICS_JSON, record)
+    write_json(one / METRICS_JSON, add_digest(record))

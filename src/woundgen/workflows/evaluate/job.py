@@ -23,6 +23,7 @@ from woundgen.models.base import EMBEDDED, EMBEDDED_FOLDER, base_digest, load_ba
 from woundgen.models.images import round_trip
 from woundgen.privacy.private_names import find_names, private_names, refuse_names
 from woundgen.records import MetricValue
+from woundgen.storage.content_digest import add_digest
 from woundgen.storage.files import append_jsonl, keep_beside, read_json, write_json
 from woundgen.storage.names import HOLDOUT_METRICS_JSON, METRICS_JSON, OPENED_JSONL, SET_JSON
 from woundgen.storage.provenance import drawn_elsewhere
@@ -177,7 +178,7 @@ def _store(
         prepared["generated"] = generated.preparation.to_json()
     record |= {"digest": content_digest(generated.images), "preparation": prepared}
     yield from _keep_another(out, record)
-    write_json(out, record)
+    write_json(out, add_digest(record))
 
 
 def _keep_another(path: Path, record: Mapping[str, Any]) -> Work[None]:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from woundgen.data.files.images import read_photograph
 from woundgen.data.files.paths import resolve_inside
 from woundgen.errors import UserError
+from woundgen.generation.drawn_pixels import check_drawn_image
 from woundgen.storage.files import read_json
 from woundgen.storage.names import (
     AUDIT_JSON,
@@ -50,21 +47,13 @@ def set_files(folder: Path, *, audit: Path | None) -> Files:
         raise UserError(f"{folder} has no {missing[0]}.", "Run its `woundgen generate` to the end.")
     files: Files = {name: resolve_inside(folder / name, roots=[folder]) for name in SENT if (folder / name).is_file()}
     for row in read_released_rows(folder):
-        files[row["file_name"]] = _drawn_image(folder, row)
+        files[row["file_name"]] = check_drawn_image(folder, row)
     if audit is not None:
         files[AUDIT_JSON], files[AUDIT_MD] = audit / AUDIT_JSON, audit / AUDIT_MD
         card = (folder / DATASET_CARD).read_text(encoding="utf-8")
         line = f"| privacy audit | {read_json(audit / AUDIT_JSON)['verdict']} ({AUDIT_MD}) |"
         files[DATASET_CARD] = _AUDIT_ROW.sub(lambda _: line, card).encode()
     return files
-
-
-def _drawn_image(folder: Path, row: Mapping[str, Any]) -> Path:
-    """The file of a row, if its pixels are those that were drawn: nothing may have been put in its place."""
-    path = resolve_inside(folder / row["file_name"], roots=[folder])
-    if hashlib.sha256(read_photograph(path, roots=[folder]).tobytes()).hexdigest() != row["sha256"]:
-        raise UserError(f"{path} is not the picture that was drawn.", "Draw the set anew; nothing was sent.")
-    return path
 
 
 def check_audit(folder: Path, audit: Path) -> None:
