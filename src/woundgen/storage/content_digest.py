@@ -1,4 +1,4 @@
-"""A digest that a JSON file carries of its own content, so that a change of the file by accident or hand shows.
+"""A digest that a JSON file carries of its content, so that a change of the file by accident or hand shows.
 
 It is no signature: whoever changes a file on purpose can compute the digest anew.
 """
@@ -22,7 +22,7 @@ def add_digest(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_digest(content: Any, *, name: str) -> None:
-    """Raise UserError where the content of the file `name` carries a digest that is not its own.
+    """Raise UserError where the content of the file `name` carries the digest of another content.
 
     Files of earlier versions carry none, and pass.
     """

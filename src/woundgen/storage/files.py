@@ -86,7 +86,7 @@ def write_text(path: Path, text: str, *, private: bool = False) -> None:
 
 
 def write_json(path: Path, content: Any, *, private: bool = False) -> None:
-    """Write indented JSON, as write_text. A digest of its own content, where it carries one, is computed anew."""
+    """Write indented JSON, as write_text. The digest of its content, where it carries one, is computed anew."""
     if isinstance(content, dict) and CONTENT_DIGEST in content:
         content = add_digest(content)
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -98,7 +98,7 @@ def write_json(path: Path, content: Any, *, private: bool = False) -> None:
 def read_json(path: Path) -> Any:
     """Read a JSON file of bounded size and depth; UserError that names the file for anything else.
 
-    Also where it carries a digest of its own content that does not fit.
+    Also where it carries the digest of another content.
     """
     try:
         with path.open("rb") as handle:

@@ -114,7 +114,7 @@ def audit_set(
 
 
 def _images(generated: Path, label: str, photos: PhotoSet) -> NDArray[np.uint8]:
-    """Read the set's images; UserError where a picture was exchanged, or the generator's photographs prepared otherwise."""
+    """Read the set's images; UserError for an exchanged picture or photographs prepared otherwise."""
     for row in read_released_rows(generated):
         check_drawn_image(generated, row)
     side = photos.preparation.resolution
