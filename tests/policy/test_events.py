@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from .syntax_trees import parse
+
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "woundgen"
 MOST = 14  # all of them public functions, which open a console where none is given
@@ -50,14 +52,14 @@ def test_few_functions_take_a_console() -> None:
     found = [
         f"{path.relative_to(SOURCE)}:{function.lineno} {function.name}"
         for path in sorted(SOURCE.rglob("*.py"))
-        for function in functions(ast.parse(path.read_text()))
+        for function in functions(parse(path))
         if takes_console(function)
     ]
     assert len(found) <= MOST, f"{len(found)} functions take a console; yield events instead: {found}"
 
 
 def test_every_job_is_followed() -> None:
-    trees = {path: ast.parse(path.read_text()) for folder in ("src", "tests", "benchmarks", "scripts")
+    trees = {path: parse(path) for folder in ("src", "tests", "benchmarks", "scripts")
              for path in sorted((ROOT / folder).rglob("*.py"))}  # fmt: skip
     exported = {name for path, tree in trees.items() if path.is_relative_to(SOURCE) for name in works(tree)}
     assert "generate_set" in exported

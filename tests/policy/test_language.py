@@ -8,9 +8,12 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
+
+from .syntax_trees import parse
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "woundgen"
@@ -61,6 +64,7 @@ GONE = (
 CLAUSE = ("what ", "where ", "who ", "whose ")
 
 
+@cache
 def text_of(file: Path) -> str:
     """A file's text with the parts of its names apart, so that `row_found` counts as `found`."""
     return file.read_text().replace("_", " ")
@@ -97,7 +101,7 @@ def test_words_grow_fewer(word: str) -> None:
 
 
 def test_clauses_and_genitives_grow_fewer() -> None:
-    trees = [ast.parse(file.read_text()) for file in FILES]
+    trees = [parse(file) for file in FILES]
     assert sum(len(clauses(tree)) for tree in trees) <= MOST_CLAUSES
     assert sum(len(genitives(tree)) for tree in trees) <= MOST_OF
 
@@ -107,8 +111,8 @@ def test_done_rooms_are_free_of_them(room: str) -> None:
     files = [file for file in FILES if file.relative_to(SOURCE).as_posix().startswith(room)]
     assert files
     faults = [f"{file.name}: {word}" for file in files for word in GONE if count(word, text_of(file))]
-    faults += [f"{file.name}: {name}" for file in files for name in genitives(ast.parse(file.read_text()))]
-    faults += [f"{file.name}: {text[:40]}" for file in files for text in clauses(ast.parse(file.read_text()))]
+    faults += [f"{file.name}: {name}" for file in files for name in genitives(parse(file))]
+    faults += [f"{file.name}: {text[:40]}" for file in files for text in clauses(parse(file))]
     assert not faults, "\n".join(faults)
 
 

@@ -6,6 +6,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+from .syntax_trees import parse
+
 SOURCE = Path(__file__).parents[2] / "src" / "woundgen"
 LINES_OF_A_FUNCTION, LINES_OF_A_FILE, PARAMETERS = 60, 250, 10
 MOST_LONG_FUNCTIONS, MOST_LONG_FILES = 3, 3
@@ -14,7 +16,7 @@ THE_LOOP = ("training/loop.py", "train")
 
 def functions() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
     for path in sorted(SOURCE.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(parse(path)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 yield path.relative_to(SOURCE).as_posix(), node
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
+from .syntax_trees import parse
+
 Key: TypeAlias = tuple[str, str]  # module, function or Class.method
 Taint: TypeAlias = frozenset[tuple[str, ...]]
 """Where in an object the value is: paths of field names; the empty path is the object itself."""
@@ -37,7 +39,7 @@ class Program:
         self.methods: dict[str, list[Key]] = defaultdict(list)
         for path in sorted(source.rglob("*.py")):
             module = ".".join(("woundgen", *path.relative_to(source).with_suffix("").parts)).removesuffix(".__init__")
-            self._read(module, ast.parse(path.read_text()))
+            self._read(module, parse(path))
 
     def _read(self, module: str, tree: ast.Module) -> None:
         self.imports[module] = {
