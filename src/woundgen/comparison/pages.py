@@ -9,7 +9,7 @@ from markupsafe import Markup
 from woundgen.comparison.choice import choose
 from woundgen.comparison.compare import Comparison, Line, MetricComparison
 from woundgen.comparison.split_difference import DECIDED
-from woundgen.metrics.numbers import write_number
+from woundgen.numbers import write_number
 from woundgen.records import METRICS
 from woundgen.reporting.charts import Chart, chart
 from woundgen.reporting.figures import Bar, Reference, intervals_figure

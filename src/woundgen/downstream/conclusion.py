@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from woundgen.downstream.arms import controls, with_synthetic
 from woundgen.downstream.assess import KAPPA, Arm, Difference
-from woundgen.metrics.numbers import write_interval
+from woundgen.numbers import write_interval
 
 HELPS, HARMS, NO_DIFFERENCE = "helps", "harms", "no difference shown"
 TOO_LITTLE = "too little data to say"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from woundgen.metrics.numbers import write_number
+from woundgen.numbers import write_number
 from woundgen.records import MetricValue
 from woundgen.reporting.charts import Chart, chart
 from woundgen.reporting.figures import BLUE, GREEN, GREY, STYLE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from woundgen.metrics.numbers import write_number
+from woundgen.numbers import write_number
 from woundgen.records import METRICS, MetricValue
 from woundgen.reporting.answer_figures import distance_chart, fate_chart
 from woundgen.reporting.charts import Chart

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from woundgen.metrics.numbers import write_number
+from woundgen.numbers import write_number
 from woundgen.records import METRICS, MetricValue
 from woundgen.reporting import figures
 from woundgen.reporting.dark_charts import add_dark_colours

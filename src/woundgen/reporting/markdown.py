@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from woundgen.metrics.numbers import write_number
+from woundgen.numbers import write_number
 from woundgen.records import METRICS
 from woundgen.reporting.metric_explanations import joint_verdict, meanings
 from woundgen.reporting.metric_table import metric_table, title

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from woundgen.metrics.numbers import write_number
+from woundgen.numbers import write_number
 from woundgen.records import METRICS, MetricValue
 from woundgen.reporting.distinguish import FEWEST_FOR_VERDICT, MARGIN, distinguish
 from woundgen.reporting.metric_table import bounds, title

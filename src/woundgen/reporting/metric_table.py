@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from woundgen.metrics.numbers import write_number
+from woundgen.numbers import write_number
 from woundgen.records import METRICS, MetricValue
 from woundgen.reporting.grades import GRADES, Grades, grade
 from woundgen.reporting.plain_names import metric_name

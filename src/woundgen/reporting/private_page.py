@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup
 
-from woundgen.metrics.numbers import write_number
+from woundgen.numbers import write_number
 from woundgen.reporting.html import render
 from woundgen.reporting.pictures import Picture, read_picture
 from woundgen.reporting.report_data import ImageStrip, SetScores

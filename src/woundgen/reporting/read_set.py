@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from woundgen.errors import UserError
-from woundgen.metrics.numbers import write_number
+from woundgen.numbers import write_number
 from woundgen.records import METRICS
 from woundgen.reporting.masking import base_name, masked
 from woundgen.reporting.pictures import Picture, read_picture

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from woundgen.config.train import TrainConfig
-from woundgen.metrics.numbers import write_number
+from woundgen.numbers import write_number
 from woundgen.records import METRICS, MetricValue
 from woundgen.reporting.charts import Chart, screening_chart, training_charts
 from woundgen.reporting.masking import shown

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from woundgen.errors import UserError
-from woundgen.metrics.numbers import write_interval, write_signed
+from woundgen.numbers import write_interval, write_signed
 from woundgen.reporting.charts import Chart, chart
 from woundgen.reporting.figures import Bar, Reference, intervals_figure
 from woundgen.reporting.html import render

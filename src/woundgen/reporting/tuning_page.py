@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from woundgen.metrics.numbers import write_interval, write_signed
+from woundgen.numbers import write_interval, write_signed
 from woundgen.reporting.charts import Chart, chart
 from woundgen.reporting.figures import Bar, Reference, intervals_figure
 from woundgen.reporting.html import render

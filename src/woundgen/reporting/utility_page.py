@@ -10,7 +10,7 @@ from typing import Any, Literal
 from markupsafe import Markup
 
 from woundgen.errors import UserError
-from woundgen.metrics.numbers import write_interval, write_signed
+from woundgen.numbers import write_interval, write_signed
 from woundgen.reporting.charts import Chart, chart
 from woundgen.reporting.html import render
 from woundgen.reporting.tables import Table, as_html, as_markdown, escape_markdown

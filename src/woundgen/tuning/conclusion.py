@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from woundgen.metrics.numbers import write_interval, write_signed
+from woundgen.numbers import write_interval, write_signed
 from woundgen.tuning.budget import CONFIRMED
 from woundgen.tuning.confirmation import Difference
 

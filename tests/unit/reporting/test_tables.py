@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from woundgen.errors import UserError
-from woundgen.metrics.numbers import write_number
+from woundgen.numbers import write_number
 from woundgen.records import METRICS
 from woundgen.reporting.grades import GRADES, grade
 from woundgen.reporting.metric_explanations import MEANINGS, reading

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from woundgen.metrics.numbers import write_interval, write_signed
+from woundgen.numbers import write_interval, write_signed
 from woundgen.reporting.masking import refuse_private
 from woundgen.reporting.pictures import Picture, read_picture
 from woundgen.reporting.tuning_page import tuning_html, tuning_markdown

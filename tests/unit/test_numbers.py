@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from woundgen.metrics.numbers import write_interval, write_number, write_signed
+from woundgen.numbers import write_interval, write_number, write_signed
 
 
 @pytest.mark.parametrize(
