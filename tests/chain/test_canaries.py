@@ -1,5 +1,5 @@
-"""What stands in photographs beside pixels reaches no output: canaries in every metadata field of PNG, JPEG, TIFF and
-WEBP, through import, check, split, training, drawing, measuring, audit and reports; every output byte searched."""
+"""What stands in photographs beside pixels reaches no output: canaries in every metadata field of PNG, JPEG, TIFF,
+WEBP and DICOM, through import, check, split, training, drawing, measuring, audit and reports; all output searched."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pydicom
+import pytest
 from PIL import ExifTags, Image, ImageCms, TiffImagePlugin
 from PIL.PngImagePlugin import PngInfo
 
@@ -23,7 +25,7 @@ from .conftest import Workshop
 CANARY = "CANARYMRN40417"
 XMP = f"<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:li>{CANARY}</rdf:li></x:xmpmeta>".encode()
 IPTC = b"\x1c\x02\x78" + struct.pack(">H", len(CANARY)) + CANARY.encode()  # 2:120, caption
-FORMATS = {"PNG": "png", "JPEG": "jpg", "TIFF": "tif", "WEBP": "webp"}
+FORMATS = {"PNG": "png", "JPEG": "jpg", "TIFF": "tif", "WEBP": "webp", "DICOM": "dcm"}
 
 
 def scene(seed: int) -> Image.Image:
@@ -60,12 +62,40 @@ def profile() -> bytes:
     return bytes(made)
 
 
+def dicom(seed: int) -> bytes:
+    """A photograph with a canary in every text element that names people, places or devices, in one of its own, too."""
+    made = pydicom.Dataset()
+    made.file_meta = pydicom.dataset.FileMetaDataset()
+    made.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    made.SOPClassUID = made.file_meta.MediaStorageSOPClassUID = pydicom.uid.SecondaryCaptureImageStorage
+    made.SOPInstanceUID = made.file_meta.MediaStorageSOPInstanceUID = f"1.2.{seed + 1}"
+    for keyword in (
+        "PatientName", "PatientAddress", "PatientComments", "InstitutionName", "StudyDescription", "StationName",
+        "OperatorsName", "ReferringPhysicianName", "SeriesDescription", "ImageComments", "DeviceSerialNumber",
+        "AccessionNumber", "Manufacturer", "IssuerOfPatientID",
+    ):  # fmt: skip
+        setattr(made, keyword, CANARY)
+    made.PatientID = f"{CANARY}-{seed}"
+    made.private_block(0x0011, CANARY, create=True).add_new(1, "LO", CANARY)
+    pixels = np.asarray(scene(seed))
+    made.Rows, made.Columns, made.SamplesPerPixel, made.PlanarConfiguration = *pixels.shape[:2], 3, 0
+    made.PhotometricInterpretation, made.PixelRepresentation = "RGB", 0
+    made.BitsAllocated, made.BitsStored, made.HighBit = 8, 8, 7
+    made.PixelData = pixels.tobytes()
+    made["PixelData"].VR = "OB"
+    buffer = io.BytesIO()
+    pydicom.dcmwrite(buffer, made, enforce_file_format=True)
+    return buffer.getvalue()
+
+
 def chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def planted(form: str, seed: int) -> bytes:
     buffer = io.BytesIO()
+    if form == "DICOM":
+        return dicom(seed)
     if form == "PNG":
         text = PngInfo()
         for key in ("Title", "Author", "Description", "Copyright", "Creation Time", "Software", "Comment", CANARY):
@@ -126,12 +156,12 @@ def test_planting_and_searching_work() -> None:
     assert holds_canary(buffer.getvalue())
 
 
-def test_no_output_byte_holds_a_canary(workshop: Workshop, tmp_path: Path) -> None:
+def test_no_output_byte_holds_a_canary(workshop: Workshop, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     data = tmp_path / "data"
     for phase in "IR":
         (data / phase).mkdir(parents=True)
         for number in range(32):
-            form = list(FORMATS)[number % 4]
+            form = list(FORMATS)[number % len(FORMATS)]
             (data / phase / f"{number:02d}.{FORMATS[form]}").write_bytes(planted(form, number + 100 * (phase == "R")))
     out = tmp_path / "out"
     frozen, made, ran = str(out / "frozen"), str(out / "set"), str(out / "run")
@@ -149,6 +179,8 @@ def test_no_output_byte_holds_a_canary(workshop: Workshop, tmp_path: Path) -> No
     ]  # fmt: skip
     for words in commands:
         assert run(words) == 0, words
+    shown = capfd.readouterr()
+    assert CANARY not in shown.out + shown.err
     files = [path for place in (out, prepared_folder()) for path in place.rglob("*") if path.is_file()]
     assert len(files) > 40
     assert not [str(path) for path in files if holds_canary(path.read_bytes())]

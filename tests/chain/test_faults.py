@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from woundgen.models.sources import PINNED
+
+from ..unit.workflows.fetch.test_bases import Hub
 from .conftest import Workshop
 from .faults import FAULTS, MOVED, RIVALS, Case, check_case, run_with_fault
 
@@ -90,6 +93,38 @@ def test_every_fault_costs_a_verb_with_models_nothing(
         code, _ = run_with_fault(words, at=0, fault="kill", errors=tmp_path / "e.txt")
         assert code == 0, (tmp_path / "e.txt").read_text()
     check_case(with_models(workshop, trained, tmp_path)[verb], tmp_path / "trials", EVERY, moments=MOMENTS)
+
+
+@pytest.mark.slow
+def test_every_fault_costs_fetch_nothing(
+    base_folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a hub on 127.0.0.1, into a cache of its own for each trial."""
+    (tmp_path / "hub").mkdir()
+    hub = Hub(tmp_path / "hub")
+    hub.put(base_folders["epsilon"], PINNED["sd21-base"][0])
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+
+    def words(out: Path) -> list[str]:
+        monkeypatch.setenv("HF_HUB_CACHE", str(out / "cache"))
+        monkeypatch.setenv("WOUNDGEN_WEIGHTS", str(out / "weights"))
+        return ["fetch", "sd21-base", "--mirror", hub.address]
+
+    try:
+        check_case(Case("fetch", words), tmp_path / "trials", EVERY, moments=MOMENTS)
+    finally:
+        hub.server.shutdown()
+        hub.server.server_close()
+
+
+@pytest.mark.slow
+def test_every_fault_costs_rebuild_nothing(tmp_path: Path) -> None:
+    """The cheapest stage; the base's training is stopped and begun again in tests/unit/workflows/rebuild."""
+
+    def words(out: Path) -> list[str]:
+        return ["rebuild", "features", "--phantoms", "400", "--steps", "1", "--batch", "4", "--work", str(out)]
+
+    check_case(Case("rebuild", words), tmp_path / "trials", EVERY, moments=MOMENTS)
 
 
 def count_files(out: Path) -> dict[str, object]:

@@ -92,6 +92,32 @@ def test_what_would_carry_the_name_is_refused(
     assert not written
 
 
+def test_pages_of_utility_name_nobody(tmp_path: Path) -> None:
+    """Folders, files and patients of photographs and images carry the name."""
+    real, synthetic = tmp_path / f"real_{NAME}", tmp_path / f"synthetic_{NAME}"
+    for place, count, seed in ((real, 36, 5), (synthetic, 36, 6)):
+        words = ["phantoms", "--count", str(count), "--size", "48", "--seed", str(seed)]
+        assert run([*words, "--out", str(place)]) == 0
+        with (place / "metadata.csv").open() as handle:
+            rows = list(csv.DictReader(handle))
+        for number, row in enumerate(rows):
+            renamed = f"images/{NAME}_{number}.png"
+            (place / row["file_name"]).rename(place / renamed)
+            row |= {"file_name": renamed, "group_id": f"{place.name}-{NAME}-{number}"}
+        with (place / "metadata.csv").open("w", newline="") as handle:
+            writer = csv.DictWriter(handle, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+    out = tmp_path / "utility"
+    words = ["utility", "--real", str(real), "--synthetic", str(synthetic), "--classifier", "colour", "--size", "32"]
+    words += ["--doses", "0,1", "--folds", "3", "--runs", str(tmp_path / "runs")]
+    assert run([*words, "--out", str(out)]) == 0
+    files = [path for path in out.rglob("*") if path.is_file()]
+    assert {"utility.html", "utility.json", "UTILITY.md"} <= {path.name for path in files}
+    assert not [str(path) for path in files if NAME.casefold().encode() in path.read_bytes().lower()]
+    assert not [str(path) for path in files if NAME in str(path.relative_to(out))]
+
+
 @pytest.mark.slow
 def test_no_public_byte_holds_the_name(ran: Path, clinic: Path, tmp_path: Path) -> None:
     """Every verb that writes something to share, with the options that write most."""

@@ -41,6 +41,7 @@ from woundgen.study.files import journal_path, read_study, read_truth
 from woundgen.study.session import Answer, Session, read_answers
 from woundgen.workflows.screen.job import stored_calibration
 
+from .more_inputs import more_inputs
 from .reporting.stored_results import measured, write_run, write_set
 from .study.conftest import make_study
 
@@ -201,6 +202,7 @@ def write_inputs(folder: Path) -> list[tuple[Path, Callable[[], Any]]]:
         (adapter, fuse),
         (adapter.parent / "woundgen_adapter.json", lambda: find_adapter(adapter, weights="auto")),
         (adapter.parent / "woundgen_adapter.json", lambda: drawing_notes(adapter)),
+        *more_inputs(folder),
     ]
 
 

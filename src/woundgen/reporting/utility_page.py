@@ -16,7 +16,7 @@ from woundgen.reporting.html import render
 from woundgen.reporting.tables import Table, as_html, as_markdown, escape_markdown
 from woundgen.reporting.utility_figure import FigurePoint, Level, dose_figure
 from woundgen.storage.content_digest import add_digest
-from woundgen.storage.files import read_json, write_json, write_text
+from woundgen.storage.files import read_json, stored_values, write_json, write_text
 from woundgen.storage.names import UTILITY_HTML, UTILITY_JSON, UTILITY_MD
 
 Record = Mapping[str, Any]
@@ -101,10 +101,14 @@ def utility_view(record: Record, *, lines: Sequence[str] = ()) -> UtilityView:
 
 
 def read_utility(folder: Path) -> Record:
-    """utility.json of a finished study. Raises UserError where `folder` holds none."""
-    record = read_json(folder / UTILITY_JSON)
+    """Read utility.json of a finished study. UserError where there is none, or none that a page can be made of."""
+    path = folder / UTILITY_JSON
+    record = read_json(path)
     if not isinstance(record, dict) or record.get("version") != 1:
-        raise UserError(f"{folder / UTILITY_JSON} is not of this version.", "Run woundgen utility again.")
+        raise UserError(f"{path} is not of this version.", "Run woundgen utility again.")
+    with stored_values(path):
+        utility_markdown(record)
+        utility_html(record)
     return record
 
 

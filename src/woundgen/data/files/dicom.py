@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from types import ModuleType
 from typing import Any
 
@@ -88,13 +89,16 @@ def read_patient(content: bytes, *, name: str) -> str:
     if not is_dicom(content):
         return ""
     try:
-        header = _read(content, name=name, pixels=False)
-        patient = str(header.get("PatientID", "") or "").strip()
-        issuer = str(header.get("IssuerOfPatientID", "") or "").strip()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pydicom's quote the header's values
+            header = _read(content, name=name, pixels=False)
+            patient = str(header.get("PatientID", "") or "").strip()
+            issuer = str(header.get("IssuerOfPatientID", "") or "").strip()
     except UserError:
         raise
-    except Exception as error:  # pydicom's readers raise a dozen types on damaged bytes
-        raise UserError(f"{name} is damaged ({error}).", "Restore it from its source.", code=Code.DAMAGED) from None
+    except Exception as error:  # a dozen types on damaged bytes, whose words may quote the header
+        what = f"its header cannot be read: {type(error).__name__}"
+        raise UserError(f"{name} is damaged ({what}).", "Restore it from its source.", code=Code.DAMAGED) from None
     return f"{issuer}\n{patient}" if patient else ""
 
 

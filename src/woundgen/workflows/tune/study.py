@@ -10,7 +10,7 @@ from typing import Any
 from woundgen.config.load import stored_config
 from woundgen.config.train import TrainConfig
 from woundgen.data.photo_set import gather_for
-from woundgen.storage.files import read_json
+from woundgen.storage.files import read_json, stored_values
 from woundgen.storage.names import TUNE_JSON
 from woundgen.tuning.budget import Layout
 from woundgen.tuning.objective import Constraints, Kind, copies_allowed
@@ -67,16 +67,19 @@ class Study:
 
 def read_study(folder: Path) -> Study:
     """Read the record of a study."""
-    values = read_json(folder / TUNE_JSON)["study"]
-    return Study(
-        **{
-            **values,
-            "folder": folder,
-            "config": stored_config(values["config"]),
-            "space": _space(values["space"]),
-            "layout": Layout(**{**values["layout"], "generations": tuple(values["layout"]["generations"])}),
-        }
-    )
+    path = folder / TUNE_JSON
+    content = read_json(path)
+    with stored_values(path):
+        values = content["study"]
+        return Study(
+            **{
+                **values,
+                "folder": folder,
+                "config": stored_config(values["config"]),
+                "space": _space(values["space"]),
+                "layout": Layout(**{**values["layout"], "generations": tuple(values["layout"]["generations"])}),
+            }
+        )
 
 
 def _space(values: Mapping[str, Any]) -> Space:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from woundgen.storage.files import read_json
+from woundgen.storage.files import read_json, stored_values
 
 RUNS, RESULTS, GENERATIONS, PHOTOGRAPHS = "runs", "results", "generations", "photographs"
 ENCODINGS = "encodings"  # of the photographs, made once for all trials
@@ -106,11 +106,14 @@ def read_result(study: Path, name: str) -> UnitResult | None:
     if not path.exists():
         return None
     values = read_json(path)
-    points = tuple(
-        Point({k: _hashable(v) for k, v in entry["drawing"].items()}, entry["value"], entry["recall"], entry["images"])
-        for entry in values["points"]
-    )
-    return UnitResult(
-        values["name"], values["steps"], points, values["best"], values["copies"], values["two_sample"],
-        tuple(values["violations"]), values["seconds"],
-    )  # fmt: skip
+    with stored_values(path):
+        points = tuple(
+            Point(
+                {k: _hashable(v) for k, v in entry["drawing"].items()}, entry["value"], entry["recall"], entry["images"]
+            )
+            for entry in values["points"]
+        )
+        return UnitResult(
+            values["name"], values["steps"], points, values["best"], values["copies"], values["two_sample"],
+            tuple(values["violations"]), values["seconds"],
+        )  # fmt: skip
