@@ -15,7 +15,7 @@ from woundgen.storage.set_rows import journal_path
 from .test_older_run import TRAIN, stopped
 
 __all__ = ["stopped"]
-DRAW = ["generate", "--adapter", "run", "--count", "4", "--block", "4", "--steps", "1", "--size", "32", "--out", "set"]
+DRAW = ["generate", "--adapter", "run", "--count", "8", "--block", "4", "--steps", "1", "--size", "32", "--out", "set"]
 
 
 def make_older(folder: Path) -> None:
@@ -38,18 +38,18 @@ def test_each_verb_reads_older_folders(stopped: Path, capsys: pytest.CaptureFixt
     both = ["--run", "run", "--generated", "set"]
     commands = {
         "train, finished": TRAIN,
-        "evaluate": ["evaluate", *both, "--phase", "I"],
+        "evaluate": ["evaluate", "--generated", "set", "--real", "photographs", "--phase", "I"],
         "compare": ["compare", "set", "set/metrics.json", "--out", "compared"],
         "audit": ["audit", *both, "--out", "audit"],
         "report": ["report", *both, "--audit", "audit", "--private", "--out", "report"],
         "calibrate": ["calibrate", "--real", "photographs", "--run", "run", "--out", "calibration"],
         "export": ["export", "run", "--format", "kohya", "--out", "exported"],
         "generate, the same": DRAW,
-        "generate, more": [*DRAW, "--count", "8"],
-        "evaluate, again": ["evaluate", *both, "--phase", "I"],
+        "generate, more": [*DRAW, "--count", "12"],
+        "evaluate, again": ["evaluate", "--generated", "set", "--real", "photographs", "--phase", "I"],
     }
     for name, words in commands.items():
         capsys.readouterr()
         assert run(words) == 0, f"{name}: {capsys.readouterr().err}"
-    assert len(list(Path("set", "images").glob("*.png"))) == 8
-    assert json.loads(Path("set", "counts.json").read_text())["accepted"] == 8
+    assert len(list(Path("set", "images").glob("*.png"))) == 12
+    assert json.loads(Path("set", "counts.json").read_text())["accepted"] == 12

@@ -8,7 +8,7 @@ from woundgen.comparison.compare import Comparison
 from woundgen.comparison.pages import comparison_markdown, comparison_page, unscreened_page
 from woundgen.errors import UserError
 from woundgen.storage.content_digest import add_digest
-from woundgen.storage.files import read_json, write_json, write_text
+from woundgen.storage.files import read_json, stored_values, write_json, write_text
 from woundgen.storage.names import QUALITY_COMPARISON, private_folder
 from woundgen.storage.ownership import make_private
 
@@ -21,7 +21,9 @@ def _refuse_another(comparison: Comparison, out: Path) -> None:
     path = out / COMPARISON_JSON
     if not path.exists():
         return
-    held = [(one.get("name"), one.get("digest", "")) for one in read_json(path).get("candidates", ())]
+    content = read_json(path)
+    with stored_values(path):
+        held = [(one.get("name"), one.get("digest", "")) for one in content.get("candidates", ())]
     if held != [(one.name, one.digest) for one in comparison.candidates]:
         raise UserError(
             f"{out} holds a comparison of {', '.join(str(name) for name, _ in held)}.",

@@ -10,7 +10,7 @@ from typing import Any
 
 from woundgen.errors import UserError
 from woundgen.runtime.console import Console
-from woundgen.storage.files import read_json, sha256_json, write_json
+from woundgen.storage.files import read_json, sha256_json, stored_values, write_json
 from woundgen.storage.names import STAGES_JSON
 from woundgen.storage.ownership import claim_output
 
@@ -57,7 +57,11 @@ class StagedStudy:
         return {name: stage["seconds"] for name, stage in self._read()["stages"].items()}
 
     def _read(self) -> dict[str, Any]:
+        """Read the record; UserError where a stage in it is not as `stage` writes it."""
         content: dict[str, Any] = read_json(self.path)
+        with stored_values(self.path):
+            for stage in content["stages"].values():
+                str(stage["inputs"]), float(stage["seconds"]), stage["finding"]
         return content
 
 

@@ -17,6 +17,7 @@ from woundgen.storage.names import (
     REVIEW_JSONL,
     RUN_JSON,
     SET_JSON,
+    STAGES_JSON,
     STUDY_JSON,
     TRAIN_LOG,
     TRUTH_JSON,
@@ -41,6 +42,7 @@ OBJECTS: Mapping[str, Mapping[str, Types]] = {
         "manifest_sha256?": str},
     METRICS_JSON: {"rows": list},
     MARKER: {"identity": str},
+    STAGES_JSON: {"version": int, "given": dict, "stages": dict},
     IMPORT_JSON: {"root": str, "digest": str},
     ADAPTER_NOTES: {
         "base?": str, "base_digest?": str, "phase?": str, "prompt?": str, "negative_prompt?": str, "steps?": int,
