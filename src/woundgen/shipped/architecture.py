@@ -37,9 +37,9 @@ def build_autoencoder(widths: tuple[int, ...] = ENCODER_WIDTHS) -> AutoencoderKL
 
 
 def build_unet() -> UNet2DConditionModel:
-    """About 11 M parameters, attention at 16x16, 8x8 and 4x4: what a rebuild from nothing on a GPU trains.
+    """Build the UNet that ships: about 11 M parameters, attention at 16x16, 8x8 and 4x4.
 
-    The UNet that ships is smaller (64, 96, 160, no attention at 16x16); `rebuild base --start` keeps its shape.
+    `rebuild base --start` keeps the shape of the base that it begins from.
     """
     return UNet2DConditionModel(
         sample_size=16,
