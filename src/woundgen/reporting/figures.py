@@ -170,7 +170,11 @@ def counts_figure(title: str, counts: Mapping[str, int], *, aside: Collection[st
         colours = [BLUE, *(GREY if name in aside else ORANGE for name in names[1:])]
         bars = axes.barh(names, values, color=colours, height=0.66)
         axes.bar_label(bars, [f"{v}  ({v / max(total, 1):.0%})" for v in values], padding=4, fontsize=8)
-        axes.set(title=title, xlim=(0, 1.25 * max([1, *values])))
+        axes.set(xlim=(0, 1.25 * max([1, *values])))
+        # Over the whole figure: long names leave the axes too narrow for it.
+        figure.suptitle(
+            title, x=0.02, ha="left", fontsize=STYLE["axes.titlesize"], fontweight=STYLE["axes.titleweight"]
+        )
         axes.invert_yaxis()
         axes.grid(visible=False)
         axes.xaxis.set_visible(False)

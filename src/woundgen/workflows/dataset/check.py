@@ -82,7 +82,8 @@ def check_photographs(source: Path, *, out: Path, resolution: int, margin: float
     if not result.rows:
         raise Shortfall(f"none of {result.total} rows is a photograph that can be used; {out} lists why.")
     if errors := result.errors():
-        raise Shortfall(f"{len(errors)} pairs of photographs contradict one another: {errors[0].told()}; see {out}.")
+        pairs = "1 pair" if len(errors) == 1 else f"{len(errors)} pairs"
+        raise Shortfall(f"{pairs} of photographs contradict one another: {errors[0].told()}; see {out}.")
     return result
 
 
