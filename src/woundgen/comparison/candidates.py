@@ -14,7 +14,7 @@ from woundgen.reporting.masking import masked
 from woundgen.reporting.pictures import Picture
 from woundgen.reporting.read_set import read_set_pictures
 from woundgen.reporting.stored_metrics import StoredValue, read_paired, read_values, require_floors
-from woundgen.storage.files import read_json, read_jsonl
+from woundgen.storage.files import read_json, read_jsonl, stored_values
 from woundgen.storage.names import EVAL_LOG, MANIFEST_JSONL, METRICS_JSON, RUN_JSON
 
 SHOWN = 12  # pictures of each
@@ -118,10 +118,12 @@ def _run(folder: Path) -> Candidate:
     if not rows:
         raise UserError(f"{folder} holds no {METRICS_JSON} and no evaluations.", "Run `woundgen evaluate` first.")
     best = run.get("best") or {"step": rows[-1]["step"], "weights": rows[-1]["weights"]}
-    chosen = [row for row in rows if (row["step"], row["weights"]) == (best["step"], best["weights"])]
+    with stored_values(folder / RUN_JSON):
+        step, weights = best["step"], best["weights"]
+    chosen = [row for row in rows if (row["step"], row["weights"]) == (step, weights)]
     if not chosen:
         raise UserError(
-            f"{folder / EVAL_LOG} has no row of the best checkpoint (step {best['step']}, {best['weights']}).",
+            f"{folder / EVAL_LOG} has no row of the best checkpoint (step {step}, {weights}).",
             "Run `woundgen evaluate` on it.",
         )
     data = run.get("data") or {}
