@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 import yaml
 
 from woundgen.cli import run
+from woundgen.copies import scene
+from woundgen.copies.keypoints import Keypoints
 
 SETTINGS: Mapping[str, object] = {
     "phases": ["I"],
@@ -57,6 +61,22 @@ class Workshop:
         """The words of `woundgen train`."""
         words = ["train", "--config", str(config or self.config), "--data", str(data or self.photographs)]
         return [*words, "--out", str(out), *more]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _keypoints_found_once() -> Iterator[None]:
+    """Commands look for keypoints in the same few photographs again and again: a function of the pixels alone."""
+    detect, known = scene.detect_keypoints, {}
+
+    def look_up(image: npt.NDArray[np.uint8]) -> Keypoints:
+        key = (image.shape, image.tobytes())
+        if key not in known:
+            known[key] = detect(image)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scene, "detect_keypoints", look_up)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -19,9 +19,26 @@ from .conftest import Workshop, contents
 DRAW = ["generate", "--count", "8", "--block", "4", "--steps", "2", "--size", "32"]
 
 
+@pytest.fixture(scope="module")
+def drawn_once(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("drawn") / "set"
+    assert run([*DRAW, "--adapter", str(trained), "--out", str(out)]) == 0
+    return out
+
+
+@pytest.fixture
+def generated(drawn_once: Path, tmp_path: Path) -> Path:
+    """A copy of a set of `trained` that a test may change."""
+    private = private_folder(drawn_once)
+    if private.exists():
+        shutil.copytree(private, private_folder(tmp_path / "set"))
+    return Path(shutil.copytree(drawn_once, tmp_path / "set"))
+
+
 def audited(run_folder: Path, folder: Path, *more: str) -> Path:
     generated, out = folder / "set", folder / "audit"
-    assert run([*DRAW, "--adapter", str(run_folder), "--out", str(generated)]) == 0
+    if not generated.exists():
+        assert run([*DRAW, "--adapter", str(run_folder), "--out", str(generated)]) == 0
     assert run(["audit", "--generated", str(generated), "--run", str(run_folder), "--out", str(out), *more]) == 0
     return out
 
@@ -63,6 +80,7 @@ def test_an_audit_of_a_run_with_sealed_patients(sealed: Path, tmp_path: Path, wo
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("generated")
 def test_strengths_at_which_photographs_are_recognised(trained: Path, tmp_path: Path) -> None:
     out = audited(trained, tmp_path, "--strength", "0.5", "--strength", "1")
     found = read_json(out / "privacy.json")["from_photographs"]
@@ -75,14 +93,16 @@ def test_strengths_at_which_photographs_are_recognised(trained: Path, tmp_path: 
     assert "at strength 0.5 " in page
 
 
-def test_a_strength_that_draws_no_step_is_refused_before_anything_is_written(trained: Path, tmp_path: Path) -> None:
-    generated, out = tmp_path / "set", tmp_path / "audit"
-    assert run([*DRAW, "--adapter", str(trained), "--out", str(generated)]) == 0
+def test_a_strength_that_draws_no_step_is_refused_before_anything_is_written(
+    generated: Path, trained: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "audit"
     words = ["audit", "--generated", str(generated), "--run", str(trained), "--out", str(out), "--strength", "0.1"]
     assert run(words) == 2
     assert not out.exists()
 
 
+@pytest.mark.usefixtures("generated")
 def test_without_sealed_patients_membership_is_not_tested(trained: Path, tmp_path: Path) -> None:
     out = audited(trained, tmp_path)
     found = read_json(out / "privacy.json")
@@ -90,18 +110,17 @@ def test_without_sealed_patients_membership_is_not_tested(trained: Path, tmp_pat
     assert "Not tested: membership" in found["verdict"] or found["verdict"].startswith("Do not share")
 
 
-def test_a_set_of_another_run(trained: Path, sealed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run([*DRAW, "--adapter", str(trained), "--out", str(tmp_path / "set")]) == 0
-    words = ["audit", "--generated", str(tmp_path / "set"), "--run", str(sealed), "--out", str(tmp_path / "audit")]
+def test_a_set_of_another_run(
+    generated: Path, sealed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["audit", "--generated", str(generated), "--run", str(sealed), "--out", str(tmp_path / "audit")]
     assert run(words) == 2
     assert "holds no adapter with digest" in capsys.readouterr().err
     assert not (tmp_path / "audit").exists()
 
 
-def test_copies_that_were_held_back_are_not_forgotten(trained: Path, tmp_path: Path) -> None:
+def test_copies_that_were_held_back_are_not_forgotten(generated: Path, trained: Path, tmp_path: Path) -> None:
     """None in the set, for the screen took them out: the verdict has to say so."""
-    generated = tmp_path / "set"
-    assert run([*DRAW, "--adapter", str(trained), "--out", str(generated)]) == 0
     write_tally(generated, Tally(9, 8, {"copy by feature distance": 1}, copies=1))
     words = ["audit", "--generated", str(generated), "--run", str(trained), "--out", str(tmp_path / "audit")]
     assert run(words) == 0
@@ -111,11 +130,9 @@ def test_copies_that_were_held_back_are_not_forgotten(trained: Path, tmp_path: P
 
 
 def test_a_set_that_kept_nothing_is_not_audited(
-    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    generated: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """No image is not no copy."""
-    generated = tmp_path / "set"
-    assert run([*DRAW, "--adapter", str(trained), "--out", str(generated)]) == 0
     write_tally(generated, Tally(8, 0, {"copy by feature distance": 8}, copies=8))
     words = ["audit", "--generated", str(generated), "--run", str(trained), "--out", str(tmp_path / "audit")]
     assert run(words) == 2
@@ -140,11 +157,9 @@ def test_a_set_of_two_runs_is_audited_against_both(
 
 
 def test_a_set_with_another_picture_is_not_audited(
-    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    generated: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The audit names images by the digests of the manifest: it has to have looked at those."""
-    generated = tmp_path / "set"
-    assert run([*DRAW, "--adapter", str(trained), "--out", str(generated)]) == 0
     shutil.copyfile(generated / "images" / "000000.png", generated / "images" / "000001.png")
     words = ["audit", "--generated", str(generated), "--run", str(trained), "--out", str(tmp_path / "audit")]
     assert run(words) == 2

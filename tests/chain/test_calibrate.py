@@ -115,17 +115,29 @@ def test_bad_input_leaves_nothing(
         assert not (tmp_path / "out").exists(), said
 
 
-def test_networks_are_named_and_thresholds_of_others_refused(
-    calibrated: Path, workshop: Workshop, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
-    """With LPIPS fetched (random weights of AlexNet): set, card, calibration and audit name it, by digest."""
+@pytest.fixture
+def fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """LPIPS with random weights of AlexNet."""
     put_lpips(tmp_path / "weights", "lpips-alex")
     monkeypatch.setenv("WOUNDGEN_WEIGHTS", str(tmp_path / "weights"))
+
+
+@pytest.mark.usefixtures("fetched")
+def test_thresholds_of_other_networks_are_refused(
+    calibrated: Path, workshop: Workshop, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = str(calibrated / "calibration.json")
     assert draw(workshop, trained, tmp_path / "refused", "--calibration", file) == 2
     assert "were taken in other feature networks (perceptual distance: embedded" in capsys.readouterr().err
     assert not (tmp_path / "refused").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("fetched")
+def test_networks_are_named(
+    workshop: Workshop, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Set, card, calibration and audit name LPIPS by digest."""
     out = tmp_path / "drawn"
     assert draw(workshop, trained, out) == 0
     network = f"lpips-alex {sha256_file(tmp_path / 'weights' / 'lpips-alex' / 'model.safetensors')[:16]}"

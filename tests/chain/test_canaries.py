@@ -158,9 +158,9 @@ def test_planting_and_searching_work() -> None:
 
 def test_no_output_byte_holds_a_canary(workshop: Workshop, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     data = tmp_path / "data"
-    for phase in "IR":
+    for phase, count in (("I", 32), ("R", 8)):  # trained on, and in passing
         (data / phase).mkdir(parents=True)
-        for number in range(32):
+        for number in range(count):
             form = list(FORMATS)[number % len(FORMATS)]
             (data / phase / f"{number:02d}.{FORMATS[form]}").write_bytes(planted(form, number + 100 * (phase == "R")))
     out = tmp_path / "out"

@@ -82,13 +82,12 @@ def test_an_adapter_without_its_run_may_have_seen_every_photograph(
     lone = tmp_path / "lone"
     shutil.copytree(next(trained.glob("checkpoints/*/raw")), lone)
     photos = photographs_of(trained)
-    for number, row in enumerate(photos.rows("validation")[:2]):
-        photograph = Path(photos.photos[row].path)
-        copy_of(photograph)
-        out = tmp_path / f"set_{number}"
-        words = [*WORDS, "--adapter", str(lone), "--real", str(workshop.photographs), "--out", str(out)]
-        assert run(words) == 0
-        assert quarantined(out) == {COPIED: str(photograph)}
+    photograph = Path(photos.photos[photos.rows("validation")[0]].path)
+    copy_of(photograph)
+    out = tmp_path / "set"
+    words = [*WORDS, "--adapter", str(lone), "--real", str(workshop.photographs), "--out", str(out)]
+    assert run(words) == 0
+    assert quarantined(out) == {COPIED: str(photograph)}
     assert "held against all photographs" in capsys.readouterr().out
 
 

@@ -13,7 +13,7 @@ from woundgen.storage.files import read_json, read_jsonl
 
 from .conftest import Workshop
 
-STEPS = 30
+STEPS = 14
 # Dropout, prompt dropout and variations are on; evaluations and saves are rare, so that steps follow one another.
 SETTINGS = (f"max_steps={STEPS}", "evaluate_every_n_epochs=20", "save_every_n_epochs=20", "sample_images=0")
 PATIENCE = 300.0  # seconds, on a machine that has other work
@@ -47,11 +47,11 @@ def test_a_stop_costs_nothing(workshop: Workshop, tmp_path: Path) -> None:
     more = [word for setting in SETTINGS for word in ("--set", setting)]
     command = [sys.executable, "-c", "from woundgen.cli import main; main()", *workshop.train(stopped, *more)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        stop_after(process, stopped, steps=5)
+        stop_after(process, stopped, steps=3)
         said = process.communicate(timeout=PATIENCE)[0]
     assert process.returncode == 143, said
     reached = steps_of(stopped)[-1]
-    assert 5 <= reached < STEPS
+    assert 3 <= reached < STEPS
     assert f"stopped by signal 15 after step {reached}" in said
     assert read_json(newest(stopped) / "state.json")["step"] == reached
     assert read_json(stopped / "run.json")["status"] == "stopped"

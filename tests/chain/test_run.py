@@ -35,8 +35,9 @@ def words(workshop: Workshop, photographs: Path, tmp_path_factory: pytest.TempPa
     """The command without --out. A model that knows nothing draws what no rule accepts: copies alone are rejected."""
     thresholds = tmp_path_factory.mktemp("thresholds") / "thresholds.yaml"
     thresholds.write_text("policy: report\n")
-    settings = ["--config", str(workshop.config), "--set", "inference_steps_production=2", "--count", str(COUNT)]
-    return ["run", str(photographs), *settings, "--thresholds", str(thresholds)]
+    quick = [word for one in ("inference_steps_production=2", "max_steps=4") for word in ("--set", one)]
+    settings = ["--config", str(workshop.config), *quick, "--thresholds", str(thresholds)]
+    return ["run", str(photographs), *settings, "--count", str(COUNT)]
 
 
 @pytest.fixture(scope="module")

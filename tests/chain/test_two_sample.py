@@ -13,6 +13,7 @@ from PIL import Image
 
 from woundgen.cli import run
 from woundgen.storage.files import read_json
+from woundgen.storage.names import private_folder
 
 from ..peers import run_peer
 from .conftest import Workshop
@@ -23,12 +24,19 @@ def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("woundgen.metrics.two_sample_network.STEPS", 3)
 
 
-@pytest.fixture
-def drawn(trained: Path, tmp_path: Path) -> Path:
-    out = tmp_path / "generated" / "phase_I"
+@pytest.fixture(scope="module")
+def drawn_once(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("generated") / "phase_I"
     words = ["generate", "--count", "16", "--block", "8", "--steps", "2", "--size", "32", "--out", str(out)]
     assert run([*words, "--adapter", str(trained)]) == 0
     return out
+
+
+@pytest.fixture
+def drawn(drawn_once: Path, tmp_path: Path) -> Path:
+    """A copy that a test may measure."""
+    shutil.copytree(private_folder(drawn_once), private_folder(tmp_path / "generated" / "phase_I"))
+    return Path(shutil.copytree(drawn_once, tmp_path / "generated" / "phase_I"))
 
 
 def evaluate(drawn: Path, workshop: Workshop, *more: str) -> int:

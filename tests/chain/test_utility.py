@@ -186,7 +186,7 @@ def test_colour_needs_no_torch(clinic: Clinic, tmp_path: Path) -> None:
     code = (
         "import sys; from woundgen.cli import run; code = run(sys.argv[1:]); sys.exit(code or 'torch' in sys.modules)"
     )
-    words = clinic.words(tmp_path / "out", "--doses", "0.5")
+    words = clinic.words(tmp_path / "out", "--doses", "0.5", "--classes", "I,R", "--folds", "2")
     done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
 

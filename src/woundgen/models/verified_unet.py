@@ -1,8 +1,8 @@
 """A fast way to run the UNet (CUDA graphs, torch.compile) that is checked against the plain one before it is used.
 
 What a recording or a compiler makes of a network can be wrong without a word, on a card or with a version that nobody
-here has tried. So the first micro-batch of each shape runs both ways, outputs and gradients are compared, and where
-they differ by more than rounding the run goes on with the plain UNet.
+here has tried; and a compiler may be absent or broken. So the first micro-batch of each shape runs both ways, outputs
+and gradients are compared, and where they differ by more than rounding the run goes on with the plain UNet.
 """
 
 from __future__ import annotations
@@ -43,13 +43,21 @@ class PassDifference:
 class VerifiedUNet:
     """Stands in for `eager` in the training loop, and runs `fast` for the shapes at which both agree.
 
-    faults: gets a line with the difference when they do not; every later pass is then eager.
+    faults: gets a line with the difference when they do not; every later pass is then eager. build_errors: exceptions
+    that `fast` raises where it cannot be built; a line, and eager, too.
     """
 
     def __init__(
-        self, eager: UNet2DConditionModel, fast: FastUNet, trainable: FlatParameters, *, faults: list[str]
+        self,
+        eager: UNet2DConditionModel,
+        fast: FastUNet,
+        trainable: FlatParameters,
+        *,
+        faults: list[str],
+        build_errors: tuple[type[Exception], ...] = (),
     ) -> None:
         self.eager, self.fast, self.trainable, self.faults = eager, fast, trainable, faults
+        self.build_errors = build_errors
         self.trusted = True
         self._verified: set[tuple[torch.Size, torch.Size, bool]] = set()
 
@@ -60,18 +68,27 @@ class VerifiedUNet:
         """noisy [N, C, h, w], timesteps [N], prompt_embeds [N, 77, D] -> what the UNet returns."""
         key = (noisy.shape, prompt_embeds.shape, prompt_embeds.requires_grad)
         if self.trusted and key not in self._verified:
-            difference = compare_passes(self.eager, self.fast, self.trainable, noisy, timesteps, prompt_embeds)
-            bound = TOLERANCES[compute_dtype(noisy)]
-            self.trusted = difference.largest <= bound
+            fault = self._find_fault(noisy, timesteps, prompt_embeds)
             self._verified.add(key)
-            if not self.trusted:
-                self.faults.append(
-                    f"the accelerated UNet differs from the plain one by {difference.largest:.2g} (output "
-                    f"{difference.output:.2g}, gradient {difference.gradient:.2g}; at most {bound:g} is rounding): "
-                    "training goes on without CUDA graphs and without compile"
-                )
+            if fault is not None:
+                self.trusted = False
+                self.faults.append(f"{fault}: training goes on without CUDA graphs and without compile")
         unet = self.fast if self.trusted else self.eager
         return unet(noisy, timesteps, prompt_embeds)
+
+    def _find_fault(self, noisy: Tensor, timesteps: Tensor, prompt_embeds: Tensor) -> str | None:
+        """Say why `fast` cannot stand in for `eager` on this micro-batch; None where it can."""
+        try:
+            difference = compare_passes(self.eager, self.fast, self.trainable, noisy, timesteps, prompt_embeds)
+        except self.build_errors as error:
+            return f"the accelerated UNet could not be built ({str(error).strip().splitlines()[0]})"
+        bound = TOLERANCES[compute_dtype(noisy)]
+        if difference.largest <= bound:
+            return None
+        return (
+            f"the accelerated UNet differs from the plain one by {difference.largest:.2g} (output "
+            f"{difference.output:.2g}, gradient {difference.gradient:.2g}; at most {bound:g} is rounding)"
+        )
 
 
 def compute_dtype(noisy: Tensor) -> torch.dtype:
@@ -88,18 +105,20 @@ def compare_passes(
     timesteps: Tensor,
     prompt_embeds: Tensor,
 ) -> PassDifference:
-    """Run both ways forward and backward on one micro-batch; gradients are left as they were found.
+    """Run both ways forward and backward on one micro-batch; gradients are left as they were found, on an error, too.
 
     Both backward passes start from the eager output itself. The fast one starts from its negative and adds to the eager
     gradient, so that what is left over is the difference and no second copy of the gradient is held.
     """
     kept = trainable.gradient.clone() if bool(trainable.gradient.any()) else None
-    trainable.gradient.zero_()
-    expected, expected_prompt = _run_pass(eager, noisy, timesteps, prompt_embeds, sign=1.0, start=None)
-    norm = trainable.gradient.norm()
-    actual, actual_prompt = _run_pass(fast, noisy, timesteps, prompt_embeds, sign=-1.0, start=expected)
-    gradient = _ratio(trainable.gradient.norm(), norm)
-    trainable.gradient.zero_() if kept is None else trainable.gradient.copy_(kept)
+    try:
+        trainable.gradient.zero_()
+        expected, expected_prompt = _run_pass(eager, noisy, timesteps, prompt_embeds, sign=1.0, start=None)
+        norm = trainable.gradient.norm()
+        actual, actual_prompt = _run_pass(fast, noisy, timesteps, prompt_embeds, sign=-1.0, start=expected)
+        gradient = _ratio(trainable.gradient.norm(), norm)
+    finally:
+        trainable.gradient.zero_() if kept is None else trainable.gradient.copy_(kept)
     prompt = 0.0
     if expected_prompt is not None:
         left = expected_prompt if actual_prompt is None else expected_prompt + actual_prompt

@@ -85,6 +85,34 @@ def test_a_lie_is_told_once_and_the_run_goes_on_eager(base: BaseModel, trainable
     assert lie.calls == 1, "after the check it is not run again"
 
 
+class BuildError(RuntimeError):
+    """As a compiler's."""
+
+
+def test_what_cannot_be_built_is_told_once_and_the_run_goes_on_eager(
+    base: BaseModel, trainable: FlatParameters
+) -> None:
+    """Gradients so far stay; another exception is no word of the compiler and comes through."""
+    calls: list[int] = []
+
+    def broken(noisy: Tensor, timesteps: Tensor, prompt_embeds: Tensor) -> UNet2DConditionOutput:
+        calls.append(len(noisy))
+        raise BuildError("C++ compile error\n\nCommand:\ng++ ...")
+
+    warnings: list[str] = []
+    unet = VerifiedUNet(base.unet, broken, trainable, faults=warnings, build_errors=(BuildError,))
+    trainable.gradient.fill_(0.5)
+    for count in (2, 1):
+        batch = inputs(base, count)
+        torch.testing.assert_close(unet(*batch).sample, base.unet(*batch).sample)
+    assert (trainable.gradient == 0.5).all()
+    assert calls == [2]
+    (line,) = warnings
+    assert "could not be built (C++ compile error): training goes on without" in line
+    with pytest.raises(BuildError):
+        VerifiedUNet(base.unet, broken, trainable, faults=[])(*inputs(base, 2))
+
+
 def test_each_shape_is_checked_when_it_is_first_met(base: BaseModel, trainable: FlatParameters) -> None:
     """The recording of the second shape lies."""
     warnings: list[str] = []

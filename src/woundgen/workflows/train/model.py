@@ -53,14 +53,23 @@ def unet_for_training(
 ) -> Network:
     """Return the UNet callable for the loop: torch.compile'd, wrapped in CUDA graphs, or unchanged.
 
-    The first two are checked against the plain UNet at the first micro-batch of each shape; where they differ, `faults`
-    gets the difference and training goes on without them.
+    The first two are checked against the plain UNet at the first micro-batch of each shape; where they differ, or the
+    compiler fails, `faults` gets a line and training goes on without them.
     """
     if config.compute.compile:
-        return VerifiedUNet(base.unet, torch.compile(base.unet), trainable, faults=faults)
+        errors = compiler_errors()
+        return VerifiedUNet(base.unet, torch.compile(base.unet), trainable, faults=faults, build_errors=errors)
     if config.compute.cuda_graphs and device.type == "cuda":
         return VerifiedUNet(base.unet, ReplayedUNet(base.unet, trainable), trainable, faults=faults)
     return base.unet
+
+
+def compiler_errors() -> tuple[type[Exception], ...]:
+    """Return the exceptions that torch.compile raises where it cannot compile, such as without a C++ compiler."""
+    from torch._dynamo.exc import TorchDynamoException  # seconds of import that only a compiled run needs
+    from torch._inductor.exc import CppCompileError, InvalidCxxCompiler
+
+    return TorchDynamoException, CppCompileError, InvalidCxxCompiler
 
 
 def choose_recorder(config: TrainConfig, device: torch.device) -> Recorder | None:
