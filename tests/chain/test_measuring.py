@@ -113,6 +113,7 @@ def random_alex(tmp_path: Path, no_weights: None) -> None:
 
 
 @pytest.mark.usefixtures("random_alex")
+@pytest.mark.slow
 def test_a_fetched_network_measures_everywhere(
     drawn: Path, measured: Path, workshop: Workshop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

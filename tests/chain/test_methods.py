@@ -182,7 +182,9 @@ def test_dreambooth_with_class_images(
     assert not (runs["0"] / "cache").exists() or not list((runs["0"] / "cache").glob("class_images_*"))
 
 
-@pytest.mark.parametrize("more", ["lora_rslora=true", "lora_dora=true", "lora_text_encoder=true"])
+@pytest.mark.parametrize(
+    "more", [pytest.param("lora_rslora=true", marks=pytest.mark.slow), "lora_dora=true", "lora_text_encoder=true"]
+)
 def test_kinds_of_lora(
     more: str, trained_by: Callable[..., Path], loaded_base: BaseModel, fresh_base: BaseModel, tmp_path: Path
 ) -> None:

@@ -105,6 +105,7 @@ def test_interval_at_certainty_has_a_width() -> None:
     assert (found.low, found.high) == (pytest.approx(0.025 ** (1 / 70)), 1.0)
 
 
+@pytest.mark.slow
 def test_p_is_small_for_a_difference_and_uniform_without() -> None:
     def p(seed: int, mean: float) -> float:
         real = flat(levels(30, 100, seed))

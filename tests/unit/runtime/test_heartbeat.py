@@ -57,6 +57,7 @@ def test_the_first_is_gone_while_the_other_is_busy(capfd: pytest.CaptureFixture[
     assert "the first process is gone" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_one_that_takes_its_time_is_waited_for() -> None:
     """Longer than the patience with a silent one, while the first waits to leave."""
 

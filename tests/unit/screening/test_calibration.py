@@ -31,7 +31,7 @@ def no_copies(columns: dict[str, np.ndarray], n: int) -> Statistics:
     return Statistics(columns | copies, {"copy_places": nobody, "copy_layout": nobody})
 
 
-@pytest.mark.parametrize("n", [40, 85, 170])
+@pytest.mark.parametrize("n", [40, 85, pytest.param(170, marks=pytest.mark.slow)])
 def test_the_joint_rule_accepts_the_share_asked_for(n: int):
     """Independent Gaussian statistics: the share of new images accepted, over draws of n references."""
     shares = []

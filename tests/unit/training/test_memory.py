@@ -134,6 +134,7 @@ def saved_and_foreseen(base: BaseModel, **settings: Any) -> tuple[int, int, list
     return sum(saved.values()), count_activations(base.unet, SHAPE, dropout=None), outputs
 
 
+@pytest.mark.slow
 def test_what_dora_saves_is_foreseen(make_base: MakeBase) -> None:
     """For the gradient of the lengths m: W x + s B A x of each layer, as large as its output, besides LoRA's.
 

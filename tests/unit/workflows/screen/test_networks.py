@@ -48,6 +48,7 @@ def test_auto_takes_what_was_fetched(home: Path) -> None:
         choose_networks(QualityConfig(embedding_network="dinov2-base"))
 
 
+@pytest.mark.slow
 def test_descriptors_are_the_networks_own(home: Path) -> None:
     """LPIPS as `evaluate` takes it, and DINOv2's class tokens: random weights of the true architectures."""
     put_lpips(home, "lpips-alex")
