@@ -88,7 +88,7 @@ def default_space(config: TrainConfig, *, steps: int) -> Space:
     return Space(tuple(dimensions), _drawing_values(config))
 
 
-# The embedded base has 11 million parameters: no trial of it is longer than the shipped preset (250 batches of 16).
+# The embedded base has 11 million parameters: no trial of it is longer than 250 batches of 16 (docs/results.md).
 EMBEDDED_BATCH, EMBEDDED_SAMPLES = 16, (1200, 4000)
 LONGEST_WARMUP, WARMUP_SHARE = 0.1, 0.05  # of the steps, as the plan of a training warns and proposes
 
