@@ -15,7 +15,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 OUTSIDE = re.compile(
-    r"\[(?P<text>[^\]]*)\]\((?:\.\./)+(?P<path>(?:src|configs|tests|benchmarks|scripts|[A-Z]+\.\w+)[^)#]*)[^)]*\)"
+    r"\[(?P<text>[^\]]*)\]\((?:\.\./)+(?P<path>(?:src|configs|examples|tests|benchmarks|scripts|[A-Z]+\.\w+)[^)#]*)[^)]*\)"
 )
 PRIVATE_GLOSS = {"completion", "install_completion", "show_completion", "help"}
 
