@@ -17,17 +17,17 @@ from transformers import CLIPTextModel
 
 from woundgen.diffusion.objective import add_noise, training_target
 from woundgen.diffusion.randomness import position_seed
+from woundgen.models.cuda_graphs import WARM_UPS
 from woundgen.models.flat_parameters import FlatParameters, flatten
 
 PROMPT_DROPOUT = 0.1
 AVERAGE = 0.9995  # of the exponential moving average that ships
 LARGEST_GRADIENT = 1.0
-WARM_UPS = 3  # libraries choose their kernels in the first passes, which a recording cannot hold
 
 
 @dataclass(frozen=True, slots=True)
 class CaptionedLatents:
-    """Latents of photographs and their captions, on the device of the networks.
+    """Latents of phantoms and their captions, on the device of the networks.
 
     mean, deviation: [N, C, h, w] of the encoder's posterior. tokens: int64 [N, 77]. empty: int64 [77], of no caption.
     alphas_cumprod: fp32 [T] of the noise schedule.
