@@ -41,7 +41,8 @@ from woundgen.workflows.tune.study import open_study_references, read_study
 
 SHARES = "0.15625,0.15625,0.6875"
 PHANTOMS, SEEDS = 640, 3
-PRESET_GUIDANCE, PRESET_STEPS = 1.5, 15
+PRESET = Path(str(files("woundgen") / "presets" / "demo.yaml"))
+SAMPLER_STEPS = 15
 
 
 def main() -> None:
@@ -100,10 +101,10 @@ def compare_with_preset(out: Path, tuned: Path) -> dict[str, Any]:
 def features_of_base(references: References, config: TrainConfig, count: int, path: Path) -> np.ndarray:
     """Return features of what the untuned base draws with the neutral prompt."""
     if not path.exists():
-        base = load_base("embedded")
+        base, preset = load_base("embedded"), load_train_config(PRESET)
         images = draw_images(
-            base, count=count, prompt="photograph of a wound", negative_prompt="", guidance_scale=PRESET_GUIDANCE,
-            steps=PRESET_STEPS, seed=CONFIRM_SEED, size=config.model.resolution,
+            base, count=count, prompt="photograph of a wound", negative_prompt="",
+            guidance_scale=preset.sampling.guidance_scale, steps=SAMPLER_STEPS, seed=CONFIRM_SEED, size=config.model.resolution,
         )  # fmt: skip
         write_json(path, references.network.pooled(images).tolist())
     return np.array(json.loads(path.read_text()))
@@ -115,7 +116,7 @@ def features_of_preset(
     """Return features of what the preset draws, trained on the study's training patients with a confirmation seed."""
     path, folder = out / f"preset_{number}.json", out / f"preset_{number}"
     if not path.exists():
-        preset = load_train_config(Path(str(files("woundgen") / "presets" / "demo.yaml")))
+        preset = load_train_config(PRESET)
         preset = preset.with_values(phases=config.photographs.phases, seed=config.seed + CONFIRM_SEED + number)
         require(train_adapter(TrainingJob(TrainRequest(preset, photographs, folder), Console())).exit_code)
         checkpoint = newest_sound(folder / "checkpoints").folder
@@ -124,8 +125,8 @@ def features_of_preset(
         apply_trained(base, [(find_adapter(checkpoint, weights="auto").file, 1.0)])
         positive, negative = prompts_for(preset, preset.photographs.phases[0])
         images = draw_images(
-            base, count=count, prompt=positive, negative_prompt=negative, guidance_scale=PRESET_GUIDANCE,
-            steps=PRESET_STEPS, seed=CONFIRM_SEED + number, size=config.model.resolution,
+            base, count=count, prompt=positive, negative_prompt=negative,
+            guidance_scale=preset.sampling.guidance_scale, steps=SAMPLER_STEPS, seed=CONFIRM_SEED + number, size=config.model.resolution,
         )  # fmt: skip
         write_json(path, references.network.pooled(images).tolist())
     return np.array(json.loads(path.read_text()))
