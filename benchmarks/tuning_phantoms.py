@@ -104,7 +104,8 @@ def features_of_base(references: References, config: TrainConfig, count: int, pa
         base, preset = load_base("embedded"), load_train_config(PRESET)
         images = draw_images(
             base, count=count, prompt="photograph of a wound", negative_prompt="",
-            guidance_scale=preset.sampling.guidance_scale, steps=SAMPLER_STEPS, seed=CONFIRM_SEED, size=config.model.resolution,
+            guidance_scale=preset.sampling.guidance_scale, steps=SAMPLER_STEPS, seed=CONFIRM_SEED,
+            size=config.model.resolution,
         )  # fmt: skip
         write_json(path, references.network.pooled(images).tolist())
     return np.array(json.loads(path.read_text()))
@@ -126,7 +127,8 @@ def features_of_preset(
         positive, negative = prompts_for(preset, preset.photographs.phases[0])
         images = draw_images(
             base, count=count, prompt=positive, negative_prompt=negative,
-            guidance_scale=preset.sampling.guidance_scale, steps=SAMPLER_STEPS, seed=CONFIRM_SEED + number, size=config.model.resolution,
+            guidance_scale=preset.sampling.guidance_scale, steps=SAMPLER_STEPS, seed=CONFIRM_SEED + number,
+            size=config.model.resolution,
         )  # fmt: skip
         write_json(path, references.network.pooled(images).tolist())
     return np.array(json.loads(path.read_text()))
