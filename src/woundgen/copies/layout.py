@@ -68,9 +68,13 @@ def describe_layout(image: npt.NDArray[np.uint8]) -> Matrix:
 
 
 def correlate_layouts(images: Matrix, references: Matrix) -> Matrix:
-    """Correlate layouts [N, D] with layouts [M, D]: [N, M], of the image or its mirror image, whichever is more."""
+    """Correlate layouts [N, D] with layouts [M, D]: [N, M], 0..1.
+
+    Of the image, its mirror image and the negatives of both, whichever is most: a negative is dark where the picture is
+    light, and correlates by -1.
+    """
     mirrored = images.reshape(-1, SIDE, SIDE)[:, :, ::-1].reshape(len(images), -1)
-    return np.asarray(np.maximum(images @ references.T, mirrored @ references.T))
+    return np.asarray(np.maximum(np.abs(images @ references.T), np.abs(mirrored @ references.T)))
 
 
 def stack_layouts(layouts: Sequence[Matrix]) -> Matrix:

@@ -37,6 +37,11 @@ def test_the_mirror_image_is_compared_too_and_other_sizes_are_the_same():
     assert np.diag(alike).min() > 0.97
 
 
+def test_negatives_are_compared_too():
+    alike = correlate_layouts(layouts(255 - PHANTOMS[:, :, ::-1]), layouts(PHANTOMS))
+    assert np.diag(alike).min() > 0.99
+
+
 def test_a_picture_without_contrast_is_like_nothing():
     flat = describe_layout(np.full((128, 128, 3), 90, np.uint8))
     assert correlate_layouts(flat[None], layouts(PHANTOMS)).max() == 0
