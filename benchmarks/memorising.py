@@ -6,10 +6,13 @@
 Two models of the embedded base, trained by `woundgen train` and asked for the prompt they were trained with:
     memorising   every weight of the UNet, on 8 phantoms of phase I, each as it is, for --steps steps
     healthy      an adapter as `woundgen demo` trains it, on 85 phantoms of phase I, the 8 among them
-Their images are held against the 85, as `woundgen generate` would (policy `calibrated`). The membership test of
-`woundgen audit` is asked of each, with phantoms that neither saw as the sealed side; and --draws times of two sides
-that nobody was trained on, where it should answer yes in 5 of 100. Every phantom is another patient's. What is done is
-kept in OUT, so a stopped run goes on. Intervals are exact (Clopper & Pearson 1934).
+Their images are held against the 85, as `woundgen generate` would (policy `calibrated`). An independent judge says which
+of them show one of the 8: Carlini et al. 2023 ("Extracting training data from diffusion models", section 4.2) call an
+image extracted where it is nearer in pixels than half of the mean distance to its 50 nearest. OUT/NAME_sheet.png shows
+the images, the phantom nearest in pixels beneath each, for the eye. The membership test of `woundgen audit` is asked of
+each model, with phantoms that neither saw as the sealed side; and --draws times of two sides that nobody was trained
+on, where it should answer yes in 5 of 100. Every phantom is another patient's. What is done is kept in OUT, so a
+stopped run goes on. Intervals are exact (Clopper & Pearson 1934).
 """
 
 from __future__ import annotations
@@ -21,6 +24,8 @@ from pathlib import Path
 
 import numpy as np
 from harness import draw, make_parser, read_options, share, train_run
+from PIL import Image
+from sklearn.metrics.pairwise import euclidean_distances
 
 from woundgen.adapters.saved import apply_trained, find_adapter
 from woundgen.config.load import load_train_config
@@ -28,6 +33,7 @@ from woundgen.config.prompts import SHORT_PROMPT
 from woundgen.events import complete
 from woundgen.models.base import EMBEDDED, BaseModel, load_base
 from woundgen.privacy.membership import membership_test
+from woundgen.reporting.pictures import image_grid
 from woundgen.screening.calibration import calibrate
 from woundgen.screening.reference_statistics import measure, measure_references, prepare_references
 from woundgen.screening.rules import Rule, judge
@@ -42,6 +48,7 @@ from woundgen.workflows.screen.networks import describe, shipped_networks
 NETWORKS = shipped_networks()
 MEMORISED, REFERENCES, TRAINED_SEED, SEALED_SEED = 8, 85, 6_001, 6_002
 SEALED_OF_A_DRAW, BLOCK = 24, 25
+NEAREST, NEAR = 50, 0.5  # Carlini et al. 2023, section 4.2
 COMMON = ["phases=[I]", "evaluate_every_n_epochs=1000", "sample_images=0"]
 BY_HEART = [
     "training_method=full", "learning_rate=1e-3", "lr_warmup_steps=20", "batch_size_per_gpu=8", "prompt_dropout=0",
@@ -69,7 +76,8 @@ def main() -> None:
     for name, base in models.items():
         path = options.work / f"{name}_{options.images}.npy"
         images = keep_array(path, lambda base=base: draw(base, count=options.images, guidance=1.0, seed=7, steps=25))
-        show_screening(name, images, verdict_of)
+        show_screening(name, images, trained_on, verdict_of)
+        write_sheet(options.work / f"{name}_sheet.png", images, trained_on)
     show_membership(options, models, trained_on, sealed)
 
 
@@ -98,13 +106,36 @@ def screen(photographs: np.ndarray) -> Callable[[np.ndarray], list[Verdict]]:
     return lambda images: judge(measure(describe(images, NETWORKS), references), calibration, Rule())
 
 
-def show_screening(name: str, images: np.ndarray, verdict_of: Callable[[np.ndarray], list[Verdict]]) -> None:
+def show_screening(
+    name: str, images: np.ndarray, trained_on: np.ndarray, verdict_of: Callable[[np.ndarray], list[Verdict]]
+) -> None:
     verdicts = [one for first in range(0, len(images), BLOCK) for one in verdict_of(images[first : first + BLOCK])]
     copies = sum(one.copy for one in verdicts)
     of_memorised = sum(one.copy and one.nearest is not None and one.nearest < MEMORISED for one in verdicts)
+    extracted, nearest = is_extracted(images, trained_on)
+    extracted &= nearest < MEMORISED
+    held = int((extracted & np.array([one.copy for one in verdicts])).sum())
     reasons = Counter(one.reason.split(" (")[0] or "accepted" for one in verdicts)
     print(f"{name}: {share(copies, len(verdicts))} images called copies, {of_memorised} of them of the {MEMORISED}")
+    print(f"    the independent judge takes {share(int(extracted.sum()), len(images))} for one of the {MEMORISED}")
+    if extracted.any():
+        print(f"    of these called copies: {share(held, int(extracted.sum()))}")
     print(f"    {dict(reasons.most_common())}", flush=True)
+
+
+def is_extracted(images: np.ndarray, trained_on: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return Carlini et al.'s verdict on each image, and the row nearest in pixels."""
+    far = euclidean_distances(images.reshape(len(images), -1) / 255, trained_on.reshape(len(trained_on), -1) / 255)
+    usual = np.sort(far, axis=1)[:, :NEAREST].mean(axis=1)
+    return far.min(axis=1) < NEAR * usual, far.argmin(axis=1)
+
+
+def write_sheet(path: Path, images: np.ndarray, trained_on: np.ndarray) -> None:
+    """Write the first 32 images in rows of 16, the nearest phantom beneath each."""
+    _, nearest = is_extracted(images[:32], trained_on)
+    rows = [(images[first : first + 16], trained_on[nearest[first : first + 16]]) for first in (0, 16)]
+    sheet = [image_grid(some, columns=16, gap=2) for pair in rows for some in pair]
+    Image.fromarray(np.concatenate(sheet)).save(path)
 
 
 def show_membership(
