@@ -6,13 +6,13 @@
 Two models of the embedded base, trained by `woundgen train` and asked for the prompt they were trained with:
     memorising   every weight of the UNet, on 8 phantoms of phase I, each as it is, for --steps steps
     healthy      an adapter as `woundgen demo` trains it, on 85 phantoms of phase I, the 8 among them
-Their images are held against the 85, as `woundgen generate` would (policy `calibrated`). An independent judge says which
-of them show one of the 8: Carlini et al. 2023 ("Extracting training data from diffusion models", section 4.2) call an
-image extracted where it is nearer in pixels than half of the mean distance to its 50 nearest. OUT/NAME_sheet.png shows
-the images, the phantom nearest in pixels beneath each, for the eye. The membership test of `woundgen audit` is asked of
-each model, with phantoms that neither saw as the sealed side; and --draws times of two sides that nobody was trained
-on, where it should answer yes in 5 of 100. Every phantom is another patient's. What is done is kept in OUT, so a
-stopped run goes on. Intervals are exact (Clopper & Pearson 1934).
+Their images are held against the 85, as `woundgen generate` would (policy `calibrated`). An independent judge says
+which of them show one of the 8: Carlini et al. 2023 ("Extracting training data from diffusion models", section 4.2)
+call an image extracted where it is nearer in pixels than half of the mean distance to its 50 nearest.
+OUT/NAME_sheet.png shows the images, the phantom nearest in pixels beneath each, for the eye. The membership test of
+`woundgen audit` is asked of each model, with phantoms that neither saw as the sealed side; and --draws times of two
+sides that nobody was trained on, where it should answer yes in 5 of 100. Every phantom is another patient's. What is
+done is kept in OUT, so a stopped run goes on. Intervals are exact (Clopper & Pearson 1934).
 """
 
 from __future__ import annotations
