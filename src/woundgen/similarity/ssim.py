@@ -3,10 +3,9 @@
 Wang, Bovik, Sheikh & Simoncelli, "Image quality assessment: from error visibility to structural similarity"
 (2004), section III.C: Gaussian window of 11 taps, sigma 1.5, K1 0.01, K2 0.03, here with a data range of 1.
 
-Three things make N x M pairs affordable. Means and variances depend on one image only and are taken once an
-image, so a pair costs one filtering (of the product) instead of five. The window is separable: filtering is two
-products with a band matrix, into which the reflection at the border is folded. And a pair is worked out in memory
-that the pair before it has left in the processor's cache: fresh memory would cost more than the arithmetic.
+Two things make N x M pairs affordable. Means and variances depend on one image only and are taken once an image, so a
+pair costs one filtering (of the product) instead of five. And a pair is worked out in memory that the pair before it
+has left in the processor's cache: fresh memory would cost more than the arithmetic.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -25,73 +25,24 @@ Array = npt.NDArray[np.floating]
 TAPS, SIGMA = 11, 1.5
 C1, C2 = 0.01**2, 0.03**2
 IMAGES_PER_BLOCK = 32  # bounds memory: about 40 MB a side at 128 x 128 in float64
-POSITIONS_PER_STRIP = 16
 
 
-def band_matrix(size: int, border: Border) -> npt.NDArray[np.float64]:
-    """[positions, size]: `full` has `size` positions and reflects at the border, `valid` has size - 10."""
-    offsets = np.arange(TAPS) - TAPS // 2
-    taps = np.exp(-(offsets**2) / (2 * SIGMA**2))
-    source = np.pad(np.arange(size), TAPS // 2 if border == "full" else 0, mode="reflect")
-    positions = np.arange(len(source) - TAPS + 1)[:, None]
-    matrix = np.zeros((len(positions), size))
-    np.add.at(matrix, (positions, source[positions + np.arange(TAPS)]), taps / taps.sum())
-    return matrix
-
-
-@dataclass(frozen=True, slots=True)
-class Strip:
-    """Neighbouring output positions, the stretch of input they see, and the weights [positions, stretch]."""
-
-    positions: slice
-    source: slice
-    weights: Array
-
-
-def band_strips(matrix: Array) -> tuple[Strip, ...]:
-    """A band matrix as dense strips: a quarter of the arithmetic of the full product at 128 pixels."""
-    strips = []
-    for start in range(0, len(matrix), POSITIONS_PER_STRIP):
-        rows = matrix[start : start + POSITIONS_PER_STRIP]
-        covered = np.flatnonzero(rows.any(axis=0))
-        source = slice(int(covered[0]), int(covered[-1]) + 1)
-        strips.append(Strip(slice(start, start + len(rows)), source, np.ascontiguousarray(rows[:, source])))
-    return tuple(strips)
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """The Gaussian window for one image size, as strips down and across."""
-
-    shape: tuple[int, int]  # of the filtered map
-    down: tuple[Strip, ...]
-    across: tuple[Strip, ...]
-
-    @staticmethod
-    def of(height: int, width: int, *, border: Border, dtype: npt.DTypeLike) -> Window:
-        down = band_matrix(height, border).astype(dtype)
-        across = down if width == height else band_matrix(width, border).astype(dtype)
-        return Window((len(down), len(across)), band_strips(down), band_strips(across))
-
-    def smooth(self, image: Array, *, rows: Array, out: Array) -> Array:
-        """[H, C, W] -> [h, C, w], written to `out`; rows [H, C, w] is overwritten on the way."""
-        flat, narrow = image.reshape(-1, image.shape[-1]), rows.reshape(-1, rows.shape[-1])
-        for strip in self.across:
-            np.matmul(flat[:, strip.source], strip.weights.T, out=narrow[:, strip.positions])
-        lines, smoothed = rows.reshape(len(rows), -1), out.reshape(len(out), -1)
-        for strip in self.down:
-            np.matmul(strip.weights, lines[strip.source], out=smoothed[strip.positions])
-        return out
+def smooth(image: Array, *, out: Array | None = None, plus: float = 0.0) -> Array:
+    """Filter an image [H, W, C] by the Gaussian window, reflected at the border; `plus` is added to the result."""
+    taps = cv2.getGaussianKernel(TAPS, SIGMA, cv2.CV_64F)
+    depth = -1  # as the image's
+    smoothed = cv2.sepFilter2D(image, depth, taps, taps, dst=out, delta=plus, borderType=cv2.BORDER_REFLECT_101)
+    return np.asarray(smoothed).reshape(image.shape)  # OpenCV drops an axis of one channel
 
 
 @dataclass(frozen=True, slots=True)
 class ImageMoments:
-    """Terms of one image of a pair: pixels [N, H, C, W], local mean and variance [N, h, C, w]."""
+    """Terms of one image of a pair, [N, H, W, C] each: pixels, local mean and variance. border: what is averaged."""
 
     pixels: Array
     mean: Array
     variance: Array
-    window: Window
+    border: Border
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -99,23 +50,20 @@ class ImageMoments:
 
 def image_moments(images: Array, *, border: Border = "full", dtype: npt.DTypeLike = np.float64) -> ImageMoments:
     """Moments of images [N, H, W, C] in 0..1, to be stored where the same references are compared with many images."""
-    count, height, width, channels = images.shape
+    _, height, width, _ = images.shape
     if min(height, width) < TAPS:
         raise UserError(f"SSIM needs images of at least {TAPS} pixels a side; these are {width} x {height}.")
-    window = Window.of(height, width, border=border, dtype=dtype)
-    pixels = np.ascontiguousarray(np.swapaxes(images, 2, 3), dtype=dtype)
-    rows = np.empty((height, channels, window.shape[1]), dtype)
-    mean = np.empty((count, window.shape[0], channels, window.shape[1]), dtype)
-    variance = np.empty_like(mean)
+    pixels = np.ascontiguousarray(images, dtype=dtype)
+    mean, variance = np.empty_like(pixels), np.empty_like(pixels)
     for row, image in enumerate(pixels):
-        window.smooth(image, rows=rows, out=mean[row])
-        window.smooth(image**2, rows=rows, out=variance[row])
+        mean[row] = smooth(image)
+        variance[row] = smooth(image**2)
     variance -= mean**2
-    return ImageMoments(pixels, mean, np.maximum(variance, 0.0, out=variance), window)  # rounding may leave -1e-17
+    return ImageMoments(pixels, mean, np.maximum(variance, 0.0, out=variance), border)  # rounding may leave -1e-17
 
 
 def ssim_between(left: ImageMoments, right: ImageMoments) -> npt.NDArray[np.float64]:
-    """[N, M] mean SSIM over all positions and channels, from moments with the same window."""
+    """[N, M] mean SSIM over all positions and channels, from moments with the same border."""
     result = np.empty((len(left), len(right)))
     space = _Space.like(right)
     for row in range(len(left)):
@@ -159,37 +107,34 @@ class _One:
 
 @dataclass(frozen=True, slots=True)
 class _Space:
-    """Memory for one pair: product [H, C, W], rows [H, C, w], the others [h, C, w]."""
+    """Memory for one pair, [H, W, C] each."""
 
     product: Array
-    rows: Array
     structure: Array
     means: Array
     spread: Array
 
     @staticmethod
     def like(images: ImageMoments) -> _Space:
-        whole, (_, width), filtered = images.pixels.shape[1:], images.window.shape, images.mean.shape[1:]
-        shapes = (whole, (*whole[:2], width), filtered, filtered, filtered)
-        return _Space(*(np.empty(shape, images.pixels.dtype) for shape in shapes))
+        return _Space(*(np.empty_like(images.pixels[0]) for _ in range(4)))
 
 
 def _one_with_one(one: _One, right: ImageMoments, column: int, space: _Space) -> float:
     """Wang et al. 2004, eq. 13, each step into memory that is there."""
     mean, means, structure, spread = right.mean[column], space.means, space.structure, space.spread
-    np.multiply(one.pixels, right.pixels[column], out=space.product)
-    right.window.smooth(space.product, rows=space.rows, out=structure)
     np.multiply(one.mean, mean, out=means)
-    structure -= means  # twice the covariance
-    structure += C2
     means += C1
+    np.multiply(one.pixels, right.pixels[column], out=space.product)
+    smooth(space.product, out=structure, plus=C1 + C2)
+    structure -= means  # twice the covariance, and C2
     structure *= means
     np.multiply(mean, mean, out=means)
     means += one.square
     np.add(one.variance, right.variance[column], out=spread)
     spread *= means
     structure /= spread
-    return float(structure.mean())
+    inside = slice(TAPS // 2, -(TAPS // 2)) if right.border == "valid" else slice(None)
+    return float(structure[inside, inside].mean())
 
 
 def pairwise_ssim(
