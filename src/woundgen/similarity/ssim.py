@@ -25,6 +25,7 @@ Array = npt.NDArray[np.floating]
 TAPS, SIGMA = 11, 1.5
 C1, C2 = 0.01**2, 0.03**2
 IMAGES_PER_BLOCK = 32  # bounds memory: about 40 MB a side at 128 x 128 in float64
+ROWS_TOGETHER = 8  # that meet an image of the other side while it is in the processor's cache
 
 
 def smooth(image: Array, *, out: Array | None = None, plus: float = 0.0) -> Array:
@@ -66,10 +67,12 @@ def ssim_between(left: ImageMoments, right: ImageMoments) -> npt.NDArray[np.floa
     """[N, M] mean SSIM over all positions and channels, from moments with the same border."""
     result = np.empty((len(left), len(right)))
     space = _Space.like(right)
-    for row in range(len(left)):
-        one = _One.of(left, row)
+    for first in range(0, len(left), ROWS_TOGETHER):
+        rows = range(first, min(first + ROWS_TOGETHER, len(left)))
+        ones = [_One.of(left, row) for row in rows]
         for column in range(len(right)):
-            result[row, column] = _one_with_one(one, right, column, space)
+            for row, one in zip(rows, ones, strict=True):
+                result[row, column] = _one_with_one(one, right, column, space)
     return result
 
 
@@ -107,16 +110,19 @@ class _One:
 
 @dataclass(frozen=True, slots=True)
 class _Space:
-    """Memory for one pair, [H, W, C] each."""
+    """Memory for one pair, [H, W, C] each, and the weight of each value [H * W * C] in a mean."""
 
     product: Array
     structure: Array
     means: Array
     spread: Array
+    weights: Array
 
     @staticmethod
     def like(images: ImageMoments) -> _Space:
-        return _Space(*(np.empty_like(images.pixels[0]) for _ in range(4)))
+        image = images.pixels[0]
+        weights = np.full(image.size, 1 / image.size, image.dtype)
+        return _Space(*(np.empty_like(image) for _ in range(4)), weights)
 
 
 def _one_with_one(one: _One, right: ImageMoments, column: int, space: _Space) -> float:
@@ -133,8 +139,9 @@ def _one_with_one(one: _One, right: ImageMoments, column: int, space: _Space) ->
     np.add(one.variance, right.variance[column], out=spread)
     spread *= means
     structure /= spread
-    inside = slice(TAPS // 2, -(TAPS // 2)) if right.border == "valid" else slice(None)
-    return float(structure[inside, inside].mean())
+    if right.border == "valid":
+        return float(structure[TAPS // 2 : -(TAPS // 2), TAPS // 2 : -(TAPS // 2)].mean())
+    return float(structure.ravel() @ space.weights)  # the mean, in a third of its time
 
 
 def pairwise_ssim(
