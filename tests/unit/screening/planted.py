@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from woundgen.screening.planted import kinds, plant
+from ...planted_copies import kinds, plant
 
 
 def copies_of(photographs: np.ndarray) -> dict[str, np.ndarray]:

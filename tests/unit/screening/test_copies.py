@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from woundgen.screening.calibration import calibrate
-from woundgen.screening.planted import kinds
 from woundgen.screening.reference_statistics import measure, measure_references, prepare_references
 from woundgen.screening.rules import Rule, judge
 
+from ...planted_copies import kinds
 from .planted import copies_of
 from .stand_in import SIZE, Bench, describe, phantoms
 

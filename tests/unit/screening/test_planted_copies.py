@@ -6,7 +6,8 @@ import numpy as np
 from PIL import Image
 
 from woundgen.data.pixels.augment import variations
-from woundgen.screening.planted import CHANGES, ZOOM, kinds, plant
+
+from ...planted_copies import CHANGES, ZOOM, kinds, plant
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
 
