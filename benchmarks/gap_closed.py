@@ -24,19 +24,19 @@ import json
 import statistics
 import time
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from harness import compute_once, draw, make_parser, read_options, train_run
+from harness import compute_once, draw, load_tuned, make_parser, read_options, render_once, train_run
 from PIL import Image
 
-from woundgen.adapters.post_hoc_ema import adapter_of
-from woundgen.adapters.saved import apply_trained, saved_preparation
+from woundgen.adapters.saved import saved_preparation
 from woundgen.config.load import load_train_config
 from woundgen.config.prompts import SHORT_PROMPT
 from woundgen.config.train import TrainConfig
-from woundgen.events import complete
 from woundgen.features.embedded import feature_network
 from woundgen.metrics.frechet import frechet_distance
 from woundgen.metrics.gap import GapClosed
@@ -45,11 +45,10 @@ from woundgen.metrics.prepared import PreparedImages, gap_closed_of_images
 from woundgen.models.base import EMBEDDED, BaseModel, load_base
 from woundgen.models.images import round_trip
 from woundgen.phantoms import captions, draw_phantoms
-from woundgen.records import Preparation
 from woundgen.reporting.pictures import image_grid
-from woundgen.storage.files import read_json
+from woundgen.storage.files import read_json, write_json
 from woundgen.storage.names import RUN_JSON
-from woundgen.workflows.dataset.phantoms import draw_held_out, write_phantoms
+from woundgen.workflows.dataset.phantoms import draw_held_out
 from woundgen.workflows.demo.colour_reader import fit_colour_reader, recall_of
 from woundgen.workflows.demo.job import PRESET
 from woundgen.workflows.evaluate.sets import held_out_of
@@ -60,22 +59,13 @@ HELD_OUT, HELD_OUT_SEED = 450, 710_001
 CHOICE_SEED, DRAW_SEED, CAPTION_SEED = 21, 22, 99
 
 
-def tuned_base(run: Path, weights: str = "auto") -> tuple[BaseModel, str, Preparation | None]:
-    """The base with what the run trained, by whatever method; its prompt; how its photographs were prepared."""
-    base = load_base(EMBEDDED)
-    adapter = adapter_of(run, weights=weights)
-    apply_trained(base, [(adapter.file, 1.0)])
-    return base, adapter.prompt, saved_preparation(adapter.file)
-
-
-def cost_of(run: Path, weights: str) -> dict[str, float]:
+def cost_of(run: Path, adapter: Path) -> dict[str, float]:
     """Parameters trained, seconds by the clock, and kilobytes of the adapter."""
     record = read_json(run / RUN_JSON)
-    size = adapter_of(run, weights=weights).file.stat().st_size
     return {
         "parameters": record["parameters"]["trainable"],
         "training_seconds": round(record["seconds"]["training"]),
-        "adapter_kB": round(size / 1000),
+        "adapter_kB": round(adapter.stat().st_size / 1000),
     }
 
 
@@ -110,39 +100,27 @@ def told_in_words(base: BaseModel, phase: str, *, count: int, steps: int) -> np.
 
 
 def train_one(options: argparse.Namespace, config: TrainConfig, phase: str, seed: int) -> Path:
-    data = options.data
-    if data is None:
-        data = options.out / "photographs" / phase
-        ensure_phantoms(data, phase)
+    """On photographs, or on 118 phantoms, of which the split holds out 18."""
+    data = options.data or render_once(options.out / "photographs" / phase, count=118, phase=phase, seed=3)
     return train_run(config.with_values(phases=(phase,), seed=seed), data, options.out / f"run_{phase}_{seed}")
 
 
-def ensure_phantoms(folder: Path, phase: str) -> None:
-    """What adapters are trained on: 100, and 18 that the split holds out."""
-    if not (folder / "metadata.csv").exists():
-        complete(write_phantoms(folder, count=118, phases=phase, seed=3, size=128, views=1))
-
-
 def measure_phase(options: argparse.Namespace, config: TrainConfig, phase: str, reader: Any) -> dict[str, Any]:
+    """Return what results.json says of a phase, and write its picture."""
     network, _ = feature_network()
-    runs = [train_one(options, config, phase, seed) for seed in options.seeds]
-    real = held_out(options.data, phase, runs[0], config)
-    real_features = pooled_features(network, real.images)
+    runs = {seed: train_one(options, config, phase, seed) for seed in options.seeds}
+    real = held_out(options.data, phase, runs[options.seeds[0]], config)
+    assert real.preparation is not None, "of photographs and phantoms it is known"
+    features, half = pooled_features(network, real.images), len(real.images) // 2
     guidances = GUIDANCES if options.guidance is None else (options.guidance,)
     base_guidances = guidances if options.base_guidance is None else (options.base_guidance,)
+    count, steps = options.count or min(224, len(real.images)), options.steps
+    choose = partial(best_guidance, real=features, count=max(24, min(options.choice, half)), steps=steps)
     untuned = load_base(EMBEDDED)
-    choice = max(24, min(options.choice, len(real.images) // 2))
-    base_guidance, base_table = best_guidance(
-        untuned, real_features, count=choice, steps=options.steps, guidances=base_guidances
-    )
-    count = options.count or min(224, len(real.images))
-    base_images = draw(untuned, count=count, guidance=base_guidance, seed=DRAW_SEED, steps=options.steps)
-    tuned, prompt, _ = tuned_base(runs[0], options.weights)
-    tuned_guidance, tuned_table = best_guidance(
-        tuned, real_features, count=choice, steps=options.steps, prompt=prompt, guidances=guidances
-    )
-    ceiling = pooled_features(network, round_trip(untuned.vae, real.images))
-    assert real.preparation is not None, "of photographs and phantoms it is known"
+    base_guidance, base_table = choose(untuned, guidances=base_guidances)
+    tuned, adapter = load_tuned(runs[options.seeds[0]], weights=options.weights)
+    tuned_guidance, tuned_table = choose(tuned, guidances=guidances, prompt=adapter.prompt)
+    base_images = draw(untuned, count=count, guidance=base_guidance, seed=DRAW_SEED, steps=steps)
     result: dict[str, Any] = {
         "preparation": real.preparation.to_json(),
         "base_guidance": base_guidance,
@@ -153,25 +131,27 @@ def measure_phase(options: argparse.Namespace, config: TrainConfig, phase: str, 
     }
     if options.data is None and options.words:
         # Words frame a wound as the base has learned it, in whole pictures: no preparation of theirs is known.
-        told = PreparedImages(told_in_words(untuned, phase, count=count, steps=options.steps), None)
+        told = PreparedImages(told_in_words(untuned, phase, count=count, steps=steps), None)
         result["told_in_words"] = figures_of(gap_closed_of_images(network, base=base_images, tuned=told, real=real))
     pictures = [real.images[:8], base_images[:8]]
-    for seed, run in zip(options.seeds, runs, strict=True):
-        tuned, prompt, preparation = tuned_base(run, options.weights)
-        images = draw(tuned, count=count, guidance=tuned_guidance, seed=DRAW_SEED, steps=options.steps, prompt=prompt)
-        drawn = PreparedImages(images, preparation)
+    for seed, run in runs.items():
+        tuned, adapter = load_tuned(run, weights=options.weights)
+        images = draw(
+            tuned, count=count, guidance=tuned_guidance, seed=DRAW_SEED, steps=steps, prompt=adapter.prompt
+        )  # fmt: skip
         pictures.append(images[:8])
+        drawn = PreparedImages(images, saved_preparation(adapter.file))
         row = figures_of(gap_closed_of_images(network, base=base_images, tuned=drawn, real=real))
-        row |= cost_of(run, options.weights)
+        row |= cost_of(run, adapter.file)
         if reader is not None:
-            some = PreparedImages(images[:200], preparation)
-            for name, images in (("recall_real", real), ("recall_generated", some)):
-                value = recall_of(reader, images, phase, label=name)
+            some = replace(drawn, images=images[:200])
+            for name, shown in (("recall_real", real), ("recall_generated", some)):
+                value = recall_of(reader, shown, phase, label=name)
                 row[name] = [value.value, value.low, value.high, value.n[0]]
-        result["seeds"][seed] = row
+        result["seeds"][str(seed)] = row
         print(phase, seed, json.dumps(row), flush=True)
-    half = len(real.images) // 2
-    result["fd_ceiling"] = frechet_distance(ceiling[:half], real_features[half : 2 * half])
+    ceiling = pooled_features(network, round_trip(untuned.vae, real.images))
+    result["fd_ceiling"] = frechet_distance(ceiling[:half], features[half : 2 * half])
     result["ceiling_n"] = half
     Image.fromarray(image_grid(np.concatenate(pictures), columns=8, gap=0)).save(options.out / f"phase_{phase}.png")
     return result
@@ -179,15 +159,8 @@ def measure_phase(options: argparse.Namespace, config: TrainConfig, phase: str, 
 
 def figures_of(found: GapClosed) -> dict[str, Any]:
     """As results.json keeps them."""
-    return {
-        "gap_closed": found.share.value,
-        "low": found.share.low,
-        "high": found.share.high,
-        "n": found.n,
-        "fd_base": found.base,
-        "fd_tuned": found.tuned,
-        "fd_floor": found.floor,
-    }
+    figures = {"gap_closed": found.share.value, "low": found.share.low, "high": found.share.high}
+    return figures | {"n": found.n, "fd_base": found.base, "fd_tuned": found.tuned, "fd_floor": found.floor}
 
 
 def main() -> None:
@@ -207,9 +180,7 @@ def main() -> None:
     reader = fit_colour_reader(per_phase=600, margin=config.photographs.box_margin) if options.data is None else None
     started = time.monotonic()
     results = {
-        phase: compute_once(
-            options.out / f"phase_{phase}.json", lambda phase=phase: measure_phase(options, config, phase, reader)
-        )
+        phase: compute_once(options.out / f"phase_{phase}.json", partial(measure_phase, options, config, phase, reader))
         for phase in options.phases
     }
     for phase, result in results.items():
@@ -220,7 +191,7 @@ def main() -> None:
             f"least lower 95 % end {min(lows):.2f}), guidance base {result['base_guidance']:g} "
             f"tuned {result['tuned_guidance']:g}"
         )
-    (options.out / "results.json").write_text(json.dumps(results, indent=1))
+    write_json(options.out / "results.json", results)
     print(f"{time.monotonic() - started:.0f} s")
 
 

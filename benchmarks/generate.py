@@ -16,7 +16,8 @@ from __future__ import annotations
 import statistics
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ from woundgen.config.method_groups import LoraOptions
 from woundgen.generation.sampler import SamplerSettings, draw_block, initial_noise, place
 from woundgen.generation.spacing import spaced_timesteps
 from woundgen.models.base import EMBEDDED, BaseModel, encode_prompts, load_base
+from woundgen.models.unet_pass import UNetPass, plain_pass
 from woundgen.shipped import architecture
 from woundgen.storage.names import ADAPTER_FILE
 
@@ -57,9 +59,11 @@ def main() -> None:
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         adapter = random_adapter(loaded(options.base, device), Path(folder))
+        drawing = our_drawing(loaded(options.base, device), adapter, device, dtype)
         ways = {
             "pipeline": pipeline_way(loaded(options.base, device), adapter, settings, device, dtype),
-            **our_ways(loaded(options.base, device), adapter, settings, options.interval, device, dtype),
+            "fused": partial(drawing, settings),
+            "interval": partial(drawing, replace(settings, guidance_interval=tuple(options.interval))),
         }
     images = {way: draw() for way, draw in ways.items()}  # also warms up
     apart = np.abs(images["fused"].astype(int) - images["pipeline"].astype(int))
@@ -128,23 +132,25 @@ def pipeline_way(
     return draw
 
 
-def our_ways(
-    base: BaseModel,
-    adapter: Path,
-    settings: SamplerSettings,
-    interval: tuple[float, float],
-    device: torch.device,
-    dtype: torch.dtype,
-) -> dict[str, Way]:
+@dataclass(frozen=True)
+class OurDrawing:
+    """Draws blocks with our loop. base: with the adapter fused. prompt, negative: states [1, 77, D]."""
+
+    base: BaseModel
+    prompt: torch.Tensor
+    negative: torch.Tensor
+
+    def __call__(self, settings: SamplerSettings, unet_pass: UNetPass = plain_pass) -> np.ndarray:
+        return draw_block(
+            self.base, settings, range(settings.block), prompt_states=self.prompt, negative_states=self.negative,
+            unet_pass=unet_pass,
+        )  # fmt: skip
+
+
+def our_drawing(base: BaseModel, adapter: Path, device: torch.device, dtype: torch.dtype) -> OurDrawing:
     fuse_lora(base.unet, [(adapter / ADAPTER_FILE, 1.0)])
     place(base, device=device, dtype=dtype)
-    prompt, negative = encode_prompts(base, [PROMPT, NEGATIVE]).split(1)
-
-    def drawing(chosen: SamplerSettings) -> Way:
-        indices = range(chosen.block)
-        return lambda: draw_block(base, chosen, indices, prompt_states=prompt, negative_states=negative)
-
-    return {"fused": drawing(settings), "interval": drawing(replace(settings, guidance_interval=tuple(interval)))}
+    return OurDrawing(base, *encode_prompts(base, [PROMPT, NEGATIVE]).split(1))
 
 
 def show(seconds: Seconds) -> None:

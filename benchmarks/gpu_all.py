@@ -11,7 +11,6 @@ published shape: what a step costs does not depend on what they are. A card that
 
 from __future__ import annotations
 
-import argparse
 import gc
 import json
 import os
@@ -27,12 +26,13 @@ from typing import Any
 
 import torch
 from gpu_items import Item, items
-from gpu_rows import Effort, Row
-from gpu_training import Shape
+from gpu_training import Effort, Row, Shape
+from harness import make_parser, read_options
 
 from tests.published_architectures import UNETS
 from woundgen.runtime.hardware import installed_cards
 from woundgen.runtime.provenance import git_state, versions
+from woundgen.storage.files import write_text
 
 LEAST_MINUTES = 3.0
 JSON, MARKDOWN = "gpu_all.json", "gpu_all.md"
@@ -54,9 +54,7 @@ class Results:
     def write(self) -> None:
         content = {"machine": self.machine, "rows": self.rows, "not begun": self.skipped}
         for name, text in ((JSON, json.dumps(content, indent=1)), (MARKDOWN, self.markdown())):
-            whole = self.folder / f".{name}.tmp"
-            whole.write_text(text + "\n")
-            whole.replace(self.folder / name)
+            write_text(self.folder / name, text + "\n")
 
     def markdown(self) -> str:
         lines = [f"{key}: {value}  " for key, value in self.machine.items()]
@@ -131,11 +129,10 @@ def run_in_process(item: Item, seconds: float, *, words: Sequence[str]) -> Itera
     """Yield the rows of an item that this script measures when it is started again. words: of this start."""
     with tempfile.TemporaryDirectory() as folder:
         more = ["--item", item.name, "--out", folder, "--minutes", str(seconds / 60)]
-        command = [sys.executable, __file__, *words, *more]
         environment = {**os.environ, **item.environment}  # set before CUDA starts
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=seconds, check=False, env=environment
-        )  # fmt: skip
+            [sys.executable, __file__, *words, *more], capture_output=True, text=True, timeout=seconds, env=environment
+        )
         if done.returncode:
             raise RuntimeError(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "no words")
         yield from json.loads((Path(folder) / JSON).read_text())["rows"]
@@ -157,20 +154,17 @@ def describe_machine(shape: Shape, effort: Effort) -> dict[str, Any]:
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=LEAST_MINUTES)
-    parser.add_argument("--out", type=Path, required=True)
+    parser = make_parser(
+        __doc__, out=Path, minutes=LEAST_MINUTES, device="cuda", side=128, batch=16, sampler_steps=50,
+        threads=torch.get_num_threads(),
+    )  # fmt: skip
     parser.add_argument("--name", choices=UNETS, default="sd21")
-    parser.add_argument("--device", default="cuda")
-    parser.add_argument("--side", type=int, default=128)
-    parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--steps", type=int, default=12, help="steps of training that are counted")
-    parser.add_argument("--sampler-steps", type=int, default=50)
     parser.add_argument("--only", nargs="+", help="items whose names contain one of these words")
     parser.add_argument("--no-estimates", action="store_true", help="begin items whatever they take on a card")
     parser.add_argument("--item", help="this item alone, whatever it takes: what a start for one item is given")
     words = sys.argv[1:] if words is None else words
-    options = parser.parse_args(words)
+    options = read_options(parser, words)
     shape = Shape(options.name, options.side, options.batch, torch.device(options.device))
     effort = Effort(warm=3, steps=options.steps, sampler_steps=options.sampler_steps, rounds=3)
     todo = [item for item in items() if not options.only or any(word in item.name for word in options.only)]
@@ -178,11 +172,8 @@ def main(words: Sequence[str] | None = None) -> None:
         todo = [replace(item, seconds=0.0) for item in todo]
     if options.item:
         todo = [replace(item, seconds=0.0, environment={}) for item in items() if item.name == options.item]
-    options.out.mkdir(parents=True, exist_ok=True)
-    results = Results(options.out, describe_machine(shape, effort))
-    measure(
-        todo, shape, effort, results, seconds=60 * options.minutes, run_alone=partial(run_in_process, words=words)
-    )  # fmt: skip
+    results, run_alone = Results(options.out, describe_machine(shape, effort)), partial(run_in_process, words=words)
+    measure(todo, shape, effort, results, seconds=60 * options.minutes, run_alone=run_alone)
 
 
 if __name__ == "__main__":

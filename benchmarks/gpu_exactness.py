@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
-import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,12 +12,12 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from gpu_rows import Effort, Row, spread
-from gpu_training import BenchmarkRun, Checkpoint, Shape
+from gpu_training import BenchmarkRun, Checkpoint, Effort, Row, Shape
+from harness import spread
 from operation_trace import OperationTrace, unequal_operations
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, multiprocessing
 from torch.backends import cudnn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -28,7 +25,6 @@ from woundgen.runtime.determinism import deterministic_algorithms
 from woundgen.runtime.ranks import Ranks
 
 STATE, VALUES, SECONDS = "state.safetensors", "values.safetensors", "seconds.json"
-START = multiprocessing.get_context("spawn")
 FAR = 10**6
 Settings = dict[str, Any]
 
@@ -75,13 +71,15 @@ def killed(shape: Shape, effort: Effort, *, settings: Settings) -> Iterator[Row]
     steps = effort.warm + effort.steps
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        first = START.Process(target=train_from_file, args=(shape, settings, FAR, folder, steps // 2))
+        first = multiprocessing.get_context("spawn").Process(
+            target=train_from_file, args=(0, shape, settings, FAR, folder, steps // 2)
+        )
         first.start()
         while not (folder / STATE).exists() and first.is_alive():
             time.sleep(0.02)
-        os.kill(first.pid, signal.SIGKILL)
+        first.kill()
         first.join()
-        _run_all([START.Process(target=train_from_file, args=(shape, settings, steps, folder, 0))])
+        multiprocessing.spawn(train_from_file, args=(shape, settings, steps, folder, 0))
         resumed = load_file(folder / VALUES)["values"]
     whole, _, _ = trained(shape, settings, steps)
     yield {
@@ -93,8 +91,11 @@ def killed(shape: Shape, effort: Effort, *, settings: Settings) -> Iterator[Row]
     }
 
 
-def train_from_file(shape: Shape, settings: Settings, steps: int, folder: Path, stop: int) -> None:
-    """Go on from STATE up to `steps`; without one train up to `stop`, write it, and go on. Writes VALUES at the end."""
+def train_from_file(process: int, shape: Shape, settings: Settings, steps: int, folder: Path, stop: int) -> None:
+    """Go on from STATE up to `steps`; without one train up to `stop`, write it, and go on. Writes VALUES at the end.
+
+    process: the number that torch.multiprocessing.spawn gives it.
+    """
     run = BenchmarkRun(shape, settings)
     if (folder / STATE).exists():
         with safe_open(folder / STATE, "pt") as file:
@@ -114,7 +115,7 @@ def two_processes(shape: Shape, effort: Effort, *, settings: Settings) -> Iterat
     steps = effort.warm + effort.steps
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        _run_all([START.Process(target=share_steps, args=(rank, shape, settings, steps, folder)) for rank in (0, 1)])
+        multiprocessing.spawn(share_steps, args=(shape, settings, steps, folder), nprocs=2)
         shared = load_file(folder / VALUES)["values"]
         seconds = json.loads((folder / SECONDS).read_text())
     whole, _, _ = trained(shape, settings, steps)
@@ -130,20 +131,6 @@ def share_steps(rank: int, shape: Shape, settings: Settings, steps: int, folder:
         save_file({"values": run.trainable.values.detach().cpu()}, folder / VALUES)
         (folder / SECONDS).write_text(json.dumps(run.seconds))
     dist.destroy_process_group()
-
-
-def _run_all(processes: list[Any]) -> None:
-    """Run to their ends; where one fails, kill the others, which would wait for it. RuntimeError then."""
-    for process in processes:
-        process.start()
-    while any(process.is_alive() for process in processes) and not any(process.exitcode for process in processes):
-        time.sleep(0.02)
-    for process in processes:
-        if process.is_alive():
-            process.kill()
-        process.join()
-    if codes := [process.exitcode for process in processes if process.exitcode]:
-        raise RuntimeError(f"a process ended with exit code {codes[0]}")
 
 
 def repeatability(shape: Shape, effort: Effort, *, settings: Settings, ways: Sequence[str]) -> Iterator[Row]:

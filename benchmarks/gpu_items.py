@@ -10,9 +10,8 @@ from typing import Any
 import torch
 from gpu_drawing import drawing
 from gpu_exactness import exactness, killed, repeatability, two_processes
-from gpu_rows import Effort, Row, peak_bytes, spread, timed
-from gpu_training import BenchmarkRun, Shape, build, invent_photographs
-from harness import GIB, forget_peak
+from gpu_training import BenchmarkRun, Effort, Row, Shape, build, invent_photographs
+from harness import GIB, forget_peak, peak_bytes, spread, time_steps
 from torch import Tensor
 from train_throughput import example_step
 
@@ -133,7 +132,7 @@ def _limit(shape: Shape, effort: Effort) -> Iterator[Row]:
 
     record = GraphRecorder() if shape.device.type == "cuda" else None
     function = both_passes if record is None else record(both_passes, [noisy, timesteps, embeds])
-    seconds = timed(lambda: function(noisy, timesteps, embeds), shape.device, effort)
+    seconds = _timed(lambda: function(noisy, timesteps, embeds), shape, effort)
     yield spread(seconds, images=shape.batch) | {"batch": shape.batch, "replayed": record is not None}
 
 
@@ -141,4 +140,8 @@ def _example(shape: Shape, effort: Effort) -> Iterator[Row]:
     base = build(shape.name, str(shape.device))
     photographs = invent_photographs(shape.side)
     step = example_step(base, photographs, shape.batch, device=str(shape.device), dtype=torch.bfloat16)
-    yield spread(timed(step, shape.device, effort), images=shape.batch) | {"batch": shape.batch}
+    yield spread(_timed(step, shape, effort), images=shape.batch) | {"batch": shape.batch}
+
+
+def _timed(step: Callable[[], object], shape: Shape, effort: Effort) -> list[float]:
+    return time_steps(step, shape.device, count=effort.steps, warm=effort.warm)

@@ -39,6 +39,18 @@ from woundgen.workflows.train.model import choose_recorder, loss_pass_for_traini
 
 PRECISIONS = {"no": "fp32"}
 PHOTOGRAPHS = 32
+Row = dict[str, Any]
+"""item, and numbers by name; None where the device does not count it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """Steps of training that are not counted and that are; steps of the sampler; rounds of drawing, interleaved."""
+
+    warm: int
+    steps: int
+    sampler_steps: int
+    rounds: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +93,10 @@ class BenchmarkRun:
         self.method, self.trainable = prepare_model(self.base, self.config, device, self.precision)
         is_lora = self.method.name == "lora"
         self.dropout = run_by_position(self.base.unet, dropout=self.config.lora.dropout) if is_lora else None
+        wanted = self.config.optimization
         self.optimizer = new_optimizer(
-            self.trainable,
-            betas=(0.9, 0.999),
-            weight_decay=self.config.optimization.weight_decay,
-            kind=self.config.optimization.algorithm,
-        )
+            self.trainable, betas=(0.9, 0.999), weight_decay=wanted.weight_decay, kind=wanted.algorithm
+        )  # fmt: skip
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")
         self.lean = build_lean_pass(self.base.unet, self.method, self.trainable, self.dropout, self.precision)
         if self.lean is not None and device.type == "cuda":
@@ -94,9 +104,10 @@ class BenchmarkRun:
                 self.lean, self.base.unet, self.trainable, self.pass_shape(), self.precision
             )  # fmt: skip
         self.recorder = choose_recorder(self.config, device)
-        faults = self.warnings
-        self.unet = unet_for_training(self.base, self.config, self.trainable, device, faults=faults)
-        self.loss_pass = loss_pass_for_training(self.base, self.method, self.trainable, self.recorder, faults=faults)
+        self.unet = unet_for_training(self.base, self.config, self.trainable, device, faults=self.warnings)
+        self.loss_pass = loss_pass_for_training(
+            self.base, self.method, self.trainable, self.recorder, faults=self.warnings
+        )  # fmt: skip
         self.latents, self.batches = self._data(photographs)
         texts = [prompts_for(self.config, "I")[0]] * len(self.latents)
         self.prompts = PromptEncoder(self.base, texts, live=self.method.reads_text)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import json
 import math
 import resource
 import statistics
@@ -21,11 +20,26 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+import woundgen
+from woundgen.adapters.post_hoc_ema import adapter_of
+from woundgen.adapters.saved import Adapter, apply_trained
 from woundgen.config.prompts import SHORT_PROMPT
+from woundgen.config.quality import QualityConfig
 from woundgen.config.train import TrainConfig
+from woundgen.data.layouts.find_photos import find_photos
+from woundgen.data.pixels.prepare import MARGIN, prepare_all
+from woundgen.events import complete
 from woundgen.generation.in_memory import draw_images
-from woundgen.models.base import BaseModel
+from woundgen.metrics.intervals import binomial_bounds
+from woundgen.models.base import EMBEDDED, BaseModel, load_base
 from woundgen.records import PHASES
+from woundgen.screening.calibration import Calibration
+from woundgen.screening.reference_statistics import References
+from woundgen.storage.files import read_json, write_json
+from woundgen.storage.names import METADATA_CSV
+from woundgen.workflows.dataset.phantoms import write_phantoms
+from woundgen.workflows.screen.job import calibrated_on
+from woundgen.workflows.screen.networks import ScreenNetworks
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -84,6 +98,28 @@ def measure_seconds(work: Callable[[], object], *, clock: str = "cpu") -> float:
     return CLOCKS[clock]() - started
 
 
+def time_steps(step: Callable[[], object], device: torch.device, *, count: int, warm: int) -> list[float]:
+    """Seconds by the clock of each of `count` steps after `warm` others, until the card has done it."""
+
+    def finish() -> None:
+        step()
+        synchronize(device)
+
+    return [measure_seconds(finish, clock="wall") for _ in range(warm + count)][warm:]
+
+
+def spread(seconds: Sequence[float], *, images: int) -> dict[str, float]:
+    """Median, least and most milliseconds, how many, and images a second."""
+    median = statistics.median(seconds)
+    return {
+        "ms": 1000 * median,
+        "ms least": 1000 * min(seconds),
+        "ms most": 1000 * max(seconds),
+        "n": len(seconds),
+        "images/s": images / median,
+    }
+
+
 def describe_milliseconds(seconds: Sequence[float]) -> str:
     """Return the median with the least and the most."""
     least, most = 1000 * min(seconds), 1000 * max(seconds)
@@ -103,28 +139,38 @@ def median_with_interval(values: Sequence[float]) -> tuple[float, float, float]:
 
 
 def compute_once(path: Path, make: Callable[[], Any]) -> Any:
-    """JSON of a finished part, or make it now."""
+    """JSON of a finished part, or make it now; whole at any moment."""
     if not path.exists():
-        path.write_text(json.dumps(make(), indent=1))
-    return json.loads(path.read_text())
+        write_json(path, make())
+    return read_json(path)
 
 
 def share(hits: int, n: int) -> str:
     """`hits of n`, with the exact 95 % interval (Clopper & Pearson 1934)."""
-    from woundgen.metrics.intervals import binomial_bounds
-
     low, high = binomial_bounds(hits, n)
     return f"{hits} of {n} ({hits / n:.1%}; {low:.1%} to {high:.1%})"
 
 
+def render_once(folder: Path, *, count: int, phase: str, seed: int) -> Path:
+    """Return the folder with that many phantoms of a phase, each another patient's; write it if it is not there."""
+    if not (folder / METADATA_CSV).exists():
+        complete(write_phantoms(folder, count=count, phases=phase, seed=seed, size=128, views=1))
+    return folder
+
+
 def train_run(config: TrainConfig, data: Path, out: Path) -> Path:
     """Train with `woundgen.train`, or go on, and return the run's folder; exit where a signal stopped it half way."""
-    import woundgen
-
     trained = woundgen.train(config, data=data, out=out)
     if trained.exit_code:
         sys.exit(trained.exit_code)
     return trained.folder
+
+
+def load_tuned(run: Path, *, weights: str = "auto") -> tuple[BaseModel, Adapter]:
+    """The embedded base with what the run trained, by whatever method; and where that lies, with its prompt."""
+    base, adapter = load_base(EMBEDDED), adapter_of(run, weights=weights)
+    apply_trained(base, [(adapter.file, 1.0)])
+    return base, adapter
 
 
 def draw(
@@ -138,12 +184,14 @@ def draw(
 
 def prepared_photographs(data: Path) -> tuple[NDArray[np.uint8], list[str]]:
     """Photographs of all phases as the product prepares them, uint8 [N, 128, 128, 3], and the phase of each."""
-    from woundgen.data.layouts.find_photos import find_photos
-    from woundgen.data.pixels.prepare import MARGIN, prepare_all
-
     photos = find_photos(data, phases=PHASES)
     images = prepare_all(photos, resolution=128, margin=MARGIN, roots=[data], cache_dir=None, processes=1)
     return images, [photo.phase for photo in photos]
+
+
+def calibrated(images: NDArray[np.uint8], networks: ScreenNetworks) -> tuple[References, Calibration]:
+    """Calibrate screening on uint8 [N, S, S, 3], each of another patient, as the product does by default."""
+    return calibrated_on(images, [str(row) for row in range(len(images))], QualityConfig(), networks)
 
 
 def resident_megabytes() -> float:
@@ -163,3 +211,10 @@ def forget_peak(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
+
+
+def peak_bytes(device: torch.device) -> tuple[int, int] | tuple[None, None]:
+    """Return the most that torch has allocated and reserved of the card. What a recording used stays reserved."""
+    if device.type != "cuda":
+        return None, None
+    return torch.cuda.max_memory_allocated(), torch.cuda.max_memory_reserved()

@@ -23,27 +23,24 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from harness import draw, make_parser, read_options, share, train_run
+from harness import calibrated, draw, load_tuned, make_parser, read_options, render_once, share, train_run
 from PIL import Image
 from sklearn.metrics.pairwise import euclidean_distances
 
-from woundgen.adapters.saved import apply_trained, find_adapter
 from woundgen.config.load import load_train_config
 from woundgen.config.prompts import SHORT_PROMPT
-from woundgen.events import complete
 from woundgen.models.base import EMBEDDED, BaseModel, load_base
 from woundgen.privacy.membership import membership_test
 from woundgen.reporting.pictures import image_grid
-from woundgen.screening.calibration import calibrate
-from woundgen.screening.reference_statistics import measure, measure_references, prepare_references
-from woundgen.screening.rules import Rule, judge
+from woundgen.screening.rules import Rule
 from woundgen.storage.arrays import keep_array
 from woundgen.storage.names import METADATA_CSV
 from woundgen.verdicts import Verdict
 from woundgen.workflows.audit.membership_loss import fixed_losses
-from woundgen.workflows.dataset.phantoms import draw_held_out, write_phantoms
+from woundgen.workflows.dataset.phantoms import draw_held_out
 from woundgen.workflows.demo.job import PRESET
-from woundgen.workflows.screen.networks import describe, shipped_networks
+from woundgen.workflows.screen.job import verdicts_of
+from woundgen.workflows.screen.networks import shipped_networks
 
 NETWORKS = shipped_networks()
 MEMORISED, REFERENCES, TRAINED_SEED, SEALED_SEED = 8, 85, 6_001, 6_002
@@ -83,27 +80,23 @@ def main() -> None:
 
 def trained(work: Path, name: str, count: int, changes: list[str]) -> BaseModel:
     """The embedded base after a run on the first `count` of the phantoms; one more is its validation side."""
-    photographs = work / f"photographs_{count}"
+    photographs = render_once(work / f"photographs_{count}", count=count + 1, phase="I", seed=TRAINED_SEED)
     table = photographs / METADATA_CSV
-    if not table.exists():
-        complete(write_phantoms(photographs, count=count + 1, phases="I", seed=TRAINED_SEED, size=128, views=1))
     heading, *rows = table.read_text().splitlines()
     if "split" not in heading.split(","):
         sides = ["train"] * count + ["validation"]
         lines = [f"{heading},split", *(f"{row},{side}" for row, side in zip(rows, sides, strict=True))]
         table.write_text("\n".join(lines) + "\n")
     run = train_run(load_train_config(PRESET, [*COMMON, *changes]), photographs, work / name)
-    base = load_base(EMBEDDED)
-    apply_trained(base, [(find_adapter(run, weights="raw").file, 1.0)])
+    base, _ = load_tuned(run, weights="raw")
     base.unet.eval()
     return base
 
 
 def screen(photographs: np.ndarray) -> Callable[[np.ndarray], list[Verdict]]:
-    references = prepare_references(describe(photographs, NETWORKS))
-    calibration = calibrate(measure_references(references))
+    references, calibration = calibrated(photographs, NETWORKS)
     print(f"{len(references)} references ({references.duplicates} near duplicates left out)")
-    return lambda images: judge(measure(describe(images, NETWORKS), references), calibration, Rule())
+    return lambda images: verdicts_of(images, references, calibration, Rule(), NETWORKS)
 
 
 def show_screening(

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from harness import make_parser, read_options, resident_megabytes
+from harness import calibrated, make_parser, read_options, resident_megabytes
 
 from tests.tiny_base import save_base
 from woundgen.generation.draw_until import Judge, draw_until
@@ -27,14 +27,11 @@ from woundgen.generation.image_set import Recipe, open_set
 from woundgen.generation.sampler import SamplerSettings, draw_block
 from woundgen.models.base import encode_prompts, load_base
 from woundgen.phantoms import draw_phantoms
-from woundgen.screening.calibration import Calibration, calibrate
-from woundgen.screening.reference_statistics import References, measure_references, prepare_references
 from woundgen.screening.rules import Rule
 from woundgen.workflows.screen.job import verdicts_of
-from woundgen.workflows.screen.networks import describe, shipped_networks
+from woundgen.workflows.screen.networks import shipped_networks
 
 NETWORKS = shipped_networks()
-
 BLOCK, SIDE = 16, 32
 
 
@@ -61,16 +58,11 @@ def speed(count: int, *, references: int, threads: int) -> None:
     photographs = draw_phantoms(range(references), seed=8_001).images
     images = draw_phantoms(range(count), seed=8_002).images
     with timed("references described and calibrated"):
-        known, calibration = calibrated(photographs)
+        known, calibration = calibrated(photographs, NETWORKS)
     with timed(f"{count} images screened"):
         for first in range(0, count, BLOCK):
             verdicts_of(images[first : first + BLOCK], known, calibration, Rule(), NETWORKS)
     print(f"at most {resident_megabytes():.0f} MB held")
-
-
-def calibrated(photographs: np.ndarray) -> tuple[References, Calibration]:
-    references = prepare_references(describe(photographs, NETWORKS))
-    return references, calibrate(measure_references(references))
 
 
 def memory(count: int, *, screened: bool) -> None:
@@ -100,7 +92,7 @@ def memory(count: int, *, screened: bool) -> None:
 
 
 def judge_of() -> Judge:
-    references, calibration = calibrated(draw_phantoms(range(24), seed=8_001, size=SIDE).images)
+    references, calibration = calibrated(draw_phantoms(range(24), seed=8_001, size=SIDE).images, NETWORKS)
     return lambda images, indices: verdicts_of(images, references, calibration, Rule(policy="report"), NETWORKS)
 
 

@@ -12,60 +12,46 @@ phantoms and images; mean over seeds of the ends). Finished parts are not done a
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
-from importlib.resources import files
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from harness import compute_once, load_tuned, make_parser, read_options, render_once, train_run
 
-from woundgen.adapters.saved import apply_trained, find_adapter
 from woundgen.cli import run
 from woundgen.config.load import load_train_config
+from woundgen.config.prompts import SHORT_PROMPT
 from woundgen.config.train import TrainConfig, prompts_for
 from woundgen.generation.in_memory import draw_images
 from woundgen.metrics.gap import gap_closed
-from woundgen.models.base import load_base
-from woundgen.runtime.console import Console
+from woundgen.models.base import EMBEDDED, BaseModel, load_base
 from woundgen.storage.checkpoint import newest_sound
 from woundgen.storage.files import read_json, write_json
-from woundgen.workflows.train.job import train_adapter
-from woundgen.workflows.train.request import TrainRequest
-from woundgen.workflows.train.session import TrainingJob
+from woundgen.workflows.demo.job import PRESET
 from woundgen.workflows.tune.confirm import CONFIRM_SEED, read_features
 from woundgen.workflows.tune.division import CONFIRMATION
 from woundgen.workflows.tune.reference import References
-from woundgen.workflows.tune.study import open_study_references, read_study
+from woundgen.workflows.tune.study import Study, open_study_references, read_study
 
 SHARES = "0.15625,0.15625,0.6875"
 PHANTOMS, SEEDS = 640, 3
-PRESET = Path(str(files("woundgen") / "presets" / "demo.yaml"))
 SAMPLER_STEPS = 15
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = make_parser(__doc__, out=Path, budget="20-trials")
     parser.add_argument("--phase", choices=("I", "R"), default="I")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--budget", default="20-trials")
-    options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
-    photographs, tuned = options.out / "photographs", options.out / "tuned"
-    if not (photographs / "metadata.csv").exists():
-        words = ["phantoms", "--count", str(PHANTOMS), "--phases", options.phase, "--seed", "5"]
-        require(run([*words, "--out", str(photographs)]))
-    config = f"configs/phase_{options.phase}_config.yaml"
+    options = read_options(parser)
+    photographs = render_once(options.out / "photographs", count=PHANTOMS, phase=options.phase, seed=5)
+    tuned, config = options.out / "tuned", f"configs/phase_{options.phase}_config.yaml"
     words = ["tune", "--config", config, "--set", "base_model=embedded", "--data", str(photographs)]
     words += ["--budget", options.budget, "--shares", SHARES, "--images", "100", "--out", str(tuned)]
-    require(run(words))
-    print(json.dumps(compare_with_preset(options.out, tuned), indent=2))
-
-
-def require(code: int) -> None:
-    if code:
+    if code := run(words):
         sys.exit(code)
+    print(json.dumps(compare_with_preset(options.out, tuned), indent=2))
 
 
 def compare_with_preset(out: Path, tuned: Path) -> dict[str, Any]:
@@ -76,11 +62,17 @@ def compare_with_preset(out: Path, tuned: Path) -> dict[str, Any]:
     count = study.confirmation_images
     real = references.side_features(CONFIRMATION, count)
     groups = references.side(CONFIRMATION, count).groups
-    base = features_of_base(references, study.config, count, out / "base.json")
+    draw_features = partial(features_of, references, study.config, count)
+    base = np.array(compute_once(out / "base.json", lambda: draw_features(load_base(EMBEDDED), SHORT_PROMPT, "", 0)))
     rows: dict[str, Any] = {"n": count, "chosen": chosen, "seeds": []}
     for number in range(SEEDS):
+
+        def draw_preset(number: int = number) -> list[list[float]]:
+            config, tuned_base = train_preset(study, out / f"preset_{number}", number)
+            return draw_features(tuned_base, *prompts_for(config, config.photographs.phases[0]), number)
+
         sets = {
-            "preset": features_of_preset(references, study.config, study.photographs, number, count, out),
+            "preset": np.array(compute_once(out / f"preset_{number}.json", draw_preset)),
             "start": read_features(study, f"confirm_start_seed_{number + 1}"),
             "tuned": read_features(study, f"confirm_{chosen}_seed_{number + 1}"),
         }
@@ -98,40 +90,28 @@ def compare_with_preset(out: Path, tuned: Path) -> dict[str, Any]:
     return rows
 
 
-def features_of_base(references: References, config: TrainConfig, count: int, path: Path) -> np.ndarray:
-    """Return features of what the untuned base draws with the neutral prompt."""
-    if not path.exists():
-        base, preset = load_base("embedded"), load_train_config(PRESET)
-        images = draw_images(
-            base, count=count, prompt="photograph of a wound", negative_prompt="",
-            guidance_scale=preset.sampling.guidance_scale, steps=SAMPLER_STEPS, seed=CONFIRM_SEED,
-            size=config.model.resolution,
-        )  # fmt: skip
-        write_json(path, references.network.pooled(images).tolist())
-    return np.array(json.loads(path.read_text()))
+def features_of(
+    references: References, config: TrainConfig, count: int, base: BaseModel, prompt: str, negative: str, number: int
+) -> list[list[float]]:
+    """Return features of what `base` draws as the preset samples, with the noise of a confirmation seed."""
+    images = draw_images(
+        base, count=count, prompt=prompt, negative_prompt=negative,
+        guidance_scale=load_train_config(PRESET).sampling.guidance_scale, steps=SAMPLER_STEPS,
+        seed=CONFIRM_SEED + number, size=config.model.resolution,
+    )  # fmt: skip
+    features: list[list[float]] = references.network.pooled(images).tolist()
+    return features
 
 
-def features_of_preset(
-    references: References, config: TrainConfig, photographs: Path, number: int, count: int, out: Path
-) -> np.ndarray:
-    """Return features of what the preset draws, trained on the study's training patients with a confirmation seed."""
-    path, folder = out / f"preset_{number}.json", out / f"preset_{number}"
-    if not path.exists():
-        preset = load_train_config(PRESET)
-        preset = preset.with_values(phases=config.photographs.phases, seed=config.seed + CONFIRM_SEED + number)
-        require(train_adapter(TrainingJob(TrainRequest(preset, photographs, folder), Console())).exit_code)
-        checkpoint = newest_sound(folder / "checkpoints").folder
-        assert checkpoint is not None
-        base = load_base("embedded")
-        apply_trained(base, [(find_adapter(checkpoint, weights="auto").file, 1.0)])
-        positive, negative = prompts_for(preset, preset.photographs.phases[0])
-        images = draw_images(
-            base, count=count, prompt=positive, negative_prompt=negative,
-            guidance_scale=preset.sampling.guidance_scale, steps=SAMPLER_STEPS, seed=CONFIRM_SEED + number,
-            size=config.model.resolution,
-        )  # fmt: skip
-        write_json(path, references.network.pooled(images).tolist())
-    return np.array(json.loads(path.read_text()))
+def train_preset(study: Study, folder: Path, number: int) -> tuple[TrainConfig, BaseModel]:
+    """Train the preset on the study's training patients with a confirmation seed; return it with the tuned base."""
+    phases, seed = study.config.photographs.phases, study.config.seed + CONFIRM_SEED + number
+    preset = load_train_config(PRESET).with_values(phases=phases, seed=seed)
+    train_run(preset, study.photographs, folder)
+    checkpoint = newest_sound(folder / "checkpoints").folder
+    assert checkpoint is not None
+    base, _ = load_tuned(checkpoint)
+    return preset, base
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Simulated readers give the analysis their truth back (benchmarks/reader_study.py has all of them)."""
+"""Simulated readers give the analysis their truth back."""
 
 from __future__ import annotations
 

@@ -11,7 +11,8 @@ from scipy.stats import t
 from woundgen.metrics.kernel import kernel_distance
 from woundgen.tuning.conclusion import classify_difference, conclude
 from woundgen.tuning.confirmation import Difference, Measured, compare_with_start, measure_sets
-from woundgen.tuning.simulation import Truth, simulate_study
+
+from ...simulated_tuning import Truth, simulate_study
 
 FOLDS = 12
 
@@ -121,7 +122,7 @@ NULL = Truth(noise=0.05, bias=1.0)
 
 
 def test_a_study_claims_what_is_there_and_seldom_what_is_not() -> None:
-    """A few studies of each kind; `benchmarks/tuning_study.py` has a thousand."""
+    """A few studies of each kind; the slow test below has a thousand."""
     large = replace(NULL, gain=0.9, good=4, trials=8, patients=32)
     small = replace(NULL, trials=8)
     assert sum(simulate_study(large, kernel_distance, seed=seed)[1] for seed in range(5)) >= 4

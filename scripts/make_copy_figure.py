@@ -1,6 +1,6 @@
 """Draw what the screen does with altered copies of phantoms and with other phantoms: copies in, quarantine out.
 
-    python benchmarks/copy_figure.py --out docs/pictures/copy_matches.jpg
+python scripts/make_copy_figure.py docs/pictures/copy_matches.jpg
 
 The screen is the product's, calibrated on the phantoms that are copied from; the pictures of matches are those that
 it writes to the quarantine.
@@ -8,12 +8,14 @@ it writes to the quarantine.
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
-from harness import make_parser, read_options
 from PIL import Image, ImageDraw, ImageFont
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.altered_copies import build_kinds
 from woundgen.config.quality import QualityConfig
@@ -30,8 +32,7 @@ REFERENCES, FIRST = 40, 10
 WIDTH, HEIGHT, TEXT = 620, 232, 20
 
 
-def main() -> None:
-    options = read_options(make_parser(__doc__, out=Path))
+def main(target: Path) -> None:
     phantoms = draw_phantoms(range(FIRST, FIRST + REFERENCES + 3), seed=77).images
     references, others = phantoms[:REFERENCES], phantoms[REFERENCES:]
     names = (*KINDS, "another phantom", "another phantom")
@@ -45,7 +46,7 @@ def main() -> None:
         places = [quarantine.folder / f"{number:06d}" for number in range(len(images))]
         tiles = [draw(image, name, place) for image, name, place in zip(images, names, places, strict=True)]
     rows = [np.concatenate(tiles[row : row + 2], axis=1) for row in range(0, len(tiles), 2)]
-    Image.fromarray(np.concatenate(rows)).save(options.out, quality=88)
+    Image.fromarray(np.concatenate(rows)).save(target, quality=88)
 
 
 def build(references: np.ndarray) -> Screen:
@@ -78,4 +79,4 @@ def draw(image: np.ndarray, name: str, place: Path) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]))
