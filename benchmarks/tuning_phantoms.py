@@ -33,8 +33,8 @@ from woundgen.storage.files import read_json, write_json
 from woundgen.workflows.demo.job import PRESET
 from woundgen.workflows.tune.confirm import CONFIRM_SEED, read_features
 from woundgen.workflows.tune.division import CONFIRMATION
-from woundgen.workflows.tune.reference import References
-from woundgen.workflows.tune.study import Study, open_study_references, read_study
+from woundgen.workflows.tune.reference import StudyReferences
+from woundgen.workflows.tune.study import TuningStudy, open_study_references, read_study
 
 SHARES = "0.15625,0.15625,0.6875"
 PHANTOMS, SEEDS = 640, 3
@@ -91,7 +91,13 @@ def compare_with_preset(out: Path, tuned: Path) -> dict[str, Any]:
 
 
 def features_of(
-    references: References, config: TrainConfig, count: int, base: BaseModel, prompt: str, negative: str, number: int
+    references: StudyReferences,
+    config: TrainConfig,
+    count: int,
+    base: BaseModel,
+    prompt: str,
+    negative: str,
+    number: int,
 ) -> list[list[float]]:
     """Return features of what `base` draws as the preset samples, with the noise of a confirmation seed."""
     images = draw_images(
@@ -103,7 +109,7 @@ def features_of(
     return features
 
 
-def train_preset(study: Study, folder: Path, number: int) -> tuple[TrainConfig, BaseModel]:
+def train_preset(study: TuningStudy, folder: Path, number: int) -> tuple[TrainConfig, BaseModel]:
     """Train the preset on the study's training patients with a confirmation seed; return it with the tuned base."""
     phases, seed = study.config.photographs.phases, study.config.seed + CONFIRM_SEED + number
     preset = load_train_config(PRESET).with_values(phases=phases, seed=seed)

@@ -9,9 +9,12 @@ MINUS = "−"
 
 def write_number(x: float, *, like: float | None = None) -> str:
     """Return three significant digits, or as many decimals as `like` has so: 12.3, 0.0410, 1234."""
-    scale = abs(x if like is None else like)
-    decimals = 0 if scale == 0 else max(0, 2 - math.floor(math.log10(scale)))
-    return f"{x:.{decimals}f}".replace("-", MINUS)
+    return f"{x:{choose_form(x if like is None else like)}}".replace("-", MINUS)
+
+
+def choose_form(like: float) -> str:
+    """Return the format that gives a number as large as `like` three significant digits: .1f, .4f, .0f."""
+    return f".{0 if like == 0 else max(0, 2 - math.floor(math.log10(abs(like))))}f"
 
 
 def write_signed(x: float, form: str) -> str:

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from woundgen.comparison.choice import choose
 from woundgen.comparison.compare import Comparison, Line, MetricComparison
 from woundgen.comparison.split_difference import DECIDED
-from woundgen.numbers import write_number
+from woundgen.numbers import choose_form, write_interval, write_number, write_signed
 from woundgen.records import METRICS
 from woundgen.reporting.charts import Chart, chart
 from woundgen.reporting.figures import Bar, Reference, intervals_figure
@@ -151,13 +151,9 @@ def _difference(line: Line) -> str:
     if line.difference is None:
         return ""
     mean, low, high = line.difference.mean, line.difference.low, line.difference.high
-    widest = max(abs(low), abs(high))
+    form = choose_form(max(abs(low), abs(high)))
     p = "" if line.difference.p is None else f", p = {line.difference.p:.2g}"
-    return f"{_signed(mean, widest)} ({_signed(low, widest)} to {_signed(high, widest)}{p})"
-
-
-def _signed(x: float, like: float) -> str:
-    return ("+" if x > 0 else "") + write_number(x, like=like)
+    return f"{write_signed(mean, form)} ({write_interval(low, high, form)}{p})"
 
 
 def _notes(metric: MetricComparison) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ class Arm:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class KappaDifference:
     """Kappa of `arm` minus kappa of `control`. low, high: hold for all differences of one family at once.
 
     smallest: the true difference this design would have shown in 80 of 100 repetitions.
@@ -78,7 +78,7 @@ def _of_phase(
     return score(counts)[..., k]
 
 
-def differences(arms: Mapping[str, Arm], pairs: Sequence[tuple[str, str]]) -> list[Difference]:
+def differences(arms: Mapping[str, Arm], pairs: Sequence[tuple[str, str]]) -> list[KappaDifference]:
     """Kappa of the first minus the second of each pair, intervals that hold for all pairs at once."""
     estimates = [arms[a].estimates[KAPPA].minus(arms[b].estimates[KAPPA]) for a, b in pairs]
     level = joint_level(estimates, level=LEVEL)
@@ -86,5 +86,5 @@ def differences(arms: Mapping[str, Arm], pairs: Sequence[tuple[str, str]]) -> li
     for (arm, control), one in zip(pairs, estimates, strict=True):
         low, high = one.bounds(level=level)
         smallest = smallest_shown(one, level=level)
-        result.append(Difference(arm, control, one.value, low, high, smallest, one.of_seeds))
+        result.append(KappaDifference(arm, control, one.value, low, high, smallest, one.of_seeds))
     return result

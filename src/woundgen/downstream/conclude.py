@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from woundgen.downstream.arms import controls, with_synthetic
-from woundgen.downstream.assess import RANGES, Arm, Array, Difference, HeldOut, differences, score_arm
+from woundgen.downstream.assess import RANGES, Arm, Array, HeldOut, KappaDifference, differences, score_arm
 from woundgen.downstream.choice import RULES, chosen
 from woundgen.downstream.conclusion import UtilityVerdict, judge_doses, verdict
 
@@ -18,8 +18,8 @@ class UtilityConclusion:
     images against as many at random, a family of its own."""
 
     arms: Mapping[str, Arm]
-    compared: tuple[Difference, ...]
-    chosen: tuple[Difference, ...]
+    compared: tuple[KappaDifference, ...]
+    chosen: tuple[KappaDifference, ...]
     verdict: UtilityVerdict
 
     def to_json(self) -> dict[str, Any]:

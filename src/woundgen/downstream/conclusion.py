@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from woundgen.downstream.arms import controls, with_synthetic
-from woundgen.downstream.assess import KAPPA, Arm, Difference
+from woundgen.downstream.assess import KAPPA, Arm, KappaDifference
 from woundgen.numbers import write_interval
 
 HELPS, HARMS, NO_DIFFERENCE = "helps", "harms", "no difference shown"
@@ -29,7 +29,7 @@ class AtDose:
 
     dose: float
     best: str
-    difference: Difference
+    difference: KappaDifference
     word: str
 
 
@@ -41,7 +41,7 @@ class UtilityVerdict:
 
 
 def judge_doses(
-    arms: Mapping[str, Arm], compared: Sequence[Difference], *, doses: Sequence[float]
+    arms: Mapping[str, Arm], compared: Sequence[KappaDifference], *, doses: Sequence[float]
 ) -> tuple[AtDose, ...]:
     """compared: every arm with synthetic images against each of its controls."""
     judged = []
@@ -81,7 +81,7 @@ def verdict(doses: Sequence[AtDose], *, groups: Mapping[str, int], arms: Mapping
     return UtilityVerdict(NO_DIFFERENCE, f"No difference shown: {seen}.", tuple(doses))
 
 
-def groups_needed(difference: Difference, groups: int) -> int | None:
+def groups_needed(difference: KappaDifference, groups: int) -> int | None:
     """Return how many test groups would show COARSE in 80 of 100 repetitions; None where only more seeds could.
 
     The squared smallest difference is a variance: its patients' share falls as 1 / groups, its seeds' share stays.

@@ -17,12 +17,12 @@ from torch import Tensor
 from woundgen.errors import UserError
 from woundgen.features.inception import Inception
 from woundgen.features.lpips import CHANNELS, Trunk
-from woundgen.features.store import CONFIG_FILE, WEIGHTS_FILE, Source
+from woundgen.features.store import CONFIG_FILE, WEIGHTS_FILE, WeightsSource
 
 Weights = Mapping[str, Tensor]
 
 
-def convert(name: str, source: Source, *, downloaded: Path, out: Path) -> tuple[str, ...]:
+def convert(name: str, source: WeightsSource, *, downloaded: Path, out: Path) -> tuple[str, ...]:
     """Files of `source` in `downloaded` -> what load_extractor reads, in `out`; the names written.
 
     UserError where a file holds other weights than the network has.

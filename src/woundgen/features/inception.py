@@ -44,7 +44,7 @@ POOLS = {
 }
 
 
-class Block(nn.Module):
+class InceptionBlock(nn.Module):
     """Paths side by side, concatenated by channel. A path's names are convolutions or POOLS."""
 
     def __init__(self, convolutions: Mapping[str, Conv], paths: Sequence[Path]) -> None:
@@ -65,7 +65,7 @@ class Block(nn.Module):
         return POOLS[name](x) if name in POOLS else self.get_submodule(name)(x)
 
 
-def block_a(inputs: int, pooled: int) -> Block:
+def block_a(inputs: int, pooled: int) -> InceptionBlock:
     convolutions = {
         "branch1x1": (inputs, 64, 1, 1, 0),
         "branch5x5_1": (inputs, 48, 1, 1, 0),
@@ -75,7 +75,7 @@ def block_a(inputs: int, pooled: int) -> Block:
         "branch3x3dbl_3": (96, 96, 3, 1, 1),
         "branch_pool": (inputs, pooled, 1, 1, 0),
     }
-    return Block(
+    return InceptionBlock(
         convolutions,
         (
             ("branch1x1",),
@@ -86,17 +86,19 @@ def block_a(inputs: int, pooled: int) -> Block:
     )
 
 
-def block_b(inputs: int) -> Block:
+def block_b(inputs: int) -> InceptionBlock:
     convolutions = {
         "branch3x3": (inputs, 384, 3, 2, 0),
         "branch3x3dbl_1": (inputs, 64, 1, 1, 0),
         "branch3x3dbl_2": (64, 96, 3, 1, 1),
         "branch3x3dbl_3": (96, 96, 3, 2, 0),
     }
-    return Block(convolutions, (("branch3x3",), ("branch3x3dbl_1", "branch3x3dbl_2", "branch3x3dbl_3"), ("halve",)))
+    return InceptionBlock(
+        convolutions, (("branch3x3",), ("branch3x3dbl_1", "branch3x3dbl_2", "branch3x3dbl_3"), ("halve",))
+    )
 
 
-def block_c(inputs: int, middle: int) -> Block:
+def block_c(inputs: int, middle: int) -> InceptionBlock:
     across: tuple[Kernel, int, Kernel] = ((1, 7), 1, (0, 3))
     down: tuple[Kernel, int, Kernel] = ((7, 1), 1, (3, 0))
     convolutions = {
@@ -111,7 +113,7 @@ def block_c(inputs: int, middle: int) -> Block:
         "branch7x7dbl_5": (middle, 192, *across),
         "branch_pool": (inputs, 192, 1, 1, 0),
     }
-    return Block(
+    return InceptionBlock(
         convolutions,
         (
             ("branch1x1",),
@@ -122,7 +124,7 @@ def block_c(inputs: int, middle: int) -> Block:
     )
 
 
-def block_d(inputs: int) -> Block:
+def block_d(inputs: int) -> InceptionBlock:
     convolutions: dict[str, Conv] = {
         "branch3x3_1": (inputs, 192, 1, 1, 0),
         "branch3x3_2": (192, 320, 3, 2, 0),
@@ -131,13 +133,13 @@ def block_d(inputs: int) -> Block:
         "branch7x7x3_3": (192, 192, (7, 1), 1, (3, 0)),
         "branch7x7x3_4": (192, 192, 3, 2, 0),
     }
-    return Block(
+    return InceptionBlock(
         convolutions,
         (("branch3x3_1", "branch3x3_2"), tuple(f"branch7x7x3_{i}" for i in (1, 2, 3, 4)), ("halve",)),
     )
 
 
-def block_e(inputs: int, pool: str) -> Block:
+def block_e(inputs: int, pool: str) -> InceptionBlock:
     across: tuple[Kernel, int, Kernel] = ((1, 3), 1, (0, 1))
     down: tuple[Kernel, int, Kernel] = ((3, 1), 1, (1, 0))
     convolutions = {
@@ -151,7 +153,7 @@ def block_e(inputs: int, pool: str) -> Block:
         "branch3x3dbl_3b": (384, 384, *down),
         "branch_pool": (inputs, 192, 1, 1, 0),
     }
-    return Block(
+    return InceptionBlock(
         convolutions,
         (
             ("branch1x1",),

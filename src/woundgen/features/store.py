@@ -38,7 +38,7 @@ class SourceFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class WeightsSource:
     """Files of one network; kind decides how they become safetensors. megabytes: to download, about."""
 
     kind: Kind
@@ -47,25 +47,25 @@ class Source:
     megabytes: int
 
 
-def _dinov2(size: str, revision: str, weights: str | None, config: str | None, megabytes: int) -> Source:
+def _dinov2(size: str, revision: str, weights: str | None, config: str | None, megabytes: int) -> WeightsSource:
     place = f"https://huggingface.co/facebook/dinov2-{size}/resolve/{revision}"
     files = (
         SourceFile(CONFIG_FILE, f"{place}/{CONFIG_FILE}", config),
         SourceFile(WEIGHTS_FILE, f"{place}/{WEIGHTS_FILE}", weights),
     )
-    return Source("dinov2", files, "Apache-2.0", megabytes)
+    return WeightsSource("dinov2", files, "Apache-2.0", megabytes)
 
 
-def _lpips_source(trunk: str, file: str, sha256: str, linear_sha256: str, megabytes: int) -> Source:
+def _lpips_source(trunk: str, file: str, sha256: str, linear_sha256: str, megabytes: int) -> WeightsSource:
     files = (
         SourceFile(file, f"{_TORCHVISION}/{file}", sha256),
         SourceFile(f"{trunk}.pth", f"{_LPIPS}/{trunk}.pth", linear_sha256),
     )
-    return Source("lpips", files, "trunk BSD-3-Clause (torchvision), linear weights BSD-2-Clause", megabytes)
+    return WeightsSource("lpips", files, "trunk BSD-3-Clause (torchvision), linear weights BSD-2-Clause", megabytes)
 
 
-SOURCES: Mapping[str, Source] = {
-    "inception": Source(
+SOURCES: Mapping[str, WeightsSource] = {
+    "inception": WeightsSource(
         "inception",
         (
             SourceFile(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -226,3 +227,16 @@ def ssim_between_sets(left: Images, right: Images) -> Values:
         return pairwise_ssim(real, real, dtype=np.float32)
     blocks = (left[i : i + 64].astype(np.float32) / 255 for i in range(0, len(left), 64))
     return np.concatenate([pairwise_ssim(block, real, dtype=np.float32) for block in blocks])
+
+
+def make_metrics_record(
+    rows: list[MetricValue], *, generated: str, real: str, label: str, networks: Sequence[Extractor]
+) -> dict[str, Any]:
+    """Return the content of metrics.json."""
+    return {
+        "generated": generated,
+        "real": real,
+        "label": label,
+        "networks": [{"name": one.name, "digest": one.digest, "input": one.input} for one in networks],
+        "rows": [row.to_json() for row in rows],
+    }

@@ -43,7 +43,7 @@ Fit: TypeAlias = Callable[[Images, Images, Images, int], Verdicts]  # (first, se
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class SampleSide:
     """images: uint8 [N, S, S, 3]. rows [n]: those that take part. units [n]: what counts as one independent case."""
 
     images: Images
@@ -55,7 +55,7 @@ class Side:
 class Task:
     """One fit: what it is trained on, and the rows of either side that it then judges (places in Side.rows)."""
 
-    sides: tuple[Side, Side]
+    sides: tuple[SampleSide, SampleSide]
     held_out: tuple[Rows, Rows]
     seed: int
 
@@ -105,7 +105,7 @@ def plan_comparisons(
     real_groups: Groups | None = None,
     through: Images | None = None,
     seed: int = 0,
-) -> dict[str, list[tuple[Side, Side]]]:
+) -> dict[str, list[tuple[SampleSide, SampleSide]]]:
     """Label -> DEALS comparisons of n images against n; "" is the set itself.
 
     through: row i is photograph i after the autoencoder; compared with photographs of the other half only.
@@ -117,12 +117,13 @@ def plan_comparisons(
     parts = disjoint_blocks(singles, 2, n, rng)
     others = disjoint_blocks(codes, 2, n, rng)
 
-    def of_real(rows: Rows, images: Images = real) -> Side:
-        return Side(images, rows, codes[rows])
+    def of_real(rows: Rows, images: Images = real) -> SampleSide:
+        return SampleSide(images, rows, codes[rows])
 
     found = {
         "": [
-            (Side(generated, part, len(real) + part), of_real(half)) for part, half in zip(parts, halves, strict=True)
+            (SampleSide(generated, part, len(real) + part), of_real(half))
+            for part, half in zip(parts, halves, strict=True)
         ],
         FLOOR: [(of_real(first), of_real(second)) for first, second in (halves, others)],
     }
@@ -134,7 +135,7 @@ def plan_comparisons(
     return found
 
 
-def cross_fit_tasks(sides: tuple[Side, Side], *, folds: int = FOLDS, seed: int = 0) -> list[Task]:
+def cross_fit_tasks(sides: tuple[SampleSide, SampleSide], *, folds: int = FOLDS, seed: int = 0) -> list[Task]:
     """A task a fold: groups whole, every image of either side held out once. Fewer folds where there are few groups."""
     rng = np.random.default_rng(seed)
     units = [np.unique(side.units, return_inverse=True)[1] for side in sides]
@@ -177,7 +178,9 @@ def permutation_tasks(
     both = np.concatenate([generated[rng.permutation(len(generated))[:n]], real[rng.permutation(singles)[:n]]])
     orders = [np.arange(2 * n), *(rng.permutation(2 * n) for _ in range(permutations))]
     return [
-        cross_fit_tasks((Side(both, one[:n], one[:n]), Side(both, one[n:], one[n:])), folds=folds, seed=seed)
+        cross_fit_tasks(
+            (SampleSide(both, one[:n], one[:n]), SampleSide(both, one[n:], one[n:])), folds=folds, seed=seed
+        )
         for one in orders
     ]
 

@@ -19,7 +19,7 @@ from woundgen.metrics.two_sample import (
     Fit,
     HeldOutPredictions,
     Images,
-    Side,
+    SampleSide,
     Task,
     Verdicts,
     cross_fit_tasks,
@@ -111,7 +111,7 @@ def _processors() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _tasks_of(comparisons: Sequence[tuple[Side, Side]], seed: int) -> list[Task]:
+def _tasks_of(comparisons: Sequence[tuple[SampleSide, SampleSide]], seed: int) -> list[Task]:
     return [task for number, sides in enumerate(comparisons) for task in cross_fit_tasks(sides, seed=seed + number)]
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from woundgen.api.photographs import check_photographs, split_photographs
 from woundgen.data.layouts.manifest import is_manifest, manifest_digest
+from woundgen.data.layouts.source import read_source
 from woundgen.data.splits.shares import Shares
 from woundgen.errors import Shortfall, UserError
 from woundgen.pipeline.record import Finding, StagedStudy
 from woundgen.pipeline.settings import StudySettings
 from woundgen.records import ManifestRow
 from woundgen.storage.names import CHECK_HTML, IMPORT_CSV
-from woundgen.workflows.dataset.importing import read_source
 from woundgen.workflows.dataset.request import NO_HOLD_OUT, SplitOptions
 
 

@@ -15,7 +15,7 @@ FEWEST_BETWEEN = 10  # pictures between the two showings of one
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class EligiblePicture:
     """A picture that may be shown. row: of its pixels. group: the patient, or a name. set: which synthetic one."""
 
     kind: str
@@ -35,7 +35,7 @@ class Wanted:
     sets: int
 
 
-def choose(candidates: Sequence[Candidate], wanted: Wanted, rng: np.random.Generator) -> list[Candidate]:
+def choose(candidates: Sequence[EligiblePicture], wanted: Wanted, rng: np.random.Generator) -> list[EligiblePicture]:
     """Draw as many photographs as synthetic images of each phase, the latter in equal parts from each set.
 
     Raises UserError where a phase or a set has too few, naming the largest number of items that there is enough for.
@@ -44,7 +44,7 @@ def choose(candidates: Sequence[Candidate], wanted: Wanted, rng: np.random.Gener
         phase: _usable_real(candidates, phase, per_patient=wanted.per_patient, rng=rng) for phase in wanted.phases
     }
     quota = _quota(wanted.items // 2, len(wanted.phases))
-    chosen: list[Candidate] = []
+    chosen: list[EligiblePicture] = []
     for phase, count in zip(wanted.phases, quota, strict=True):
         if len(usable[phase]) < count:
             most = 2 * len(wanted.phases) * min(len(rows) for rows in usable.values())
@@ -63,11 +63,11 @@ def _quota(count: int, parts: int) -> list[int]:
 
 
 def _usable_real(
-    candidates: Sequence[Candidate], phase: str, *, per_patient: int, rng: np.random.Generator
-) -> list[Candidate]:
+    candidates: Sequence[EligiblePicture], phase: str, *, per_patient: int, rng: np.random.Generator
+) -> list[EligiblePicture]:
     """Photographs of a phase in random order, at most `per_patient` of a patient, patients in turn."""
     rows = [one for one in candidates if one.kind == REAL and one.phase == phase]
-    by_patient: dict[str, list[Candidate]] = defaultdict(list)
+    by_patient: dict[str, list[EligiblePicture]] = defaultdict(list)
     for index in rng.permutation(len(rows)):
         by_patient[rows[index].group].append(rows[index])
     turns = [[photos[turn] for photos in by_patient.values() if len(photos) > turn] for turn in range(per_patient)]
@@ -75,9 +75,9 @@ def _usable_real(
 
 
 def _draw_synthetic(
-    candidates: Sequence[Candidate], phase: str, count: int, *, sets: int, rng: np.random.Generator
-) -> list[Candidate]:
-    chosen: list[Candidate] = []
+    candidates: Sequence[EligiblePicture], phase: str, count: int, *, sets: int, rng: np.random.Generator
+) -> list[EligiblePicture]:
+    chosen: list[EligiblePicture] = []
     for number, part in enumerate(_quota(count, sets)):
         rows = [one for one in candidates if one.kind == SYNTHETIC and one.phase == phase and one.set == number]
         if len(rows) < part:

@@ -46,7 +46,7 @@ class Truth:
 
 
 @dataclass(frozen=True, slots=True)
-class Study:
+class ReaderStudy:
     """study.json. orders: reader -> item ids in the order shown. size: pixels a side."""
 
     title: str
@@ -56,7 +56,7 @@ class Study:
     design: Mapping[str, Any]
 
 
-def write_study(folder: Path, study: Study, truth: Mapping[str, Truth], *, facts: Mapping[str, Any]) -> None:
+def write_study(folder: Path, study: ReaderStudy, truth: Mapping[str, Truth], *, facts: Mapping[str, Any]) -> None:
     """study.json is written last: a folder with it is whole."""
     (folder / ANSWERS).mkdir(mode=0o700, exist_ok=True)
     links = {reader: secrets.token_urlsafe(TOKEN_BYTES) for reader in study.orders}
@@ -69,7 +69,7 @@ def write_study(folder: Path, study: Study, truth: Mapping[str, Truth], *, facts
         (folder / name).chmod(0o600)
 
 
-def read_study(folder: Path) -> Study:
+def read_study(folder: Path) -> ReaderStudy:
     """Raises UserError where `folder` holds no study of this version."""
     record = read_json(folder / STUDY_JSON)
     if not isinstance(record, dict) or record.get("version") != VERSION:
@@ -81,7 +81,7 @@ def read_study(folder: Path) -> Study:
                 f"{folder / STUDY_JSON}: the order of {reader!r:.80} is no list of pictures.", "Restore it."
             )
         orders[reader] = tuple(order)
-    return Study(record["title"], record["size"], tuple(record["phases"]), orders, record["design"])
+    return ReaderStudy(record["title"], record["size"], tuple(record["phases"]), orders, record["design"])
 
 
 def _is_name(name: object) -> bool:

@@ -20,7 +20,7 @@ SMALL_SEGMENT, LARGE_SEGMENT, LONE_SEGMENT, SEGMENT_STEP = 2 * MIB, 20 * MIB, 10
 
 
 @dataclass(slots=True)
-class Block:
+class MemoryBlock:
     """A piece of a segment. before, after: its neighbours' addresses, None at the segment's ends."""
 
     size: int
@@ -37,7 +37,7 @@ class CudaBlocks:
     held: int = 0
     reserved: int = 0
     peak: int = 0
-    _blocks: dict[int, Block] = field(default_factory=dict)
+    _blocks: dict[int, MemoryBlock] = field(default_factory=dict)
     _free: dict[bool, list[tuple[int, int]]] = field(default_factory=lambda: {True: [], False: []})
     _end: int = 0
 
@@ -76,14 +76,14 @@ class CudaBlocks:
         rounded = -(-size // SEGMENT_STEP) * SEGMENT_STEP
         whole = SMALL_SEGMENT if is_small else LARGE_SEGMENT if size < LONE_SEGMENT else rounded
         address = self._end
-        self._blocks[address] = Block(whole, is_small)
+        self._blocks[address] = MemoryBlock(whole, is_small)
         self._end += whole
         self.reserved += whole
         return address
 
-    def _split(self, address: int, block: Block, size: int) -> None:
+    def _split(self, address: int, block: MemoryBlock, size: int) -> None:
         rest = address + size
-        self._blocks[rest] = Block(block.size - size, block.is_small, address, block.after)
+        self._blocks[rest] = MemoryBlock(block.size - size, block.is_small, address, block.after)
         if block.after is not None:
             self._blocks[block.after].before = rest
         block.size, block.after = size, rest

@@ -42,7 +42,7 @@ def parse_budget(text: str) -> Budget:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class TrialLayout:
     """Division of a number of trials. generations: proposals in each. leaders x repeats: trainings with other seeds."""
 
     generations: tuple[int, ...]
@@ -59,7 +59,7 @@ class Layout:
         return asdict(self) | {"generations": list(self.generations)}
 
 
-def lay_out(trials: int, *, generation: int) -> Layout:
+def lay_out(trials: int, *, generation: int) -> TrialLayout:
     """Divide trials among proposals and repeats of the leaders, a fifth for these where there are 10 or more.
 
     generation: proposals made at once; it decides the trials, the number of processes does not.
@@ -69,7 +69,7 @@ def lay_out(trials: int, *, generation: int) -> Layout:
     repeats = spare // leaders if leaders else 0
     proposals = trials - leaders * repeats
     full, rest = divmod(proposals, generation)
-    return Layout((generation,) * full + ((rest,) if rest else ()), leaders, repeats)
+    return TrialLayout((generation,) * full + ((rest,) if rest else ()), leaders, repeats)
 
 
 def survivors(ranks: Sequence[tuple[float, ...]], *, keep: int) -> list[int]:

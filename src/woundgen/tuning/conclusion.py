@@ -8,7 +8,7 @@ from typing import Literal
 
 from woundgen.numbers import write_interval, write_signed
 from woundgen.tuning.budget import CONFIRMED
-from woundgen.tuning.confirmation import Difference
+from woundgen.tuning.confirmation import StartDifference
 
 Kind = Literal["better", "worse", "no difference shown", "too little data"]
 
@@ -22,7 +22,7 @@ class Conclusion:
     sentence: str
 
 
-def classify_difference(difference: Difference, *, start: float, floor: float) -> Kind:
+def classify_difference(difference: StartDifference, *, start: float, floor: float) -> Kind:
     """Say what an interval shows. start: the starting config's value; floor: what photographs reach themselves.
 
     "too little data" where the interval is wider to either side than all that could be gained: an improvement to the
@@ -37,7 +37,7 @@ def classify_difference(difference: Difference, *, start: float, floor: float) -
 
 
 def conclude(
-    differences: Mapping[str, Difference], *, start: float, floor: float, metric: str, patients: int, n: int
+    differences: Mapping[str, StartDifference], *, start: float, floor: float, metric: str, patients: int, n: int
 ) -> Conclusion:
     """Choose a configuration and state what was shown. differences: by name, the winner of the search first."""
     kinds = {name: classify_difference(entry, start=start, floor=floor) for name, entry in differences.items()}
@@ -64,6 +64,6 @@ def conclude(
     return Conclusion(chosen, kind, sentence)
 
 
-def indistinguishable(differences: Mapping[str, Difference]) -> Sequence[str]:
+def indistinguishable(differences: Mapping[str, StartDifference]) -> Sequence[str]:
     """Return the configurations that the best is not shown to differ from."""
     return [name for name, entry in differences.items() if entry.low <= 0 <= entry.high]

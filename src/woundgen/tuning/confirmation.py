@@ -35,7 +35,7 @@ FOLDS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class SetValues:
     """values: [C, S] of C configurations, the starting config first, and S seeds. left_out: [C, S, F] without a fold.
 
     sizes: [F] photographs of each fold of patients.
@@ -47,7 +47,7 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class StartDifference:
     """Configuration less start; below 0 is better. low, high: the corrected interval.
 
     seeds_sd, patients_sd: standard errors of the two reasons. degrees: of freedom of both together.
@@ -67,17 +67,17 @@ class Difference:
 
 def measure_sets(
     statistic: Statistic, drawn: Sequence[Sequence[Array]], real: Array, *, groups: Groups | None, seed: int = 0
-) -> Measured:
+) -> SetValues:
     """Take the statistic of each set. drawn[c][s]: features [n, d] of configuration c, seed s. real: [m, d]."""
     codes = group_codes(groups, len(real))
     folds = deal(codes, min(FOLDS, int(codes.max()) + 1), np.random.default_rng(seed))
     remaining = [np.delete(np.arange(len(real)), fold) for fold in folds]
     values = [[statistic(features, real) for features in seeds] for seeds in drawn]
     left_out = [[[statistic(features, real[rows]) for rows in remaining] for features in seeds] for seeds in drawn]
-    return Measured(np.array(values), np.array(left_out), np.array([len(fold) for fold in folds]))
+    return SetValues(np.array(values), np.array(left_out), np.array([len(fold) for fold in folds]))
 
 
-def compare_with_start(measured: Measured, *, comparisons: int, level: float = LEVEL) -> list[Difference]:
+def compare_with_start(measured: SetValues, *, comparisons: int, level: float = LEVEL) -> list[StartDifference]:
     """Return the difference of each configuration but the first from the first. Two seeds or more are needed.
 
     comparisons: how many intervals hold together at `level` (Bonferroni).
@@ -86,7 +86,7 @@ def compare_with_start(measured: Measured, *, comparisons: int, level: float = L
     return [_difference(measured, row, comparisons, level) for row in range(1, len(measured.values))]
 
 
-def _difference(measured: Measured, row: int, comparisons: int, level: float) -> Difference:
+def _difference(measured: SetValues, row: int, comparisons: int, level: float) -> StartDifference:
     values = measured.values
     apart = values[row] - values[0]
     value = float(apart.mean())
@@ -98,7 +98,7 @@ def _difference(measured: Measured, row: int, comparisons: int, level: float) ->
     parts = seeds**2 / seed_degrees + patients**2 / patient_degrees
     degrees = total**2 / parts if parts > 0 else float(seed_degrees)
     margin = float(t.ppf(1 - (1 - level) / (2 * comparisons), degrees)) * total**0.5
-    return Difference(value, value - margin, value + margin, seeds**0.5, patients**0.5, degrees)
+    return StartDifference(value, value - margin, value + margin, seeds**0.5, patients**0.5, degrees)
 
 
 def _seed_variance(values: Values, row: int) -> tuple[float, float]:

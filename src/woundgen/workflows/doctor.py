@@ -19,7 +19,7 @@ from woundgen.runtime.provenance import versions
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckedPart:
     """name: of the thing examined. state: of it, in words. remedy: the command or change that mends it; "" if fine."""
 
     name: str
@@ -31,7 +31,7 @@ class Finding:
 class Examination:
     """The state of this machine, in the order of a first run."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[CheckedPart, ...]
 
     @property
     def is_ready(self) -> bool:
@@ -68,22 +68,22 @@ def examine(config: TrainConfig | None, *, folder: Path) -> Examination:
     return Examination((*_software(), *_cards(config), *_room(folder), *bases, *features))
 
 
-def _software() -> list[Finding]:
+def _software() -> list[CheckedPart]:
     installed = versions()
     build = f"CUDA {torch.version.cuda}" if torch.version.cuda else "CPU build"
     rest = ", ".join(f"{name} {installed[name]}" for name in ("diffusers", "transformers", "peft"))
     return [
-        Finding("woundgen", f"{installed['woundgen']}, Python {installed['python']}"),
-        Finding("torch", f"{installed['torch']} ({build})"),
-        Finding("libraries", rest),
+        CheckedPart("woundgen", f"{installed['woundgen']}, Python {installed['python']}"),
+        CheckedPart("torch", f"{installed['torch']} ({build})"),
+        CheckedPart("libraries", rest),
     ]
 
 
-def _cards(config: TrainConfig | None) -> list[Finding]:
+def _cards(config: TrainConfig | None) -> list[CheckedPart]:
     """Each card, then the device a run would take."""
     cards = installed_cards()
     findings = [
-        Finding(
+        CheckedPart(
             f"card {card.index}",
             f"{card.name}, driver {card.driver}, "
             f"{card.memory_free / 1024:.1f} of {card.memory_total / 1024:.1f} GiB free",
@@ -92,48 +92,48 @@ def _cards(config: TrainConfig | None) -> list[Finding]:
     ]
     asked = "auto" if config is None else config.compute.device
     if asked == "cpu":
-        return [*findings, Finding("device", "cpu, as the config asks")]
+        return [*findings, CheckedPart("device", "cpu, as the config asks")]
     try:
         device = choose_device(asked)
     except UserError as refused:
-        return [*findings, Finding("device", refused.what, refused.fix)]
+        return [*findings, CheckedPart("device", refused.what, refused.fix)]
     names = "no NVIDIA card found" if device.type == "cpu" else f"{torch.cuda.device_count()} card(s)"
-    return [*findings, Finding("device", f"{device.type} ({names})")]
+    return [*findings, CheckedPart("device", f"{device.type} ({names})")]
 
 
-def _room(folder: Path) -> list[Finding]:
+def _room(folder: Path) -> list[CheckedPart]:
     available, total = memory_gib()
     return [
-        Finding("memory", f"{available:.1f} of {total:.1f} GiB available"),
-        Finding("disk", f"{disk_gib(folder):.0f} GiB free at {folder}"),
+        CheckedPart("memory", f"{available:.1f} of {total:.1f} GiB available"),
+        CheckedPart("disk", f"{disk_gib(folder):.0f} GiB free at {folder}"),
     ]
 
 
-def _bases(asked: str | None) -> list[Finding]:
+def _bases(asked: str | None) -> list[CheckedPart]:
     """The base that is asked for, or all that have a name; of the latter none has to be there."""
     if asked is not None:
         return [_base(asked, needed=True)]
     return [_base(name, needed=False) for name in (EMBEDDED, *PINNED)]
 
 
-def _base(name: str, *, needed: bool) -> Finding:
+def _base(name: str, *, needed: bool) -> CheckedPart:
     try:
         folder = find_base(name)
     except UserError as error:
         if needed:
-            return Finding(f"base {name}", error.what, error.fix)
-        return Finding(f"base {name}", f"not fetched (woundgen fetch {name})")
-    return Finding(f"base {name}", "ships with woundgen" if name == EMBEDDED else f"found in {folder}")
+            return CheckedPart(f"base {name}", error.what, error.fix)
+        return CheckedPart(f"base {name}", f"not fetched (woundgen fetch {name})")
+    return CheckedPart(f"base {name}", "ships with woundgen" if name == EMBEDDED else f"found in {folder}")
 
 
-def _features(names: Sequence[str], *, needed: bool) -> list[Finding]:
+def _features(names: Sequence[str], *, needed: bool) -> list[CheckedPart]:
     """Feature networks: those a config measures with have to be there."""
     findings = []
     for name in names:
         try:
             check_names((name,))
-            findings.append(Finding(f"features {name}", "ready"))
+            findings.append(CheckedPart(f"features {name}", "ready"))
         except UserError as error:
             state = (error.what, error.fix) if needed else (f"not fetched (woundgen fetch {name})", "")
-            findings.append(Finding(f"features {name}", *state))
+            findings.append(CheckedPart(f"features {name}", *state))
     return findings

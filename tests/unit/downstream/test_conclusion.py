@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from woundgen.downstream.arms import Material, controls, with_synthetic
-from woundgen.downstream.assess import Difference, HeldOut
+from woundgen.downstream.assess import HeldOut, KappaDifference
 from woundgen.downstream.conclude import UtilityConclusion, conclude
 from woundgen.downstream.conclusion import (
     COARSE,
@@ -84,7 +84,7 @@ def test_below_five_groups_of_a_phase_there_is_no_verdict() -> None:
 
 def test_how_many_groups_would_be_enough_is_said() -> None:
     """Twice as coarse as asked for, all of it from patients: four times as many groups."""
-    one = Difference("a", "b", 0.0, -0.2, 0.2, 2 * COARSE, 0.0)
+    one = KappaDifference("a", "b", 0.0, -0.2, 0.2, 2 * COARSE, 0.0)
     assert groups_needed(one, 30) == 120
     assert groups_needed(replace(one, of_seeds=0.2), 30) == 480  # 30 * 0.04 * 0.8 / (0.01 - 0.008)
     assert groups_needed(replace(one, of_seeds=0.3), 30) is None
@@ -94,7 +94,7 @@ def test_how_many_groups_would_be_enough_is_said() -> None:
 def test_what_more_seeds_would_buy_is_said(of_seeds: float, told: str) -> None:
     """Patients cannot be had by computing longer; seeds can."""
     found = study("copies")
-    one = Difference("real + synthetic x1", "real", 0.01, -0.2, 0.22, 0.3, of_seeds)
+    one = KappaDifference("real + synthetic x1", "real", 0.01, -0.2, 0.22, 0.3, of_seeds)
     sentence = verdict([AtDose(1, "real", one, NO_DIFFERENCE)], groups={"I": 9}, arms=found.arms).sentence
     assert sentence.startswith("Too little data to say")
     assert ("More seeds" in sentence) == bool(told)
@@ -108,7 +108,7 @@ def test_every_control_has_to_be_beaten(sign: int) -> None:
     clear, open_ = sorted([sign * 0.1, sign * 0.3]), [-0.1, 0.2]
     for bounds, word in (((clear, clear, open_), NO_DIFFERENCE), ((clear, clear, clear), HELPS if sign > 0 else HARMS)):
         compared = [
-            Difference(with_synthetic(1), control, sign * 0.2, low, high, 0.05, 0.1)
+            KappaDifference(with_synthetic(1), control, sign * 0.2, low, high, 0.05, 0.1)
             for control, (low, high) in zip(controls(1), bounds, strict=True)
         ]
         assert judge_doses(found.arms, compared, doses=[1])[0].word == word

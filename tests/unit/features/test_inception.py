@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from woundgen.features.inception import Block, Inception, block_a, block_c, block_e, inception_extractor
+from woundgen.features.inception import Inception, InceptionBlock, block_a, block_c, block_e, inception_extractor
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def test_size_is_the_published_one(network: Inception) -> None:
     assert sum(1 for module in network.modules() if isinstance(module, torch.nn.Conv2d)) == 94
 
 
-def conv(block: Block, name: str, x: torch.Tensor, padding: tuple[int, int] = (0, 0)) -> torch.Tensor:
+def conv(block: InceptionBlock, name: str, x: torch.Tensor, padding: tuple[int, int] = (0, 0)) -> torch.Tensor:
     """Convolution, batch norm with epsilon 0.001, ReLU: from the weights under torchvision's names."""
     state = {key.removeprefix(f"{name}."): value for key, value in block.state_dict().items() if key.startswith(name)}
     x = F.conv2d(x, state["conv.weight"], padding=padding)
@@ -33,7 +33,7 @@ def conv(block: Block, name: str, x: torch.Tensor, padding: tuple[int, int] = (0
     return torch.relu(x * state["bn.weight"].view(shape) + state["bn.bias"].view(shape))
 
 
-def filled(block: Block) -> Block:
+def filled(block: InceptionBlock) -> InceptionBlock:
     """Statistics of batch norm that matter."""
     with torch.no_grad():
         for key, value in block.state_dict().items():

@@ -12,7 +12,7 @@ from woundgen.errors import UserError
 from woundgen.events import complete
 from woundgen.metrics.two_sample import (
     HeldOutPredictions,
-    Side,
+    SampleSide,
     Verdicts,
     cross_fit_tasks,
     permutation_p,
@@ -44,7 +44,7 @@ def levels(count: int, mean: float, seed: int) -> np.ndarray:
 def test_no_group_is_trained_on_and_held_out() -> None:
     codes = np.repeat(np.arange(9), 4)
     images = flat(np.arange(36.0))
-    sides = Side(images, np.arange(36), codes), Side(images, np.arange(20), np.arange(100, 120))
+    sides = SampleSide(images, np.arange(36), codes), SampleSide(images, np.arange(20), np.arange(100, 120))
     tasks = cross_fit_tasks(sides, seed=3)
     for side in (0, 1):
         held = np.concatenate([task.held_out[side] for task in tasks])
@@ -171,7 +171,10 @@ def phantoms() -> np.ndarray:
 
 def test_network_does_not_depend_on_threads(phantoms: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("woundgen.metrics.two_sample_network.STEPS", 6)
-    sides = Side(phantoms, np.arange(24), np.arange(24)), Side(phantoms, np.arange(24, 48), np.arange(24, 48))
+    sides = (
+        SampleSide(phantoms, np.arange(24), np.arange(24)),
+        SampleSide(phantoms, np.arange(24, 48), np.arange(24, 48)),
+    )
     from woundgen.metrics import two_sample_rows
 
     found, before = [], torch.get_num_threads()

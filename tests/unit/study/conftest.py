@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from woundgen.study.app import ReaderPages
 from woundgen.study.design import order_for_reader
-from woundgen.study.files import Study, Truth, draw_ids, read_links, write_pictures, write_study
+from woundgen.study.files import ReaderStudy, Truth, draw_ids, read_links, write_pictures, write_study
 from woundgen.web.guard import guard
 
 HOST = "127.0.0.1:8765"
@@ -40,7 +40,7 @@ def make_study(folder: Path, *, items: int = 12, readers: int = 2, repeats: int 
     write_pictures(folder, list(rng.integers(0, 256, (items + checks, 32, 32, 3), np.uint8)), names)
     facts = {"real_dir": str(folder), "set_dirs": [str(folder / "set")]}
     design = {"items": items, "repeats": repeats, "checks": checks, "seed": 0, "per_patient": 1, "sets": 1}
-    write_study(folder, Study("Reader study", 32, ("I", "R"), orders, design), truth, facts=facts)
+    write_study(folder, ReaderStudy("Reader study", 32, ("I", "R"), orders, design), truth, facts=facts)
 
 
 @dataclass(frozen=True)

@@ -8,17 +8,19 @@ import numpy as np
 import pytest
 
 from woundgen.errors import UserError
-from woundgen.study.design import FEWEST_BETWEEN, Candidate, Wanted, choose, order_for_reader, repeated_gaps
+from woundgen.study.design import FEWEST_BETWEEN, EligiblePicture, Wanted, choose, order_for_reader, repeated_gaps
 
 
-def candidates(*, real: int = 40, synthetic: int = 40, sets: int = 1, patients: int = 10) -> list[Candidate]:
-    rows = [Candidate("real", "IR"[i % 2], f"patient {i // 2 % patients}", i) for i in range(real)]
+def candidates(*, real: int = 40, synthetic: int = 40, sets: int = 1, patients: int = 10) -> list[EligiblePicture]:
+    rows = [EligiblePicture("real", "IR"[i % 2], f"patient {i // 2 % patients}", i) for i in range(real)]
     return rows + [
-        Candidate("synthetic", "IR"[i % 2], f"set {s} image {i}", i, s) for s in range(sets) for i in range(synthetic)
+        EligiblePicture("synthetic", "IR"[i % 2], f"set {s} image {i}", i, s)
+        for s in range(sets)
+        for i in range(synthetic)
     ]
 
 
-def draw(rows: list[Candidate], *, items: int = 24, per_patient: int = 2, sets: int = 1, seed: int = 0):
+def draw(rows: list[EligiblePicture], *, items: int = 24, per_patient: int = 2, sets: int = 1, seed: int = 0):
     return choose(rows, Wanted(items, per_patient, ("I", "R"), sets), np.random.default_rng(seed))
 
 

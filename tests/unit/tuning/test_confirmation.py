@@ -10,17 +10,17 @@ from scipy.stats import t
 
 from woundgen.metrics.kernel import kernel_distance
 from woundgen.tuning.conclusion import classify_difference, conclude
-from woundgen.tuning.confirmation import Difference, Measured, compare_with_start, measure_sets
+from woundgen.tuning.confirmation import SetValues, StartDifference, compare_with_start, measure_sets
 
 from ...simulated_tuning import Truth, simulate_study
 
 FOLDS = 12
 
 
-def measured(values: np.ndarray, *, patients: np.ndarray | None = None) -> Measured:
+def measured(values: np.ndarray, *, patients: np.ndarray | None = None) -> SetValues:
     """Without an effect of patients unless it is given [C, S, F]."""
     left_out = np.repeat(values[..., None], FOLDS, axis=2) if patients is None else patients
-    return Measured(values, left_out, np.full(FOLDS, 4))
+    return SetValues(values, left_out, np.full(FOLDS, 4))
 
 
 def test_seeds_by_hand() -> None:
@@ -86,8 +86,8 @@ def test_sets_are_measured_with_folds_of_whole_patients() -> None:
     assert {round(float(value), 9) for value in found.left_out[0, 1]} == expected
 
 
-def difference(value: float, half: float) -> Difference:
-    return Difference(value, value - half, value + half, 1.0, 1.0, 5.0)
+def difference(value: float, half: float) -> StartDifference:
+    return StartDifference(value, value - half, value + half, 1.0, 1.0, 5.0)
 
 
 def test_what_may_be_said() -> None:

@@ -34,7 +34,7 @@ _WORTH_A_PROCESS = 100  # photographs; starting one costs as much as preparing a
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class PrepareSettings:
     """How photographs are prepared: side in pixels, margin around the box, allowed folders, the cache or None."""
 
     resolution: int
@@ -120,7 +120,7 @@ def prepare_all(
     The unusable files are reported together in one UserError.
     processes: that share the work; None: as many as there are processors, where there are photographs enough.
     """
-    recipe = Recipe(resolution, margin, tuple(roots), cache_dir)
+    recipe = PrepareSettings(resolution, margin, tuple(roots), cache_dir)
     result = np.empty((len(photos), resolution, resolution, 3), np.uint8)
     problems: list[str] = []
     done = 0
@@ -134,7 +134,7 @@ def prepare_all(
 
 
 def iterate_prepared(
-    photos: Sequence[Photo], *, recipe: Recipe, processes: int | None
+    photos: Sequence[Photo], *, recipe: PrepareSettings, processes: int | None
 ) -> Iterator[tuple[np.ndarray, list[str]]]:
     """(uint8 [n, R, R, 3], problems) of a few photographs at a time, in order; memory does not depend on their number.
 
@@ -167,7 +167,7 @@ def iterate_prepared(
             raise UserError("A process that prepared photographs died.", "Is there memory enough?") from None
 
 
-def _read_cached(photos: Sequence[Photo], recipe: Recipe) -> np.ndarray | None:
+def _read_cached(photos: Sequence[Photo], recipe: PrepareSettings) -> np.ndarray | None:
     """Return the pixels of a chunk from the cache; None where any is missing or cannot be read."""
     if recipe.cache_dir is None:
         return None
@@ -190,7 +190,7 @@ def _processes(photographs: int) -> int:
     return max(1, min(len(os.sched_getaffinity(0)), photographs // _WORTH_A_PROCESS))
 
 
-def _prepare_chunk(photos: Sequence[Photo], recipe: Recipe) -> tuple[np.ndarray, list[str]]:
+def _prepare_chunk(photos: Sequence[Photo], recipe: PrepareSettings) -> tuple[np.ndarray, list[str]]:
     cache = PixelCache(recipe.cache_dir) if recipe.cache_dir is not None else None
     pixels = np.empty((len(photos), recipe.resolution, recipe.resolution, 3), np.uint8)
     problems = []
@@ -203,7 +203,7 @@ def _prepare_chunk(photos: Sequence[Photo], recipe: Recipe) -> tuple[np.ndarray,
     return pixels, problems
 
 
-def _cached(content: bytes, photo: Photo, recipe: Recipe, cache: PixelCache | None) -> np.ndarray:
+def _cached(content: bytes, photo: Photo, recipe: PrepareSettings, cache: PixelCache | None) -> np.ndarray:
     if cache is None:
         return _prepare_bytes(content, photo, resolution=recipe.resolution, margin=recipe.margin)
     digest, settings = hashlib.sha256(content).hexdigest(), _settings_digest(photo, recipe)
@@ -215,7 +215,7 @@ def _cached(content: bytes, photo: Photo, recipe: Recipe, cache: PixelCache | No
     return pixels
 
 
-def _settings_digest(photo: Photo, recipe: Recipe) -> str:
+def _settings_digest(photo: Photo, recipe: PrepareSettings) -> str:
     """Of everything beside the file that decides the pixels; the decoder's version is part of it."""
     settings = (photo.box and corners(photo.box), recipe.resolution, recipe.margin)
     return hashlib.sha256(repr((*settings, PREPARATION_VERSION, PIL.__version__)).encode()).hexdigest()

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from woundgen.data.layouts.source import read_source
 from woundgen.data.pixels.pixel_cache import PixelCache
 from woundgen.events import Info, Work
 from woundgen.storage.names import prepared_folder
-from woundgen.workflows.dataset.importing import read_source
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ from PIL import Image
 
 from woundgen.data.files.images import decode_photograph, read_file
 from woundgen.data.files.paths import relative_name
-from woundgen.data.layouts.manifest import is_manifest, photograph_root, read_left_out, read_manifest
+from woundgen.data.layouts.manifest import is_manifest
 from woundgen.data.layouts.row_errors import Dropped, counted_as
+from woundgen.data.layouts.source import PhotographSource, read_import, read_source
 from woundgen.data.pixels.crop import corners, overlap, size_of_box, square_for
 from woundgen.data.pixels.inspect import Inspection, inspect
 from woundgen.data.pixels.padding import content_box
@@ -25,7 +26,6 @@ from woundgen.reporting.check_data import CheckResult, Crop, Pair
 from woundgen.reporting.check_page import write_check
 from woundgen.storage.files import sha256_json
 from woundgen.storage.ownership import claim_output, make_private
-from woundgen.workflows.dataset.importing import Source, read_source
 
 SHOWN = 40  # crops of a phase on the contact sheet
 DOUBTFUL, PAIRS, THUMBNAIL = 120, 24, 128  # crops and pairs that the page shows; side in pixels
@@ -87,11 +87,9 @@ def check_photographs(source: Path, *, out: Path, resolution: int, margin: float
     return result
 
 
-def _source(folder: Path) -> Source:
+def _source(folder: Path) -> PhotographSource:
     """As `read_source`, but a photograph that is gone or has changed is for the page to list."""
-    if not is_manifest(folder):
-        return read_source(folder)
-    return Source(photograph_root(folder).resolve(), tuple(read_manifest(folder)), tuple(read_left_out(folder)))
+    return read_import(folder) if is_manifest(folder) else read_source(folder)
 
 
 def _look_at(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from woundgen.data.folds import folds_of
 from woundgen.data.layouts.manifest import is_manifest, photo_of, write_manifest
+from woundgen.data.layouts.source import PhotographSource, read_source
 from woundgen.data.photo_set import grouping_of
 from woundgen.data.splits.allocate import TOLERANCE
 from woundgen.data.splits.fixed_split import SIDES, Division, Shares, divide, one_group_each
@@ -18,7 +19,6 @@ from woundgen.events import Info, Warn, Work
 from woundgen.records import LeftOut, ManifestRow, Photo
 from woundgen.storage.files import sha256_json, sweep_unfinished
 from woundgen.storage.ownership import claim_output
-from woundgen.workflows.dataset.importing import Source, read_source
 from woundgen.workflows.dataset.request import CROSS_FITTING, GROUPED, NO_HOLD_OUT, WAYS, SplitOptions
 
 FEWEST_SEALED = 5  # groups of a phase: below, utility can hardly say anything
@@ -64,7 +64,7 @@ def split_photographs(source: Path, *, out: Path, request: SplitOptions) -> Work
     return out
 
 
-def _only(source: Source, phases: tuple[str, ...] | None) -> Source:
+def _only(source: PhotographSource, phases: tuple[str, ...] | None) -> PhotographSource:
     """Return the photographs of these phases; all for None. UserError where there are none of a phase."""
     if phases is None:
         return source
@@ -169,7 +169,7 @@ def _say_counts(division: Division, folder: str) -> Work[None]:
         yield Warn(f"not within {TOLERANCE:.0%}: {division.worst}")
 
 
-def _write(folder: Path, found: Source, photos: Sequence[Photo], facts: dict[str, object]) -> None:
+def _write(folder: Path, found: PhotographSource, photos: Sequence[Photo], facts: dict[str, object]) -> None:
     rows: list[ManifestRow] = [
         replace(row, group=photo.group, split=photo.split) for row, photo in zip(found.rows, photos, strict=True)
     ]

@@ -21,7 +21,7 @@ from woundgen.config.train import TrainConfig
 from woundgen.features.embedded import feature_network
 from woundgen.generation.in_memory import draw_images
 from woundgen.metrics.gap import GapClosed, gap_row
-from woundgen.metrics.measure import RealSets, load_extractors, measure_images
+from woundgen.metrics.measure import RealSets, load_extractors, make_metrics_record, measure_images
 from woundgen.metrics.prepared import PreparedImages, gap_closed_of_images
 from woundgen.metrics.rows import Network
 from woundgen.models.base import EMBEDDED, BaseModel, load_base
@@ -33,7 +33,6 @@ from woundgen.storage.names import METRICS_JSON, SUMMARY_JSON
 from woundgen.storage.ownership import claim_output
 from woundgen.workflows.dataset.phantoms import draw_held_out, write_phantoms
 from woundgen.workflows.demo.colour_reader import ColourReader, fit_colour_reader, recall_of
-from woundgen.workflows.evaluate.job import metrics_record
 from woundgen.workflows.generate.job import generate_set
 from woundgen.workflows.generate.request import GenerateOptions, GenerateRequest
 from woundgen.workflows.report import write_report
@@ -241,7 +240,7 @@ def _write_metrics(
     sets = RealSets(images=real.images, preparation=real.preparation, through=round_trip(vae, real.images))
     rows = measure_images(networks, generated=tuned, real=sets)
     rows.append(gap_row(gap, Network(networks[0].name, networks[0].digest)))
-    record = metrics_record(
+    record = make_metrics_record(
         rows,
         generated="drawn, not screened",
         real=f"held-out phantoms of {one.name}",

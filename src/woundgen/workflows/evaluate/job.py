@@ -16,7 +16,13 @@ from woundgen.events import Info, Work
 from woundgen.features.cache import Cache, content_digest
 from woundgen.features.extractor import Extractor
 from woundgen.metrics.artefacts import SMALLEST_SIDE
-from woundgen.metrics.measure import RealSets, enough_for_neighbours, load_extractors, measure_images
+from woundgen.metrics.measure import (
+    RealSets,
+    enough_for_neighbours,
+    load_extractors,
+    make_metrics_record,
+    measure_images,
+)
 from woundgen.metrics.prepared import PreparedImages
 from woundgen.metrics.table import DEFAULT_PROTOCOL, Protocol
 from woundgen.models.base import EMBEDDED, EMBEDDED_FOLDER, base_digest, load_base
@@ -52,7 +58,7 @@ def base_of_set(folder: Path) -> Work[str | None]:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class EvaluatedSet:
     """rows: of the set and of what it is held against, as in metrics.json. path: that file. label: of the set."""
 
     rows: tuple[MetricValue, ...]
@@ -60,7 +66,7 @@ class Measured:
     label: str
 
 
-def evaluate_request(request: EvaluateRequest) -> Work[Measured]:
+def evaluate_request(request: EvaluateRequest) -> Work[EvaluatedSet]:
     """Read the set and the photographs that a request names, and measure them. Writes metrics.json."""
     check_request(request)
     options, run = request.options, request.run
@@ -91,7 +97,7 @@ def evaluate_request(request: EvaluateRequest) -> Work[Measured]:
         protocol=Protocol(k=options.k),
         two_sample=options.two_sample,
     )
-    return Measured(tuple(rows), out, label)
+    return EvaluatedSet(tuple(rows), out, label)
 
 
 def evaluate_set(
@@ -172,7 +178,7 @@ def _store(
     names = private_names([*real.photos])
     refuse_names({"metrics.json": f"{generated.name}\n{label}"}, [lambda text: find_names(text, names)])
     shown = f"photographs {digest}"  # equal for the same photographs; their folder's name may name a patient
-    record = metrics_record(rows, generated=generated.name, real=shown, label=label, networks=networks)
+    record = make_metrics_record(rows, generated=generated.name, real=shown, label=label, networks=networks)
     prepared = {"real": held_out.preparation.to_json(), "generated": None}
     if generated.preparation is not None:
         prepared["generated"] = generated.preparation.to_json()
@@ -197,16 +203,3 @@ def record_opening(folders: Sequence[Path], real: Photographs) -> None:
     row = {"opened": datetime.now(UTC).isoformat(timespec="seconds"), "photographs": digest, "n": len(real.photos)}
     for folder in folders:
         append_jsonl(folder / OPENED_JSONL, [row])
-
-
-def metrics_record(
-    rows: list[MetricValue], *, generated: str, real: str, label: str, networks: Sequence[Extractor]
-) -> dict[str, Any]:
-    """Return the content of metrics.json."""
-    return {
-        "generated": generated,
-        "real": real,
-        "label": label,
-        "networks": [{"name": one.name, "digest": one.digest, "input": one.input} for one in networks],
-        "rows": [row.to_json() for row in rows],
-    }

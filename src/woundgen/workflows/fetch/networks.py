@@ -16,7 +16,7 @@ from woundgen.errors import UserError
 from woundgen.events import Info, Work
 from woundgen.features.convert import convert
 from woundgen.features.load import load_extractor
-from woundgen.features.store import DIGESTS_JSON, SOURCE_JSON, SOURCES, Source, SourceFile, find_weights
+from woundgen.features.store import DIGESTS_JSON, SOURCE_JSON, SOURCES, SourceFile, WeightsSource, find_weights
 from woundgen.storage.files import read_json, sha256_file, write_json
 from woundgen.workflows.fetch.check_file import check_file
 from woundgen.workflows.fetch.download import download
@@ -29,7 +29,7 @@ def fetch_weights(
     home: Path,
     mirror: str | None,
     folder: Path | None,
-    sources: Mapping[str, Source] = SOURCES,
+    sources: Mapping[str, WeightsSource] = SOURCES,
 ) -> Work[Path]:
     """Weights of feature network `name` into home/name; nothing where they are there and sound.
 
@@ -75,7 +75,7 @@ def _is_sound(name: str, home: Path) -> bool:
 
 def _get_all(
     name: str,
-    source: Source,
+    source: WeightsSource,
     downloaded: Path,
     home: Path,
     mirror: str | None,
@@ -115,7 +115,9 @@ def _copy(path: Path, target: Path) -> str:
     return sha256_file(target)
 
 
-def _record(name: str, source: Source, downloaded: Mapping[str, str], stored: Mapping[str, str]) -> dict[str, object]:
+def _record(
+    name: str, source: WeightsSource, downloaded: Mapping[str, str], stored: Mapping[str, str]
+) -> dict[str, object]:
     """source.json: pinned addresses (a mirror's copy has the same digests), and the files next to it."""
     return {
         "name": name,

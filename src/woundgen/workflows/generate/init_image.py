@@ -24,14 +24,14 @@ from woundgen.workflows.screen.job import Screen
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class InitImage:
     """pixels: uint8 [1, S, S, 3], prepared as training saw it. mark: salted id, the key of which stays in the run."""
 
     pixels: NDArray[np.uint8]
     mark: str
 
 
-def find_source(photograph: Path, screen: Screen, *, real: Path, run: Path | None) -> Source:
+def find_source(photograph: Path, screen: Screen, *, real: Path, run: Path | None) -> InitImage:
     """Raises UserError where copies of the photograph would not be found, or nothing could salt its id."""
     if not photograph.is_file():
         raise UserError(f"{photograph} does not exist.", "Give --from a photograph of --real.")
@@ -48,10 +48,12 @@ def find_source(photograph: Path, screen: Screen, *, real: Path, run: Path | Non
         )
     row = places.index(photograph.resolve())
     mark = marks_of([screen.photographs[row]], key=key, roots=[photograph_root(real)])[0][0]
-    return Source(screen.images[row : row + 1], mark)
+    return InitImage(screen.images[row : row + 1], mark)
 
 
-def begin_from(base: BaseModel, source: Source | None, *, strength: float, size: int, ranks: Ranks) -> Work[Beginning]:
+def begin_from(
+    base: BaseModel, source: InitImage | None, *, strength: float, size: int, ranks: Ranks
+) -> Work[Beginning]:
     """The photograph's latents on every process, of which the first alone has found it; and what that means, said."""
     blank = np.zeros((1, size, size, 3), np.uint8)
     latents = encode_images(base.vae, blank if source is None else source.pixels)[0] * base.latent_scale

@@ -29,6 +29,7 @@ from woundgen.generation.sampler import Beginning, SamplerSettings, draw_parts, 
 from woundgen.generation.screening_record import hold_to_references, older_record
 from woundgen.models.unet_pass import UNetPass, plain_pass
 from woundgen.privacy.exposure import record_of_set, write_set_record
+from woundgen.review.apply import REJECTED, find_taken_out, judge_with, take_out
 from woundgen.review.decisions import read_decisions, rejections, summarise
 from woundgen.runtime.lock import only_writer
 from woundgen.runtime.ranks import ALONE, Ranks
@@ -38,13 +39,12 @@ from woundgen.storage.ownership import claim_output
 from woundgen.storage.set_rows import Tally, journal_path
 from woundgen.verdicts import Verdict
 from woundgen.workflows.generate.acceleration import choose_group, choose_unet_pass, measure_card
-from woundgen.workflows.generate.init_image import Source, begin_from, find_source
+from woundgen.workflows.generate.init_image import InitImage, begin_from, find_source
 from woundgen.workflows.generate.model import DrawModel, load_model
 from woundgen.workflows.generate.precision import keep_precision
 from woundgen.workflows.generate.private_text import refuse_private_text
 from woundgen.workflows.generate.request import GenerateRequest, check_request, describe_surplus
 from woundgen.workflows.generate.shortfall import choose_end, describe_shortfall
-from woundgen.workflows.review.apply import REJECTED, find_taken_out, judge_with, take_out
 from woundgen.workflows.screen.job import Screen, build_screen
 
 BUDGET_PER_IMAGE = 5
@@ -113,7 +113,7 @@ def _screen(request: GenerateRequest, model: DrawModel, ranks: Ranks) -> Work[Sc
     ))  # fmt: skip
 
 
-def _source(request: GenerateRequest, model: DrawModel, screen: Screen | None) -> Source | None:
+def _source(request: GenerateRequest, model: DrawModel, screen: Screen | None) -> InitImage | None:
     """The photograph that images begin from, on the process that screens."""
     if request.options.source is None or screen is None or request.real is None:
         return None
@@ -121,7 +121,7 @@ def _source(request: GenerateRequest, model: DrawModel, screen: Screen | None) -
 
 
 def _beginning(
-    request: GenerateRequest, model: DrawModel, source: Source | None, ranks: Ranks
+    request: GenerateRequest, model: DrawModel, source: InitImage | None, ranks: Ranks
 ) -> Work[Beginning | None]:
     if request.options.source is None:
         return None
@@ -178,7 +178,7 @@ def _in_groups(drawing: Drawing, *, end: int) -> Draw:
 
 
 def _whole_recipe(
-    request: GenerateRequest, model: DrawModel, screen: Screen | None, source: Source | None, out: Path
+    request: GenerateRequest, model: DrawModel, screen: Screen | None, source: InitImage | None, out: Path
 ) -> Recipe:
     """With the rule of screening, and the photograph they begin from. Which references: screening_record."""
     recipe = model.recipe

@@ -20,8 +20,8 @@ from woundgen.storage.files import sha256_json
 from woundgen.storage.names import STUDY_JSON
 from woundgen.storage.ownership import claim_output, make_private
 from woundgen.study.checks import Check, draw_check
-from woundgen.study.design import CHECK, REAL, SYNTHETIC, Candidate, Wanted, choose, order_for_reader
-from woundgen.study.files import Study, Truth, draw_ids, write_pictures, write_study
+from woundgen.study.design import CHECK, REAL, SYNTHETIC, EligiblePicture, Wanted, choose, order_for_reader
+from woundgen.study.files import ReaderStudy, Truth, draw_ids, write_pictures, write_study
 from woundgen.study.readers import number_groups
 from woundgen.workflows.study.sources import NewStudy, Sources, find_sources, shared_phases
 
@@ -71,7 +71,7 @@ def draw_study(request: NewStudy, *, real: Path, synthetic: Sequence[Path], runs
         "items": request.items, "repeats": request.repeats, "checks": request.checks, "seed": request.seed,
         "per_patient": request.per_patient, "sets": len(synthetic),
     }  # fmt: skip
-    study = Study(TITLE, request.size, wanted.phases, orders, design)
+    study = ReaderStudy(TITLE, request.size, wanted.phases, orders, design)
     _claim(out, request, real=real, synthetic=synthetic)
     write_pictures(out, [*pictures, *(check.pixels for check in checks)], names)
     facts = {"real_dir": str(real.resolve()), "set_dirs": [str(path.resolve()) for path in synthetic]}
@@ -91,17 +91,17 @@ def _check_counts(request: NewStudy) -> None:
         )
 
 
-def _candidates(sources: Sources) -> list[Candidate]:
-    real = [Candidate(REAL, photo.phase, str(photo.group), row) for row, photo in enumerate(sources.real)]
+def _candidates(sources: Sources) -> list[EligiblePicture]:
+    real = [EligiblePicture(REAL, photo.phase, str(photo.group), row) for row, photo in enumerate(sources.real)]
     synthetic = [
-        Candidate(SYNTHETIC, photo.phase, f"set {number} image {row}", row, number)
+        EligiblePicture(SYNTHETIC, photo.phase, f"set {number} image {row}", row, number)
         for number, photos in enumerate(sources.sets)
         for row, photo in enumerate(photos)
     ]
     return real + synthetic
 
 
-def _choose_margin(request: NewStudy, sources: Sources, chosen: Sequence[Candidate]) -> Work[float]:
+def _choose_margin(request: NewStudy, sources: Sources, chosen: Sequence[EligiblePicture]) -> Work[float]:
     """The margin asked for, else the generators'. UserError where the framing would tell photographs from a set."""
     recorded = {folder.name: read_preparation(folder) for folder in sources.set_dirs}
     margins = {one.margin for one in recorded.values() if one is not None and one.margin is not None}
@@ -123,7 +123,7 @@ def _choose_margin(request: NewStudy, sources: Sources, chosen: Sequence[Candida
 
 
 def _prepare(
-    chosen: Sequence[Candidate], sources: Sources, request: NewStudy, *, margin: float
+    chosen: Sequence[EligiblePicture], sources: Sources, request: NewStudy, *, margin: float
 ) -> list[NDArray[np.uint8]]:
     """Pixels of the chosen ones, both kinds through `prepare_all` at one size."""
     result: list[NDArray[np.uint8] | None] = [None] * len(chosen)
@@ -141,7 +141,7 @@ def _prepare(
     return [pixels for pixels in result if pixels is not None]
 
 
-def _refuse_same_pictures(chosen: Sequence[Candidate], pictures: Sequence[NDArray[np.uint8]]) -> None:
+def _refuse_same_pictures(chosen: Sequence[EligiblePicture], pictures: Sequence[NDArray[np.uint8]]) -> None:
     """A picture that is both real and synthetic has no truth."""
     first: dict[bytes, str] = {}
     for one, pixels in zip(chosen, pictures, strict=True):
@@ -153,7 +153,7 @@ def _refuse_same_pictures(chosen: Sequence[Candidate], pictures: Sequence[NDArra
 
 
 def _truth(
-    chosen: Sequence[Candidate], checks: Sequence[Check], names: Sequence[str], sources: Sources
+    chosen: Sequence[EligiblePicture], checks: Sequence[Check], names: Sequence[str], sources: Sources
 ) -> dict[str, Truth]:
     groups = number_groups([f"{one.kind} {one.group}" for one in chosen]).tolist()
     truth = {}
@@ -178,7 +178,7 @@ def _claim(out: Path, request: NewStudy, *, real: Path, synthetic: Sequence[Path
         left_over.unlink()
 
 
-def _describe(study: Study, chosen: Sequence[Candidate], out: Path) -> DrawnStudy:
+def _describe(study: ReaderStudy, chosen: Sequence[EligiblePicture], out: Path) -> DrawnStudy:
     counts = {
         phase: {kind: sum(one.kind == kind and one.phase == phase for one in chosen) for kind in (REAL, SYNTHETIC)}
         for phase in study.phases

@@ -28,7 +28,7 @@ SHAPES = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class ChangedSetting:
     """One setting or input that is not as when the run was begun."""
 
     key: str
@@ -48,11 +48,11 @@ def run_identity(config: TrainConfig, dataset: Dataset, base: BaseModel) -> str:
 
 def find_differences(
     record: dict[str, Any], config: TrainConfig, dataset: Dataset, base: BaseModel
-) -> list[Difference]:
+) -> list[ChangedSetting]:
     """List the settings, then the inputs, that decide the trajectory and differ from run.json."""
     old, new = record["config"], config.flat()
     changed = [
-        Difference(key, repr(old.get(key)), repr(new[key]))
+        ChangedSetting(key, repr(old.get(key)), repr(new[key]))
         for key in new
         if key not in FREE_TO_CHANGE and old.get(key) != new[key]
     ]
@@ -62,12 +62,12 @@ def find_differences(
         "the base model": (record["base"]["digest"], base.digest),
     }
     return changed + [
-        Difference(key, f"digest {before[:12]}", f"digest {now[:12]}")
+        ChangedSetting(key, f"digest {before[:12]}", f"digest {now[:12]}")
         for key, (before, now) in digests.items()
         if before != now
     ]
 
 
-def list_differences(differences: Sequence[Difference]) -> str:
+def list_differences(differences: Sequence[ChangedSetting]) -> str:
     """Return one indented line for each difference."""
     return "\n".join(f"  {difference}" for difference in differences)

@@ -23,7 +23,7 @@ from woundgen.workflows.train.latent_cache import EncodedDataset, encode_dataset
 from woundgen.workflows.train.observer import Observer, build_observer
 from woundgen.workflows.train.prepare import prepare
 from woundgen.workflows.train.prior_images import load_class_images
-from woundgen.workflows.train.probe import Estimate, probe
+from woundgen.workflows.train.probe import RunEstimate, probe
 from woundgen.workflows.train.resume import restore_or_begin
 from woundgen.workflows.train.rollback import Rollback
 from woundgen.workflows.train.run_folder import FINISHED, STOPPED, claim_run, find_finished, write_end
@@ -40,7 +40,7 @@ class TrainOutcome:
     exit_code: int
 
 
-def plan_run(job: TrainingJob) -> tuple[Plan, Estimate | None]:
+def plan_run(job: TrainingJob) -> tuple[Plan, RunEstimate | None]:
     """Print and return the plan of a run and what it will take; nothing is written or trained."""
     with deterministic_algorithms(job.request.config.compute.deterministic):
         session = prepare(job)

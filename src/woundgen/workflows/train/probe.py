@@ -43,7 +43,7 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class RunEstimate:
     """Of the whole run. disk_bytes: what the run folder comes to; free_bytes: free where it will lie."""
 
     seconds_a_step: float
@@ -58,7 +58,7 @@ class Estimate:
         return {key: round(value, 4) for key, value in asdict(self).items()}
 
 
-def probe(session: TrainingSession) -> Estimate | None:
+def probe(session: TrainingSession) -> RunEstimate | None:
     """Run a few steps and print what the run will take; None where `probe_steps` is 0."""
     if session.config.compute.probe_steps == 0:
         return None
@@ -151,12 +151,12 @@ def optimizer_moments(config: TrainConfig) -> int:
     return 4 if config.optimization.algorithm == "prodigy" else 2
 
 
-def estimate(measured: Probe, plan: Plan, *, processes: int, disk_bytes: int, out: Path) -> Estimate:
+def estimate(measured: Probe, plan: Plan, *, processes: int, disk_bytes: int, out: Path) -> RunEstimate:
     """Extend the probe to the whole run, whose micro-batches `processes` share."""
     micro_batches = -(-plan.global_batch // plan.micro_batch)
     step = measured.seconds * -(-micro_batches // processes)
     existing = next(folder for folder in (out, *out.resolve().parents) if folder.exists())
-    return Estimate(
+    return RunEstimate(
         seconds_a_step=step,
         training_seconds=step * plan.steps,
         drawing_seconds=step * plan.steps * plan.evaluation.share,
@@ -166,7 +166,7 @@ def estimate(measured: Probe, plan: Plan, *, processes: int, disk_bytes: int, ou
     )
 
 
-def _lines(estimated: Estimate, measured: Probe) -> Iterator[str]:
+def _lines(estimated: RunEstimate, measured: Probe) -> Iterator[str]:
     yield (
         f"time         {estimated.seconds_a_step:.3g} s a step ({measured.steps} steps measured): "
         f"{_duration(estimated.training_seconds)} of training and about {_duration(estimated.drawing_seconds)} of "

@@ -19,8 +19,8 @@ from woundgen.storage.files import disk_errors_as_user_errors, read_json, write_
 from woundgen.storage.names import LATEST, RUN_JSON
 from woundgen.storage.ownership import claim_output, holds_output, reclaim_output
 from woundgen.training.state import noise_stream_in
-from woundgen.workflows.train.differences import SHAPES, Difference, find_differences, list_differences
-from woundgen.workflows.train.probe import Estimate
+from woundgen.workflows.train.differences import SHAPES, ChangedSetting, find_differences, list_differences
+from woundgen.workflows.train.probe import RunEstimate
 from woundgen.workflows.train.resume import check_random_numbers, find_checkpoint
 from woundgen.workflows.train.session import TrainingSession
 
@@ -36,7 +36,7 @@ class Claim:
 
 
 @contextmanager
-def claim_run(session: TrainingSession, estimate: Estimate | None) -> Iterator[Claim]:
+def claim_run(session: TrainingSession, estimate: RunEstimate | None) -> Iterator[Claim]:
     """Hold the run folder while inside: owned by this run, locked, run.json written, errors of the disk in one line.
 
     UserError where the folder holds another run or another process writes there, and where the ranks differ.
@@ -111,7 +111,7 @@ def open_run(session: TrainingSession) -> None:
         reclaim_output(folder, identity=session.identity, what="run")
 
 
-def _refuse_changes(folder: Path, changed: Sequence[Difference], *, allowed: bool) -> None:
+def _refuse_changes(folder: Path, changed: Sequence[ChangedSetting], *, allowed: bool) -> None:
     """Raise UserError unless changes are allowed and none alters the shape of what is trained."""
     fixed = [difference.key for difference in changed if difference.key in SHAPES]
     if allowed and not fixed:
@@ -124,7 +124,7 @@ def _refuse_changes(folder: Path, changed: Sequence[Difference], *, allowed: boo
     ) from None
 
 
-def _record_changes(folder: Path, record: dict[str, Any], changed: Sequence[Difference]) -> None:
+def _record_changes(folder: Path, record: dict[str, Any], changed: Sequence[ChangedSetting]) -> None:
     """Add the changes to run.json before the folder's owner changes: a kill in between leaves a note too many."""
     entry = {
         "when": _now(),
@@ -133,7 +133,7 @@ def _record_changes(folder: Path, record: dict[str, Any], changed: Sequence[Diff
     write_json(folder / RUN_JSON, record | {"changes": [*record.get("changes", []), entry]}, private=True)
 
 
-def write_start(session: TrainingSession, estimate: Estimate | None, checkpoint: Checkpoint | None) -> float:
+def write_start(session: TrainingSession, estimate: RunEstimate | None, checkpoint: Checkpoint | None) -> float:
     """Write run.json at the start of a run; return the seconds spent on training before."""
     config, photos, base = session.config, session.dataset.photos, session.base
     path, data = session.folder / RUN_JSON, session.request.data

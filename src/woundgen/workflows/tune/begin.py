@@ -18,10 +18,10 @@ from woundgen.tuning.objective import RECALL_SHARE, check_counts, choose_statist
 from woundgen.tuning.space import Space, default_space
 from woundgen.tuning.space_changes import change_space
 from woundgen.workflows.tune.division import CONFIRMATION, SELECTION, PatientDivision, divide_patients, write_division
-from woundgen.workflows.tune.estimate import Estimate, Numbers, estimate_cost
-from woundgen.workflows.tune.reference import References, open_references
+from woundgen.workflows.tune.estimate import Numbers, StudyEstimate, estimate_cost
+from woundgen.workflows.tune.reference import StudyReferences, open_references
 from woundgen.workflows.tune.request import TuneRequest
-from woundgen.workflows.tune.study import Study, read_study
+from woundgen.workflows.tune.study import TuningStudy, read_study
 from woundgen.workflows.tune.unit import PHOTOGRAPHS
 
 FEWEST_TWO_SAMPLE = 16  # two disjoint halves of 8
@@ -33,9 +33,9 @@ CONFIRMATION_IMAGES = 4  # times those of a selection measurement, where there a
 class Begun:
     """division: of the patients. estimate: None where the study goes on, or nothing was timed."""
 
-    study: Study
+    study: TuningStudy
     division: PatientDivision
-    estimate: Estimate | None
+    estimate: StudyEstimate | None
     goes_on: bool
 
 
@@ -106,8 +106,8 @@ def _study(
     plan: Plan,
     trials: int,
     division: PatientDivision,
-    references: References | None,
-) -> Study:
+    references: StudyReferences | None,
+) -> TuningStudy:
     """references: None leaves the constraints and floors at what they are without photographs."""
     numbers = _count_numbers(request, plan, division)
     facts: dict[str, Any] = {
@@ -116,7 +116,7 @@ def _study(
     }  # fmt: skip
     if references is not None:
         facts |= _measure_photographs(request, references, numbers.images, numbers.confirming)
-    return Study(
+    return TuningStudy(
         folder=request.out,
         config=request.config,
         space=space,
@@ -134,7 +134,9 @@ def _study(
     )
 
 
-def _measure_photographs(request: TuneRequest, references: References, images: int, confirming: int) -> dict[str, Any]:
+def _measure_photographs(
+    request: TuneRequest, references: StudyReferences, images: int, confirming: int
+) -> dict[str, Any]:
     """Measure photographs of the training patients against the others: what a perfect generator would reach."""
     statistic = choose_statistic(request.objective)
     floors = {

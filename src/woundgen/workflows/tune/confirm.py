@@ -13,13 +13,13 @@ from safetensors.numpy import load_file
 
 from woundgen.tuning.budget import CONFIRMED, SEEDS
 from woundgen.tuning.conclusion import Conclusion, conclude, indistinguishable
-from woundgen.tuning.confirmation import Array, Difference, compare_with_start, measure_sets
+from woundgen.tuning.confirmation import Array, StartDifference, compare_with_start, measure_sets
 from woundgen.tuning.objective import choose_statistic
 from woundgen.tuning.space import DRAWING, settings_for
 from woundgen.workflows.tune.division import CONFIRMATION, SELECTION
-from woundgen.workflows.tune.reference import References
+from woundgen.workflows.tune.reference import StudyReferences
 from woundgen.workflows.tune.search import START, Trial
-from woundgen.workflows.tune.study import Study
+from woundgen.workflows.tune.study import TuningStudy
 from woundgen.workflows.tune.unit import Unit, UnitResult, result_path
 from woundgen.workflows.tune.workers import Report, Team
 
@@ -51,11 +51,11 @@ class Confirmed:
     """arms: results of each configuration by name, the starting config first. differences: of the others from it."""
 
     arms: dict[str, tuple[UnitResult, ...]]
-    differences: dict[str, Difference]
+    differences: dict[str, StartDifference]
     conclusion: Conclusion
 
 
-def repeat_leaders(study: Study, team: Team, trials: Sequence[Trial], *, report: Report) -> list[Leader]:
+def repeat_leaders(study: TuningStudy, team: Team, trials: Sequence[Trial], *, report: Report) -> list[Leader]:
     """Train the leaders again with other seeds; return all complete trials, leaders first, in order of their mean."""
     complete = sorted(
         (entry for entry in trials if entry.is_complete), key=lambda entry: (entry.last.rank, entry.number)
@@ -69,13 +69,13 @@ def repeat_leaders(study: Study, team: Team, trials: Sequence[Trial], *, report:
     return leaders + [Leader(entry, ()) for entry in rest]
 
 
-def _repeat(study: Study, trial: Trial, number: int) -> Unit:
+def _repeat(study: TuningStudy, trial: Trial, number: int) -> Unit:
     return _unit(
         study, f"{trial.name}_seed_{number + 1}", trial, seed=REPEAT_SEED + number, side=SELECTION, images=study.images
     )
 
 
-def _unit(study: Study, name: str, trial: Trial, *, seed: int, side: str, images: int) -> Unit:
+def _unit(study: TuningStudy, name: str, trial: Trial, *, seed: int, side: str, images: int) -> Unit:
     """Return a training of a trial's configuration to its end, drawn with what its sweep chose."""
     return Unit(
         name=name,
@@ -92,7 +92,7 @@ def _unit(study: Study, name: str, trial: Trial, *, seed: int, side: str, images
     )
 
 
-def compare_leaders(study: Study, references: References, leaders: Sequence[Leader]) -> list[str]:
+def compare_leaders(study: TuningStudy, references: StudyReferences, leaders: Sequence[Leader]) -> list[str]:
     """Return the leaders that the first is not shown to be better than on the selection patients.
 
     Without repeats nothing is known of seeds, and all are returned.
@@ -111,13 +111,13 @@ def compare_leaders(study: Study, references: References, leaders: Sequence[Lead
     )
 
 
-def read_features(study: Study, name: str) -> Array:
+def read_features(study: TuningStudy, name: str) -> Array:
     """Return the features [n, d] of the images that a unit drew."""
     return np.asarray(load_file(result_path(study.folder, name).with_suffix(".safetensors"))["features"])
 
 
 def confirm(
-    study: Study, team: Team, references: References, leaders: Sequence[Leader], *, report: Report
+    study: TuningStudy, team: Team, references: StudyReferences, leaders: Sequence[Leader], *, report: Report
 ) -> Confirmed | None:
     """Train the first three and the starting config with fresh seeds; compare on the confirmation patients alone.
 
@@ -154,7 +154,7 @@ def confirm(
     return Confirmed(arms, differences, conclusion)
 
 
-def confirming_unit(study: Study, name: str, trial: Trial | None, number: int) -> Unit:
+def confirming_unit(study: TuningStudy, name: str, trial: Trial | None, number: int) -> Unit:
     """Return a training that confirms; trial None is the starting config, drawn with its recorded settings.
 
     It is drawn in no more sampler steps than the others: more gained nothing, and cost the most of a confirmation.
@@ -184,6 +184,6 @@ def confirming_unit(study: Study, name: str, trial: Trial | None, number: int) -
     )
 
 
-def start_steps(study: Study) -> int:
+def start_steps(study: TuningStudy) -> int:
     """Return the sampler steps that the starting config is drawn in."""
     return min(study.config.sampling.steps, max(study.space.drawn["inference_steps_production"]))

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from woundgen.data.layouts.manifest import is_manifest, photo_of, write_manifest
+from woundgen.data.layouts.source import read_source
 from woundgen.data.photo_set import grouping_of
 from woundgen.data.splits.fixed_split import Shares, divide, one_group_each
 from woundgen.errors import UserError
 from woundgen.records import ManifestRow, Photo
 from woundgen.storage.files import sweep_unfinished
 from woundgen.storage.ownership import make_private
-from woundgen.workflows.dataset.importing import read_source
 
 SELECTION, CONFIRMATION = "validation", "holdout"
 NAMES = {"train": "training", SELECTION: "selection", CONFIRMATION: "confirmation"}

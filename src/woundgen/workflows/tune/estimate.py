@@ -22,7 +22,7 @@ from woundgen.tuning.budget import (
     RUNGS,
     SEEDS,
     Cost,
-    Layout,
+    TrialLayout,
     cost_of_trial,
     lay_out,
     shares_remaining,
@@ -44,7 +44,7 @@ ENCODED = 8  # photographs encoded while that is timed
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class StudyEstimate:
     """Seconds: of a trial on the mean, of the search, of the confirmation. cost: what they were made from.
 
     disk_bytes: the folder at most. free_bytes: free where it will lie. share: of its processors that this process got
@@ -78,7 +78,9 @@ class Numbers:
     confirming: int
 
 
-def estimate_cost(request: TuneRequest, space: Space, numbers: Numbers, *, data: Path) -> tuple[int, Estimate | None]:
+def estimate_cost(
+    request: TuneRequest, space: Space, numbers: Numbers, *, data: Path
+) -> tuple[int, StudyEstimate | None]:
     """Return (trials that the budget buys, what they take); no estimate where probe_steps is 0 and trials are given."""
     config = request.config
     if request.budget.trials is not None and config.compute.probe_steps == 0:
@@ -105,7 +107,7 @@ def estimate_cost(request: TuneRequest, space: Space, numbers: Numbers, *, data:
     )
     confirmation = SEEDS * (arms + cost.encoded)
     existing = next(folder for folder in (request.out, *request.out.resolve().parents) if folder.exists())
-    return trials, Estimate(
+    return trials, StudyEstimate(
         trial, search / processes, confirmation / processes, cost, _count_bytes(session, numbers, space, layout),
         shutil.disk_usage(existing).free, got,
     )  # fmt: skip
@@ -152,7 +154,7 @@ def _time_block(session: TrainingSession, steps: int) -> float:
     return time.perf_counter() - began
 
 
-def _count_bytes(session: TrainingSession, numbers: Numbers, space: Space, layout: Layout) -> int:
+def _count_bytes(session: TrainingSession, numbers: Numbers, space: Space, layout: TrialLayout) -> int:
     """Return what the runs and encodings of a study come to at most: adapters of the largest rank in every run."""
     config = session.config
     run = disk_bytes(

@@ -24,7 +24,7 @@ from woundgen.tuning.space import DRAWING
 from woundgen.tuning.sweep import MEASURED_WHOLE, sweep_in_turn
 from woundgen.workflows.generate.model import DrawModel, load_model
 from woundgen.workflows.generate.request import GenerateOptions, GenerateRequest
-from woundgen.workflows.tune.reference import References
+from woundgen.workflows.tune.reference import StudyReferences
 from woundgen.workflows.tune.unit import Point, Unit
 
 Images = NDArray[np.uint8]
@@ -97,7 +97,9 @@ class Painter:
         return GenerateRequest(((self.checkpoint, 1.0),), count=self.counts[phase], options=options)
 
 
-def sweep_drawing(painter: Painter, references: References, unit: Unit, kind: Kind) -> tuple[list[Point], int, Drawn]:
+def sweep_drawing(
+    painter: Painter, references: StudyReferences, unit: Unit, kind: Kind
+) -> tuple[list[Point], int, Drawn]:
     """Sweep the draw-time settings on few images; measure the lowest two of them on all, and take the lower.
 
     Returns all points, the place of the best, and what was drawn there. A single drawing is measured on all

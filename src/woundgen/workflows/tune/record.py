@@ -18,7 +18,7 @@ from woundgen.tuning.space import DRAWING, settings_for
 from woundgen.workflows.tune.begin import Begun
 from woundgen.workflows.tune.confirm import Confirmed, Leader
 from woundgen.workflows.tune.search import START, Trial, observe, pruning_images, trial_name
-from woundgen.workflows.tune.study import Study
+from woundgen.workflows.tune.study import TuningStudy
 from woundgen.workflows.tune.unit import RUNS
 
 DRAW_OPTIONS = {"weights": "--weights", "guidance_interval": "--guidance-low and --guidance-high"}
@@ -48,7 +48,7 @@ class Findings:
         return next(entry for entry in self.trials if entry.name == self.confirmed.conclusion.chosen)
 
 
-def tuned_settings(study: Study, trial: Trial) -> dict[str, Any]:
+def tuned_settings(study: TuningStudy, trial: Trial) -> dict[str, Any]:
     """Return the settings of a trial that differ from the starting config's by flat name, drawing included."""
     flat = study.config.flat()
     collected = settings_for(study.space, trial.values, study.config)
@@ -97,7 +97,7 @@ def _design(findings: Findings) -> list[str]:
     return lines
 
 
-def _screening(study: Study) -> str:
+def _screening(study: TuningStudy) -> str:
     """Say how many images the first rung and the sweep of draw-time settings look at."""
     few, pruning = (count(study.images, kind=study.objective) for count in (screening_images, pruning_images))
     return (
@@ -107,7 +107,7 @@ def _screening(study: Study) -> str:
     )
 
 
-def _constraints(study: Study) -> str:
+def _constraints(study: TuningStudy) -> str:
     held = study.constraints(study.images)
     recall = "recall is not held" if held.least_recall is None else f"recall of at least {held.least_recall:.2f}"
     if held.most_copies is None:
@@ -134,7 +134,7 @@ def _leaders_note(findings: Findings) -> str:
     )
 
 
-def _changes(study: Study, trial: Trial) -> list[dict[str, str]]:
+def _changes(study: TuningStudy, trial: Trial) -> list[dict[str, str]]:
     flat = study.config.flat()
     rows = [
         {"key": key, "start": str(flat[key]), "tuned": str(value)}
@@ -148,7 +148,7 @@ def _changes(study: Study, trial: Trial) -> list[dict[str, str]]:
     return rows
 
 
-def _confirmation(study: Study, confirmed: Confirmed) -> list[dict[str, Any]]:
+def _confirmation(study: TuningStudy, confirmed: Confirmed) -> list[dict[str, Any]]:
     rows = []
     start = float(np.mean([entry.value for entry in next(iter(confirmed.arms.values()))]))
     for name, results in confirmed.arms.items():
@@ -179,7 +179,7 @@ def _leader(leader: Leader) -> dict[str, Any]:
     return {"name": leader.trial.name, "mean": leader.value, "values": values, "drawing": drawing}
 
 
-def _trial(study: Study, trial: Trial) -> dict[str, Any]:
+def _trial(study: TuningStudy, trial: Trial) -> dict[str, Any]:
     best = trial.last.points[trial.last.best]
     return {
         "name": trial.name,
@@ -199,7 +199,7 @@ def _trial(study: Study, trial: Trial) -> dict[str, Any]:
     }
 
 
-def _losses(study: Study, trial: Trial) -> list[list[float]]:
+def _losses(study: TuningStudy, trial: Trial) -> list[list[float]]:
     """Return (share of the steps, validation loss) of the weights that lead, from the run's log."""
     total = round(trial.results[0].steps / RUNGS[0]) if not trial.is_complete else trial.last.steps
     collected: dict[int, float] = {}

@@ -23,7 +23,7 @@ FEWEST_FOR_COPIES = 20  # training photographs: below, no ceiling of chance agre
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class ReferenceSide:
     """Photographs of a side, at most as many as images are drawn. phases: of each, in the order of `images`."""
 
     images: Images
@@ -32,7 +32,7 @@ class Side:
 
 
 @dataclass(slots=True)
-class References:
+class StudyReferences:
     """photos: of the division. network: gives pooled features. features: of photographs, by side and count."""
 
     photos: PhotoSet
@@ -40,12 +40,12 @@ class References:
     features: dict[tuple[str, int], NDArray[np.float64]] = field(default_factory=dict)
     scenes: ReferenceScenes | None = None
 
-    def side(self, name: str, count: int) -> Side:
+    def side(self, name: str, count: int) -> ReferenceSide:
         """Return `count` photographs of a side, or all where they are fewer: the same ones whenever asked."""
         rows = self.photos.rows(name)
         chosen = [rows[place] for place in np.random.default_rng(0).permutation(len(rows))[:count]]
         chosen.sort(key=lambda row: (self.photos.photos[row].phase, row))
-        return Side(
+        return ReferenceSide(
             self.photos.images[chosen], self.photos.groups(chosen), [self.photos.photos[row].phase for row in chosen]
         )
 
@@ -80,11 +80,11 @@ class References:
         return ceiling if ceiling.is_supported else None
 
 
-def open_references(config: TrainConfig, photos: PhotoSet) -> References:
+def open_references(config: TrainConfig, photos: PhotoSet) -> StudyReferences:
     """Load the feature network of the objective: the first of `features` that gives pooled features."""
     for network in load_extractors(config.evaluation.feature_networks, device=config.compute.device):
         if "pooled" in network.gives:
-            return References(photos, network)
+            return StudyReferences(photos, network)
     raise UserError(
         f"features: {', '.join(config.evaluation.feature_networks)} give no KID or FD.", "Add embedded or dinov2-small."
     )

@@ -19,7 +19,7 @@ from woundgen.tuning.proposals import Observation, propose, write_journal
 from woundgen.tuning.space import Dimension, settings_for, start_values
 from woundgen.tuning.sweep import MEASURED_WHOLE, count_measured
 from woundgen.workflows.tune.division import SELECTION
-from woundgen.workflows.tune.study import Study
+from woundgen.workflows.tune.study import TuningStudy
 from woundgen.workflows.tune.unit import GENERATIONS, Unit, UnitResult
 from woundgen.workflows.tune.workers import Report, Team
 
@@ -58,7 +58,7 @@ def trial_name(number: int) -> str:
     return f"trial_{number:03d}"
 
 
-def run_search(study: Study, team: Team, *, report: Report) -> Work[list[Trial]]:
+def run_search(study: TuningStudy, team: Team, *, report: Report) -> Work[list[Trial]]:
     """Run, or go on with, all generations; return the trials by number. Ends early where the time is used up."""
     trials: list[Trial] = []
     for generation, count in enumerate(study.layout.generations):
@@ -83,7 +83,7 @@ def _summarise(trials: Sequence[Trial]) -> str:
     )
 
 
-def _proposals(study: Study, generation: int, count: int, trials: Sequence[Trial]) -> list[dict[str, Any]]:
+def _proposals(study: TuningStudy, generation: int, count: int, trials: Sequence[Trial]) -> list[dict[str, Any]]:
     """Return the values of a generation: those written down, or made now and written down."""
     path = study.folder / GENERATIONS / f"{generation:03d}.json"
     if not path.exists():
@@ -106,7 +106,13 @@ def _hashable_values(values: Mapping[str, Any], dimensions: Sequence[Dimension])
 
 
 def _run_generation(
-    study: Study, team: Team, generation: int, proposals: Sequence[Mapping[str, Any]], *, first: int, report: Report
+    study: TuningStudy,
+    team: Team,
+    generation: int,
+    proposals: Sequence[Mapping[str, Any]],
+    *,
+    first: int,
+    report: Report,
 ) -> list[Trial]:
     """Train all to the first rung, the better half to the next. The starting config goes to the end in any case."""
     numbers = range(first, first + len(proposals))
@@ -122,7 +128,7 @@ def _run_generation(
     return [Trial(number, generation, proposals[number - first], tuple(results[number])) for number in numbers]
 
 
-def search_unit(study: Study, number: int, values: Mapping[str, Any], rung: int) -> Unit:
+def search_unit(study: TuningStudy, number: int, values: Mapping[str, Any], rung: int) -> Unit:
     """Return the unit of a trial up to a rung."""
     is_last = rung + 1 == len(RUNGS)
     drawing, images = dict(study.space.drawn), study.images
@@ -166,12 +172,12 @@ def observe(trial: Trial) -> Observation:
     )
 
 
-def _is_ended(study: Study, generation: int) -> bool:
+def _is_ended(study: TuningStudy, generation: int) -> bool:
     path = study.folder / SEARCH_END
     return path.exists() and generation > read_json(path)["after_generation"]
 
 
-def _end_if_time_is_up(study: Study, generation: int, trials: Sequence[Trial]) -> None:
+def _end_if_time_is_up(study: TuningStudy, generation: int, trials: Sequence[Trial]) -> None:
     """Write down that the search ends here, so that a later start makes the same trials."""
     if study.seconds is None or (study.folder / SEARCH_END).exists():
         return

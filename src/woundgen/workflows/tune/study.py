@@ -12,15 +12,15 @@ from woundgen.config.train import TrainConfig
 from woundgen.data.photo_set import gather_for
 from woundgen.storage.files import read_json, stored_values
 from woundgen.storage.names import TUNE_JSON
-from woundgen.tuning.budget import Layout
+from woundgen.tuning.budget import TrialLayout
 from woundgen.tuning.objective import Constraints, Kind, copies_allowed
 from woundgen.tuning.space import Dimension, Space
-from woundgen.workflows.tune.reference import References, open_references
+from woundgen.workflows.tune.reference import StudyReferences, open_references
 from woundgen.workflows.tune.unit import PHOTOGRAPHS
 
 
 @dataclass(frozen=True, slots=True)
-class Study:
+class TuningStudy:
     """config: the starting config. steps, epochs: of its training. threads: of a process on a CPU.
 
     floor: the objective of training photographs against those of selection. copy_ceiling, copy_rate: None where the
@@ -31,7 +31,7 @@ class Study:
     folder: Path
     config: TrainConfig
     space: Space
-    layout: Layout
+    layout: TrialLayout
     objective: Kind
     steps: int
     epochs: float
@@ -65,19 +65,19 @@ class Study:
         }  # fmt: skip
 
 
-def read_study(folder: Path) -> Study:
+def read_study(folder: Path) -> TuningStudy:
     """Read the record of a study."""
     path = folder / TUNE_JSON
     content = read_json(path)
     with stored_values(path):
         values = content["study"]
-        return Study(
+        return TuningStudy(
             **{
                 **values,
                 "folder": folder,
                 "config": stored_config(values["config"]),
                 "space": _space(values["space"]),
-                "layout": Layout(**{**values["layout"], "generations": tuple(values["layout"]["generations"])}),
+                "layout": TrialLayout(**{**values["layout"], "generations": tuple(values["layout"]["generations"])}),
             }
         )
 
@@ -93,6 +93,6 @@ def _hashable(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def open_study_references(config: TrainConfig, photographs: Path) -> References:
+def open_study_references(config: TrainConfig, photographs: Path) -> StudyReferences:
     """Prepare the photographs of the division and load the network that measures."""
     return open_references(config, gather_for(config, photographs))

@@ -7,7 +7,7 @@ from typing import Any
 
 from woundgen.config.train import TrainConfig
 from woundgen.tuning.budget import RUNGS
-from woundgen.workflows.tune.study import Study
+from woundgen.workflows.tune.study import TuningStudy
 from woundgen.workflows.tune.unit import Unit
 
 SAVES = 4  # checkpoints of a run: as many snapshots as EMA of any length needs
@@ -35,7 +35,7 @@ def trial_settings(config: TrainConfig) -> dict[str, Any]:
     }
 
 
-def trial_config(study: Study, unit: Unit) -> TrainConfig:
+def trial_config(study: TuningStudy, unit: Unit) -> TrainConfig:
     """Return the config of a trial, which goes to its last step."""
     flat = study.config.flat() | dict(unit.settings)
     steps = int(flat["max_steps"] or study.steps)
@@ -53,6 +53,6 @@ def steps_at(share: float, total: int) -> int:
     return max(1, round(share * total))
 
 
-def planned_steps(study: Study, config: TrainConfig) -> int:
+def planned_steps(study: TuningStudy, config: TrainConfig) -> int:
     """Return the steps of a trial: the starting config's where the trial does not set them."""
     return config.optimization.max_steps or study.steps

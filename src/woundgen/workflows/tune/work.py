@@ -26,8 +26,8 @@ from woundgen.workflows.train.request import TrainRequest
 from woundgen.workflows.train.session import TrainingJob
 from woundgen.workflows.tune.division import CONFIRMATION
 from woundgen.workflows.tune.measure import Drawn, Painter, count_phases, sweep_drawing
-from woundgen.workflows.tune.reference import References, Side
-from woundgen.workflows.tune.study import Study, open_study_references
+from woundgen.workflows.tune.reference import ReferenceSide, StudyReferences
+from woundgen.workflows.tune.study import TuningStudy, open_study_references
 from woundgen.workflows.tune.trial_config import planned_steps, steps_at, trial_config
 from woundgen.workflows.tune.unit import ENCODINGS, RESULTS, RUNS, Unit, UnitResult, read_result, result_path
 
@@ -46,8 +46,8 @@ class Stopped(Exception):
 class Worker:
     """Does units in this process. references: opened for the first unit."""
 
-    study: Study
-    references: References | None = None
+    study: TuningStudy
+    references: StudyReferences | None = None
 
     def do(self, unit: Unit) -> UnitResult:
         """Return the unit's result, from disk where it has been done. Raises Stopped after a signal."""
@@ -100,7 +100,7 @@ class Worker:
         return self.references.count_copies(best.images, ceiling=self.study.copy_ceiling)
 
 
-def measure_accuracy(drawn: Drawn, side: Side) -> float:
+def measure_accuracy(drawn: Drawn, side: ReferenceSide) -> float:
     """Return the held-out accuracy of a classifier that knows these images from photographs; 0.5 is chance."""
     rows = complete(measure_two_sample(drawn.images, side.images, real_groups=side.groups)).rows
     return next(row.value for row in rows if not row.label)

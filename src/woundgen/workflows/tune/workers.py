@@ -20,7 +20,7 @@ from typing import Protocol
 from woundgen.errors import UserError
 from woundgen.runtime.signals import stop_on_signals
 from woundgen.runtime.supervisor import POLL
-from woundgen.workflows.tune.study import Study, read_study
+from woundgen.workflows.tune.study import TuningStudy, read_study
 from woundgen.workflows.tune.unit import Unit, UnitResult, read_result, unit_from_json
 from woundgen.workflows.tune.work import Stopped, Worker
 
@@ -47,7 +47,7 @@ class Team(Protocol):
 class OneProcess:
     """Does units in this process, in turn."""
 
-    def __init__(self, study: Study) -> None:
+    def __init__(self, study: TuningStudy) -> None:
         self.worker = Worker(study)
 
     def run(self, units: Sequence[Unit], report: Report) -> list[UnitResult]:
@@ -63,7 +63,7 @@ class OneProcess:
 class ProcessPool:
     """A worker process a card; a waiting unit goes to the first that is free."""
 
-    def __init__(self, study: Study, cards: Sequence[int]) -> None:
+    def __init__(self, study: TuningStudy, cards: Sequence[int]) -> None:
         self.study = study
         self.answers: queue.Queue[tuple[int, str]] = queue.Queue()
         self.workers = [_start(study.folder, card) for card in cards]
@@ -151,7 +151,7 @@ def _start(folder: Path, card: int) -> subprocess.Popen[str]:
 
 
 @contextmanager
-def open_team(study: Study, cards: Sequence[int]) -> Iterator[Team]:
+def open_team(study: TuningStudy, cards: Sequence[int]) -> Iterator[Team]:
     """Give the process pool of several cards, or this process alone."""
     if len(cards) < 2:
         yield OneProcess(study)

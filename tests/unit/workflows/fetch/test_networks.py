@@ -20,7 +20,7 @@ from woundgen.errors import UserError
 from woundgen.events import Event, Info, complete
 from woundgen.features.load import load_extractor
 from woundgen.features.lpips import CHANNELS, Trunk
-from woundgen.features.store import SOURCES, Source, SourceFile
+from woundgen.features.store import SOURCES, SourceFile, WeightsSource
 from woundgen.models.sources import PINNED
 from woundgen.storage.files import read_json, sha256_file
 from woundgen.workflows.fetch.networks import fetch_weights
@@ -63,7 +63,7 @@ def address(hub: Path) -> Iterator[str]:
     server.server_close()
 
 
-def local(hub: Path, address: str, name: str, *, published: bool) -> Mapping[str, Source]:
+def local(hub: Path, address: str, name: str, *, published: bool) -> Mapping[str, WeightsSource]:
     """The pinned source with addresses here, and with digests as published, or with none."""
     files = tuple(
         SourceFile(file.name, f"{address}/{file.name}", sha256_file(hub / file.name) if published else None)
@@ -72,7 +72,7 @@ def local(hub: Path, address: str, name: str, *, published: bool) -> Mapping[str
     return {name: replace(SOURCES[name], files=files)}
 
 
-def fetch(name: str, home: Path, sources: Mapping[str, Source], **more: object) -> list[str]:
+def fetch(name: str, home: Path, sources: Mapping[str, WeightsSource], **more: object) -> list[str]:
     events: list[Event] = []
     options = {"mirror": None, "folder": None, **more}
     complete(fetch_weights(name, home=home, sources=sources, **options), events)  # type: ignore[arg-type]
@@ -146,7 +146,7 @@ def test_altered_weights_are_noticed_and_fetched_again(hub: Path, address: str, 
     load_extractor("lpips-alex", home=tmp_path)
 
 
-def broken(hub: Path, address: str, file: str) -> Mapping[str, Source]:
+def broken(hub: Path, address: str, file: str) -> Mapping[str, WeightsSource]:
     source = local(hub, address, "lpips-alex", published=False)["lpips-alex"]
     return {"lpips-alex": replace(source, files=(SourceFile(ALEX, f"{address}/{file}", None), source.files[1]))}
 

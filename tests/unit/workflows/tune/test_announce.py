@@ -12,21 +12,21 @@ from woundgen.tuning.space import default_space
 from woundgen.workflows.tune.announce import plan_lines
 from woundgen.workflows.tune.begin import Begun
 from woundgen.workflows.tune.division import PatientDivision
-from woundgen.workflows.tune.estimate import Estimate
-from woundgen.workflows.tune.study import Study
+from woundgen.workflows.tune.estimate import StudyEstimate
+from woundgen.workflows.tune.study import TuningStudy
 
 GIB = 1 << 30
 
 
 def lines(*, disk: int = GIB, free: int = 10 * GIB, share: float = 1.0, steps: int = 100) -> str:
     config = TrainConfig.model_validate({"base_model": "embedded", "inference_steps_production": steps})
-    study = Study(
+    study = TuningStudy(
         folder=Path("study"), config=config, space=default_space(config, steps=200), layout=lay_out(20, generation=4),
         objective="kid", steps=200, epochs=10.0, two_sample=False, images=64, confirmation_images=100, seed=0,
         threads=1, least_recall=None, copy_ceiling=None, copy_rate=0.0, floor=0.0, confirmation_floor=0.0, seconds=None,
     )  # fmt: skip
     sides = dict.fromkeys(("training", "selection", "confirmation"), (64, 64))
-    estimate = Estimate(600.0, 9600.0, 7200.0, Cost(0.1, 1.0, 5.0, 60.0), disk, free, share)
+    estimate = StudyEstimate(600.0, 9600.0, 7200.0, Cost(0.1, 1.0, 5.0, 60.0), disk, free, share)
     return "\n".join(plan_lines(Begun(study, PatientDivision(sides, 0, ""), estimate, goes_on=False)))
 
 
