@@ -171,7 +171,7 @@ def _run_each_config(
         for path, folder in zip(configs, folders, strict=True)
     ]
     with open_console() as console:
-        code = console.follow(run_side_by_side(jobs, cards=cards, place="card" if installed_cards() else "place"))
+        code = console.follow(run_side_by_side(jobs, cards=cards, slot="card" if installed_cards() else "slot"))
         runs = [open_run(folder).to_json() for folder in folders if (folder / RUN_JSON).is_file()]
         console.result("train", Shown({"runs": runs, "exit_code": code}))
     return code

@@ -81,7 +81,8 @@ class VerifiedUNet:
         try:
             difference = compare_passes(self.eager, self.fast, self.trainable, noisy, timesteps, prompt_embeds)
         except self.build_errors as error:
-            return f"the accelerated UNet could not be built ({str(error).strip().splitlines()[0]})"
+            first_line = str(error).strip().partition("\n")[0]  # "" of an error without words
+            return f"the accelerated UNet could not be built ({first_line or type(error).__name__})"
         bound = TOLERANCES[compute_dtype(noisy)]
         if difference.largest <= bound:
             return None

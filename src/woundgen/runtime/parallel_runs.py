@@ -56,10 +56,10 @@ def parse_cards(text: str, *, present: Sequence[Card]) -> list[int] | None:
     return [int(part) for part in parts]
 
 
-def run_side_by_side(jobs: Sequence[Job], *, cards: Sequence[int], place: str = "card") -> Work[int]:
+def run_side_by_side(jobs: Sequence[Job], *, cards: Sequence[int], slot: str = "card") -> Work[int]:
     """Run all jobs, as many at once as there are cards. Exit code: 0, or that of the first job that did not end well.
 
-    A signal is passed on to those that run, and no further job is begun. place: what lines call a number of `cards`.
+    A signal is passed on to those that run, and no further job is begun. slot: what a number of `cards` is called.
     """
     waiting, free = list(jobs), list(cards)
     lines: SimpleQueue[str] = SimpleQueue()
@@ -70,7 +70,7 @@ def run_side_by_side(jobs: Sequence[Job], *, cards: Sequence[int], place: str = 
         while supervisor.running or (waiting and stop.received is None):
             while waiting and free and stop.received is None:
                 job, card = waiting.pop(0), free.pop(0)
-                yield Info(f"{job.name} | on {place} {card}: woundgen {' '.join(job.words)}")
+                yield Info(f"{job.name} | on {slot} {card}: woundgen {' '.join(job.words)}")
                 process = _start(job, card)
                 supervisor.watch(job.name, process)
                 running[job.name] = _Running(job, card, _listen(job, process, lines))

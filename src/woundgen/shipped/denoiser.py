@@ -8,7 +8,7 @@ Python takes longer to launch their kernels than the card to run them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from diffusers import UNet2DConditionModel
@@ -64,7 +64,7 @@ class DenoiserTraining:
     trainable: FlatParameters
     average: Tensor
     optimizer: torch.optim.Optimizer
-    recorded: Callable[[DenoiserBatch], Tensor] | None = field(default=None)
+    recorded: Callable[[DenoiserBatch], Tensor] | None = None
 
     def tensors(self) -> nn.Module:
         """Return values and average as a module, in which a checkpoint can keep them; it shares their memory."""

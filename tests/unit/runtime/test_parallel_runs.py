@@ -98,8 +98,8 @@ def test_a_signal_reaches_all() -> None:
 
     threading.Thread(target=stop_when_both_are_up, daemon=True).start()
     jobs = [Job(name, (sleep,)) for name in "abc"]
-    assert complete(run_side_by_side(jobs, cards=[0, 1], place="place"), events) == 143
-    assert any(line.startswith("a | on place 0: ") for line in lines_of(events)), "without cards"
+    assert complete(run_side_by_side(jobs, cards=[0, 1], slot="slot"), events) == 143
+    assert any(line.startswith("a | on slot 0: ") for line in lines_of(events)), "without cards"
     assert not any(line.startswith("c |") for line in lines_of(events)), "no further job is begun"
 
 

@@ -39,7 +39,7 @@ class BaseNetworks:
     begun_from: str
 
     def load(self, weights: dict[str, Tensor]) -> None:
-        """Take weights, by the names of `parameters`."""
+        """Load weights by name: `unet.` or `text_encoder.`, then the network's own."""
         self.unet.load_state_dict(strip_prefix("unet", weights))
         self.text_encoder.load_state_dict(strip_prefix("text_encoder", weights), strict=False)
 
