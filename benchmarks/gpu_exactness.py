@@ -14,13 +14,13 @@ import torch
 import torch.distributed as dist
 from gpu_training import BenchmarkRun, Checkpoint, Effort, Row, Shape
 from harness import spread
-from operation_trace import OperationTrace, unequal_operations
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, multiprocessing
 from torch.backends import cudnn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from tests.operation_trace import OperationTrace, unequal_operations
 from woundgen.runtime.determinism import deterministic_algorithms
 from woundgen.runtime.ranks import Ranks
 
@@ -58,7 +58,7 @@ def trained(
         checkpoint, run = run.save(), BenchmarkRun(shape, settings)
         run.restore(checkpoint)
     run.run(steps)
-    return run.trainable.values.detach().cpu(), run.losses, run.warnings
+    return run.model.trainable.values.detach().cpu(), run.losses, run.warnings
 
 
 def apart(values: Tensor, expected: Tensor) -> float:
@@ -107,7 +107,7 @@ def train_from_file(process: int, shape: Shape, settings: Settings, steps: int, 
         save_file(checkpoint.tensors, folder / "new", {"counters": json.dumps(checkpoint.counters)})
         (folder / "new").replace(folder / STATE)
     run.run(steps)
-    save_file({"values": run.trainable.values.detach().cpu()}, folder / VALUES)
+    save_file({"values": run.model.trainable.values.detach().cpu()}, folder / VALUES)
 
 
 def two_processes(shape: Shape, effort: Effort, *, settings: Settings) -> Iterator[Row]:
@@ -128,7 +128,7 @@ def share_steps(rank: int, shape: Shape, settings: Settings, steps: int, folder:
     run = BenchmarkRun(shape, settings)
     run.run(steps, ranks=Ranks(rank, 2))
     if rank == 0:
-        save_file({"values": run.trainable.values.detach().cpu()}, folder / VALUES)
+        save_file({"values": run.model.trainable.values.detach().cpu()}, folder / VALUES)
         (folder / SECONDS).write_text(json.dumps(run.seconds))
     dist.destroy_process_group()
 
@@ -146,7 +146,7 @@ def repeatability(shape: Shape, effort: Effort, *, settings: Settings, ways: Seq
                 with OperationTrace() as trace:
                     run.run(3)
                 traces.append(trace)
-                values.append(run.trainable.values.detach().cpu())
+                values.append(run.model.trainable.values.detach().cpu())
         yield {
             "way": way,
             "operations": len(traces[0].steps),

@@ -18,24 +18,25 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tests.published_architectures import build
-from woundgen.adapters.lora_forward import run_by_position
 from woundgen.config.optimization_groups import AveragingOptions, LossOptions
 from woundgen.config.train import TrainConfig, prompts_for
 from woundgen.models.base import BaseModel, free_unused_modules
 from woundgen.models.prompts import PromptEncoder
 from woundgen.runtime.ranks import ALONE, Ranks
-from woundgen.training.batches import Batches, with_class_images
-from woundgen.training.latents import Latents, concatenate
-from woundgen.training.loop import StepReport, train
+from woundgen.training.batches import with_class_images
+from woundgen.training.latents import concatenate
+from woundgen.training.loop import StepReport
 from woundgen.training.loop_state import LoopSettings, LoopState
-from woundgen.training.memory import PassShape, StepMemory, foresee_step
+from woundgen.training.memory import PassShape, StepMemory
 from woundgen.training.noising import NoiseSettings, RecordedNoise, build_noising, choose_noise_stream
-from woundgen.training.state import counters, new_optimizer, pack, unpack
+from woundgen.training.state import counters, pack, unpack
 from woundgen.training.terms import ExtraTerm
 from woundgen.workflows.train.dataset import encode_variations
-from woundgen.workflows.train.lean_pass import build_lean_pass, enable_where_equal
-from woundgen.workflows.train.memory_plan import pass_shape
-from woundgen.workflows.train.model import choose_recorder, loss_pass_for_training, prepare_model, unet_for_training
+from woundgen.workflows.train.latent_cache import EncodedDataset
+from woundgen.workflows.train.lean_pass import enable_where_equal
+from woundgen.workflows.train.memory_plan import foresee_model, pass_shape
+from woundgen.workflows.train.model import make_trainable
+from woundgen.workflows.train.steps import take_steps
 
 PRECISIONS = {"no": "fp32"}
 PHOTOGRAPHS = 32
@@ -71,7 +72,8 @@ def invent_photographs(side: int) -> NDArray[np.uint8]:
 class BenchmarkRun:
     """A run that is ready to take steps. losses, seconds: of each step taken. warnings: of what was recorded.
 
-    base: in place of random weights. photographs: uint8 [N, S, S, 3] in place of invented ones.
+    model: as `woundgen train` has it. base: in place of random weights. photographs: uint8 [N, S, S, 3] in place of
+    invented ones.
     """
 
     def __init__(
@@ -86,43 +88,28 @@ class BenchmarkRun:
         self.config = TrainConfig(base_model="sd21-base", **settings)
         self.losses: list[float] = []
         self.seconds: list[float] = []
-        self.warnings: list[str] = []
         mixed = self.config.compute.mixed_precision
         self.precision = PRECISIONS.get(mixed, mixed)
-        device = shape.device
-        self.method, self.trainable = prepare_model(self.base, self.config, device, self.precision)
-        is_lora = self.method.name == "lora"
-        self.dropout = run_by_position(self.base.unet, dropout=self.config.lora.dropout) if is_lora else None
-        wanted = self.config.optimization
-        self.optimizer = new_optimizer(
-            self.trainable, betas=(0.9, 0.999), weight_decay=wanted.weight_decay, kind=wanted.algorithm
-        )  # fmt: skip
-        self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")
-        self.lean = build_lean_pass(self.base.unet, self.method, self.trainable, self.dropout, self.precision)
-        if self.lean is not None and device.type == "cuda":
+        self.model = make_trainable(self.base, self.config, shape.device, self.precision)
+        self.warnings = self.model.faults
+        if self.model.lean is not None and shape.device.type == "cuda":
             self.warnings += enable_where_equal(
-                self.lean, self.base.unet, self.trainable, self.pass_shape(), self.precision
+                self.model.lean, self.base.unet, self.model.trainable, self.pass_shape(), self.precision
             )  # fmt: skip
-        self.recorder = choose_recorder(self.config, device)
-        self.unet = unet_for_training(self.base, self.config, self.trainable, device, faults=self.warnings)
-        self.loss_pass = loss_pass_for_training(
-            self.base, self.method, self.trainable, self.recorder, faults=self.warnings
-        )  # fmt: skip
-        self.latents, self.batches = self._data(photographs)
-        texts = [prompts_for(self.config, "I")[0]] * len(self.latents)
-        self.prompts = PromptEncoder(self.base, texts, live=self.method.reads_text)
-        average = self.trainable.values.detach().clone()
-        self.state = LoopState(step=0, average=average, noise_stream=choose_noise_stream(device))
+        self.encoded = self._encode(photographs)
+        average = self.model.trainable.values.detach().clone()
+        self.state = LoopState(step=0, average=average, noise_stream=choose_noise_stream(shape.device))
 
-    def _data(self, photographs: NDArray[np.uint8] | None) -> tuple[Latents, Batches | None]:
-        """Latents; with class images for DreamBooth, half of each batch."""
+    def _encode(self, photographs: NDArray[np.uint8] | None) -> EncodedDataset:
+        """With class images for DreamBooth, half of each batch."""
         photographs = invent_photographs(self.shape.side) if photographs is None else photographs
-        latents = encode_variations(self.base, photographs, count=1, seed=0)
-        if self.config.model.method != "dreambooth":
-            return latents, None
-        batch = max(1, self.shape.batch // 2)
-        batches = with_class_images(latents, seed=0, batch=batch, class_images=PHOTOGRAPHS, weight=1.0)
-        return concatenate(latents, latents), batches
+        latents, batches = encode_variations(self.base, photographs, count=1, seed=0), None
+        if self.config.model.method == "dreambooth":
+            batch = max(1, self.shape.batch // 2)
+            batches = with_class_images(latents, seed=0, batch=batch, class_images=PHOTOGRAPHS, weight=1.0)
+            latents = concatenate(latents, latents)
+        texts = [prompts_for(self.config, "I")[0]] * len(latents)
+        return EncodedDataset(latents, PromptEncoder(self.base, texts, live=self.model.method.reads_text), batches)
 
     def free(self, *, decodes: bool = False) -> None:
         """Free what the loop does not need."""
@@ -130,21 +117,12 @@ class BenchmarkRun:
 
     def foresee(self) -> StepMemory:
         """Return what the plan would say of the memory of a step."""
-        text = tuple(self.base.text_encoders.values()) if self.method.reads_text else ()
-        return foresee_step(
-            self.base.unet,
-            self.trainable,
-            self.pass_shape(),
-            modules=(self.base.unet, *text),
-            optimizer=self.config.optimization.algorithm,
-            averages=1,
-            dropout=self.dropout,
-            half_norms=self.lean is not None and self.lean.norms.enabled,
-        )
+        optimizer = self.config.optimization.algorithm
+        return foresee_model(self.model, self.pass_shape(), optimizer=optimizer, averages=1)
 
     def pass_shape(self) -> PassShape:
         """Return the shape of a micro-batch."""
-        reads = self.method.reads_text
+        reads = self.model.method.reads_text
         return pass_shape(self.base, images=self.shape.batch, side=self.shape.side, prompt_gradient=reads)
 
     def run(self, until: int, *, terms: Sequence[ExtraTerm] = (), ranks: Ranks = ALONE) -> None:
@@ -156,20 +134,12 @@ class BenchmarkRun:
             self.losses.append(report.loss)
             return False
 
-        base, device = self.base, self.shape.device
-        noise = NoiseSettings(0, 0.0, base.alphas_cumprod, base.prediction, device)
-        recorded = None if self.recorder is None else RecordedNoise(self.recorder, self.warnings)
-        train(
-            unet=self.unet,
-            trainable=self.trainable,
-            optimizer=self.optimizer,
-            scaler=self.scaler,
-            learning_rate=lambda step: 1e-4,
-            latents=self.latents,
-            prompt_embeds=self.prompts,
-            alphas_cumprod=base.alphas_cumprod,
-            prediction=base.prediction,
-            dropout=self.dropout,
+        noise = NoiseSettings(0, 0.0, self.base.alphas_cumprod, self.base.prediction, self.shape.device)
+        recorded = None if self.model.recorder is None else RecordedNoise(self.model.recorder, self.warnings)
+        take_steps(
+            self.model,
+            self.encoded,
+            self.state,
             settings=LoopSettings(
                 seed=0,
                 steps=until,
@@ -180,29 +150,24 @@ class BenchmarkRun:
                 averaging=AveragingOptions(decay=0.999),
                 precision=self.precision,
             ),
-            state=self.state,
+            learning_rate=lambda step: 1e-4,
+            noising=build_noising(self.encoded.latents, noise, stream=self.state.noise_stream, recorder=recorded),
             after_step=note,
             terms=terms,
             ranks=ranks,
-            batches=self.batches,
-            noising=build_noising(self.latents, noise, stream=self.state.noise_stream, recorder=recorded),
-            loss_pass=self.loss_pass,
         )
         self.seconds += [after - before for before, after in pairwise(clock)]
 
     def save(self) -> Checkpoint:
         """Return the state as a checkpoint holds it."""
-        state = counters(self.state) | {"scaler": self.scaler.state_dict()}
-        return Checkpoint(pack(self.trainable, self.optimizer, self.state), state)
+        state = counters(self.state) | {"scaler": self.model.scaler.state_dict()}
+        return Checkpoint(pack(self.model.trainable, self.model.optimizer, self.state), state)
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint of a run with the same settings."""
+        model, tensors = self.model, checkpoint.tensors
         self.state = unpack(
-            checkpoint.tensors,
-            checkpoint.counters,
-            trainable=self.trainable,
-            optimizer=self.optimizer,
-            scaler=self.scaler,
+            tensors, checkpoint.counters, trainable=model.trainable, optimizer=model.optimizer, scaler=model.scaler
         )
 
 

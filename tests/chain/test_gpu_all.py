@@ -18,6 +18,8 @@ import torch
 
 from woundgen.training.memory import run_fake_pass
 
+from ..operation_trace import OperationTrace, unequal_operations
+
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 TINY = ("--device", "cpu", "--name", "tiny", "--side", "64", "--batch", "2", "--steps", "2", "--sampler-steps", "3")
 
@@ -158,8 +160,6 @@ def test_each_way_to_repeat_is_a_row(modules: tuple[Any, Any]) -> None:
 
 def test_the_operation_that_does_not_repeat_is_named(modules: tuple[Any, Any]) -> None:
     """A product of what another operation spoilt repeats for its input; the backward pass counts, too."""
-    from operation_trace import OperationTrace, unequal_operations
-
     weight = torch.ones(4, requires_grad=True)
 
     def step() -> OperationTrace:
@@ -178,22 +178,21 @@ def test_the_operation_that_does_not_repeat_is_named(modules: tuple[Any, Any]) -
 def test_fewer_operations_in_groups_and_fewer_still_in_half(modules: tuple[Any, Any]) -> None:
     """Counted on fake tensors: nothing is computed; attention's products and convolutions are among them."""
     from gpu_training import BenchmarkRun, Shape
-    from operation_trace import OperationTrace
 
     settings = {"mixed_precision": "bf16", "gradient_checkpointing": False, "lora_dropout": 0.0, "lora_rank": 4}
     run = BenchmarkRun(Shape("tiny", 64, 2, torch.device("cpu")), settings)
-    values = run.trainable.values.detach().clone()
+    values = run.model.trainable.values.detach().clone()
     counts = []
     for grouped, half_norms in ((False, False), (True, False), (True, True)):
-        run.lean.adapter.enabled, run.lean.norms.enabled = grouped, half_norms
+        run.model.lean.adapter.enabled, run.model.lean.norms.enabled = grouped, half_norms
         trace = OperationTrace(digests=False)
-        run_fake_pass(run.base.unet, run.pass_shape(), trace, dropout=run.dropout, half_norms=half_norms)
+        run_fake_pass(run.base.unet, run.pass_shape(), trace, dropout=run.model.dropout, half_norms=half_norms)
         counts.append(trace.counts())
     apart, grouped, lean = (sum(count.values()) for count in counts)
     assert lean < grouped < 0.65 * apart
     assert {"aten.convolution_backward", "aten.mm"} < set(counts[2])
-    assert torch.equal(run.trainable.values, values)
-    assert not run.trainable.gradient.any()
+    assert torch.equal(run.model.trainable.values, values)
+    assert not run.model.trainable.gradient.any()
 
 
 @pytest.mark.slow

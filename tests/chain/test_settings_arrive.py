@@ -14,6 +14,7 @@ from woundgen.config.optimization_groups import AveragingOptions, LossOptions
 from woundgen.runtime.console import silent_console
 from woundgen.training.loop_state import LoopSettings
 from woundgen.workflows.train import job as workflow
+from woundgen.workflows.train import steps
 from woundgen.workflows.train.request import TrainOptions, TrainRequest
 from woundgen.workflows.train.session import TrainingJob
 
@@ -44,7 +45,7 @@ def given(workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         found.update(named)
         raise Reached
 
-    monkeypatch.setattr(workflow, "train", loop)
+    monkeypatch.setattr(steps, "train", loop)
     config = load_train_config(workshop.config, [f"{key}={value}" for key, value in UNUSUAL.items()])
     request = TrainRequest(config, workshop.photographs, tmp_path / "run", TrainOptions(command=("test",)))
     with pytest.raises(Reached):

@@ -73,6 +73,6 @@ def _plan_lines(session: TrainingSession) -> Iterator[str]:
 
 
 def _model_lines(session: TrainingSession) -> Iterator[str]:
-    base, method = session.base, session.method
+    base, method = session.base, session.model.method
     total = sum(p.numel() for part in (base.unet, *base.text_encoders.values()) for p in part.parameters())
     yield f"trained      {method.expected:,} of {total:,} parameters of UNet and text encoder ({method.name})"

@@ -46,7 +46,7 @@ class Checkpointer:
             root,
             name,
             state=self._state(report, policy) | {RESUMING_ONLY: resuming_only},
-            tensors=pack(session.trainable, session.optimizer, session.state)
+            tensors=pack(session.model.trainable, session.model.optimizer, session.state)
             | generators()
             | _discriminator_tensors(session),
             export=lambda folder: self._export(folder, snapshots=not resuming_only),
@@ -57,7 +57,7 @@ class Checkpointer:
     @property
     def retention(self) -> Retention:
         """Keep the training state of the last few checkpoints and of the best."""
-        heavy = (STATE_TENSORS, *LOGS, *self.session.method.heavy)
+        heavy = (STATE_TENSORS, *LOGS, *self.session.model.method.heavy)
         return Retention(self.session.config.checkpoints.keep_last_n, trim=heavy)
 
     def _state(self, report: StepReport, policy: dict[str, Any]) -> dict[str, Any]:
@@ -65,7 +65,7 @@ class Checkpointer:
         return counters(session.state) | {
             "epoch": report.epoch,
             "learning_rate": report.learning_rate,
-            "scaler": session.scaler.state_dict(),
+            "scaler": session.model.scaler.state_dict(),
             "observer": policy,
             "identity": session.identity,
             "config": session.config.flat(),
@@ -85,7 +85,7 @@ class Checkpointer:
             target = folder / weights
             target.mkdir()
             digest = {"weights_digest": weights_digest(vector)}  # as the rows of eval.jsonl name it
-            session.method.save(target, session.trainable.split(vector.cpu()), metadata | digest)
+            session.model.method.save(target, session.model.trainable.split(vector.cpu()), metadata | digest)
 
 
 def adapter_metadata(session: TrainingSession) -> dict[str, object]:
@@ -93,7 +93,7 @@ def adapter_metadata(session: TrainingSession) -> dict[str, object]:
     config, base = session.config, session.base
     positive, negative = prompts_for(config, config.photographs.phases[0])
     return {
-        "method": session.method.name,
+        "method": session.model.method.name,
         "base": base.name,
         "base_digest": base.digest,
         "phase": ",".join(config.photographs.phases),

@@ -55,7 +55,7 @@ class Evaluator:
         digests: dict[str, str] = {}
         samples: dict[str, Images] = {}
         for name, vector in session.weights().items():
-            with temporarily_load(session.trainable, vector, session.base):
+            with temporarily_load(session.model.trainable, vector, session.base):
                 losses[name] = self._validate()
                 if session.plan.evaluation.due(step, last=step == session.plan.steps):
                     samples[name] = self._sample(step, name)
@@ -147,7 +147,7 @@ def build_evaluator(session: TrainingSession) -> Evaluator:
     return Evaluator(
         session=session,
         grid=grid,
-        validation_prompts=PromptEncoder(base, prompts, live=session.method.reads_text),
+        validation_prompts=PromptEncoder(base, prompts, live=session.model.method.reads_text),
         encode=known_prompts(
             base, [text for phase in config.photographs.phases for text in prompts_for(config, phase)]
         ),

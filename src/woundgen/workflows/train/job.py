@@ -15,7 +15,7 @@ from woundgen.runtime.signals import stop_on_signals
 from woundgen.storage.checkpoint import Checkpoint
 from woundgen.training.learning_rate import schedule
 from woundgen.training.log import RunLog, restore_logs
-from woundgen.training.loop import StepReport, train
+from woundgen.training.loop import StepReport
 from woundgen.training.plan import Plan
 from woundgen.training.trackers import RunName, open_trackers
 from woundgen.workflows.train.announce import announce, announce_memory, announce_warnings
@@ -29,6 +29,7 @@ from woundgen.workflows.train.rollback import Rollback
 from woundgen.workflows.train.run_folder import FINISHED, STOPPED, claim_run, find_finished, write_end
 from woundgen.workflows.train.session import TrainingJob, TrainingSession
 from woundgen.workflows.train.settings import loop_settings, session_noising
+from woundgen.workflows.train.steps import take_steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,31 +111,20 @@ def _train(session: TrainingSession, encoded: EncodedDataset, observer: Observer
         session.report_faults()
         return observer.after_step(report)
 
-    train(
-        unet=session.unet,
-        trainable=session.trainable,
-        optimizer=session.optimizer,
-        scaler=session.scaler,
-        learning_rate=schedule(
-            config.optimization.scheduler,
-            peak=config.optimization.learning_rate,
-            steps=session.plan.steps,
-            warmup=config.optimization.warmup_steps,
-        ),
-        latents=encoded.latents,
-        prompt_embeds=encoded.prompts,
-        alphas_cumprod=session.base.alphas_cumprod,
-        prediction=session.base.prediction,
-        dropout=session.dropout,
+    wanted = config.optimization
+    take_steps(
+        session.model,
+        encoded,
+        session.state,
         settings=loop_settings(config, session.plan, session.precision, encoded.batches),
-        state=session.state,
+        learning_rate=schedule(
+            wanted.scheduler, peak=wanted.learning_rate, steps=session.plan.steps, warmup=wanted.warmup_steps
+        ),
+        noising=session_noising(session, encoded.latents),
         after_step=after_step,
-        ranks=session.ranks,
         terms=session.terms,
         go_back=rollback,
-        batches=encoded.batches,
-        noising=session_noising(session, encoded.latents),
-        loss_pass=session.loss_pass,
+        ranks=session.ranks,
     )
 
 

@@ -34,7 +34,7 @@ def encode_dataset(session: TrainingSession, class_images: NDArray[np.uint8]) ->
     rows = dataset.photos.rows("train")
     phases = [dataset.photos.photos[row].phase for row in rows]
     texts = [prompts_for(config, phase)[0] for phase in phases] + [config.prior.prompt] * len(class_images)
-    prompts = PromptEncoder(session.base, texts, live=session.method.reads_text)
+    prompts = PromptEncoder(session.base, texts, live=session.model.method.reads_text)
     latents = _encode(
         session, dataset.trained.images[rows], config.photographs.variations if config.photographs.augmentation else 1
     )

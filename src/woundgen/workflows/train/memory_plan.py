@@ -13,6 +13,7 @@ from woundgen.adapters.power_ema import LENGTHS
 from woundgen.config.train import TrainConfig
 from woundgen.models.base import BaseModel
 from woundgen.training.memory import TOKENS, PassShape, StepMemory, foresee_step, largest_micro_batch
+from woundgen.workflows.train.model import TrainableModel
 from woundgen.workflows.train.session import TrainingSession
 
 GIB = 1 << 30
@@ -38,22 +39,28 @@ class MemoryPlan:
 
 def plan_memory(session: TrainingSession) -> MemoryPlan:
     """Foresee a step of the session as it is prepared, for the card that it runs on or a usual card."""
-    config, base = session.config, session.base
+    config, model = session.config, session.model
     images = session.plan.micro_batch
     on_card = session.device.type == "cuda"
-    lean = session.lean
-    with nullcontext() if on_card or lean is None else lean.assumed():
-        memory = foresee_step(
-            base.unet,
-            session.trainable,
-            pass_shape(base, images=images, side=config.trained_side, prompt_gradient=session.method.reads_text),
-            modules=(base.unet, *(base.text_encoders.values() if session.method.reads_text else ())),
-            optimizer=config.optimization.algorithm,
-            averages=config.averaging.ema + (len(LENGTHS) if config.keeps_snapshots else 0),
-            dropout=session.dropout,
-            half_norms=lean is not None and lean.norms.enabled,
-        )
+    shape = pass_shape(model.base, images=images, side=config.trained_side, prompt_gradient=model.method.reads_text)
+    averages = config.averaging.ema + (len(LENGTHS) if config.keeps_snapshots else 0)
+    with nullcontext() if on_card or model.lean is None else model.lean.assumed():
+        memory = foresee_model(model, shape, optimizer=config.optimization.algorithm, averages=averages)
     return MemoryPlan(memory, images, torch.cuda.mem_get_info()[1] if on_card else USUAL_CARD)
+
+
+def foresee_model(model: TrainableModel, shape: PassShape, *, optimizer: str, averages: int) -> StepMemory:
+    """Foresee a step of a model as it is now. averages: vectors of the trained values that are kept."""
+    return foresee_step(
+        model.base.unet,
+        model.trainable,
+        shape,
+        modules=model.trained_modules,
+        optimizer=optimizer,
+        averages=averages,
+        dropout=model.dropout,
+        half_norms=model.lean is not None and model.lean.norms.enabled,
+    )
 
 
 def pass_shape(base: BaseModel, *, images: int, side: int, prompt_gradient: bool) -> PassShape:

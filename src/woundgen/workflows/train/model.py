@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 
 import torch
+from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from woundgen.adapters.dropout import DropoutMasks
+from woundgen.adapters.lora_forward import run_by_position
 from woundgen.adapters.methods import Method, prepare_method
 from woundgen.config.train import TrainConfig
 from woundgen.models.base import BaseModel
@@ -18,6 +22,58 @@ from woundgen.models.unet_pass import RecordedPasses, UNetPass, plain_pass
 from woundgen.models.verified_unet import TOLERANCES, VerifiedUNet
 from woundgen.training.loop import Network
 from woundgen.training.loss_pass import VerifiedLossPass
+from woundgen.training.state import new_optimizer
+from woundgen.workflows.train.lean_pass import LeanPass, build_lean_pass
+
+
+@dataclass(frozen=True, slots=True)
+class TrainableModel:
+    """A base with what is trained of it, ready to take steps.
+
+    trainable: the parameters of the method, as one vector. dropout, lean: of LoRA, and in half precision only; or None.
+    recorder: of CUDA graphs, None without. unet: what the loop calls. loss_pass: what it calls instead where it can.
+    faults: lines on recordings that differ, not yet shown.
+    """
+
+    base: BaseModel
+    method: Method
+    trainable: FlatParameters
+    dropout: DropoutMasks | None
+    lean: LeanPass | None
+    recorder: Recorder | None
+    unet: Network
+    loss_pass: VerifiedLossPass | None
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    faults: list[str]
+
+    @property
+    def trained_modules(self) -> tuple[nn.Module, ...]:
+        """Return the networks that a step passes through: the UNet, and the text encoders where they are trained."""
+        return self.base.unet, *(self.base.text_encoders.values() if self.method.reads_text else ())
+
+
+def make_trainable(base: BaseModel, config: TrainConfig, device: torch.device, precision: str) -> TrainableModel:
+    """Add to the base what the config trains, and build the optimizer and the passes of the loop."""
+    method, trainable = prepare_model(base, config, device, precision)
+    dropout = run_by_position(base.unet, dropout=config.lora.dropout) if method.name == "lora" else None
+    lean = None if config.compute.compile else build_lean_pass(base.unet, method, trainable, dropout, precision)
+    recorder = choose_recorder(config, device)
+    wanted = config.optimization
+    faults: list[str] = []
+    return TrainableModel(
+        base=base,
+        method=method,
+        trainable=trainable,
+        dropout=dropout,
+        lean=lean,
+        recorder=recorder,
+        unet=unet_for_training(base, config, trainable, device, faults=faults),
+        loss_pass=loss_pass_for_training(base, method, trainable, recorder, faults=faults),
+        optimizer=new_optimizer(trainable, betas=(0.9, 0.999), weight_decay=wanted.weight_decay, kind=wanted.algorithm),
+        scaler=torch.amp.GradScaler(device.type, enabled=precision == "fp16"),
+        faults=faults,
+    )
 
 
 def native_pixels(base: BaseModel) -> int:

@@ -43,7 +43,7 @@ class Observer:
         clock = session.ranks.first and self.checkpointer.clock_is_due()
         # Decided once: the first rank measured, and a signal may have reached any of them.
         known = [better, exhausted, clock, self.stop.received or 0]
-        *flags, signal = session.ranks.all_reduce_max(known, session.trainable.values.device)
+        *flags, signal = session.ranks.all_reduce_max(known, session.model.trainable.values.device)
         better, exhausted, clock = map(bool, flags)
         self.stopped_by = signal or None
         # Do not save by the clock or by count on a skipped step: a rollback must land before the bad steps.

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import torch
-
-from woundgen.adapters.lora_forward import run_by_position
 from woundgen.adapters.noise_schedule import with_zero_terminal_snr
 from woundgen.config.train import TrainConfig, prompts_for
 from woundgen.errors import UserError
@@ -18,11 +15,11 @@ from woundgen.runtime.console import silent_console
 from woundgen.runtime.devices import choose_device, choose_precision
 from woundgen.training.loop_state import LoopState
 from woundgen.training.noising import choose_noise_stream
-from woundgen.training.state import check_optimizer, new_optimizer
+from woundgen.training.state import check_optimizer
 from woundgen.training.trackers import check_trackers
 from woundgen.workflows.train.dataset import Dataset, load_dataset
 from woundgen.workflows.train.differences import run_identity
-from woundgen.workflows.train.lean_pass import build_lean_pass, enable_where_equal
+from woundgen.workflows.train.lean_pass import enable_where_equal
 from woundgen.workflows.train.loss_terms import (
     build_discriminator,
     build_terms,
@@ -30,14 +27,7 @@ from woundgen.workflows.train.loss_terms import (
     resolve_perceptual_network,
 )
 from woundgen.workflows.train.memory_plan import pass_shape
-from woundgen.workflows.train.model import (
-    choose_recorder,
-    loss_pass_for_training,
-    native_pixels,
-    prepare_model,
-    unet_for_training,
-    unet_pass_for_evaluation,
-)
+from woundgen.workflows.train.model import make_trainable, native_pixels, unet_pass_for_evaluation
 from woundgen.workflows.train.session import TrainingJob, TrainingSession
 from woundgen.workflows.train.settings import build_plan
 
@@ -55,7 +45,7 @@ def prepare(job: TrainingJob) -> TrainingSession:
     attention_note = "use_xformers: PyTorch's own memory-efficient attention serves" * config.compute.use_xformers
     for note in filter(None, (perceptual_note, precision_note, base.note, attention_note)):
         console.info(note)
-    method, trainable = prepare_model(base, config, device, precision)
+    model = make_trainable(base, config, device, precision)
     for warning in _find_cut_prompts(config, base):  # after the learned word has joined the tokenizer
         console.warn(warning)
     perceptual = load_perceptual_network(config)
@@ -64,10 +54,6 @@ def prepare(job: TrainingJob) -> TrainingSession:
     dataset = load_dataset(config, request.data)
     refuse_named_patients(config, dataset)
     discriminator = build_discriminator(config, base, device)
-    dropout = run_by_position(base.unet, dropout=config.lora.dropout) if method.name == "lora" else None
-    lean = None if config.compute.compile else build_lean_pass(base.unet, method, trainable, dropout, precision)
-    recorder = choose_recorder(config, device)
-    faults: list[str] = []
     session = TrainingSession(
         request=request,
         config=config,
@@ -75,42 +61,27 @@ def prepare(job: TrainingJob) -> TrainingSession:
         ranks=ranks,
         device=device,
         precision=precision,
-        base=base,
-        method=method,
-        trainable=trainable,
-        unet=unet_for_training(base, config, trainable, device, faults=faults),
-        recorder=recorder,
-        loss_pass=loss_pass_for_training(base, method, trainable, recorder, faults=faults),
-        unet_pass=unet_pass_for_evaluation(recorder, precision, faults=faults),
-        dropout=dropout,
-        lean=lean,
+        model=model,
+        unet_pass=unet_pass_for_evaluation(model.recorder, precision, faults=model.faults),
         terms=build_terms(config, base, device, perceptual=perceptual, discriminator=discriminator),
         discriminator=discriminator,
         dataset=dataset,
         plan=build_plan(config, dataset, processes=ranks.size, native_pixels=native_pixels(base)),
-        optimizer=new_optimizer(
-            trainable,
-            betas=(0.9, 0.999),
-            weight_decay=config.optimization.weight_decay,
-            kind=config.optimization.algorithm,
-        ),
-        scaler=torch.amp.GradScaler(device.type, enabled=precision == "fp16"),
         state=LoopState(step=0, average=None, noise_stream=choose_noise_stream(device)),
         identity=run_identity(config, dataset, base),
-        faults=faults,
     )
     _enable_lean_pass(session)
     return session
 
 
 def _enable_lean_pass(session: TrainingSession) -> None:
-    """Use the lean pass on a GPU where it is equal; where it is not, the session's faults say so."""
-    base, method = session.base, session.method
-    if session.lean is None or session.device.type != "cuda":
+    """Use the lean pass on a GPU where it is equal; where it is not, the model's faults say so."""
+    model = session.model
+    if model.lean is None or session.device.type != "cuda":
         return
     side, images = session.config.trained_side, session.plan.micro_batch
-    shape = pass_shape(base, images=images, side=side, prompt_gradient=method.reads_text)
-    session.faults.extend(enable_where_equal(session.lean, base.unet, session.trainable, shape, session.precision))
+    shape = pass_shape(session.base, images=images, side=side, prompt_gradient=model.method.reads_text)
+    model.faults.extend(enable_where_equal(model.lean, session.base.unet, model.trainable, shape, session.precision))
 
 
 def check_phase_prompts(config: TrainConfig) -> None:

@@ -23,12 +23,14 @@ from woundgen.config.train import TrainConfig, prompts_for
 from woundgen.models.base import BaseModel
 from woundgen.models.prompts import PromptEncoder
 from woundgen.training.latents import Latents
-from woundgen.training.loop import StepReport, train
+from woundgen.training.loop import StepReport
 from woundgen.training.loop_state import LoopState
 from woundgen.training.plan import Plan, disk_bytes
+from woundgen.workflows.train.latent_cache import EncodedDataset
 from woundgen.workflows.train.model import native_pixels
 from woundgen.workflows.train.session import TrainingSession
 from woundgen.workflows.train.settings import loop_settings, session_noising
+from woundgen.workflows.train.steps import take_steps
 
 GIB = 1 << 30
 
@@ -80,36 +82,31 @@ def probe(session: TrainingSession) -> RunEstimate | None:
 
 def run_probe(session: TrainingSession) -> Probe:
     """Time `probe_steps` steps of one micro-batch each; one more goes before, which compiles or records."""
-    base, trainable, config = session.base, session.trainable, session.config
-    settings = loop_settings(config, session.plan, session.precision)
+    model, config = session.model, session.config
+    trainable, settings = model.trainable, loop_settings(config, session.plan, session.precision)
     before = trainable.values.detach().clone()
-    latents = invent_latents(base, config.trained_side)
+    latents = invent_latents(session.base, config.trained_side)
+    texts = [prompts_for(config, config.photographs.phases[0])[0]]
     clock = [time.perf_counter()]
 
     def note(report: StepReport) -> bool:
         clock.append(time.perf_counter())
         return False
 
-    train(
-        unet=session.unet,
-        trainable=trainable,
-        optimizer=torch.optim.AdamW([trainable.values], lr=0.0, fused=True),
-        scaler=torch.amp.GradScaler(session.device.type, enabled=settings.precision == "fp16"),
-        learning_rate=lambda step: 0.0,
-        latents=latents,
-        prompt_embeds=PromptEncoder(
-            base, [prompts_for(config, config.photographs.phases[0])[0]], live=session.method.reads_text
+    take_steps(
+        replace(
+            model,
+            optimizer=torch.optim.AdamW([trainable.values], lr=0.0, fused=True),
+            scaler=torch.amp.GradScaler(session.device.type, enabled=settings.precision == "fp16"),
         ),
-        alphas_cumprod=base.alphas_cumprod,
-        prediction=base.prediction,
-        dropout=session.dropout,
+        EncodedDataset(latents, PromptEncoder(session.base, texts, live=model.method.reads_text), batches=None),
+        LoopState(step=0, average=before.clone() if settings.averaging.ema else None),
         settings=replace(settings, steps=config.compute.probe_steps + 1, global_batch=settings.micro_batch),
-        state=LoopState(step=0, average=before.clone() if settings.averaging.ema else None),
+        learning_rate=lambda step: 0.0,
+        noising=session_noising(session, latents),
         after_step=note,
         # Without the discriminator, which would learn from what is no photograph.
         terms=[replace(term, discriminator=None) for term in session.terms],
-        noising=session_noising(session, latents),
-        loss_pass=session.loss_pass,
     )
     trainable.load(before)
     seconds = statistics.median(after - earlier for earlier, after in pairwise(clock[1:]))
@@ -134,7 +131,7 @@ def _expected_disk_bytes(session: TrainingSession) -> int:
     config = session.config
     return disk_bytes(
         session.plan,
-        parameters=session.trainable.values.numel(),
+        parameters=session.model.trainable.values.numel(),
         averages=adapter_kinds(config),
         keep_last=config.checkpoints.keep_last_n,
         moments=optimizer_moments(config),

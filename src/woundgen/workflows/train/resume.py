@@ -66,13 +66,13 @@ def restore_or_begin(session: TrainingSession, checkpoint: Checkpoint | None) ->
     start_generators(session.config.seed, 0)
     discriminator = session.discriminator
     untrained = Untrained(
-        values=session.trainable.values.detach().cpu().clone(),
+        values=session.model.trainable.values.detach().cpu().clone(),
         discriminator={} if discriminator is None else discriminator.tensors(),
     )
     state = initial_state(
-        session.trainable,
-        session.optimizer,
-        session.scaler,
+        session.model.trainable,
+        session.model.optimizer,
+        session.model.scaler,
         checkpoint,
         ema=session.config.averaging.ema,
         powers=LENGTHS if session.config.keeps_snapshots else (),

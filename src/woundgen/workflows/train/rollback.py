@@ -39,9 +39,9 @@ class Rollback:
             restored = unpack(
                 saved.tensors,
                 saved.state,
-                trainable=session.trainable,
-                optimizer=session.optimizer,
-                scaler=session.scaler,
+                trainable=session.model.trainable,
+                optimizer=session.model.optimizer,
+                scaler=session.model.scaler,
             )
             copy_state_into(session.state, restored)
             self.policy.restore(saved.state["observer"])
@@ -59,9 +59,9 @@ class Rollback:
     def _restart(self) -> None:
         """Return to the values before the first step, with empty optimizer moments."""
         session = self.session
-        session.trainable.load(self.untrained.values.to(session.trainable.values.device))
-        session.optimizer.state.clear()
-        fresh = session.trainable.values.detach()
+        session.model.trainable.load(self.untrained.values.to(session.model.trainable.values.device))
+        session.model.optimizer.state.clear()
+        fresh = session.model.trainable.values.detach()
         average = None if session.state.average is None else fresh.clone()
         powers = {sigma: fresh.clone() for sigma in session.state.powers}
         start = LoopState(step=0, average=average, powers=powers, noise_stream=session.state.noise_stream)

@@ -163,7 +163,7 @@ def write_start(session: TrainingSession, estimate: RunEstimate | None, checkpoi
         "plan": session.plan.to_json(),
         "estimate": None if estimate is None else estimate.to_json(),
         "parameters": {
-            "trainable": session.method.expected,
+            "trainable": session.model.method.expected,
             "total": sum(p.numel() for part in (base.unet, *base.text_encoders.values()) for p in part.parameters()),
         },
         "status": "running",

@@ -8,24 +8,18 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from woundgen.adapters.dropout import DropoutMasks
-from woundgen.adapters.methods import Method
 from woundgen.config.train import TrainConfig
 from woundgen.models.base import BaseModel
-from woundgen.models.flat_parameters import FlatParameters
-from woundgen.models.recorded_function import Recorder
 from woundgen.models.unet_pass import UNetPass
 from woundgen.runtime.console import Console
 from woundgen.runtime.ranks import ALONE, Ranks
 from woundgen.storage.names import CHECKPOINTS
 from woundgen.training.discriminator import Discriminator
-from woundgen.training.loop import Network
 from woundgen.training.loop_state import LoopState
-from woundgen.training.loss_pass import VerifiedLossPass
 from woundgen.training.plan import Plan
 from woundgen.training.terms import ExtraTerm
 from woundgen.workflows.train.dataset import Dataset
-from woundgen.workflows.train.lean_pass import LeanPass
+from woundgen.workflows.train.model import TrainableModel
 from woundgen.workflows.train.request import TrainRequest
 
 
@@ -40,11 +34,9 @@ class TrainingJob:
 
 @dataclass(frozen=True, slots=True)
 class TrainingSession:
-    """config: the request's, with `perceptual_network: auto` resolved. unet: what the loop calls.
-    recorder: of CUDA graphs, None without. loss_pass: what the loop calls in place of `unet` where it can.
-    unet_pass: how the UNet is run where nothing is learned, in validation and drawing. lean: in half precision only.
+    """config: the request's, with `perceptual_network: auto` resolved. model: what the loop works on.
 
-    faults: lines on recordings that differ, not yet shown.
+    unet_pass: how the UNet is run where nothing is learned, in validation and drawing.
     identity: digest of all that decides the trajectory. state: changed in place by the loop, a resume and a rollback;
     before `restore_or_begin` it is that of step 0, without averages. precision: fp32 | bf16 | fp16.
     """
@@ -55,29 +47,24 @@ class TrainingSession:
     ranks: Ranks
     device: torch.device
     precision: str
-    base: BaseModel
-    method: Method
-    trainable: FlatParameters
-    unet: Network
-    recorder: Recorder | None
-    loss_pass: VerifiedLossPass | None
+    model: TrainableModel
     unet_pass: UNetPass
-    dropout: DropoutMasks | None
-    lean: LeanPass | None
     terms: tuple[ExtraTerm, ...]
     discriminator: Discriminator | None
     dataset: Dataset
     plan: Plan
-    optimizer: torch.optim.Optimizer
-    scaler: torch.amp.GradScaler
     state: LoopState
     identity: str
-    faults: list[str]
+
+    @property
+    def base(self) -> BaseModel:
+        """The base model, with what is trained of it."""
+        return self.model.base
 
     def report_faults(self) -> None:
         """Warn of the recordings that differ, as noticed since the last call."""
-        while self.faults:
-            self.console.warn(self.faults.pop(0))
+        while self.model.faults:
+            self.console.warn(self.model.faults.pop(0))
 
     @property
     def folder(self) -> Path:
@@ -102,7 +89,7 @@ class TrainingSession:
 
     def weights(self) -> dict[str, Tensor]:
         """Return the weights that are evaluated and saved, [P] each, by name: a copy of raw, and EMA if it is on."""
-        vectors = {"raw": self.trainable.values.detach().clone()}
+        vectors = {"raw": self.model.trainable.values.detach().clone()}
         if self.state.average is not None:
             vectors["ema"] = self.state.average
         return vectors

@@ -46,7 +46,7 @@ def loop_settings(config: TrainConfig, plan: Plan, precision: str, batches: Batc
 
 def session_noising(session: TrainingSession, latents: Latents) -> Noising:
     """Return what makes micro-batches of `latents` in the noise stream of the run."""
-    config, base, recorder = session.config, session.base, session.recorder
+    config, base, recorder = session.config, session.base, session.model.recorder
     settings = NoiseSettings(
         seed=config.seed,
         offset=config.loss.noise_offset,
@@ -54,5 +54,5 @@ def session_noising(session: TrainingSession, latents: Latents) -> Noising:
         prediction=base.prediction,
         device=session.device,
     )
-    recorded = None if recorder is None else RecordedNoise(recorder, session.faults)
+    recorded = None if recorder is None else RecordedNoise(recorder, session.model.faults)
     return build_noising(latents, settings, stream=session.state.noise_stream, recorder=recorded)

@@ -159,7 +159,7 @@ def _count_bytes(session: TrainingSession, numbers: Numbers, space: Space, layou
     config = session.config
     run = disk_bytes(
         replace(session.plan, saves=SAVES),
-        parameters=round(session.trainable.values.numel() * largest_rank(space, config)),
+        parameters=round(session.model.trainable.values.numel() * largest_rank(space, config)),
         averages=adapter_kinds(config),
         keep_last=1,
         moments=optimizer_moments(config),
