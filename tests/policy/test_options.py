@@ -46,7 +46,7 @@ def test_every_key_is_read(maker: dict[str, Any], model: type, key: str) -> None
 def test_an_ignored_key_would_be_seen(maker: dict[str, Any]) -> None:
     """The search finds what is read straight, through a property and through a function, and nothing else."""
     files = maker["readers"](TrainConfig)
-    assert files["weight_decay"] == ["workflows/train/prepare.py"]
+    assert files["weight_decay"] == ["workflows/train/model.py"]
     assert "training/plan.py" in files["gradient_accumulation"]  # through global_batch
     assert "workflows/train/evaluator.py" in files["negative_prompt"]  # through prompts_for
     assert "notes" not in files

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from woundgen.commands.options import capitalise_phases
+from woundgen.commands.options import read_phases
 from woundgen.runtime.console import open_console
 
 
@@ -15,7 +15,7 @@ def calibrate(
     real: Annotated[Path, typer.Option(help="Photographs to screen against.")],
     out: Annotated[Path, typer.Option(help="Folder of calibration.json, CALIBRATION.md and the plot.")],
     run: Annotated[Path | None, typer.Option(help="The run whose adapter will draw: divided as it divided.")] = None,
-    phase: Annotated[str | None, typer.Option(callback=capitalise_phases, help="Without --run: I, P or R.")] = None,
+    phase: Annotated[str | None, typer.Option(callback=read_phases, help="Without --run: I, P or R.")] = None,
     size: Annotated[int | None, typer.Option(min=32, max=1024, help="Pixels a side [the run's, or 128].")] = None,
     thresholds: Annotated[Path | None, typer.Option(help="configs/quality_thresholds.yaml")] = None,
 ) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from woundgen.commands.options import capitalise_phases
+from woundgen.commands.options import read_phases
 from woundgen.errors import UserError
 from woundgen.runtime.console import open_console
 
@@ -28,7 +28,7 @@ def compare(
     weights: Annotated[list[str] | None, typer.Option(help="ema | raw | ema@0.1 (a length), repeatable.")] = None,
     guidance: Annotated[list[float] | None, typer.Option(min=1, help="Guidance scales, repeatable.")] = None,
     steps: Annotated[list[int] | None, typer.Option(min=1, max=1000, help="Sampler steps, repeatable.")] = None,
-    phase: Annotated[str | None, typer.Option(callback=capitalise_phases, help="I, P or R: which photographs.")] = None,
+    phase: Annotated[str | None, typer.Option(callback=read_phases, help="I, P or R: which photographs.")] = None,
     real: Annotated[Path | None, typer.Option(help="Photographs to compare with.")] = None,
     run: Annotated[Path | None, typer.Option(help="Instead of --real: the photographs this run held out.")] = None,
     features: Annotated[list[str] | None, typer.Option(help="Feature network, repeatable [embedded].")] = None,

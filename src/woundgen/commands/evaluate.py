@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from woundgen.commands.options import capitalise_phases
+from woundgen.commands.options import read_phases
 from woundgen.errors import UserError
 from woundgen.runtime.console import open_console, terminal_width
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def evaluate(
     generated: Annotated[Path, typer.Option(help="Generated set, or any folder of images.")],
-    phase: Annotated[str, typer.Option(callback=capitalise_phases, help="I, P or R: which label to compare.")],
+    phase: Annotated[str, typer.Option(callback=read_phases, help="I, P or R: which label to compare.")],
     real: Annotated[Path | None, typer.Option(help="Photographs to compare with.")] = None,
     run: Annotated[Path | None, typer.Option(help="Instead of --real: the photographs this run held out.")] = None,
     base: Annotated[

@@ -71,7 +71,7 @@ def common_options() -> list[Any]:
     return [parameter for parameter in typer.main.get_command(app).params if parameter.name != "help"]
 
 
-def capitalise_phases(text: str | None) -> str | None:
+def read_phases(text: str | None) -> str | None:
     """Return phases as they are written everywhere: `i` is I."""
     return None if text is None else text.upper()
 

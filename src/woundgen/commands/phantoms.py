@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from woundgen.commands.options import capitalise_phases
+from woundgen.commands.options import read_phases
 from woundgen.runtime.console import open_console
 
 
 def phantoms(
     count: Annotated[int, typer.Option(min=1, help="Photographs in all.")],
     out: Annotated[Path, typer.Option(help="Folder to write; ImageFolder with metadata.csv.")],
-    phases: Annotated[str, typer.Option(callback=capitalise_phases, help="Letters among I, P, R.")] = "IPR",
+    phases: Annotated[str, typer.Option(callback=read_phases, help="Letters among I, P, R.")] = "IPR",
     seed: Annotated[int, typer.Option(min=0)] = 0,
     size: Annotated[int, typer.Option(min=16, max=1024, help="Pixels a side.")] = 128,
     views: Annotated[int, typer.Option(min=1, max=100, help="Photographs of each patient.")] = 1,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from woundgen.commands.options import capitalise_phases
+from woundgen.commands.options import read_phases
 from woundgen.runtime.console import open_console
 
 
@@ -20,7 +20,7 @@ def run(
     ] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value over the settings; repeatable.")] = None,
     phases: Annotated[
-        str | None, typer.Option(callback=capitalise_phases, help="Such as I,R [all that have photographs enough].")
+        str | None, typer.Option(callback=read_phases, help="Such as I,R [all that have photographs enough].")
     ] = None,
     count: Annotated[int, typer.Option(min=20, help="Images to accept for each phase.")] = 200,
     seed: Annotated[int, typer.Option(min=0, help="Of the drawing.")] = 0,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from woundgen.commands.options import capitalise_phases
+from woundgen.commands.options import read_phases
 from woundgen.config.choices import check_choice
 from woundgen.errors import UserError
 from woundgen.runtime.console import open_console
@@ -32,9 +32,7 @@ def new(
     repeats: Annotated[int, typer.Option(min=0, help="Pictures that each reader sees twice.")] = 12,
     checks: Annotated[int, typer.Option(min=0, max=20, help="Attention checks.")] = 3,
     per_patient: Annotated[int, typer.Option(min=1, help="Photographs of one patient at most.")] = 2,
-    phases: Annotated[
-        str | None, typer.Option(callback=capitalise_phases, help="By commas [those of all sets].")
-    ] = None,
+    phases: Annotated[str | None, typer.Option(callback=read_phases, help="By commas [those of all sets].")] = None,
     side: Annotated[
         str | None, typer.Option(help="Of the split: holdout or validation [holdout where there is one].")
     ] = None,

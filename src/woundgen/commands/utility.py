@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from woundgen.commands.options import capitalise_phases
+from woundgen.commands.options import read_phases
 from woundgen.errors import UserError
 from woundgen.runtime.console import open_console, terminal_width
 
@@ -21,8 +21,7 @@ def utility(
     ] = "0,0.25,0.5,1,2",
     classifier: Annotated[str, typer.Option(help="embedded | dinov2 | colour | cnn | a command.")] = "embedded",
     phases: Annotated[
-        str | None,
-        typer.Option(callback=capitalise_phases, help="Phases that get synthetic images [all the sets have]."),
+        str | None, typer.Option(callback=read_phases, help="Phases that get synthetic images [all the sets have].")
     ] = None,
     classes: Annotated[str, typer.Option(help="Phases to tell apart, by commas.")] = "I,P,R",
     folds: Annotated[int, typer.Option(min=2, help="Where no photograph has split = holdout.")] = 5,

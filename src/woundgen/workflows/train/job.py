@@ -111,14 +111,16 @@ def _train(session: TrainingSession, encoded: EncodedDataset, observer: Observer
         session.report_faults()
         return observer.after_step(report)
 
-    wanted = config.optimization
     take_steps(
         session.model,
         encoded,
         session.state,
         settings=loop_settings(config, session.plan, session.precision, encoded.batches),
         learning_rate=schedule(
-            wanted.scheduler, peak=wanted.learning_rate, steps=session.plan.steps, warmup=wanted.warmup_steps
+            config.optimization.scheduler,
+            peak=config.optimization.learning_rate,
+            steps=session.plan.steps,
+            warmup=config.optimization.warmup_steps,
         ),
         noising=session_noising(session, encoded.latents),
         after_step=after_step,

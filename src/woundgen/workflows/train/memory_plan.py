@@ -50,7 +50,7 @@ def plan_memory(session: TrainingSession) -> MemoryPlan:
 
 
 def foresee_model(model: TrainableModel, shape: PassShape, *, optimizer: str, averages: int) -> StepMemory:
-    """Foresee a step of a model as it is now. averages: vectors of the trained values that are kept."""
+    """Foresee a step of a model as it is now. averages: moving averages of the trained values."""
     return foresee_step(
         model.base.unet,
         model.trainable,

@@ -49,7 +49,7 @@ class TrainableModel:
 
     @property
     def trained_modules(self) -> tuple[nn.Module, ...]:
-        """Return the networks that a step passes through: the UNet, and the text encoders where they are trained."""
+        """Return the networks of a step: the UNet, and the text encoders where they are trained."""
         return self.base.unet, *(self.base.text_encoders.values() if self.method.reads_text else ())
 
 
@@ -59,7 +59,6 @@ def make_trainable(base: BaseModel, config: TrainConfig, device: torch.device, p
     dropout = run_by_position(base.unet, dropout=config.lora.dropout) if method.name == "lora" else None
     lean = None if config.compute.compile else build_lean_pass(base.unet, method, trainable, dropout, precision)
     recorder = choose_recorder(config, device)
-    wanted = config.optimization
     faults: list[str] = []
     return TrainableModel(
         base=base,
@@ -70,7 +69,12 @@ def make_trainable(base: BaseModel, config: TrainConfig, device: torch.device, p
         recorder=recorder,
         unet=unet_for_training(base, config, trainable, device, faults=faults),
         loss_pass=loss_pass_for_training(base, method, trainable, recorder, faults=faults),
-        optimizer=new_optimizer(trainable, betas=(0.9, 0.999), weight_decay=wanted.weight_decay, kind=wanted.algorithm),
+        optimizer=new_optimizer(
+            trainable,
+            betas=(0.9, 0.999),
+            weight_decay=config.optimization.weight_decay,
+            kind=config.optimization.algorithm,
+        ),
         scaler=torch.amp.GradScaler(device.type, enabled=precision == "fp16"),
         faults=faults,
     )
