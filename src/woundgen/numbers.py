@@ -18,8 +18,8 @@ def choose_form(like: float) -> str:
 
 
 def write_signed(x: float, form: str) -> str:
-    """Return a difference with its sign. form: as Python's, such as .3f; exponents keep their hyphen."""
-    text = f"{x:+{form}}"
+    """Return a difference with its sign; 0 has none. form: as Python's, such as .3f; exponents keep their hyphen."""
+    text = f"{x:+{form}}" if x else f"{0:{form}}"
     return MINUS + text[1:] if text.startswith("-") else text
 
 

@@ -17,6 +17,6 @@ def test_three_digits(value: float, like: float | None, text: str) -> None:
 
 
 def test_signs() -> None:
-    assert [write_signed(x, ".2f") for x in (0.5, -0.5)] == ["+0.50", "−0.50"]
+    assert [write_signed(x, ".2f") for x in (0.5, -0.5, 0)] == ["+0.50", "−0.50", "0.00"]
     assert write_signed(-1e-7, ".1g") == "−1e-07"
     assert write_interval(-0.331, 0.364, ".2f") == "−0.33 to +0.36"
