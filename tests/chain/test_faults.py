@@ -9,18 +9,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from woundgen.cli import run
+from woundgen.data.phantom_frames import FramedPhantoms, frame_phantoms
 from woundgen.models.sources import PINNED
+from woundgen.workflows.rebuild import phantom_pool
 
 from ..unit.workflows.fetch.test_bases import Hub
 from .conftest import Workshop
-from .faults import FAULTS, MOVED, RIVALS, Case, check_case, run_with_fault
+from .faults import EVERY, KILL, MOVED, RIVALS, Case, check_case
 
 Words = Callable[[Path], Sequence[str]]
 MOMENTS = int(os.environ.get("WOUNDGEN_FAULTS_MOMENTS", "7"))
-"""Of each fault, drawn over the requests of an undisturbed run."""
-EVERY = (*FAULTS, "kill", MOVED, RIVALS)
+"""Of each fault, spread over the requests of an undisturbed run, and sizes of a disk."""
+KILLS = int(os.environ.get("WOUNDGEN_FAULTS_KILLS", "20"))
+
+
+def check_every(case: Case, folder: Path) -> None:
+    check_case(case, folder, EVERY, moments=MOMENTS, kills=KILLS)
 
 
 def without_models(workshop: Workshop) -> dict[str, Words]:
@@ -47,29 +55,58 @@ def few(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Worksho
 
 @pytest.mark.parametrize("verb", ["data import", "data split", "data split, folds"])
 def test_a_full_disk_and_kills_cost_a_verb_nothing(verb: str, few: Workshop, tmp_path: Path) -> None:
-    check_case(Case(verb, without_models(few)[verb]), tmp_path, ["full", "kill"], moments=3)
+    check_case(Case(verb, without_models(few)[verb]), tmp_path / "trials", ["full", KILL], moments=3, kills=3)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("verb", ["phantoms", "data import", "data split", "data split, folds", "data check"])
-def test_every_fault_costs_a_verb_nothing(verb: str, workshop: Workshop, tmp_path: Path) -> None:
-    check_case(Case(verb, without_models(workshop)[verb]), tmp_path, EVERY, moments=MOMENTS)
+def test_every_fault_costs_a_verb_nothing(verb: str, few: Workshop, tmp_path: Path) -> None:
+    check_every(Case(verb, without_models(few)[verb]), tmp_path / "trials")
 
 
-def draw(trained: Path, out: Path) -> None:
-    words = ["generate", *drawing(trained), "--out", str(out)]
-    code, _ = run_with_fault(words, at=0, fault="kill", errors=out.with_suffix(".txt"))
-    assert code == 0, out.with_suffix(".txt").read_text()
+@pytest.mark.slow
+def test_every_fault_costs_a_purge_nothing(few: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`data cache --purge`: what it did not write stays."""
+    prepared = tmp_path / "prepared"
+    monkeypatch.setenv("WOUNDGEN_PREPARED", str(prepared))
+    config = ["--config", str(few.config), "--set", "max_steps=1", "--set", "evaluate_every_n_epochs=9"]
+    assert run(["train", *config, "--data", str(few.photographs), "--out", str(tmp_path / "run")]) == 0
+    (prepared / "mine.rgb").write_bytes(b"a picture of another program")
+
+    def words(out: Path) -> list[str]:
+        monkeypatch.setenv("WOUNDGEN_PREPARED", str(out))
+        return ["data", "cache", "--purge"]
+
+    case = Case("data cache", words, lambda out: shutil.copytree(prepared, out))
+    faults = [KILL, "read-only", "failing", MOVED, RIVALS]  # a purge asks a disk for no space
+    check_case(case, tmp_path / "trials", faults, moments=MOMENTS, kills=KILLS)
+
+
+@pytest.mark.slow
+def test_every_fault_costs_train_nothing(workshop: Workshop, tmp_path: Path) -> None:
+    """Six steps, and everything a run writes but run.json, whose times differ; test_killed.py has more kills."""
+    quick = ("--set", "max_steps=6", "--set", "evaluate_every_n_epochs=3")
+    check_every(Case("train", lambda out: workshop.train(out, *quick)), tmp_path / "trials")
 
 
 def drawing(trained: Path) -> list[str]:
     return ["--adapter", str(trained), "--size", "32", "--steps", "2", "--block", "4", "--count", "8"]
 
 
-def with_models(workshop: Workshop, trained: Path, folder: Path) -> dict[str, Case]:
-    """Verbs on what a run has left; `folder` holds a set that was drawn with it."""
-    real, drawn = str(workshop.photographs), folder / "drawn"
-    run_and_set = ["--generated", str(drawn), "--run", str(trained)]
+@pytest.fixture(scope="module")
+def drawn(trained: Path, workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A set of eight images, and beside it its measures twice, as one.json and two.json."""
+    out = tmp_path_factory.mktemp("faults") / "drawn"
+    assert run(["generate", *drawing(trained), "--out", str(out)]) == 0
+    for name in ("one", "two"):
+        words = ["--generated", str(out), "--real", str(workshop.photographs), "--phase", "I"]
+        assert run(["evaluate", *words, "--out", str(out.with_name(f"{name}.json"))]) == 0
+    return out
+
+
+def with_models(workshop: Workshop, trained: Path, drawn: Path) -> dict[str, Case]:
+    """Verbs on what a run has left, and on a set that was drawn with it."""
+    real, run_and_set = str(workshop.photographs), ["--generated", str(drawn), "--run", str(trained)]
 
     def copy_set(out: Path) -> None:
         shutil.copytree(drawn, out)
@@ -79,30 +116,27 @@ def with_models(workshop: Workshop, trained: Path, folder: Path) -> dict[str, Ca
         Case("generate", lambda out: [
             "generate", *drawing(trained), "--policy", "report", "--real", real, "--out", str(out)]),
         Case("calibrate", lambda out: ["calibrate", "--real", real, "--run", str(trained), "--out", str(out)]),
-        Case("report", lambda out: [
-            "report", "--run", str(trained), "--generated", str(drawn), "--private", "--out", str(out)]),
+        Case("report", lambda out: ["report", *run_and_set, "--private", "--out", str(out)]),
         Case("audit", lambda out: ["audit", *run_and_set, "--out", str(out)]),
         Case("evaluate", lambda out: ["evaluate", "--generated", str(out), "--real", real, "--phase", "I"], copy_set),
         Case("compare", lambda out: [
-            "compare", str(folder / "one.json"), str(folder / "two.json"), "--out", str(out)]),
+            "compare", str(drawn.with_name("one.json")), str(drawn.with_name("two.json")), "--out", str(out)]),
+        Case("compare --adapter", lambda out: [
+            "compare", "--adapter", str(trained), "--steps", "1", "--steps", "2", "--guidance", "1", "--phase", "I",
+            "--count", "8", "--size", "32", "--real", real, "--out", str(out)]),
         Case("export", lambda out: ["export", str(trained), "--format", "kohya", "--out", str(out)]),
     ]  # fmt: skip
     return {case.name: case for case in cases}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("verb", ["generate", "calibrate", "report", "audit", "evaluate", "compare", "export"])
+@pytest.mark.parametrize(
+    "verb", ["generate", "calibrate", "report", "audit", "evaluate", "compare", "compare --adapter", "export"]
+)
 def test_every_fault_costs_a_verb_with_models_nothing(
-    verb: str, workshop: Workshop, trained: Path, tmp_path: Path
+    verb: str, workshop: Workshop, trained: Path, drawn: Path, tmp_path: Path
 ) -> None:
-    if verb in ("report", "audit", "evaluate", "compare"):
-        draw(trained, tmp_path / "drawn")
-    for name in ("one", "two") if verb == "compare" else ():
-        words = ["evaluate", "--generated", str(tmp_path / "drawn"), "--real", str(workshop.photographs), "--phase"]
-        words += ["I", "--out", str(tmp_path / f"{name}.json")]
-        code, _ = run_with_fault(words, at=0, fault="kill", errors=tmp_path / "e.txt")
-        assert code == 0, (tmp_path / "e.txt").read_text()
-    check_case(with_models(workshop, trained, tmp_path)[verb], tmp_path / "trials", EVERY, moments=MOMENTS)
+    check_every(with_models(workshop, trained, drawn)[verb], tmp_path / "trials")
 
 
 @pytest.mark.slow
@@ -121,44 +155,58 @@ def test_every_fault_costs_fetch_nothing(
         return ["fetch", "sd21-base", "--mirror", hub.address]
 
     try:
-        check_case(Case("fetch", words), tmp_path / "trials", EVERY, moments=MOMENTS)
+        check_every(Case("fetch", words), tmp_path / "trials")
     finally:
         hub.server.shutdown()
         hub.server.server_close()
 
 
 @pytest.mark.slow
-def test_every_fault_costs_rebuild_nothing(tmp_path: Path) -> None:
-    """The cheapest stage; the base's training is stopped and begun again in tests/unit/workflows/rebuild."""
+def test_every_fault_costs_rebuild_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cheapest stage, on eight phantoms repeated; the base's training is stopped and begun again in
+    tests/unit/workflows/rebuild."""
+    drawn = frame_phantoms(range(8), seed=1, margins=[None, 0.2] * 4)
+    times = phantom_pool.CHUNK // 8
+    repeated = FramedPhantoms(
+        np.tile(drawn.images, (times, 1, 1, 1)), drawn.phases * times, np.tile(drawn.close_up, times),
+        np.tile(drawn.centres, (times, 1)), {key: np.tile(values, times) for key, values in drawn.parameters.items()},
+    )  # fmt: skip
+    monkeypatch.setattr(phantom_pool, "_draw_framed", lambda first, seed: repeated)
 
     def words(out: Path) -> list[str]:
         return ["rebuild", "features", "--phantoms", "400", "--steps", "1", "--batch", "4", "--work", str(out)]
 
-    check_case(Case("rebuild", words), tmp_path / "trials", EVERY, moments=MOMENTS)
+    check_every(Case("rebuild", words), tmp_path / "trials")
 
 
-def count_files(out: Path) -> dict[str, object]:
+def count_files(place: Path) -> dict[str, object]:
     """Of a study: how many files lie in each folder. Names of pictures and links are drawn anew in each."""
-    files = [path for path in out.rglob("*") if path.is_file() and path.name != ".woundgen.lock"]
-    return dict(Counter(f"{path.relative_to(out).parent}/*{path.suffix}" for path in files))
+    files = [path for path in place.rglob("*") if path.is_file() and path.name != ".woundgen.lock"]
+    return dict(Counter(f"{path.relative_to(place).parent}/*{path.suffix}" for path in files))
+
+
+@pytest.fixture(scope="module")
+def clinic(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Words that name photographs of 18 patients and a synthetic set."""
+    folder, words = tmp_path_factory.mktemp("clinic"), []
+    for name, seed in (("real", 5), ("synthetic", 6)):
+        place = str(folder / name)
+        views = ["phantoms", "--count", "36", "--views", "2", "--size", "48", "--seed", str(seed), "--out", place]
+        assert run(views) == 0
+        words += [f"--{name}", place]
+    return words
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("verb", ["study new", "utility"])
-def test_every_fault_costs_a_study_nothing(verb: str, tmp_path: Path) -> None:
+def test_every_fault_costs_a_study_nothing(verb: str, clinic: list[str], tmp_path: Path) -> None:
     """A study that a fault left whole is not drawn again: `study new` says that it is there."""
-    real, synthetic = tmp_path / "real", tmp_path / "synthetic"
-    for place, count, seed in ((real, 36, 5), (synthetic, 36, 6)):
-        words = ["phantoms", "--count", str(count), "--views", "2", "--size", "48", "--seed", str(seed)]
-        code, _ = run_with_fault([*words, "--out", str(place)], at=0, fault="kill", errors=tmp_path / "p.txt")
-        assert code == 0, (tmp_path / "p.txt").read_text()
-    places = ["--real", str(real), "--synthetic", str(synthetic)]
     cases = {
         "study new": Case("study new", lambda out: [
-            "study", "new", *places, "--held-out", "--items", "12", "--repeats", "2", "--checks", "1", "--size", "32",
+            "study", "new", *clinic, "--held-out", "--items", "12", "--repeats", "2", "--checks", "1", "--size", "32",
             "--out", str(out)], look=count_files, done="holds this study already"),
         "utility": Case("utility", lambda out: [
-            "utility", *places, "--classifier", "colour", "--size", "32", "--doses", "0,1", "--folds", "3",
+            "utility", *clinic, "--classifier", "colour", "--size", "32", "--doses", "0,1", "--folds", "3",
             "--runs", str(tmp_path / "runs"), "--out", str(out)]),
     }  # fmt: skip
-    check_case(cases[verb], tmp_path / "trials", [*FAULTS, "kill"], moments=MOMENTS)
+    check_every(cases[verb], tmp_path / "trials")

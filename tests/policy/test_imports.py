@@ -102,7 +102,7 @@ ALLOWED = {
 }
 HEAVY = {"torch", "diffusers", "transformers", "peft", "accelerate", "tensorboard"}
 WITHOUT_TORCH = {*COMMON, "config", "storage", "reporting", "comparison", "api", "pipeline", "commands", "cli"}
-MAY_IMPORT_TORCH = {Path("storage/checkpoint.py"), Path("storage/retention.py")}
+MAY_IMPORT_TORCH = {Path("storage/checkpoint.py"), Path("storage/retention.py"), Path("storage/tensors.py")}
 UNPICKLERS = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 
 

@@ -56,6 +56,7 @@ def rebuild(
             console.result("rebuild", Shown({"stage": stage, "path": str(card)}))
         return 0
     from woundgen.runtime.devices import choose_device
+    from woundgen.runtime.lock import only_writer
     from woundgen.workflows.rebuild.base import rebuild_base
     from woundgen.workflows.rebuild.stages import RebuildSettings, rebuild_decoder, rebuild_encoder, rebuild_features
 
@@ -75,7 +76,12 @@ def rebuild(
         "decoder": rebuild_decoder,
         "base": rebuild_base,
     }
-    with open_console() as console:
+    locks = work / ".stages" / stage  # stages run side by side on one folder, but none twice
+    try:
+        locks.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise UserError(f"{work} exists and is not a folder.", "Choose another --work.") from None
+    with open_console() as console, only_writer(locks):
         target = console.follow(jobs[stage](settings))
         console.info(f"written to {target}")
         console.result("rebuild", Shown({"stage": stage, "path": str(target)}))

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from woundgen.errors import UserError
 from woundgen.features.inception import Inception
 from woundgen.features.lpips import CHANNELS, Trunk
 from woundgen.features.store import CONFIG_FILE, WEIGHTS_FILE, WeightsSource
+from woundgen.storage.tensors import save_tensors
 
 Weights = Mapping[str, Tensor]
 
@@ -34,7 +34,7 @@ def convert(name: str, source: WeightsSource, *, downloaded: Path, out: Path) ->
     else:
         trunk, linear = (_state_dict(downloaded / file.name) for file in source.files)
         weights = lpips_weights(name, trunk, linear)
-    save_file({key: value.contiguous() for key, value in weights.items()}, out / WEIGHTS_FILE)
+    save_tensors({key: value.contiguous() for key, value in weights.items()}, out / WEIGHTS_FILE)
     return (WEIGHTS_FILE,)
 
 

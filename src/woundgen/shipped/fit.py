@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from woundgen.errors import UserError
 from woundgen.events import Info, Work
-from woundgen.storage.checkpoint import newest_sound, read_checkpoint
+from woundgen.storage.checkpoint import clear_left_overs, newest_sound, pointer, read_checkpoint, set_pointer
+from woundgen.storage.names import LATEST
 from woundgen.storage.retention import save_last_state
 from woundgen.training.optimizer_state import optimizer_tensors, restore_optimizer, strip_prefix
 
@@ -81,6 +82,7 @@ def _save(
 def _restore(
     folder: Path, modules: dict[str, nn.Module], optimizers: dict[str, torch.optim.Optimizer], begun_from: str
 ) -> Work[int]:
+    clear_left_overs(folder)
     newest = newest_sound(folder)
     for fault in newest.faults:
         yield Info(fault)
@@ -97,5 +99,7 @@ def _restore(
         module.load_state_dict(strip_prefix(name, checkpoint.tensors))
     for name, optimizer in optimizers.items():
         restore_optimizer(optimizer, strip_prefix(f"optimizer_{name}", checkpoint.tensors))
+    if pointer(folder, LATEST) != newest.folder.name:  # a kill came between the two
+        set_pointer(folder, LATEST, newest.folder.name)
     yield Info(f"going on from {newest.folder}")
     return int(checkpoint.state["step"])

@@ -61,9 +61,12 @@ def _private_opener(name: str, flags: int) -> int:
     return os.open(name, flags, 0o600)
 
 
-def sweep_unfinished(folder: Path) -> None:
-    """Remove what killed processes have left half written in `folder`; files of living ones stay."""
-    for path in folder.glob(f".*{UNFINISHED}"):
+def sweep_unfinished(folder: Path, *, below: bool = False) -> None:
+    """Remove what killed processes have left half written in `folder`; files of living ones stay.
+
+    below: in the folders in it, too.
+    """
+    for path in (folder.rglob if below else folder.glob)(f".*{UNFINISHED}"):
         owner = re.fullmatch(r"\..+?\.(\d+)(\.\d+)?\.tmp", path.name)
         if owner and path.is_file() and not _is_running(int(owner[1])):
             path.unlink(missing_ok=True)

@@ -35,7 +35,7 @@ def claim_output(folder: Path, *, identity: str, what: str) -> bool:
     # A kill between making the folder and naming it ours leaves a hidden temporary file: still ours to take.
     if folder.is_dir() and any(not path.name.endswith(".tmp") for path in folder.iterdir()):
         if marker.exists() and read_json(marker).get("identity") == identity:
-            sweep_unfinished(folder)
+            sweep_unfinished(folder, below=True)
             return True
         raise UserError(
             f"{folder} exists and holds {'another ' + what if marker.exists() else 'other files'}.",

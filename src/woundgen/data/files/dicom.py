@@ -8,8 +8,11 @@ Needs pydicom: pip install 'woundgen[dicom]'. Photometric interpretations MONOCH
 from __future__ import annotations
 
 import io
+import logging
 import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -21,6 +24,8 @@ from woundgen.errors import Code, UserError
 
 SUFFIX = ".dcm"
 _DEFLATED = b"1.2.840.10008.1.2.1.99"  # inflated as a whole while read: no cap could hold it
+_UNREAD_CURVES = ("SIGMOID", "LINEAR_EXACT")  # PS3.3 C.11.2.1.3
+_UNREAD_KINDS = ("HSV", "ARGB", "CMYK", "XYB")  # PS3.3 C.7.6.3.1.2, the retired ones among them
 _META_BYTES = 4096  # where the transfer syntax stands
 _OTHER_NAMES = {"gdcm": "python-gdcm"}  # of packages, where the registry's differ from those that pydicom names
 _LICENCES = {"pylibjpeg-libjpeg": " (GPL 3.0)"}
@@ -33,9 +38,10 @@ def is_dicom(content: bytes) -> bool:
 
 def dicom_size(content: bytes, *, name: str) -> tuple[int, int]:
     """(width, height), from the header alone."""
-    header = _read(content, name=name, pixels=False)
-    _require_picture(header, name=name)
-    return int(header.Columns), int(header.Rows)
+    with _unlogged():
+        header = _read(content, name=name, pixels=False)
+        _require_picture(header, name=name)
+        return int(header.Columns), int(header.Rows)
 
 
 def decode_dicom(content: bytes, *, name: str, maximum_pixels: int) -> Image.Image:
@@ -43,6 +49,23 @@ def decode_dicom(content: bytes, *, name: str, maximum_pixels: int) -> Image.Ima
 
     pydicom's errors on damaged bytes pass through.
     """
+    with _unlogged():
+        return _decode_picture(content, name=name, maximum_pixels=maximum_pixels)
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """Silence pydicom's log, whose warnings quote the header's values."""
+    log = logging.getLogger("pydicom")
+    level = log.level
+    log.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+
+
+def _decode_picture(content: bytes, *, name: str, maximum_pixels: int) -> Image.Image:
     header = _read(content, name=name, pixels=False)
     _require_picture(header, name=name)
     width, height = int(header.Columns), int(header.Rows)
@@ -66,9 +89,16 @@ def decode_dicom(content: bytes, *, name: str, maximum_pixels: int) -> Image.Ima
 
 def _require_picture(header: Any, *, name: str) -> None:
     """UserError for reports, plans and the like. Image storage without rows is damaged, which decoding shows."""
-    kind = getattr(header.get("SOPClassUID"), "name", "")
+    kind = _registered(header.get("SOPClassUID"))
     if "Rows" not in header and kind and "Image" not in kind:
         raise UserError(f"{name} is DICOM without a picture ({kind}).", "Remove it.", code=Code.UNREADABLE_FILE)
+
+
+def _registered(uid: Any) -> str:
+    """Return the name by which DICOM registers a UID; "" where it registers none, or for none."""
+    from pydicom.uid import UID_dictionary
+
+    return str(UID_dictionary[uid][0]) if uid in UID_dictionary else ""
 
 
 def _frame(header: Any, *, name: str) -> int:
@@ -89,7 +119,7 @@ def read_patient(content: bytes, *, name: str) -> str:
     if not is_dicom(content):
         return ""
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _unlogged():
             warnings.simplefilter("ignore")  # pydicom's quote the header's values
             header = _read(content, name=name, pixels=False)
             patient = str(header.get("PatientID", "") or "").strip()
@@ -112,7 +142,8 @@ def _decode(data: Any, frame: int, *, name: str) -> NDArray[Any]:
     try:
         decoder = get_decoder(syntax)
     except NotImplementedError:
-        raise UserError(f"{name} is compressed as {syntax.name}, which is not read.", "Save it as JPEG.") from None
+        told = _registered(syntax) or "nothing that DICOM knows"
+        raise UserError(f"{name} is compressed as {told}, which is not read.", "Save it as JPEG.") from None
     plugins = _installable(decoder.missing_dependencies)
     if not decoder.is_available:
         raise UserError(
@@ -143,7 +174,8 @@ def _refuse_other_curves(header: Any, *, name: str) -> None:
     """UserError where the picture is meant to be shown through a curve that is not applied here."""
     function = str(header.get("VOILUTFunction", "LINEAR")).upper()
     if "VOILUTSequence" in header or function != "LINEAR":
-        kind = "a VOI LUT sequence" if "VOILUTSequence" in header else f"VOI LUT function {function}"
+        told = function if function in _UNREAD_CURVES else "that DICOM does not know"
+        kind = "a VOI LUT sequence" if "VOILUTSequence" in header else f"VOI LUT function {told}"
         raise UserError(f"{name} is shown through {kind}, which is not read.", "Save a copy as a plain picture.")
 
 
@@ -173,7 +205,8 @@ def _to_rgb(data: Any, values: NDArray[Any], *, kind: str) -> NDArray[np.uint8]:
         return (values >> 8 if values.dtype == np.uint16 else values)[..., :3].astype(np.uint8)
     if kind == "RGB" or kind.startswith("YBR"):
         return np.rint(values * (255 / (2 ** int(data.BitsStored) - 1))).astype(np.uint8)
-    raise UserError(f"Photometric interpretation {kind} is not read.", "Save a copy as RGB.")
+    told = kind if kind in _UNREAD_KINDS else "unknown to DICOM"  # nothing of a header is quoted as it stands
+    raise UserError(f"The photometric interpretation is {told}, which is not read.", "Save a copy as RGB.")
 
 
 def _grey(data: Any, values: NDArray[np.float64]) -> NDArray[np.uint8]:

@@ -64,7 +64,7 @@ def decode_photograph(content: bytes, *, name: str) -> np.ndarray:
 def decode_image(content: bytes, *, name: str) -> Image.Image:
     """The same as an RGB image, of which a part can be taken without making an array of all."""
     if dicom.is_dicom(content):
-        with _name_file(name):
+        with _name_file(name, quoted=False):
             picture = dicom.decode_dicom(content, name=name, maximum_pixels=MAXIMUM_PIXELS)
             _refuse_unusable(picture, name=name)
             return _to_srgb(picture, name=name)
@@ -79,7 +79,7 @@ def photograph_size(path: Path, *, roots: Sequence[Path]) -> tuple[int, int]:
     """(width, height) of the upright photograph, from its header alone."""
     file = resolve_inside(path, roots=roots)
     if dicom.is_dicom(_read_start(file)):
-        with _name_file(str(path)):
+        with _name_file(str(path), quoted=False):
             return dicom.dicom_size(read_file(path, roots=roots), name=str(path))
     formats = _formats(_read_start(file), name=str(path))
     with _name_file(str(path)), Image.open(file, formats=formats) as image:
@@ -131,8 +131,11 @@ def write_png(path: Path, pixels: np.ndarray, *, text: Mapping[str, str]) -> Non
 
 
 @contextmanager
-def _name_file(name: str) -> Iterator[None]:
-    """Turn whatever a decoder raises on bytes from outside into a UserError about `name`."""
+def _name_file(name: str, *, quoted: bool = True) -> Iterator[None]:
+    """Turn whatever a decoder raises on bytes from outside into a UserError about `name`.
+
+    quoted: its words stand in the error. Those of pydicom may hold values of the header, which names a patient.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # corrupt EXIF and the like: irrelevant to the pixels
@@ -147,9 +150,9 @@ def _name_file(name: str) -> Iterator[None]:
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise UserError(f"{name} has more than {_megapixels()}.", "Save a smaller copy.", code=Code.TOO_LARGE) from None
     except Exception as error:  # Pillow's decoders raise a dozen types on damaged bytes
-        reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
+        words = str(error).strip().splitlines()[:1] if quoted else []
         raise UserError(
-            f"{name} is damaged or truncated ({reason[0]}).",
+            f"{name} is damaged or truncated ({words[0] if words else type(error).__name__}).",
             "Restore it from its source or remove it.",
             code=Code.DAMAGED,
         ) from None

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from woundgen.adapters.kohya import kohya_tensors
@@ -34,6 +34,7 @@ from woundgen.privacy.private_names import names_of_run, refuse_names
 from woundgen.storage.files import read_json, sha256_json, write_text
 from woundgen.storage.names import ADAPTER_FILE, EMBEDDING_FILE, RUN_JSON, WHOLE_FILE
 from woundgen.storage.ownership import claim_output, run_of
+from woundgen.storage.tensors import save_tensors
 from woundgen.workflows.export.merged import write_merged, write_merged_file
 from woundgen.workflows.export.modelspec import ModelFacts, modelspec
 
@@ -164,7 +165,7 @@ def _write(export: _Export, form: str, out: Path) -> Work[Path]:
     ranks = sorted({layer.rank for layer in layers})
     told = modelspec(facts) | {"ss_network_module": "networks.lora", "ss_network_dim": "/".join(map(str, ranks))}
     path = out / f"{_file_name(facts.title)}.safetensors"
-    save_file(tensors, path, metadata=told)
+    save_tensors(tensors, path, metadata=told)
     return path
 
 
@@ -195,7 +196,7 @@ def _write_diffusers(layers: list[LoraLayer], facts: ModelFacts, out: Path) -> P
             )
             told |= {f"{part}.{key}": value for key, value in said.items()}
     path = out / ADAPTER_FILE
-    save_file(tensors, path, metadata=modelspec(facts) | ({METADATA_KEY: json.dumps(told)} if told else {}))
+    save_tensors(tensors, path, metadata=modelspec(facts) | ({METADATA_KEY: json.dumps(told)} if told else {}))
     return path
 
 
@@ -203,7 +204,7 @@ def _write_embedding(export: _Export, form: str, out: Path) -> Work[Path]:
     tensors = load_file(export.adapter.file)
     token = next(iter(tensors))
     name = EMBEDDING_FILE if form == "diffusers" else f"{_file_name(token)}.safetensors"
-    save_file(tensors, out / name, metadata=modelspec(export.facts))
+    save_tensors(tensors, out / name, metadata=modelspec(export.facts))
     if form != "diffusers":
         word = f"embedding:{_file_name(token)}" if form == "comfyui" else _file_name(token)
         yield Info(f"the word in a prompt of {form}: {word} (it goes by the file's name)")

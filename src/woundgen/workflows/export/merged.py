@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import nn
 
 from woundgen.adapters.noise_schedule import as_trained
@@ -16,6 +16,7 @@ from woundgen.models.base import BaseModel
 from woundgen.models.learned_tokens import LongerTable
 from woundgen.models.original_layout import single_file
 from woundgen.storage.files import write_json
+from woundgen.storage.tensors import save_tensors, tensor_errors_as_os_errors
 
 CLIP = "text_model."
 ENCODER_FILE = "model.safetensors"
@@ -38,7 +39,8 @@ def write_merged(base: BaseModel, adapter: Adapter, out: Path, metadata: Mapping
         pipeline = StableDiffusionXLPipeline(
             **parts, text_encoder_2=base.second.encoder, tokenizer_2=base.second.tokenizer
         )
-    pipeline.save_pretrained(out, safe_serialization=True)
+    with tensor_errors_as_os_errors(out):
+        pipeline.save_pretrained(out, safe_serialization=True)
     for name in base.text_encoders:
         _prefix_encoder_keys(out / name / ENCODER_FILE)
     write_json(out / "modelspec.json", dict(metadata))
@@ -49,7 +51,7 @@ def write_merged_file(base: BaseModel, adapter: Adapter, path: Path, metadata: M
     """Write the same into a file of Stability's layout, fp32; returns it."""
     base = as_trained(base, [adapter.file])
     apply_trained(base, [(adapter.file, 1.0)])
-    save_file(single_file(base), path, metadata=dict(metadata))
+    save_tensors(single_file(base), path, metadata=metadata)
     return path
 
 
@@ -72,4 +74,4 @@ def _prefix_encoder_keys(path: Path) -> None:
     named = {
         key if key.startswith((CLIP, "text_projection")) else f"{CLIP}{key}": value for key, value in tensors.items()
     }
-    save_file(named, path, metadata={"format": "pt"})
+    save_tensors(named, path, metadata={"format": "pt"})

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from woundgen.events import Info, Work
@@ -15,6 +15,7 @@ from woundgen.models.images import encode_images
 from woundgen.shipped.architecture import build_scheduler
 from woundgen.shipped.denoiser import CaptionedLatents, begin_denoiser_training, train_denoiser_step
 from woundgen.shipped.fit import RATE_FLOOR, fit
+from woundgen.storage.tensors import save_tensors
 from woundgen.training.learning_rate import schedule
 from woundgen.workflows.rebuild.base_networks import BaseNetworks, beginning
 from woundgen.workflows.rebuild.export_base import export_base
@@ -84,7 +85,7 @@ def pool_latents(pool: Pool, settings: RebuildSettings) -> Work[tuple[Tensor, Te
         vae.to(settings.device, memory_format=torch.channels_last)
         yield Info(f"encoding {len(pool.images)} phantoms")
         mean, deviation = encode_images(vae, pool.images)
-        save_file({"mean": mean.contiguous(), "deviation": deviation.contiguous()}, cache)
+        save_tensors({"mean": mean.contiguous(), "deviation": deviation.contiguous()}, cache)
     tensors = load_file(cache)
     return tensors["mean"], tensors["deviation"]
 

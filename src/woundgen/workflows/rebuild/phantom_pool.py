@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -14,7 +15,9 @@ from numpy.typing import NDArray
 from woundgen.data.phantom_frames import FramedPhantoms, frame_phantoms
 from woundgen.events import Info, Work
 from woundgen.phantoms import CORRUPTIONS, PHASES, RENDERER_VERSION, View, caption, corrupt
-from woundgen.storage.files import read_json, sha256_json, write_json
+from woundgen.runtime.lock import only_writer
+from woundgen.runtime.supervisor import end_with_parent
+from woundgen.storage.files import read_json, sha256_json, write_bytes, write_json
 
 CHUNK = 200
 SIDE = 128
@@ -86,15 +89,17 @@ def render_pool(folder: Path, *, count: int, seed: int, spoiled_share: float, pr
     chunks = count // CHUNK
     identity = sha256_json([RENDERER_VERSION, CAPTION_VERSION, CROP_MARGINS, seed, spoiled_share, CHUNK])
     header = folder / "pool.json"
-    if not (header.exists() and read_json(header)["identity"] == identity):
-        folder.mkdir(parents=True, exist_ok=True)
-        for old in (*folder.glob("labels_*"), folder / IMAGES_FILE):
-            old.unlink(missing_ok=True)
-        write_json(header, {"identity": identity})
-    ready = _count_ready(folder)
-    if ready < chunks:
-        yield Info(f"rendering phantoms {ready * CHUNK} to {chunks * CHUNK} into {folder}")
-        yield from _render(folder, range(ready, chunks), seed=seed, spoiled_share=spoiled_share, processes=processes)
+    folder.mkdir(parents=True, exist_ok=True)
+    with only_writer(folder):  # two would append to one file
+        if not (header.exists() and read_json(header)["identity"] == identity):
+            for old in (*folder.glob("labels_*"), folder / IMAGES_FILE):
+                old.unlink(missing_ok=True)
+            write_json(header, {"identity": identity})
+        ready = _count_ready(folder)
+        if ready < chunks:
+            yield Info(f"rendering phantoms {ready * CHUNK} to {chunks * CHUNK} into {folder}")
+            missing = range(ready, chunks)
+            yield from _render(folder, missing, seed=seed, spoiled_share=spoiled_share, processes=processes)
     return read_pool(folder, count=count)
 
 
@@ -131,7 +136,8 @@ def _render(folder: Path, chunks: range, *, seed: int, spoiled_share: float, pro
     draw = partial(draw_chunk, seed=seed, spoiled_share=spoiled_share)
     if (folder / IMAGES_FILE).exists():
         os.truncate(folder / IMAGES_FILE, chunks.start * CHUNK * SIDE * SIDE * 3)
-    with ProcessPoolExecutor(processes) as workers, (folder / IMAGES_FILE).open("ab") as pixels:
+    pool = ProcessPoolExecutor(processes, initializer=end_with_parent)
+    with pool as workers, (folder / IMAGES_FILE).open("ab") as pixels:
         for number, chunk in zip(chunks, workers.map(draw, [CHUNK * number for number in chunks]), strict=True):
             pixels.write(np.ascontiguousarray(chunk["images"]).tobytes())
             pixels.flush()
@@ -139,8 +145,8 @@ def _render(folder: Path, chunks: range, *, seed: int, spoiled_share: float, pro
             path = _labels_path(folder, number)
             write_json(path.with_suffix(".json"), {"captions": chunk["captions"], "names": list(chunk["names"])})
             arrays = {key: np.asarray(chunk[key]) for key in ("phases", "parameters", "faults")}
-            temporary = path.with_name(f".{path.name}")
-            np.savez(temporary, **arrays)  # type: ignore[arg-type]  # stub: takes them for allow_pickle
-            temporary.replace(path)
+            content = io.BytesIO()
+            np.savez(content, **arrays)  # type: ignore[arg-type]  # stub: takes them for allow_pickle
+            write_bytes(path, content.getvalue())
             if (number + 1) % 10 == 0:
                 yield Info(f"{(number + 1) * CHUNK} of {chunks.stop * CHUNK} phantoms")

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
-from safetensors.torch import save_file
 from torch import Tensor
 
 from woundgen.errors import UserError
@@ -27,6 +26,7 @@ from woundgen.shipped.decoder import averaged_autoencoder, begin_decoder_trainin
 from woundgen.shipped.feature_network import Targets, count_outputs, feature_step
 from woundgen.shipped.fit import RATE_FLOOR, fit
 from woundgen.shipped.widen import copy_widened
+from woundgen.storage.tensors import save_tensors
 from woundgen.training.learning_rate import schedule
 from woundgen.workflows.rebuild.phantom_pool import SPOILED_SHARE, TRAINING_SEED, Pool, render_pool
 
@@ -110,7 +110,7 @@ def rebuild_features(settings: RebuildSettings) -> Work[Path]:
     clean = np.flatnonzero(pool.faults.sum(1) == 0)[:DETAIL_FITTED_ON]
     fit_detail(network, to_unit(pool.images[clean]))
     target = settings.folder / FEATURES_FILE
-    save_file({key: _half(value) for key, value in network.state_dict().items()}, target)
+    save_tensors({key: _half(value) for key, value in network.state_dict().items()}, target)
     return target
 
 

@@ -22,6 +22,7 @@ from pydicom.uid import (
 )
 
 from woundgen.data.files.images import decode_photograph, photograph_size, png_bytes
+from woundgen.data.files.patient_groups import patient_group
 from woundgen.data.layouts.find_photos import find_photos
 from woundgen.errors import UserError
 
@@ -281,3 +282,43 @@ def test_colour_profile() -> None:
 def test_a_curve_that_is_not_applied_is_named() -> None:
     content = dicom(np.zeros((48, 48), np.uint8), "MONOCHROME2", VOILUTFunction="SIGMOID")
     assert "VOI LUT function SIGMOID, which is not read" in refusal(content)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "valid"),
+    [
+        ("WindowCenter", "1234567890123456"), ("WindowWidth", "1234567890123456"), ("NumberOfFrames", "123456789012"),
+        ("RescaleSlope", "1234567890123456"), ("VOILUTFunction", "SIGMOID"),
+        ("PhotometricInterpretation", "MONOCHROME9"), ("BurnedInAnnotation", "ANNOTATION"),
+        ("SOPClassUID", "1.2.840.10008.5.1.4.1.1.66"), ("TransferSyntaxUID", "1.2.840.10008.1.2.1"),
+        ("PixelPaddingValue", None), ("PixelData", None),
+    ],
+)  # fmt: skip
+def test_no_value_of_a_header_is_quoted(
+    keyword: str, valid: str | None, tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A name where a number, a code or a UID should stand: in no error, warning or log."""
+    elements = {"WindowCenter": "50", "WindowWidth": "100"} | ({keyword: valid} if valid else {})
+    pixels = np.zeros((20, 30), np.uint16)
+    kind = elements.pop("PhotometricInterpretation", "MONOCHROME2")
+    syntax = elements.pop("TransferSyntaxUID", None)
+    content = dicom(pixels, kind, bits=12, **elements)
+    if keyword == "PixelData":
+        content = content[:-40]
+    elif valid:
+        marked = (b"CANARY^PATIENT" * 2)[: len(valid)]
+        assert valid.encode() in content
+        content = content.replace((syntax or valid).encode(), marked)
+    path = tmp_path / "a.dcm"
+    path.write_bytes(content)
+    for read in (
+        lambda: decode_photograph(content, name="a.dcm"),
+        lambda: photograph_size(path, roots=[tmp_path]),
+        lambda: patient_group(path, roots=[tmp_path]),
+    ):
+        try:
+            read()
+        except UserError as error:
+            print(error)
+    assert "CANARY" not in "".join(capfd.readouterr())
+    assert "CANARY" not in caplog.text
