@@ -12,6 +12,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from odf.opendocument import OpenDocumentSpreadsheet
+from odf.table import Table, TableCell, TableRow
+from odf.text import P
+from openpyxl import Workbook
 from PIL import Image
 from safetensors.torch import save_file
 
@@ -25,9 +29,11 @@ from woundgen.data.files.patient_groups import patient_group
 from woundgen.data.layouts.discover import list_by_layout
 from woundgen.data.layouts.find_photos import find_photos
 from woundgen.data.layouts.layout import PRESETS
+from woundgen.data.layouts.spreadsheets import read_spreadsheet
 from woundgen.data.pixels.preparation_file import read_preparation, write_preparation
 from woundgen.downstream.assess import HeldOut
 from woundgen.downstream.conclude import conclude
+from woundgen.errors import UserError
 from woundgen.models.learned_tokens import load_embedding
 from woundgen.pipeline.record import claim_study, recorded_settings
 from woundgen.privacy.exposure import read_seen
@@ -126,7 +132,9 @@ def _tables(folder: Path) -> Inputs:
     def listed(kind: str) -> Callable[[], Any]:
         return lambda: list_by_layout(places[kind], table=None, layout=PRESETS[kind], modality="rgb")
 
+    books = [write_book(folder / f"book{suffix}", rows) for suffix in (".xlsx", ".ods")]
     return [
+        *((book, lambda book=book: read_spreadsheet(book)) for book in books),
         (places["csv"] / "metadata.csv", lambda: find_photos(places["csv"], phases=["I"])),
         (places["jsonl"] / "metadata.jsonl", lambda: find_photos(places["jsonl"], phases=["I"])),
         (coco, listed("coco")),
@@ -134,6 +142,28 @@ def _tables(folder: Path) -> Inputs:
         (yolo / "labels" / "0.txt", listed("yolo")),
         (yolo / "data.yaml", listed("yolo")),
     ]
+
+
+def write_book(path: Path, rows: list[dict[str, Any]]) -> Path:
+    """A spreadsheet of the rows, by openpyxl or odfpy."""
+    lines = [list(rows[0]), *(list(row.values()) for row in rows)]
+    if path.suffix == ".xlsx":
+        book = Workbook()
+        for line in lines:
+            book.active.append(line)
+        book.save(path)
+        return path
+    document, table = OpenDocumentSpreadsheet(), Table(name="photographs")
+    for line in lines:
+        row = TableRow()
+        for value in line:
+            cell = TableCell(valuetype="string")
+            cell.addElement(P(text=str(value)))
+            row.addElement(cell)
+        table.addElement(row)
+    document.spreadsheet.addElement(table)
+    document.save(str(path))
+    return path
 
 
 def _results(folder: Path) -> Inputs:
@@ -203,8 +233,11 @@ def _states(folder: Path) -> Inputs:
     narrow = SimpleNamespace(config=SimpleNamespace(hidden_size=3))  # so that nothing is taught: the file is refused
 
     def go_on() -> None:
-        if (newest := newest_sound(checkpoints).folder) is not None:
-            read_checkpoint(newest)
+        newest = newest_sound(checkpoints)
+        if newest.faults:  # what train prints; it goes on from the checkpoint before
+            raise UserError("; ".join(newest.faults))
+        if newest.folder is not None:
+            read_checkpoint(newest.folder)
 
     return [
         (study / "stages.json", lambda: recorded_settings(study)),

@@ -1,12 +1,18 @@
-"""Mutated inputs over every reader: each is read, or refused in a UserError; nothing else is ever raised."""
+"""Mutated inputs over every reader: each is read, or refused in a UserError; nothing else is ever raised.
+
+What breaks a rule of tests/unit/mutations.py must be refused. A reader has 20 s of processor and 4 GB of memory.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import random
+import resource
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -42,77 +48,12 @@ from woundgen.study.session import Answer, Session, read_answers
 from woundgen.workflows.screen.job import stored_calibration
 
 from .more_inputs import more_inputs
+from .mutations import mutate_file
 from .reporting.stored_results import measured, write_run, write_set
 from .study.conftest import make_study
 
 SECONDS = 20.0
-VALUES: list[Any] = [
-    None,
-    True,
-    -1,
-    0,
-    1e308,
-    "",
-    "x" * 5000,
-    "\x1b[2J",
-    [],
-    {},
-    [[]],
-    {"a": {"b": []}},
-    "nan",
-    2**70,
-    "１",
-]
-BYTES = [b"", b"\x00", b"\xff\xfe", b"[" * 3000, b"{" * 3000, b"9" * 5000, b"NaN", b"\n", b'"', b"}", b"\x1b]0;x\x07"]
-
-
-def mutate_json(content: Any, chance: random.Random) -> Any:
-    """A copy with one value of it replaced, dropped or moved, at any depth."""
-    content = json.loads(json.dumps(content))
-    places: list[tuple[Any, Any]] = []
-
-    def walk(node: Any) -> None:
-        keys = list(node) if isinstance(node, dict) else range(len(node)) if isinstance(node, list) else []
-        for key in keys:
-            places.append((node, key))
-            walk(node[key])
-
-    walk(content)
-    if not places:
-        return chance.choice(VALUES)
-    node, key = chance.choice(places)
-    if isinstance(node, dict) and chance.random() < 0.3:
-        del node[key]
-    else:
-        node[key] = chance.choice(VALUES)
-    return content
-
-
-def mutate_bytes(content: bytes, chance: random.Random) -> bytes:
-    """The content with a few bytes replaced, cut, doubled, or something else put in."""
-    at = chance.randrange(len(content) + 1)
-    kind = chance.randrange(4)
-    if kind == 0:
-        return content[:at]
-    if kind == 1:
-        return content[:at] + bytes(chance.randrange(256) for _ in range(chance.randrange(1, 8))) + content[at + 4 :]
-    if kind == 2:
-        return content[:at] + chance.choice(BYTES) + content[at:]
-    return content + content[at:]
-
-
-def mutate_file(path: Path, chance: random.Random) -> bytes:
-    """Bytes for `path`: damaged as bytes, or as JSON (or the rows of it) with a value changed."""
-    content = path.read_bytes()
-    if path.suffix == ".json" and chance.random() < 0.7:
-        return json.dumps(mutate_json(json.loads(content), chance)).encode()
-    if path.suffix == ".jsonl" and chance.random() < 0.7:
-        rows = [json.loads(line) for line in content.splitlines()]
-        rows[chance.randrange(len(rows))] = mutate_json(chance.choice(rows), chance)
-        return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
-    if path.suffix == ".yaml" and chance.random() < 0.7:
-        return yaml.safe_dump(mutate_json(yaml.safe_load(content), chance)).encode()
-    return mutate_bytes(content, chance)
+MEMORY = 4 << 30  # bytes beyond what the process holds as it begins
 
 
 class Layer(torch.nn.Module):
@@ -134,6 +75,7 @@ def write_adapter(folder: Path) -> Path:
     notes = {
         "base": "embedded", "base_digest": "b", "phase": "I", "prompt": "a", "negative_prompt": "", "steps": 5,
         "guidance_scale": 1.5, "prompts": {"I": "a", "R": "b"}, "train_resolution": 128,
+        "lora": {"rank": 2, "alpha": 2, "targets": ["to_q", "to_k"]},
     }  # fmt: skip
     (folder / "woundgen_adapter.json").write_text(json.dumps(notes))
     return file
@@ -226,27 +168,51 @@ def write_answers(path: Path, order: Sequence[str]) -> None:
     session.close()
 
 
+@contextmanager
+def bounded_memory(room: int) -> Iterator[None]:
+    """Let this process take `room` bytes of private memory more than it has (RLIMIT_DATA), then MemoryError."""
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    held = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmData"))
+    resource.setrlimit(resource.RLIMIT_DATA, (int(held.split()[1]) * 1024 + room, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, before)
+
+
 def check_mutations(folder: Path, numbers: range) -> None:
     """Each number names one mutated input, whatever piece it is run in."""
     inputs = write_inputs(folder)
     found: dict[str, str] = {}
+    counts: Counter[str] = Counter()
+    began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for number in numbers:
         chance = random.Random(number)
         path, reader = inputs[number % len(inputs)]
         before = path.read_bytes()
-        content = mutate_file(path, chance)
+        content, rule = mutate_file(path, chance)
         path.write_bytes(content)
         started = time.process_time()
+        counts["to be refused"] += rule is not None
         try:
-            reader()
+            with bounded_memory(MEMORY):
+                reader()
+            counts["read"] += 1
+            if rule is not None:
+                found.setdefault(f"{path.name}: read in silence with {rule}", f"{number}: {content[-300:]!r}")
         except UserError as error:
+            counts["refused"] += 1
             if len(str(error)) > 1500:
                 found[f"{path.name}: a message of {len(str(error))} characters"] = repr(content[:300])
-        except Exception as error:
+        except BaseException as error:  # MemoryError and SystemExit, too
+            if isinstance(error, KeyboardInterrupt):
+                raise
             found.setdefault(f"{path.name}: {type(error).__name__}: {str(error)[:80]}", repr(content[:300]))
         finally:
             path.write_bytes(before)
         assert time.process_time() - started < SECONDS, f"{path.name}: {content[:200]!r}"
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - began) >> 10
+    print(f"{len(numbers)} inputs over {len(inputs)} readers: {dict(counts)}; memory grew by {grown} MB at most")
     assert not found, f"{len(found)} kinds:\n" + "\n".join(f"{kind}\n    {text}" for kind, text in found.items())
 
 

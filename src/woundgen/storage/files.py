@@ -123,7 +123,7 @@ def parse_json(content: bytes, *, name: str) -> Any:
     try:
         text = content.decode()
         _check_depth(text)
-        return json.loads(text, parse_constant=_no_constant)
+        return json.loads(text, parse_constant=_no_constant, object_pairs_hook=unique_keys)
     except (ValueError, RecursionError) as error:  # JSON's and Unicode's errors, and numbers of too many digits
         reason = str(error).splitlines()[0][:200]
         raise UserError(f"{name} is not readable JSON ({reason}).", "Restore it or start a new run.") from None
@@ -143,6 +143,17 @@ def _check_depth(text: str) -> None:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no number")
+
+
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of JSON; ValueError where a key is given twice, of which a reader would take the last."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(
+            f"the key {shorten(repr(next(key for key in keys if keys.count(key) > 1)), 60)} is given twice"
+        )
+    return made
 
 
 def keep_beside(path: Path) -> Path | None:
@@ -171,7 +182,7 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
     with path.open("rb") as handle:
         for number, line in enumerate(handle, start=1):
             try:
-                row = json.loads(line, parse_constant=_no_constant)
+                row = json.loads(line, parse_constant=_no_constant, object_pairs_hook=unique_keys)
             except (ValueError, RecursionError):
                 if handle.read(1):
                     raise UserError(f"{path}: line {number} is damaged, and others follow it.", "Restore it.") from None

@@ -20,6 +20,7 @@ from woundgen.data.layouts.row_errors import Dropped, counted_as
 from woundgen.data.layouts.table_cells import read_cells
 from woundgen.errors import UserError
 from woundgen.records import Box, LeftOut, Photo, Split
+from woundgen.storage.files import unique_keys
 
 SPLIT_VALUES: Mapping[str, Split] = {
     "train": "train",
@@ -127,7 +128,7 @@ def _known(columns: Columns) -> set[str]:
 
 def _object(text: str) -> dict[str, Any]:
     try:
-        cells = json.loads(text)
+        cells = json.loads(text, object_pairs_hook=unique_keys)
     except (ValueError, RecursionError) as error:
         raise UserError(f"not JSON ({error}).") from None
     if not isinstance(cells, dict):

@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from woundgen.errors import UserError
+from woundgen.storage.files import shorten
 
 SPREADSHEETS = (".xlsx", ".xlsm", ".ods")
-LARGEST_UNPACKED = 512 << 20
+LARGEST_UNPACKED = 128 << 20
+LARGEST_TREE = 32 << 20  # of .ods, which odfpy holds as a tree of objects
+MOST_CELLS = 4_000_000  # blank ones between others included
 MOST_REPEATED = 1000  # cells or rows that OpenDocument repeats; more are the empty rest of a sheet
 _ODF_TABLE = "urn:oasis:names:tc:opendocument:xmlns:table:1.0"
 _ODF_OFFICE = "urn:oasis:names:tc:opendocument:xmlns:office:1.0"
@@ -41,7 +44,9 @@ def read_spreadsheet(table: Path) -> Sheet:
     except UserError:
         raise
     except Exception as error:  # either library raises a dozen types on damaged files
-        raise UserError(f"{table} cannot be read as a spreadsheet ({error}).", "Save it again, or as CSV.") from None
+        raise UserError(
+            f"{table} cannot be read as a spreadsheet ({shorten(str(error))}).", "Save it again, or as CSV."
+        ) from None
     filled = [(line, cells) for line, cells in enumerate(lines, start=1) if any(cells)]
     header = tuple(filled[0][1]) if filled else ()
     rows = tuple((line, _row(header, cells)) for line, cells in filled[1:])
@@ -62,7 +67,7 @@ def _refuse_bomb(table: Path) -> None:
             unpacked = sum(part.file_size for part in archive.infolist())
     except (zipfile.BadZipFile, ValueError):
         raise UserError(f"{table} is no {table.suffix} file.", "Save it again, or as CSV.") from None
-    if unpacked > LARGEST_UNPACKED:
+    if unpacked > (min(LARGEST_TREE, LARGEST_UNPACKED) if table.suffix.lower() == ".ods" else LARGEST_UNPACKED):
         raise UserError(f"{table} unpacks to {unpacked >> 20} MB.", "Save the table alone, or as CSV.")
 
 
@@ -74,13 +79,22 @@ def _read_excel(table: Path) -> tuple[str, int, list[Cells]]:
     try:
         sheet = book.worksheets[0]
         lines: list[Cells] = []
+        visited = 0
         for row, written in zip(sheet.iter_rows(), formulas.worksheets[0].iter_rows(), strict=True):
+            visited += max(1, len(row))
+            _refuse_large(visited, table=table)
             _refuse_unvalued(row, written, table=table)
             lines.append(_trimmed([_text(cell.value) for cell in row]))
         return sheet.title, len(book.worksheets), lines
     finally:
         book.close()
         formulas.close()
+
+
+def _refuse_large(cells: int, *, table: Path) -> None:
+    """UserError beyond MOST_CELLS: a cell at the far end of a sheet makes millions of blank ones."""
+    if cells > MOST_CELLS:
+        raise UserError(f"{table} has more than {MOST_CELLS:,} cells.", "Save the table alone, or as CSV.")
 
 
 def _refuse_unvalued(row: Iterable[Any], written: Iterable[Any], *, table: Path) -> None:
@@ -99,10 +113,14 @@ def _read_ods(table: Path) -> tuple[str, int, list[Cells]]:
 
     sheets = load(str(table)).spreadsheet.getElementsByType(Table)
     lines: list[Cells] = []
+    visited = 0
     for row in sheets[0].getElementsByType(TableRow):
         cells = _trimmed(list(_ods_cells(row)))
         times = int(row.attributes.get((_ODF_TABLE, "number-rows-repeated"), 1))
-        lines += [cells] * (times if any(cells) or times <= MOST_REPEATED else 1)
+        times = times if any(cells) or times <= MOST_REPEATED else 1
+        visited += max(1, len(cells)) * max(1, times)
+        _refuse_large(visited, table=table)
+        lines += [cells] * times
     return str(sheets[0].getAttribute("name")), len(sheets), lines
 
 
