@@ -142,8 +142,8 @@ def _decode(data: Any, frame: int, *, name: str) -> NDArray[Any]:
     try:
         decoder = get_decoder(syntax)
     except NotImplementedError:
-        told = _registered(syntax) or "nothing that DICOM knows"
-        raise UserError(f"{name} is compressed as {told}, which is not read.", "Save it as JPEG.") from None
+        named = _registered(syntax) or "nothing that DICOM knows"
+        raise UserError(f"{name} is compressed as {named}, which is not read.", "Save it as JPEG.") from None
     plugins = _installable(decoder.missing_dependencies)
     if not decoder.is_available:
         raise UserError(
@@ -174,8 +174,8 @@ def _refuse_other_curves(header: Any, *, name: str) -> None:
     """UserError where the picture is meant to be shown through a curve that is not applied here."""
     function = str(header.get("VOILUTFunction", "LINEAR")).upper()
     if "VOILUTSequence" in header or function != "LINEAR":
-        told = function if function in _UNREAD_CURVES else "that DICOM does not know"
-        kind = "a VOI LUT sequence" if "VOILUTSequence" in header else f"VOI LUT function {told}"
+        named = function if function in _UNREAD_CURVES else "that DICOM does not know"
+        kind = "a VOI LUT sequence" if "VOILUTSequence" in header else f"VOI LUT function {named}"
         raise UserError(f"{name} is shown through {kind}, which is not read.", "Save a copy as a plain picture.")
 
 
@@ -205,8 +205,8 @@ def _to_rgb(data: Any, values: NDArray[Any], *, kind: str) -> NDArray[np.uint8]:
         return (values >> 8 if values.dtype == np.uint16 else values)[..., :3].astype(np.uint8)
     if kind == "RGB" or kind.startswith("YBR"):
         return np.rint(values * (255 / (2 ** int(data.BitsStored) - 1))).astype(np.uint8)
-    told = kind if kind in _UNREAD_KINDS else "unknown to DICOM"  # nothing of a header is quoted as it stands
-    raise UserError(f"The photometric interpretation is {told}, which is not read.", "Save a copy as RGB.")
+    named = kind if kind in _UNREAD_KINDS else "unknown to DICOM"  # nothing of a header is quoted as it stands
+    raise UserError(f"The photometric interpretation is {named}, which is not read.", "Save a copy as RGB.")
 
 
 def _grey(data: Any, values: NDArray[np.float64]) -> NDArray[np.uint8]:
