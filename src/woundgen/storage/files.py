@@ -17,6 +17,7 @@ from typing import Any
 from woundgen.errors import UserError
 from woundgen.storage.content_digest import CONTENT_DIGEST, add_digest, check_digest
 from woundgen.storage.schemas import check_object, check_row
+from woundgen.storage.unique_keys import unique_keys
 
 UNFINISHED = ".tmp"
 LARGEST_JSON = 64 << 20
@@ -143,17 +144,6 @@ def _check_depth(text: str) -> None:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no number")
-
-
-def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Make an object of JSON; ValueError where a key is given twice, of which a reader would take the last."""
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(
-            f"the key {shorten(repr(next(key for key in keys if keys.count(key) > 1)), 60)} is given twice"
-        )
-    return made
 
 
 def keep_beside(path: Path) -> Path | None:

@@ -20,7 +20,7 @@ from woundgen.data.layouts.row_errors import Dropped, counted_as
 from woundgen.data.layouts.table_cells import read_cells
 from woundgen.errors import UserError
 from woundgen.records import Box, LeftOut, Photo, Split
-from woundgen.storage.files import unique_keys
+from woundgen.storage.unique_keys import unique_keys
 
 SPLIT_VALUES: Mapping[str, Split] = {
     "train": "train",
