@@ -16,7 +16,7 @@ from pathlib import Path
 
 PAGE = Path(__file__).parents[1] / "docs" / "reliability.md"
 BEGIN, END = "<!-- faults: begin -->", "<!-- faults: end -->"
-COLUMNS = ("kill", "full", "read-only", "failing", "moved", "two at once")
+COLUMNS = ("kill", "small disk", "full", "read-only", "failing", "moved", "two at once")
 
 
 def make_table(lines: list[str]) -> str:

@@ -33,6 +33,10 @@ class ResolvedConfig:
     sources: Mapping[str, str]
 
 
+MOST_FAULTS = 50
+"""Faults of a settings file that are explained; more are counted: each is compared with all names."""
+
+
 def load_train_config(path: Path | None, overrides: Sequence[str] = ()) -> TrainConfig:
     """Read a YAML file with `key=value` overrides on top; keys by flat name, dotted name or group."""
     return resolve_config(path, overrides).config
@@ -130,7 +134,9 @@ def _validated(model: type[Model], settings: dict[str, Any], *, where: str) -> M
     try:
         return model.model_validate(settings)
     except ValidationError as error:
-        lines = [_explain(problem, model) for problem in error.errors()]
+        problems = error.errors()
+        lines = [_explain(problem, model) for problem in problems[:MOST_FAULTS]]
+        lines += [f"{len(problems) - MOST_FAULTS} more"] if len(problems) > MOST_FAULTS else []
         raise UserError(f"{where}: " + "; ".join(lines) + ".", "Nothing was started.") from None
 
 

@@ -11,8 +11,9 @@ import yaml
 
 from woundgen.errors import UserError
 from woundgen.storage.files import shorten
+from woundgen.storage.special_files import refuse_special_file
 
-LARGEST = 1 << 20  # bytes; the longest config that ships has a hundredth of it
+LARGEST = 1 << 18  # bytes, parsed in seconds; the longest config that ships is far below
 DEEPEST = 20
 MOST_ALIASES = 20  # each may double what the ones before it hold
 _FIX = "Mend the file."
@@ -49,7 +50,7 @@ def parse_yaml(text: str, *, name: str) -> Any:
     """Return the content of YAML text. UserError about `name`, in one short line, for anything else."""
     try:
         if len(text) > LARGEST:
-            raise yaml.YAMLError(f"larger than {LARGEST >> 20} MB")
+            raise yaml.YAMLError(f"larger than {LARGEST >> 10} KB")
         return yaml.load(text, _BoundedLoader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: dates, numbers of thousands of digits
         reason = shorten((str(error).splitlines() or [type(error).__name__])[0])
@@ -58,6 +59,7 @@ def parse_yaml(text: str, *, name: str) -> Any:
 
 def read_yaml(path: Path) -> Any:
     """Return the content of a YAML file; UserError that names it where it is missing or cannot be read."""
+    refuse_special_file(path)
     try:
         with path.open("rb") as handle:
             text = handle.read(LARGEST + 1).decode()

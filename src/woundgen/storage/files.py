@@ -17,6 +17,7 @@ from typing import Any
 from woundgen.errors import UserError
 from woundgen.storage.content_digest import CONTENT_DIGEST, add_digest, check_digest
 from woundgen.storage.schemas import check_object, check_row
+from woundgen.storage.special_files import refuse_special_file
 from woundgen.storage.unique_keys import unique_keys
 
 UNFINISHED = ".tmp"
@@ -104,6 +105,7 @@ def read_json(path: Path) -> Any:
 
     Also where it carries the digest of another content.
     """
+    refuse_special_file(path)
     try:
         with path.open("rb") as handle:
             content = handle.read(LARGEST_JSON + 1)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+from PIL import Image
 from scipy.ndimage import gaussian_filter
 from scipy.stats import rankdata
 
@@ -108,12 +109,21 @@ def test_released_files_do_not_tell_which_phantoms_are_members(tmp_path: Path) -
 @pytest.mark.slow
 @pytest.mark.skipif("WOUNDGEN_PHOTOGRAPHS" not in os.environ, reason="needs WOUNDGEN_PHOTOGRAPHS=FOLDER of one label")
 def test_released_files_do_not_tell_which_photographs_are_members(tmp_path: Path) -> None:
-    """The same with crops of real photographs: 60 candidates, and 64 others in place of drawn images."""
+    """The same with crops of real photographs: 60 candidates, and 64 others in place of drawn images.
+
+    With WOUNDGEN_DRAWN=FOLDER, too, the pictures screened are those of a set that a generator drew after these
+    photographs.
+    """
     real = Path(os.environ["WOUNDGEN_PHOTOGRAPHS"])
     photos = find_photos(real, phases=("I", "P", "R"), unlabelled="I")
     chosen = [photos[row] for row in np.random.default_rng(3).permutation(len(photos))[:124]]
     images = prepare_all(chosen, resolution=64, margin=0.25, roots=[photograph_root(real)], cache_dir=None)
-    check_areas(attack_halves(describe(images[60:], NETWORKS), describe(images[:60], NETWORKS), tmp_path))
+    drawn = images[60:]
+    if "WOUNDGEN_DRAWN" in os.environ:
+        files = sorted((Path(os.environ["WOUNDGEN_DRAWN"]) / "images").glob("*.png"))[:64]
+        pictures = [Image.open(file).convert("RGB").resize((64, 64), Image.Resampling.BOX) for file in files]
+        drawn = np.stack([np.asarray(picture) for picture in pictures])
+    check_areas(attack_halves(describe(drawn, NETWORKS), describe(images[:60], NETWORKS), tmp_path))
 
 
 def test_image_scores_are_those_of_the_image_alone() -> None:

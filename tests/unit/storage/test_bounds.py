@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from woundgen.config import load
 from woundgen.config.load import load_train_config, parse_override
 from woundgen.errors import UserError
-from woundgen.storage.bounded_yaml import parse_yaml
+from woundgen.storage.bounded_yaml import parse_yaml, read_yaml
 from woundgen.storage.display import escape_controls, escape_markdown
 from woundgen.storage.files import disk_error, read_json, read_jsonl, sweep_unfinished, write_bytes, write_json
 from woundgen.storage.schemas import OBJECTS
@@ -28,7 +29,7 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
         ("[" * 5000, "nested deeper"),
         (f"a: {'9' * 5001}", "digits"),
         ("a: 2001-99-99", "month"),
-        ("x" * (2 << 20), "larger than 1 MB"),
+        ("x" * (2 << 20), "larger than 256 KB"),
     ],
 )
 def test_yaml_is_bounded(text: str, message: str) -> None:
@@ -145,3 +146,27 @@ def test_overrides_in_messages_are_short() -> None:
     with pytest.raises(UserError) as caught:
         parse_override("seed=[" + "x, " * 100_000)
     assert len(str(caught.value)) < 600
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "run.json"])
+def test_a_pipe_that_nobody_writes_into_is_refused(name: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(UserError, match="a pipe or a device"):
+        read_yaml(tmp_path / name) if name.endswith("yaml") else read_json(tmp_path / name)
+
+
+def test_few_of_thousands_of_unknown_settings_are_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each comparison with all names takes a millisecond."""
+    compared = []
+    monkeypatch.setattr(load.difflib, "get_close_matches", lambda key, *names, **options: compared.append(key) or [])
+    file = tmp_path / "config.yaml"
+    file.write_text("".join(f"k{number}: 1\n" for number in range(2000)))
+    with pytest.raises(UserError, match="unknown key 'k0'"):
+        load_train_config(file)
+    assert len(compared) == load.MOST_FAULTS
+
+
+def test_a_key_of_json_given_twice_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"drawn": 1, "drawn": 2}')
+    with pytest.raises(UserError, match="'drawn' is given twice"):
+        read_json(tmp_path / "a.json")
