@@ -23,6 +23,7 @@ from torch import Tensor
 from woundgen.errors import UserError
 from woundgen.storage.files import fsync_directory, sha256_file, write_json, write_text
 from woundgen.storage.names import LATEST, MANIFEST, STATE_JSON, STATE_TENSORS
+from woundgen.storage.strict_json import parse_strictly
 
 FORMAT = 1
 WRITING, DROPPED = ".writing", ".dropped"  # endings of hidden folders
@@ -138,7 +139,7 @@ def fault(folder: Path) -> str | None:
 
 def _digests(folder: Path) -> dict[str, str]:
     """SHA-256 by file, as the manifest lists them."""
-    return dict(json.loads((folder / MANIFEST).read_text())["sha256"])
+    return dict(parse_strictly((folder / MANIFEST).read_text())["sha256"])
 
 
 def _resumable(folder: Path) -> bool:
@@ -152,7 +153,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         problem = f"{folder} holds an adapter only; what resuming needs was dropped (keep_last_n_checkpoints)"
     if problem:
         raise UserError(f"{problem}.", "Resume from another checkpoint (--resume PATH).")
-    state = json.loads((folder / STATE_JSON).read_text())
+    state = parse_strictly((folder / STATE_JSON).read_text())
     return Checkpoint(folder, state, load_file(folder / STATE_TENSORS))
 
 

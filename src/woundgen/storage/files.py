@@ -18,7 +18,7 @@ from woundgen.errors import UserError
 from woundgen.storage.content_digest import CONTENT_DIGEST, add_digest, check_digest
 from woundgen.storage.schemas import check_object, check_row
 from woundgen.storage.special_files import refuse_special_file
-from woundgen.storage.unique_keys import unique_keys
+from woundgen.storage.strict_json import parse_strictly
 
 UNFINISHED = ".tmp"
 LARGEST_JSON = 64 << 20
@@ -126,7 +126,7 @@ def parse_json(content: bytes, *, name: str) -> Any:
     try:
         text = content.decode()
         _check_depth(text)
-        return json.loads(text, parse_constant=_no_constant, object_pairs_hook=unique_keys)
+        return parse_strictly(text)
     except (ValueError, RecursionError) as error:  # JSON's and Unicode's errors, and numbers of too many digits
         reason = str(error).splitlines()[0][:200]
         raise UserError(f"{name} is not readable JSON ({reason}).", "Restore it or start a new run.") from None
@@ -142,10 +142,6 @@ def _check_depth(text: str) -> None:
         deepest = max(deepest, depth)
     if deepest > DEEPEST:
         raise ValueError(f"nested deeper than {DEEPEST}")
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no number")
 
 
 def keep_beside(path: Path) -> Path | None:
@@ -174,7 +170,7 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
     with path.open("rb") as handle:
         for number, line in enumerate(handle, start=1):
             try:
-                row = json.loads(line, parse_constant=_no_constant, object_pairs_hook=unique_keys)
+                row = parse_strictly(line)
             except (ValueError, RecursionError):
                 if handle.read(1):
                     raise UserError(f"{path}: line {number} is damaged, and others follow it.", "Restore it.") from None

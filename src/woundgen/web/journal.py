@@ -14,6 +14,7 @@ from typing import Any
 
 from woundgen.errors import UserError
 from woundgen.storage.files import fsync_directory
+from woundgen.storage.strict_json import parse_strictly
 
 
 class Journal:
@@ -76,7 +77,7 @@ def _whole_rows(path: Path) -> tuple[list[dict[str, Any]], int]:
 
 def _row(line: bytes) -> dict[str, Any] | None:
     try:
-        row = json.loads(line)
+        row = parse_strictly(line)
     except (ValueError, RecursionError):
         return None
     return row if isinstance(row, dict) else None

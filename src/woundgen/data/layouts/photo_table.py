@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,7 +19,7 @@ from woundgen.data.layouts.row_errors import Dropped, counted_as
 from woundgen.data.layouts.table_cells import read_cells
 from woundgen.errors import UserError
 from woundgen.records import Box, LeftOut, Photo, Split
-from woundgen.storage.unique_keys import unique_keys
+from woundgen.storage.strict_json import parse_strictly
 
 SPLIT_VALUES: Mapping[str, Split] = {
     "train": "train",
@@ -128,7 +127,7 @@ def _known(columns: Columns) -> set[str]:
 
 def _object(text: str) -> dict[str, Any]:
     try:
-        cells = json.loads(text, object_pairs_hook=unique_keys)
+        cells = parse_strictly(text)
     except (ValueError, RecursionError) as error:
         raise UserError(f"not JSON ({error}).") from None
     if not isinstance(cells, dict):
