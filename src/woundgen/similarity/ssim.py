@@ -25,7 +25,7 @@ Array = npt.NDArray[np.floating]
 TAPS, SIGMA = 11, 1.5
 C1, C2 = 0.01**2, 0.03**2
 IMAGES_PER_BLOCK = 32  # bounds memory: about 40 MB a side at 128 x 128 in float64
-ROWS_TOGETHER = 8  # that meet an image of the other side while it is in the processor's cache
+ROWS_TOGETHER = 8  # rows compared with an image of the other side while it is in the processor's cache
 
 
 def smooth(image: Array, *, out: Array | None = None, plus: float = 0.0) -> Array:
