@@ -115,7 +115,7 @@ def test_released_files_do_not_tell_which_photographs_are_members(tmp_path: Path
     photographs.
     """
     real = Path(os.environ["WOUNDGEN_PHOTOGRAPHS"])
-    photos = find_photos(real, phases=("I", "P", "R"), unlabelled="I")
+    photos = find_photos(real, phases=tuple(os.environ.get("WOUNDGEN_PHASES", "IPR")), unlabelled="I")
     chosen = [photos[row] for row in np.random.default_rng(3).permutation(len(photos))[:124]]
     images = prepare_all(chosen, resolution=64, margin=0.25, roots=[photograph_root(real)], cache_dir=None)
     drawn = images[60:]
