@@ -225,7 +225,10 @@ def measure_kind(bench: Bench, calibrated: Calibrated, name: str, change: Change
 
 def keep(bench: Bench, what: Any, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Read from OUT, or compute and write there. Of the same pictures only."""
-    file = bench.work / f"{sha256_json([what, 'with layouts', int(bench.images.sum()), len(bench.images)])[:16]}.json"
+    file = (
+        bench.work
+        / f"{sha256_json([what, 'layouts, of negatives too', int(bench.images.sum()), len(bench.images)])[:16]}.json"
+    )
     if not file.exists():
         write_json(file, {"what": str(what)[:60], **compute()})
     found: dict[str, Any] = read_json(file)

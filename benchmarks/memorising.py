@@ -126,7 +126,10 @@ def is_extracted(images: np.ndarray, trained_on: np.ndarray) -> tuple[np.ndarray
 def write_sheet(path: Path, images: np.ndarray, trained_on: np.ndarray) -> None:
     """Write the first 32 images in rows of 16, the nearest phantom beneath each."""
     _, nearest = is_extracted(images[:32], trained_on)
-    rows = [(images[first : first + 16], trained_on[nearest[first : first + 16]]) for first in (0, 16)]
+    rows = [
+        (images[first : first + 16], trained_on[nearest[first : first + 16]])
+        for first in range(0, min(32, len(images)), 16)
+    ]
     sheet = [image_grid(some, columns=16, gap=2) for pair in rows for some in pair]
     Image.fromarray(np.concatenate(sheet)).save(path)
 

@@ -299,8 +299,8 @@ def test_a_dry_run_writes_nothing(
 
 @pytest.mark.slow
 def test_killed_twenty_times(study: Path, tuning_data: tuple[Path, Path], tmp_path: Path) -> None:
-    """At moments spread over steps, drawings and writes."""
-    out, chance, killed = tmp_path / "study", random.Random(7), 0
+    """At moments spread over steps, drawings and writes. A study that came to its end is compared; another begins."""
+    chance, killed, ended = random.Random(7), 0, 0
     places = (
         ("woundgen.training.loop", "stratified_timesteps"),
         ("woundgen.workflows.tune.measure", "draw_block"),
@@ -308,14 +308,17 @@ def test_killed_twenty_times(study: Path, tuning_data: tuple[Path, Path], tmp_pa
         ("woundgen.workflows.tune.search", "write_json"),
         ("woundgen.storage.checkpoint", "save_file"),
     )
-    for number in range(60):
-        module, name = places[number % len(places)]
-        killed += start_and_kill(words(tuning_data, out), module, name, chance.randint(1, 3))
-        if killed == 20:
-            break
-    assert killed == 20
-    assert run(words(tuning_data, out)) == 0
-    assert results(out) == results(study)
+    while killed < 20:
+        module, name = places[(killed + ended) % len(places)]
+        out = tmp_path / f"study_{ended}"
+        if start_and_kill(words(tuning_data, out), module, name, chance.randint(1, 3)):
+            killed += 1
+        else:
+            assert results(out) == results(study)
+            ended += 1
+            assert ended < 20, "studies end before they can be killed"
+    assert run(words(tuning_data, tmp_path / f"study_{ended}")) == 0
+    assert results(tmp_path / f"study_{ended}") == results(study)
 
 
 @pytest.mark.parametrize(
