@@ -33,7 +33,7 @@ def smooth(image: Array, *, out: Array | None = None, plus: float = 0.0) -> Arra
     taps = cv2.getGaussianKernel(TAPS, SIGMA, cv2.CV_64F)
     depth = -1  # as the image's
     smoothed = cv2.sepFilter2D(image, depth, taps, taps, dst=out, delta=plus, borderType=cv2.BORDER_REFLECT_101)
-    return np.asarray(smoothed).reshape(image.shape)  # OpenCV drops an axis of one channel
+    return np.asarray(smoothed, image.dtype).reshape(image.shape)  # OpenCV drops an axis of one channel
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +121,8 @@ class _Space:
     @staticmethod
     def like(images: ImageMoments) -> _Space:
         image = images.pixels[0]
-        weights = np.full(image.size, 1 / image.size, image.dtype)
-        return _Space(*(np.empty_like(image) for _ in range(4)), weights)
+        product, structure, means, spread = (np.empty_like(image) for _ in range(4))
+        return _Space(product, structure, means, spread, weights=np.full(image.size, 1 / image.size, image.dtype))
 
 
 def _one_with_one(one: _One, right: ImageMoments, column: int, space: _Space) -> float:
