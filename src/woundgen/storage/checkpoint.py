@@ -130,10 +130,13 @@ def fault(folder: Path) -> str | None:
         return f"{manifest} is damaged"
     for name, digest in digests.items():
         path = folder / name
-        if not path.is_file():
-            return f"{path} is missing"
-        if sha256_file(path) != digest:
-            return f"{path} does not have the digest of its manifest (truncated or changed)"
+        try:
+            if not path.is_file():
+                return f"{path} is missing"
+            if sha256_file(path) != digest:
+                return f"{path} does not have the digest of its manifest (truncated or changed)"
+        except OSError as error:  # a name that no file can have, or a disk that cannot be read
+            return f"{manifest}: {name[:60]!r} cannot be read ({error.strerror})"
     return None
 
 

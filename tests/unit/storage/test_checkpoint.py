@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import shutil
@@ -98,6 +99,12 @@ def test_a_manifest_of_another_shape(content: str, tmp_path: Path) -> None:
     folder = save(tmp_path, 1)
     (folder / MANIFEST).write_text(content, encoding="latin-1")
     assert fault(folder) == f"{folder / MANIFEST} is damaged"
+
+
+def test_a_manifest_with_a_name_that_no_file_can_have(tmp_path: Path) -> None:
+    folder = save(tmp_path, 1)
+    (folder / MANIFEST).write_text(json.dumps({"sha256": {300 * "a": "0"}}))
+    assert "cannot be read" in str(fault(folder))
 
 
 def test_the_newest_sound_one_serves_and_the_damaged_are_named(tmp_path: Path) -> None:

@@ -107,6 +107,8 @@ def _list(content: Mapping[str, Any], key: str, path: Path) -> list[dict[str, An
             f"{path} is not COCO's JSON: {key} is no list of objects with {' and '.join(needed)}.",
             "Give a file with images, annotations and categories.",
         )
+    if not all(isinstance(entry.get("category_id"), int | str | None) for entry in entries):
+        raise UserError(f"{path} is not COCO's JSON: a category_id is neither a number nor text.", "Mend it.")
     return entries
 
 

@@ -72,6 +72,11 @@ def test_coco(tmp_path: Path) -> None:
         ('{"images": [{"id": 1}], "categories": [], "annotations": []}', "id and file_name"),
         ('{"images": [], "categories": [], "annotations": [{"image_id": 7}]}', "not listed"),
         ("{", "not readable JSON"),
+        (
+            '{"images": [{"id": 1, "file_name": "a.png"}], "categories": [], '
+            '"annotations": [{"image_id": 1, "category_id": [3]}]}',
+            "category_id",
+        ),
     ],
 )
 def test_what_is_no_coco(tmp_path: Path, content: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
