@@ -29,6 +29,7 @@ from woundgen.reporting.stored_metrics import read_values, require_floors
 from woundgen.storage.files import read_json, read_jsonl, stored_values
 from woundgen.storage.names import EVAL_LOG, METRICS_JSON, RUN_JSON, SAMPLES, TRAIN_LOG
 
+LARGEST = 3.4028235e38  # of single precision
 SAMPLE_GRIDS = 3  # of those drawn while training: first, middle, last
 _SAMPLE = re.compile(r"step_(\d+)_(ema|raw)")
 UNKNOWN = "not recorded"
@@ -114,23 +115,31 @@ def _best(best: Mapping[str, Any] | None) -> Best | None:
         return None
     if best["metric"] not in METRICS:
         raise UserError(f"run.json: best by {best['metric']!r}, which is not a metric.", "Is the run damaged?")
-    return Best(best["metric"], float(best["value"]), int(best["step"]), str(best["weights"]))
+    return Best(best["metric"], _read_number(best["value"]), int(best["step"]), str(best["weights"]))
 
 
 def _training_log(path: Path) -> TrainingLog:
     rows = list(read_jsonl(path))
 
     def column(name: str) -> tuple[float, ...]:
-        return tuple(math.nan if row.get(name) is None else float(row[name]) for row in rows)
+        return tuple(math.nan if row.get(name) is None else _read_number(row[name]) for row in rows)
 
-    return TrainingLog(tuple(int(row["step"]) for row in rows), column("loss"), column("learning_rate"))
+    return TrainingLog(tuple(int(_read_number(row["step"])) for row in rows), column("loss"), column("learning_rate"))
+
+
+def _read_number(value: Any) -> float:
+    """Return a number that single precision, in which training computes, can hold; axes of figures overflow beyond."""
+    if not -LARGEST <= value <= LARGEST:  # before float(), which no whole number of 400 digits survives
+        raise ValueError("a number is beyond single precision")
+    return float(value)
 
 
 def _evaluation(row: Mapping[str, Any], run_folder: Path) -> StoredEvaluation:
-    stored = read_values(row["metrics"], source=str(run_folder / EVAL_LOG))
-    return StoredEvaluation(
-        int(row["step"]), float(row["epoch"]), str(row["weights"]), tuple(one.value for one in stored)
-    )
+    values = tuple(one.value for one in read_values(row["metrics"], source=str(run_folder / EVAL_LOG)))
+    for one in values:
+        _read_number(one.value)
+    step, epoch = int(_read_number(row["step"])), _read_number(row["epoch"])
+    return StoredEvaluation(step, epoch, str(row["weights"]), values)
 
 
 def collect_grids(run_folder: Path) -> tuple[Picture, ...]:

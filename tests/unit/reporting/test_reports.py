@@ -164,6 +164,13 @@ def test_evaluations_without_a_floor_make_no_report(run: Path) -> None:
         collect(run, [], [])
 
 
+def test_a_number_that_no_axis_holds_is_refused(run: Path) -> None:
+    row = {"step": 1, "epoch": 0.1, "loss": 1e300, "learning_rate": 1e-4}
+    (run / "train.jsonl").write_text(json.dumps(row) + "\n")
+    with pytest.raises(UserError, match="single precision"):
+        collect(run, [], [])
+
+
 def test_measurements_without_a_floor_make_no_report(run: Path) -> None:
     content = measured()
     content["rows"] = [row for row in content["rows"] if row["label"] != "floor"]
