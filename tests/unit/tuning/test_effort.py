@@ -28,12 +28,12 @@ def space(*fixed: str, **settings: Any) -> tuple[Space, TrainConfig]:
 
 
 def test_trials_of_the_embedded_base_are_short() -> None:
-    """1200 to 4000 samples in batches of 16, log-uniform: (250 - 75) / ln(250 / 75) steps on the mean."""
+    """800 to 2560 samples in batches of 16, log-uniform: (160 - 50) / ln(160 / 50) steps on the mean."""
     default, config = space()
     bounds = {entry.key: entry for entry in default.trained}
-    assert (bounds["max_steps"].low, bounds["max_steps"].high) == (75, 250)
+    assert (bounds["max_steps"].low, bounds["max_steps"].high) == (50, 160)
     assert bounds["gradient_accumulation"].choices == (1,)
-    assert mean_samples(default, config, steps=313) == pytest.approx(16 * 175 / math.log(250 / 75))
+    assert mean_samples(default, config, steps=313) == pytest.approx(16 * 110 / math.log(160 / 50))
     assert largest_rank(default, config) == 4
 
 

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from woundgen.config.load import load_train_config
 from woundgen.config.train import TrainConfig
 from woundgen.errors import UserError
 from woundgen.tuning.space import Space, default_space, settings_for, start_values
 from woundgen.tuning.space_changes import change_space
+from woundgen.workflows.demo.job import PRESET
 
 
 def config(**settings: Any) -> TrainConfig:
@@ -27,6 +29,7 @@ def dimension(space: Space, key: str) -> Any:
 
 def test_defaults_follow_base_and_method() -> None:
     embedded, diffusion = default_space(config(), steps=200), default_space(TrainConfig(), steps=200)
+    preset = load_train_config(PRESET)
     assert dimension(embedded, "learning_rate").high > dimension(diffusion, "learning_rate").high
     assert dimension(embedded, "train_resolution") is None
     assert dimension(diffusion, "train_resolution").choices == (128, 256)
@@ -35,7 +38,7 @@ def test_defaults_follow_base_and_method() -> None:
     assert dimension(whole, "learning_rate").high < dimension(embedded, "learning_rate").high
     steps = dimension(embedded, "max_steps")
     assert (steps.whole, steps.log) == (True, True)
-    assert embedded.drawn["guidance_scale"][0] == 1.5, "as the shipped preset draws"
+    assert embedded.drawn["guidance_scale"][0] == preset.sampling.guidance_scale, "as the shipped preset draws"
     assert (embedded.drawn["inference_steps_production"], diffusion.drawn["inference_steps_production"]) == (
         (15,),
         (25,),
@@ -67,9 +70,9 @@ def test_the_start_is_within_its_own_space_where_it_can_be() -> None:
         planned_devices=1,
         lr_warmup_steps=5,
     )
-    space = default_space(start, steps=200)
-    values = start_values(space, start, steps=200)
-    assert values["max_steps"] == 200, "the config counts epochs"
+    space = default_space(start, steps=150)
+    values = start_values(space, start, steps=150)
+    assert values["max_steps"] == 150, "the config counts epochs"
     assert all(one.contains(values[one.key]) for one in space.trained)
     assert settings_for(space, values, start).items() >= {"learning_rate": 1e-3, "min_snr_gamma": 5.0}.items()
 
