@@ -23,16 +23,17 @@ Border = Literal["full", "valid"]
 Array = npt.NDArray[np.floating]
 
 TAPS, SIGMA = 11, 1.5
+WINDOW = cv2.getGaussianKernel(TAPS, SIGMA, cv2.CV_64F)
 C1, C2 = 0.01**2, 0.03**2
 IMAGES_PER_BLOCK = 32  # bounds memory: about 40 MB a side at 128 x 128 in float64
-ROWS_TOGETHER = 8  # rows compared with an image of the other side while it is in the processor's cache
 
 
 def smooth(image: Array, *, out: Array | None = None, plus: float = 0.0) -> Array:
     """Filter an image [H, W, C] by the Gaussian window, reflected at the border; `plus` is added to the result."""
-    taps = cv2.getGaussianKernel(TAPS, SIGMA, cv2.CV_64F)
-    depth = -1  # as the image's
-    smoothed = cv2.sepFilter2D(image, depth, taps, taps, dst=out, delta=plus, borderType=cv2.BORDER_REFLECT_101)
+    same_depth = -1
+    smoothed = cv2.sepFilter2D(
+        image, same_depth, WINDOW, WINDOW, dst=out, delta=plus, borderType=cv2.BORDER_REFLECT_101
+    )
     return np.asarray(smoothed, image.dtype).reshape(image.shape)  # OpenCV drops an axis of one channel
 
 
@@ -67,12 +68,10 @@ def ssim_between(left: ImageMoments, right: ImageMoments) -> npt.NDArray[np.floa
     """[N, M] mean SSIM over all positions and channels, from moments with the same border."""
     result = np.empty((len(left), len(right)))
     space = _Space.like(right)
-    for first in range(0, len(left), ROWS_TOGETHER):
-        rows = range(first, min(first + ROWS_TOGETHER, len(left)))
-        ones = [_One.of(left, row) for row in rows]
+    for row in range(len(left)):
+        one = _One.of(left, row)
         for column in range(len(right)):
-            for row, one in zip(rows, ones, strict=True):
-                result[row, column] = _one_with_one(one, right, column, space)
+            result[row, column] = _one_with_one(one, right, column, space)
     return result
 
 
