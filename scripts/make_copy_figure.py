@@ -29,7 +29,7 @@ from woundgen.workflows.screen.networks import choose_networks
 
 KINDS = ("rotation 135", "mirror + zoom 1.3 + colours of another", "wound pasted, tones matched", "blend 50/50")
 REFERENCES, FIRST = 40, 10
-WIDTH, HEIGHT, TEXT = 620, 232, 20
+WIDTH, HEIGHT, TEXT = 620, 250, 38  # two lines of text: a kind's name may be longer than the image is wide
 
 
 def main(target: Path) -> None:
@@ -73,7 +73,7 @@ def draw(image: np.ndarray, name: str, place: Path) -> np.ndarray:
         tile.paste(sheet.resize((WIDTH - side - 24, high), Image.Resampling.LANCZOS), (side + 16, TEXT + 4))
     else:
         told = "let through: no copy"
-    pen.text((side + 18, 2), told, fill="black", font=font)
+    pen.text((6, 20), told, fill="black", font=font)
     print(f"{name}: {told}")
     return np.asarray(tile)
 
