@@ -67,7 +67,7 @@ def stored_config(settings: Mapping[str, Any]) -> TrainConfig:
     try:
         return TrainConfig.model_validate(settings)
     except ValidationError as error:
-        lines = [_explain(problem, TrainConfig) for problem in error.errors()[:3]]
+        lines = [explain_fault(problem, TrainConfig) for problem in error.errors()[:3]]
         raise UserError(
             f"run.json, config: {'; '.join(lines)}.", "The run is of another version of woundgen: use that one."
         ) from None
@@ -135,12 +135,13 @@ def _validated(model: type[Model], settings: dict[str, Any], *, where: str) -> M
         return model.model_validate(settings)
     except ValidationError as error:
         problems = error.errors()
-        lines = [_explain(problem, model) for problem in problems[:MOST_FAULTS]]
+        lines = [explain_fault(problem, model) for problem in problems[:MOST_FAULTS]]
         lines += [f"{len(problems) - MOST_FAULTS} more"] if len(problems) > MOST_FAULTS else []
         raise UserError(f"{where}: " + "; ".join(lines) + ".", "Nothing was started.") from None
 
 
-def _explain(problem: Any, model: type[BaseModel]) -> str:
+def explain_fault(problem: Any, model: type[BaseModel]) -> str:
+    """Return one of pydantic's errors in words: key, value and what it has to be."""
     key = _written_name(problem["loc"], model)
     if problem["type"] == "extra_forbidden":
         names = setting_names(model)

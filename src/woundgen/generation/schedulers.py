@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler
 
+from woundgen.config.ranges import check_real
 from woundgen.errors import UserError
 from woundgen.generation.spacing import spaced_timesteps
 from woundgen.models.base import BaseModel
@@ -36,7 +37,8 @@ def set_timesteps(scheduler: Scheduler, steps: int) -> None:
 
 def check_strength(strength: float, *, steps: int) -> int:
     """Return how many of `steps` are drawn at a strength, as diffusers counts; UserError where none is, or more."""
+    check_real("strength", strength, 0, 1)
     drawn = int(steps * strength)
-    if drawn < 1 or strength > 1:
+    if drawn < 1:
         raise UserError(f"strength: {strength:g} of {steps} steps cannot be used.", f"Give {1 / steps:.3g} to 1.")
     return drawn

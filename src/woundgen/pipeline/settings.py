@@ -10,6 +10,7 @@ from typing import Any
 from woundgen.api.configs import Config, load_config
 from woundgen.config.load import Overrides
 from woundgen.config.quality import QualityConfig
+from woundgen.config.ranges import check_seed, check_whole
 from woundgen.config.train import TrainConfig
 from woundgen.data.layouts.manifest import manifest_digest
 from woundgen.errors import UserError
@@ -69,8 +70,8 @@ def resolve_settings(options: RunOptions, before: Mapping[str, Any] | None) -> S
     unknown = [phase for phase in options.phases or () if phase not in PHASES]
     if unknown:
         raise UserError(f"--phases {unknown[0]!r} is unknown.", f"Use {', '.join(PHASES)}.")
-    if options.count < FEWEST_IMAGES:
-        raise UserError(f"--count {options.count}: fewer than {FEWEST_IMAGES} cannot be measured.", "Give more.")
+    check_whole("--count", options.count, FEWEST_IMAGES)  # fewer cannot be measured
+    check_seed("--seed", options.seed)
     if options.config is not None:
         return StudySettings(load_config(options.config, options.overrides), options, "")
     begun = None if before is None else before["settings of training"]["base_model"]

@@ -15,7 +15,8 @@ SEEDS = 3  # fresh seeds of each configuration that is confirmed
 MOST_LEADERS = 4
 RUNGS = (1 / 3, 1.0)
 """Shares of a trial's steps at whose ends a generation is measured; the better half goes on (successive halving)."""
-FEWEST_TRIALS = 4
+FEWEST_TRIALS, MOST_TRIALS = 4, 10_000
+LONGEST = 366 * 24 * 3600.0  # seconds of a search
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +34,14 @@ def parse_budget(text: str) -> Budget:
         raise UserError(f"--budget {text!r} is not understood.", "Write 2h, 90m or 40-trials.")
     number, unit = float(collected[1]), collected[2]
     if unit in ("h", "m"):
-        if number <= 0:
-            raise UserError(f"--budget {text}: no time.", "Write 2h, 90m or 40-trials.")
-        return Budget(seconds=number * (3600 if unit == "h" else 60))
+        seconds = number * (3600 if unit == "h" else 60)
+        if not 0 < seconds <= LONGEST:
+            raise UserError(f"--budget {text}: no time, or more than a year.", "Write 2h, 90m or 40-trials.")
+        return Budget(seconds=seconds)
     if number != int(number) or number < FEWEST_TRIALS:
         raise UserError(f"--budget {text}: a search needs {FEWEST_TRIALS} trials or more.", "Such as 20-trials.")
+    if number > MOST_TRIALS:
+        raise UserError(f"--budget {text}: more than {MOST_TRIALS:,} trials.", "Such as 40-trials.")
     return Budget(trials=int(number))
 
 
@@ -120,7 +124,7 @@ def trials_in(budget: Budget, seconds_a_trial: float, *, processes: int) -> int:
     if budget.trials is not None:
         return budget.trials
     assert budget.seconds is not None
-    trials = int(budget.seconds * processes / seconds_a_trial)
+    trials = min(MOST_TRIALS, int(budget.seconds * processes / seconds_a_trial))
     if trials < FEWEST_TRIALS:
         raise UserError(
             f"--budget buys {trials} trials of about {seconds_a_trial / 60:.0f} min; a search needs {FEWEST_TRIALS}.",

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from pydantic import ValidationError
+
 from woundgen.adapters.weight_names import check_weights
-from woundgen.config.load import parse_override
+from woundgen.config.load import explain_fault, parse_override
 from woundgen.config.names import flatten_settings, setting_names
 from woundgen.config.train import TrainConfig
 from woundgen.errors import UserError
@@ -33,6 +35,7 @@ def change_space(space: Space, config: TrainConfig, *, fixed: Sequence[str], sea
     A fixed setting of training keeps the config's value: set another with --set. UserError for what is no setting, for
     values that the config would refuse, and where nothing is left to search.
     """
+    _refuse_contradictions(fixed=fixed, searched=searched)
     for text in searched:
         space = _with_searched(space, config, text)
     for text in fixed:
@@ -43,6 +46,15 @@ def change_space(space: Space, config: TrainConfig, *, fixed: Sequence[str], sea
             "Leave out a --fix, or sweep draw-time settings of a run: woundgen compare --adapter.",
         )
     return space
+
+
+def _refuse_contradictions(*, fixed: Sequence[str], searched: Sequence[str]) -> None:
+    names = [_flat(text.partition("=")[0].strip(), "--search") for text in searched]
+    for text in fixed:
+        if (key := _flat(text.partition("=")[0].strip(), "--fix")) in names:
+            raise UserError(f"{key} is given to --search and to --fix.", "Leave out one of the two.")
+    if repeated := next((name for name in names if names.count(name) > 1), None):
+        raise UserError(f"--search {repeated} is given more than once.", "Give its range or its values once.")
 
 
 def _with_fixed(space: Space, config: TrainConfig, text: str) -> Space:
@@ -73,6 +85,9 @@ def _with_searched(space: Space, config: TrainConfig, text: str) -> Space:
     else:
         parsed = parse_override(f"{key}={value}")[key]
         values = tuple(parsed) if isinstance(parsed, list) else (parsed,)
+        if len(set(map(repr, values))) < (1 if key in DRAWING else 2):
+            hint = f"Give two values or more, or --set {name}=VALUE and --fix {name}."
+            raise UserError(f"--search {text!r} leaves nothing to search.", hint)
         if key in DRAWING:
             chosen = tuple(_drawing_value(key, entry) for entry in values)
             return replace(space, drawn={**space.drawn, key: unique_values(chosen)})
@@ -113,9 +128,8 @@ def _check_values(config: TrainConfig, key: str, values: Sequence[Any]) -> None:
     for value in values:
         try:
             TrainConfig.model_validate({**config.flat(), key: value})
-        except ValueError as error:
-            reason = str(error).splitlines()[2].strip() if len(str(error).splitlines()) > 2 else str(error)
-            raise UserError(f"--search {key}: the value {value} cannot be used ({reason}).", "Give others.") from None
+        except ValidationError as error:
+            raise UserError(f"--search {explain_fault(error.errors()[0], TrainConfig)}.", "Give others.") from None
 
 
 def _drawing_value(key: str, value: Any) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from woundgen.config.ranges import check_real, check_whole
 from woundgen.data.files.images import decode_photograph, read_file
 from woundgen.data.files.paths import relative_name
 from woundgen.data.layouts.manifest import is_manifest
@@ -49,6 +50,8 @@ class _Found:
 
 def check_photographs(source: Path, *, out: Path, resolution: int, margin: float) -> Work[CheckResult]:
     """Write check.html (private) and check.txt to `out`. Raises Shortfall, after writing, where there are errors."""
+    check_whole("--resolution", resolution, 32)
+    check_real("--margin", margin, 0)
     found = _source(source)
     if out.resolve().is_relative_to(found.root):
         raise UserError(f"--out {out} lies among the photographs, which are only read.", "Choose another --out.")

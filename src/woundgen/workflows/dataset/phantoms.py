@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from woundgen.config.ranges import check_seed, check_whole
 from woundgen.data.files.images import write_png
 from woundgen.data.pixels.prepare import PREPARATION_VERSION, prepare_pixels
 from woundgen.errors import UserError
@@ -72,6 +73,10 @@ def write_phantoms(
     views: int,
 ) -> Work[Path]:
     """images/000000.png ..., metadata.csv (file_name, phase, group_id, box, every parameter) and croissant.json."""
+    check_whole("--count", count, 1)
+    check_seed("--seed", seed)
+    check_whole("--size", size, 16, 1024)
+    check_whole("--views", views, 1, 100)
     unknown = sorted(set(phases) - set(PHASES))
     if unknown or not phases:
         raise UserError(

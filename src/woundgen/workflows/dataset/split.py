@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from woundgen.config.ranges import check_real, check_seed, check_whole
 from woundgen.data.folds import folds_of
 from woundgen.data.layouts.manifest import is_manifest, photo_of, write_manifest
 from woundgen.data.layouts.source import PhotographSource, read_source
@@ -78,6 +79,10 @@ def _check(request: SplitOptions) -> None:
     shares = request.shares
     if request.way not in WAYS:
         raise UserError(f"--way {request.way!r} is unknown.", f"Choose among {', '.join(WAYS)}.")
+    check_whole("--folds", request.folds, 2)
+    check_seed("--seed", request.seed)
+    for name, share in asdict(shares).items():
+        check_real(f"--{name}", share, 0, 1)
     if min(shares.train, shares.validation) <= 0 or shares.holdout < 0:
         raise UserError("--train, --validation and --holdout are shares above 0.", "Such as 0.7, 0.15 and 0.15.")
     if abs(sum(asdict(shares).values()) - 1) > 1e-6:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
+from woundgen.adapters.weight_names import check_weights
 from woundgen.config.choices import Side, check_choice
+from woundgen.config.ranges import check_real, check_seed, check_whole
 from woundgen.errors import UserError
 from woundgen.records import PHASES
 
@@ -58,6 +60,9 @@ def check_request(request: EvaluateRequest) -> None:
             "--training and --run exclude each other.", "Leave it out: the run knows what it was trained on."
         )
     check_phase(request.phase)
+    check_whole("--k", options.k, 1)
+    check_real("--margin", options.margin, 0)
+    check_whole("--permutations", options.two_sample, 0)
     for place in (generated, real, run, options.training):
         if place is not None and not place.exists():
             raise UserError(f"{place} does not exist.", "Name a folder that is there.")
@@ -117,3 +122,17 @@ def check_sweep(request: SweepRequest) -> None:
     check_sources(request.real, request.run)
     if request.run is not None and request.options.margin is not None:
         raise UserError("--margin and --run exclude each other.", "Leave it out: the run has its margin.")
+    _check_candidates(request.options)
+
+
+def _check_candidates(options: SweepOptions) -> None:
+    for weights in options.weights:
+        check_weights("--weights", weights)
+    for scale in options.guidance:
+        check_real("--guidance", scale, 1)
+    for steps in options.steps:
+        check_whole("--steps", steps, 1, 1000)
+    check_whole("--count", options.count, 8)
+    check_seed("--seed", options.seed)
+    check_whole("--size", options.size, 32, 1024)
+    check_real("--margin", options.margin, 0)

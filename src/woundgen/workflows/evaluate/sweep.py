@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from woundgen.adapters.post_hoc_ema import adapter_of
 from woundgen.adapters.saved import saved_preparation
-from woundgen.adapters.weight_names import check_weights
 from woundgen.errors import UserError
 from woundgen.events import Info, Work, only_progress
 from woundgen.features.cache import Cache, content_digest
@@ -108,8 +107,6 @@ def sweep_request(request: SweepRequest, *, out: Path) -> Work[list[Path]]:
     """Draw and measure the candidates that a request names; return their folders in OUT/sets, the reference first."""
     check_sweep(request)
     options = request.options
-    for kind in options.weights:
-        check_weights("--weights", kind)
     variants = variants_of(
         request.adapters, options.weights, options.guidance, options.steps, every_checkpoint=options.every_checkpoint
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
@@ -9,6 +10,7 @@ from typing import get_args
 from woundgen.adapters.weight_names import check_weights
 from woundgen.config.choices import Device, Precision, check_choice
 from woundgen.config.quality import QualityConfig
+from woundgen.config.ranges import check_real, check_seed, check_whole
 from woundgen.errors import UserError
 from woundgen.records import SamplerName
 
@@ -108,20 +110,18 @@ def check_request(request: GenerateRequest) -> None:
 
 def _check_numbers(request: GenerateRequest) -> None:
     options = request.options
-    bounds = {
-        "--count": (request.count, 1, None),
-        "--budget": (options.budget, 1, None),
-        "--seed": (options.seed, 0, None),
-        "--steps": (options.steps, 1, 1000),
-        "--guidance": (options.guidance_scale, 1, None),
-        "--size": (options.size, 32, 1024),
-        "--block": (options.block, 1, 256),
-    }
-    for name, (value, lowest, highest) in bounds.items():
-        if value is None:
-            continue
-        if value < lowest or (highest is not None and value > highest):
-            raise UserError(
-                f"{name} {value} is out of range.",
-                f"Give {lowest} or more." if highest is None else f"Give {lowest} to {highest}.",
-            )
+    check_whole("--count", request.count, 1)
+    check_whole("--budget", options.budget, 1)
+    check_seed("--seed", options.seed)
+    check_whole("--steps", options.steps, 1, 1000)
+    check_real("--guidance", options.guidance_scale, 1)
+    low, high = options.guidance_interval
+    check_real("--guidance-low", low, 0, 1)
+    check_real("--guidance-high", high, low, 1)
+    check_whole("--size", options.size, 32, 1024)
+    check_whole("--block", options.block, 1, 256)
+    for place, strength in (*request.adapters, *([] if options.guide is None else [options.guide])):
+        if not math.isfinite(strength):
+            raise UserError(f"{place}: the strength {strength} is not a finite number.", "Such as 0.5.")
+    if options.source is not None:
+        check_real("--strength", options.source[1], 0, 1)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from woundgen.config.quality import QualityConfig
+from woundgen.config.ranges import check_whole
 from woundgen.data.photo_set import count_groups, grouping_of
 from woundgen.events import Info, Work
 from woundgen.reporting.calibration_page import Scores, calibration_figure, calibration_page
@@ -36,6 +37,7 @@ def calibrate_photographs(
     run: divides the photographs as it did; else they are divided anew, and `phase` says which are meant.
     size: None takes the run's, or SIZE. Raises UserError for fewer than 10 references, before anything is written.
     """
+    check_whole("--size", size, 32, 1024)
     side = size or (int(read_json(run / RUN_JSON)["config"]["resolution"]) if run is not None else SIZE)
     origins = Origins(() if run is None else (run,))
     photos = (yield from gather_references(real, origins, label=phase or "", size=side)).photos

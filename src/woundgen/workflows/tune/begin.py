@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from woundgen.config.ranges import check_real, check_seed, check_whole
 from woundgen.data.photo_set import gather_for
 from woundgen.errors import UserError
 from woundgen.storage.files import read_json, sha256_json, write_json
@@ -195,7 +196,13 @@ def _identity(request: TuneRequest) -> str:
 
 
 def _check(request: TuneRequest) -> None:
-    config, shares = request.config, request.options.shares
+    config, options, shares = request.config, request.options, request.options.shares
+    check_whole("--images", options.images, 8, 1000)
+    check_real("--min-recall", options.least_recall, 0, 1)
+    check_whole("--generation", options.generation, 2, 64)
+    check_seed("--seed", options.seed)
+    for share in asdict(shares).values():
+        check_real("--shares", share, 0, 1)
     if config.photographs.fold is not None:
         raise UserError("fold: a study divides the patients by itself.", "Leave fold and folds out of the config.")
     if min(shares.train, shares.validation, shares.holdout) <= 0 or abs(sum(asdict(shares).values()) - 1) > 1e-6:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from woundgen.config.ranges import check_real, check_seed, check_whole
 from woundgen.errors import UserError
 
 FEWEST_SEEDS = 5
@@ -59,5 +60,8 @@ def check_request(request: UtilityRequest, doses: Sequence[float]) -> None:
         raise UserError(f"--doses {text!r}: a dose lies in 0..100.", "Such as 0,0.25,0.5,1,2.")
     if not doses:
         raise UserError("--doses holds no dose above 0.", "Such as --doses 0,0.25,0.5,1,2.")
-    if options.seeds < FEWEST_SEEDS:
-        raise UserError(f"--seeds {options.seeds}: the spread over seeds needs {FEWEST_SEEDS}.", "Give more.")
+    check_whole("--seeds", options.seeds, FEWEST_SEEDS)
+    check_whole("--folds", options.folds, 2)
+    check_seed("--seed", options.seed)
+    check_whole("--size", options.size, 32)
+    check_real("--margin", options.margin, 0)
