@@ -6,7 +6,6 @@ from typing import TypeAlias
 
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler
 
-from woundgen.config.ranges import check_real
 from woundgen.errors import UserError
 from woundgen.generation.spacing import spaced_timesteps
 from woundgen.models.base import BaseModel
@@ -37,8 +36,6 @@ def set_timesteps(scheduler: Scheduler, steps: int) -> None:
 
 def check_strength(strength: float, *, steps: int) -> int:
     """Return how many of `steps` are drawn at a strength, as diffusers counts; UserError where none is, or more."""
-    check_real("strength", strength, 0, 1)
-    drawn = int(steps * strength)
-    if drawn < 1:
+    if not 0 < strength <= 1 or (drawn := int(steps * strength)) < 1:  # a strength that is no number, too
         raise UserError(f"strength: {strength:g} of {steps} steps cannot be used.", f"Give {1 / steps:.3g} to 1.")
     return drawn

@@ -310,11 +310,6 @@ def test_from_a_picture_equals_the_img2img_pipeline(base: BaseModel, sampler, st
 
 def test_a_strength_that_draws_nothing():
     assert check_strength(0.5, steps=9) == 4
-    for strength in (0.0, 0.1):
+    for strength in (0.0, 0.1, 1.1, -1.0, math.nan, math.inf):
         with pytest.raises(UserError, match=f"strength: {strength:g} of 9 steps"):
             check_strength(strength, steps=9)
-    for strength in (1.1, -1.0):
-        with pytest.raises(UserError, match=f"strength {strength} is out of range"):
-            check_strength(strength, steps=9)
-    with pytest.raises(UserError, match="no such number"):
-        check_strength(math.nan, steps=9)
