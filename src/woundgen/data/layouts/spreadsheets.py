@@ -67,7 +67,7 @@ def _refuse_bomb(table: Path) -> None:
             unpacked = sum(part.file_size for part in archive.infolist())
     except (zipfile.BadZipFile, ValueError):
         raise UserError(f"{table} is no {table.suffix} file.", "Save it again, or as CSV.") from None
-    if unpacked > (min(LARGEST_TREE, LARGEST_UNPACKED) if table.suffix.lower() == ".ods" else LARGEST_UNPACKED):
+    if unpacked > (LARGEST_TREE if table.suffix.lower() == ".ods" else LARGEST_UNPACKED):
         raise UserError(f"{table} unpacks to {unpacked >> 20} MB.", "Save the table alone, or as CSV.")
 
 
