@@ -115,6 +115,16 @@ def test_a_dry_run_writes_nothing(workshop: Workshop, tmp_path: Path, capsys: py
     assert not (tmp_path / "out").exists()
 
 
+def test_a_dry_run_checks_the_run_folder(
+    workshop: Workshop, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(workshop.train(trained, "--dry-run", "--set", "learning_rate=3e-4")) == 0
+    assert "holds a run with other settings" in capsys.readouterr().out
+    (tmp_path / "notes.txt").write_text("of somebody else")
+    assert run(workshop.train(tmp_path, "--dry-run")) == 2
+    assert "holds other files" in capsys.readouterr().err
+
+
 def test_a_run_that_stopped_early_stays_stopped(workshop: Workshop, tmp_path: Path) -> None:
     """At a rate that moves nothing the second evaluation is no better, and patience is one."""
     words = workshop.train(

@@ -297,6 +297,14 @@ def test_a_dry_run_writes_nothing(
     assert not (tmp_path / "study").exists()
 
 
+def test_a_dry_run_refuses_what_the_start_would(
+    tuning_data: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "notes.txt").write_text("of somebody else")
+    assert run(words(tuning_data, tmp_path, "--dry-run", trials=20)) == 2
+    assert "holds other files" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_killed_twenty_times(study: Path, tuning_data: tuple[Path, Path], tmp_path: Path) -> None:
     """At moments spread over steps, drawings and writes. A study that came to its end is compared; another begins."""

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from woundgen.numbers import write_interval, write_signed
+from woundgen.numbers import write_signed
 from woundgen.reporting.charts import Chart, chart
 from woundgen.reporting.figures import Bar, Reference, intervals_figure
 from woundgen.reporting.html import render
 from woundgen.reporting.pictures import Picture
-from woundgen.reporting.tables import Table, as_html, as_markdown, escape_markdown
+from woundgen.reporting.tables import as_html, as_markdown, escape_markdown
 from woundgen.reporting.tuning_figures import Axis, curves_figure, parallel_figure
+from woundgen.reporting.tuning_tables import Record, show_value, tables
 
-Record = Mapping[str, Any]
 TITLE = "Settings for these photographs"
 MEANINGS = (
     ("KID, FD", "Distance of images and photographs in the features of a network; lower is better, and photographs of "
@@ -59,81 +59,6 @@ def tuning_html(record: Record, grids: Sequence[Picture]) -> str:
     return render("tuning.html.j2", context)
 
 
-def tables(record: Record) -> list[tuple[str, Table]]:
-    """Return headings and tables."""
-    collected = []
-    if record["confirmation"]:
-        collected.append(("Confirmed on patients that chose nothing", _confirmation_table(record)))
-    if record["changes"]:
-        rows = tuple((entry["key"], entry["start"], entry["tuned"]) for entry in record["changes"])
-        collected.append((f"What {record['chosen']} changes", Table(("setting", "starting config", "tuned"), rows)))
-    collected.append(("Leaders on the selection patients", _leader_table(record)))
-    collected.append(("All trials", _trial_table(record)))
-    return collected
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"
-
-
-def _confirmation_table(record: Record) -> Table:
-    rows = []
-    for entry in record["confirmation"]:
-        difference = entry["difference"]
-        interval = "" if difference is None else write_interval(difference["low"], difference["high"], ".4g")
-        apart = "" if difference is None else write_signed(difference["value"], ".4g")
-        values = ", ".join(_number(value) for value in entry["values"])
-        recalls = ", ".join("-" if value is None else f"{value:.2f}" for value in entry["recall"])
-        copies = "not looked for" if entry["copies"] is None else str(entry["copies"])
-        accuracy = ", ".join(f"{value:.0%}" for value in entry["two_sample"] if value is not None)
-        shown = ", ".join(filter(None, [entry["shown"], "constraint violated" if entry["violated"] else ""]))
-        rows.append((entry["name"], _number(entry["mean"]), values, apart, interval, recalls, copies, accuracy, shown))
-    header = (
-        "configuration", record["metric"], "each seed", "less the start", "interval", "recall", "copies",
-        "two-sample accuracy", "shown",
-    )  # fmt: skip
-    notes = (f"n = {record['confirmation_n']} photographs and as many images for each seed; copies of all seeds.",)
-    return Table(header, tuple(rows), notes).without_empty_columns()
-
-
-def _leader_table(record: Record) -> Table:
-    rows = tuple(
-        (
-            entry["name"],
-            _number(entry["mean"]),
-            ", ".join(_number(value) for value in entry["values"]),
-            entry["drawing"],
-        )
-        for entry in record["leaders"]
-    )
-    notes = (record["leaders_note"],)
-    return Table(("trial", f"mean {record['metric']}", "each seed", "drawn with"), rows, notes)
-
-
-def _trial_table(record: Record) -> Table:
-    keys = [entry["key"] for entry in record["space"]]
-    rows = tuple(
-        (
-            entry["name"],
-            *(_shown(entry["settings"].get(key)) for key in keys),
-            ", ".join(_number(value) for value in entry["curve"]),
-            _number(entry["recall"]),
-            "" if entry["copies"] is None else str(entry["copies"]),
-            "violated" if entry["violated"] else "" if entry["complete"] else "pruned",
-        )
-        for entry in record["trials"]
-    )
-    return Table(("trial", *keys, f"{record['metric']} at its rungs", "recall", "copies", "note"), rows)
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
 def parallel_chart(record: Record) -> Chart:
     """Return the parallel coordinates of all trials."""
     trials, names = record["trials"], [entry["name"] for entry in record["trials"]]
@@ -156,7 +81,7 @@ def _axis(dimension: Record, values: Sequence[Any]) -> Axis:
         choices = list(dimension["choices"])
         choices += [value for value in values if value not in choices]  # of the starting config, outside of the space
         span = max(1, len(choices) - 1)
-        ticks = tuple((place / span, _shown(choice)) for place, choice in enumerate(choices))
+        ticks = tuple((place / span, show_value(choice)) for place, choice in enumerate(choices))
         # A little apart, so that trials of the same choice do not hide each other.
         places = (choices.index(value) / span + APART * (number % 5 - 2) for number, value in enumerate(values))
         return Axis(name, tuple(places), ticks)

@@ -24,29 +24,39 @@ def make_private(folder: Path) -> None:
     sweep_unfinished(folder)
 
 
-def claim_output(folder: Path, *, identity: str, what: str) -> bool:
-    """Make `folder` ours, or refuse. Returns True where it already holds this very job (go on with it).
+def check_output(folder: Path, *, identity: str, what: str) -> bool:
+    """Return whether `folder` holds this very job; UserError where it holds anything else. Nothing is written.
 
-    `identity` is the digest of what decides the result; a folder that holds another job is never touched.
+    identity: the digest of what decides the result.
     """
     marker = folder / MARKER
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} exists and is not a folder.", "Choose another --out.")
     # A kill between making the folder and naming it ours leaves a hidden temporary file: still ours to take.
-    if folder.is_dir() and any(not path.name.endswith(".tmp") for path in folder.iterdir()):
-        if marker.exists() and read_json(marker).get("identity") == identity:
-            sweep_unfinished(folder, below=True)
-            return True
-        raise UserError(
-            f"{folder} exists and holds {'another ' + what if marker.exists() else 'other files'}.",
-            "Choose another --out, or move that folder away; nothing was written.",
-        )
+    if not folder.is_dir() or all(path.name.endswith(".tmp") for path in folder.iterdir()):
+        return False
+    if holds_output(folder, identity=identity):
+        return True
+    raise UserError(
+        f"{folder} exists and holds {'another ' + what if marker.exists() else 'other files'}.",
+        "Choose another --out, or move that folder away; nothing was written.",
+    )
+
+
+def claim_output(folder: Path, *, identity: str, what: str) -> bool:
+    """Make `folder` ours, or refuse. Returns True where it already holds this very job (go on with it).
+
+    `identity` is the digest of what decides the result; a folder that holds another job is never touched.
+    """
+    if check_output(folder, identity=identity, what=what):
+        sweep_unfinished(folder, below=True)
+        return True
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{folder} cannot be made ({error.strerror}).", "Choose another --out.") from None
     sweep_unfinished(folder)
-    write_json(marker, add_digest({"identity": identity, "what": what}))
+    write_json(folder / MARKER, add_digest({"identity": identity, "what": what}))
     return False
 
 

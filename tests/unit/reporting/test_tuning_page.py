@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from woundgen.reporting.pictures import Picture
-from woundgen.reporting.tuning_page import parallel_chart, tables, tuning_html, tuning_markdown
+from woundgen.reporting.tuning_page import parallel_chart, tuning_html, tuning_markdown
+from woundgen.reporting.tuning_tables import show_value, tables
 
 
 def trial(number: int, rate: float, curve: list[float]) -> dict[str, Any]:
@@ -26,6 +27,9 @@ def trial(number: int, rate: float, curve: list[float]) -> dict[str, Any]:
     }
 
 
+DRAWING = {"guidance_scale": 1.0, "weights": "raw", "guidance_interval": (0.0, 1.0), "inference_steps_production": 15}
+
+
 @pytest.fixture
 def record() -> dict[str, Any]:
     difference = {"value": -0.1, "low": -0.15, "high": -0.05}
@@ -36,13 +40,14 @@ def record() -> dict[str, Any]:
         "metric": "KID",
         "chosen": "trial_001",
         "design": ["Patients were divided once."],
-        "changes": [{"key": "learning_rate", "start": "1e-05", "tuned": "0.0005"}],
+        "changes": [{"key": "learning_rate", "start": 1e-05, "tuned": 0.0005}],
+        "changes_note": "What drawing alone does.",
         "confirmation": [
             {**arm, "name": "start", "difference": None, "shown": ""},
             {**arm, "name": "trial_001", "difference": difference, "shown": "better", "violated": True},
         ],
         "confirmation_n": 48,
-        "leaders": [{"name": "trial_001", "mean": 0.2, "values": [0.2, 0.21], "drawing": "guidance_scale 2"}],
+        "leaders": [{"name": "trial_001", "mean": 0.2, "values": [-0.2, 0.21], "drawing": DRAWING}],
         "leaders_note": "trial_001 is not shown to be better than trial_000 on the selection patients.",
         "space": [
             {"key": "learning_rate", "low": 1e-4, "high": 1e-3, "log": True, "choices": [], "ratio_of": ""},
@@ -87,3 +92,20 @@ def test_without_a_confirmation(record: dict[str, Any]) -> None:
     page = tuning_html(record, [])
     assert "Confirmed on patients" not in page
     assert page.count("<img") == 3
+
+
+def test_results_stand_before_settings(record: dict[str, Any]) -> None:
+    found = dict(tables(record))
+    assert found["All trials"].header[:5] == ("trial", "KID at its rungs", "recall", "copies", "note")
+    leaders = found["Leaders on the selection patients"]
+    assert leaders.rows[0][2:] == ("−0.2, 0.21", "1", "raw", "all", "15")
+    assert found["What trial_001 changes"].notes == ("What drawing alone does.",)
+    assert "guidance_<wbr>scale" in tuning_html(record, []), "a long name of a column can be broken"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "none"), (True, "yes"), (32.0, "32"), (3.83e-4, "0.000383"), ((0.1, 0.8), "0.1 to 0.8"), ("ema", "ema")],
+)
+def test_values_of_settings(value: object, text: str) -> None:
+    assert show_value(value) == text

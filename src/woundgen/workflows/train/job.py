@@ -26,7 +26,7 @@ from woundgen.workflows.train.prior_images import load_class_images
 from woundgen.workflows.train.probe import RunEstimate, probe
 from woundgen.workflows.train.resume import restore_or_begin
 from woundgen.workflows.train.rollback import Rollback
-from woundgen.workflows.train.run_folder import FINISHED, STOPPED, claim_run, find_finished, write_end
+from woundgen.workflows.train.run_folder import FINISHED, STOPPED, check_run_folder, claim_run, find_finished, write_end
 from woundgen.workflows.train.session import TrainingJob, TrainingSession
 from woundgen.workflows.train.settings import loop_settings, session_noising
 from woundgen.workflows.train.steps import take_steps
@@ -45,6 +45,7 @@ def plan_run(job: TrainingJob) -> tuple[Plan, RunEstimate | None]:
     """Print and return the plan of a run and what it will take; nothing is written or trained."""
     with deterministic_algorithms(job.request.config.compute.deterministic):
         session = prepare(job)
+        check_run_folder(session)
         announce(session)
         announce_memory(session)
         estimate = probe(session)

@@ -17,7 +17,7 @@ from woundgen.runtime.provenance import git_state, versions
 from woundgen.storage.checkpoint import Checkpoint, clear_left_overs, newest_sound, pointer, read_checkpoint
 from woundgen.storage.files import disk_errors_as_user_errors, read_json, write_bytes, write_json
 from woundgen.storage.names import LATEST, RUN_JSON
-from woundgen.storage.ownership import claim_output, holds_output, reclaim_output
+from woundgen.storage.ownership import check_output, claim_output, holds_output, reclaim_output
 from woundgen.training.state import noise_stream_in
 from woundgen.workflows.train.differences import SHAPES, ChangedSetting, find_differences, list_differences
 from woundgen.workflows.train.probe import RunEstimate
@@ -88,6 +88,21 @@ def _sound_checkpoint(session: TrainingSession) -> Checkpoint | None:
     if checkpoint is not None:
         check_random_numbers(session, checkpoint)
     return checkpoint
+
+
+def check_run_folder(session: TrainingSession) -> None:
+    """Warn where a start in the run folder needs --allow-changes. UserError if it holds other files. Writes nothing."""
+    folder = session.folder
+    try:
+        check_output(folder, identity=session.identity, what="run")
+    except UserError:
+        if not (folder / RUN_JSON).exists():
+            raise
+        changed = find_differences(read_json(folder / RUN_JSON), session.config, session.dataset, session.base)
+        session.console.warn(
+            f"{folder} holds a run with other settings; training there needs --allow-changes:\n"
+            f"{list_differences(changed)}"
+        )
 
 
 def open_run(session: TrainingSession) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from woundgen.events import Info, Warn
 from woundgen.tuning.budget import CONFIRMED, RUNGS, SEEDS
 from woundgen.workflows.tune.begin import Begun
 from woundgen.workflows.tune.confirm import start_steps
@@ -13,8 +14,13 @@ CROWDED = 0.7  # share of its processors: where a process gets less, others slow
 FEWEST_PATIENTS = 8  # of confirmation: below, an interval over patients is hardly worth anything
 
 
-def plan_lines(begun: Begun) -> Iterator[str]:
-    """Yield the plan, a line each; those that begin with `warning:` come last."""
+def announce_plan(begun: Begun) -> Iterator[Info | Warn]:
+    """Yield the plan, a line each, and what it warns of."""
+    yield from map(Info, _plan_lines(begun))
+    yield from map(Warn, _warnings(begun))
+
+
+def _plan_lines(begun: Begun) -> Iterator[str]:
     study, division = begun.study, begun.division
     sides = ", ".join(f"{name} {photos} ({groups})" for name, (photos, groups) in division.sides.items())
     sealed = f"; {division.sealed} sealed ones are left out" if division.sealed else ""
@@ -31,7 +37,7 @@ def plan_lines(begun: Begun) -> Iterator[str]:
         f"({SEEDS * (CONFIRMED + 1)} trainings), on patients that chose nothing"
     )
     yield f"objective    {study.objective.upper()} of {study.images} images and photographs, lower is better"
-    yield f"             photographs themselves: {study.floor:.4g}; {_constraints(begun)}"
+    yield f"             {_constraints(begun)}"
     for dimension in study.space.trained:
         yield f"searched     {dimension.key}: {dimension.describe()}"
     for key, values in study.space.drawn.items():
@@ -56,23 +62,30 @@ def plan_lines(begun: Begun) -> Iterator[str]:
         yield f"disk         {e.disk_bytes / GIB:.2f} GiB at most of {e.free_bytes / GIB:.0f} GiB free"
     elif not begun.goes_on:
         yield "time, disk   not estimated (probe_steps: 0)"
+
+
+def _warnings(begun: Begun) -> Iterator[str]:
+    division = begun.division
     if begun.estimate is not None and begun.estimate.disk_bytes > begun.estimate.free_bytes:
-        yield "warning: the disk will not hold it; give fewer trials, or a smaller lora_rank"
+        yield "the disk will not hold it; give fewer trials, or a smaller lora_rank"
     if division.deviation:
-        yield f"warning: the division is off its shares: {division.deviation}"
+        yield f"the division is off its shares: {division.deviation}"
     if division.sides["confirmation"][1] < FEWEST_PATIENTS:
         yield (
-            f"warning: {division.sides['confirmation'][1]} confirmation patients are few: "
+            f"{division.sides['confirmation'][1]} confirmation patients are few: "
             '"too little data" is the answer to expect'
         )
 
 
 def _constraints(begun: Begun) -> str:
+    """Return the value that photographs have themselves and what a trial has to hold, both from photographs."""
     study = begun.study
+    if begun.planned_alone:
+        return "what photographs reach themselves, the recall and the copies to hold are measured when the study begins"
     held = study.constraints(study.images)
     recall = "recall not held" if held.least_recall is None else f"recall {held.least_recall:.2f} or more"
     copies = "copies not looked for" if held.most_copies is None else f"{held.most_copies} copies at most"
-    return f"to hold: {recall}, {copies}"
+    return f"photographs themselves: {study.floor:.4g}; to hold: {recall}, {copies}"
 
 
 def duration(seconds: float) -> str:

@@ -12,7 +12,7 @@ from woundgen.data.photo_set import gather_for
 from woundgen.errors import UserError
 from woundgen.storage.files import read_json, sha256_json, write_json
 from woundgen.storage.names import TUNE_JSON
-from woundgen.storage.ownership import claim_output, make_private
+from woundgen.storage.ownership import check_output, claim_output, make_private
 from woundgen.training.plan import Plan, make_plan
 from woundgen.tuning.budget import lay_out
 from woundgen.tuning.objective import RECALL_SHARE, check_counts, choose_statistic, measure_recall
@@ -32,12 +32,16 @@ CONFIRMATION_IMAGES = 4  # times those of a selection measurement, where there a
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """division: of the patients. estimate: None where the study goes on, or nothing was timed."""
+    """division: of the patients. estimate: None where the study goes on, or nothing was timed.
+
+    planned_alone: the photographs were not measured; constraints and floors in `study` are not known.
+    """
 
     study: TuningStudy
     division: PatientDivision
     estimate: StudyEstimate | None
     goes_on: bool
+    planned_alone: bool = False
 
 
 def begin_study(request: TuneRequest) -> Begun:
@@ -47,6 +51,8 @@ def begin_study(request: TuneRequest) -> Begun:
     and for whatever the data or the space lack, before anything is written.
     """
     _check(request)
+    if request.options.dry_run:
+        check_output(request.out, identity=_identity(request), what="study of settings")
     if not request.options.dry_run and (request.out / TUNE_JSON).exists():
         claim_output(request.out, identity=_identity(request), what="study of settings")
         record = read_json(request.out / TUNE_JSON)["division"]
@@ -65,7 +71,7 @@ def begin_study(request: TuneRequest) -> Begun:
         numbers = _count_numbers(request, plan, divided.division)
         trials, estimate = estimate_cost(request, space, numbers, data=request.data)
         study = _study(request, space, plan, trials, divided.division, None)
-        return Begun(study, divided.division, estimate, goes_on=False)
+        return Begun(study, divided.division, estimate, goes_on=False, planned_alone=True)
     claim_output(request.out, identity=_identity(request), what="study of settings")
     make_private(request.out)  # its runs hold the keys that salt patients' ids
     photographs = request.out / PHOTOGRAPHS

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from woundgen.data.photo_set import gather_for
-from woundgen.events import Info, Warn, Work
+from woundgen.events import Info, Work
 from woundgen.runtime.lock import only_writer
 from woundgen.storage.files import disk_errors_as_user_errors
 from woundgen.tuning.proposals import load_optuna
-from woundgen.workflows.tune.announce import plan_lines
+from woundgen.workflows.tune.announce import announce_plan
 from woundgen.workflows.tune.begin import Begun, begin_study
 from woundgen.workflows.tune.confirm import compare_leaders, confirm, repeat_leaders
 from woundgen.workflows.tune.record import Findings
@@ -43,9 +43,7 @@ def tune(request: TuneRequest, *, report: Report) -> Work[TuneOutcome]:
     load_optuna()
     with disk_errors_as_user_errors(request.out):
         begun = begin_study(request)
-        for line in plan_lines(begun):
-            warning = line.removeprefix("warning: ")
-            yield Info(line) if warning == line else Warn(warning)
+        yield from announce_plan(begun)
         if request.options.dry_run:
             return TuneOutcome(request.out, 0)
         with only_writer(request.out):

@@ -67,7 +67,8 @@ def build_record(findings: Findings) -> dict[str, Any]:
         "metric": study.objective.upper(),
         "chosen": "" if chosen is None else chosen.name,
         "design": _design(findings),
-        "changes": [] if chosen is None else _changes(study, chosen),
+        "changes": [] if chosen is None else _changes(study, findings.trials[START], chosen),
+        "changes_note": "" if chosen is None else _changes_note(findings, chosen),
         "confirmation": [] if findings.confirmed is None else _confirmation(study, findings.confirmed),
         "confirmation_n": study.confirmation_images,
         "leaders": [_leader(entry) for entry in findings.leaders],
@@ -82,9 +83,9 @@ def build_record(findings: Findings) -> dict[str, Any]:
 def _design(findings: Findings) -> list[str]:
     study, division = findings.begun.study, findings.begun.division
     sides = "; ".join(f"{name} {photos} of {groups}" for name, (photos, groups) in division.sides.items())
+    sealed = f" {division.sealed} sealed photographs took no part." if division.sealed else ""
     lines = [
-        f"Patients (or groups) were divided once; photographs of patients: {sides}. "
-        f"{division.sealed} sealed photographs took no part.",
+        f"Patients (or groups) were divided once; photographs of patients: {sides}.{sealed}",
         f"{len(findings.trials)} configurations, half of each generation trained on after {RUNGS[0]:.0%} of its steps; "
         f"{sum(entry.is_complete for entry in findings.trials)} trained to the end. {trial_name(START)} is the "
         "starting config, swept as the others are.",
@@ -134,18 +135,29 @@ def _leaders_note(findings: Findings) -> str:
     )
 
 
-def _changes(study: TuningStudy, trial: Trial) -> list[dict[str, str]]:
-    flat = study.config.flat()
-    rows = [
-        {"key": key, "start": str(flat[key]), "tuned": str(value)}
-        for key, value in tuned_settings(study, trial).items()
-    ]
+def _changes(study: TuningStudy, start: Trial, trial: Trial) -> list[dict[str, Any]]:
+    """Return what differs from the starting config, whose steps are those that its epochs came to."""
+    before = study.config.flat() | settings_for(study.space, start.values, study.config)
+    rows = [{"key": key, "start": before[key], "tuned": value} for key, value in tuned_settings(study, trial).items()]
     drawing = trial.last.drawing
     rows += [
-        {"key": f"woundgen generate {option}", "start": "as the run records", "tuned": str(drawing[key])}
+        {"key": f"woundgen generate {option}", "start": "as the run records", "tuned": drawing[key]}
         for key, option in DRAW_OPTIONS.items()
     ]
     return rows
+
+
+def _changes_note(findings: Findings, chosen: Trial) -> str:
+    """Say how far the starting config's own training comes with other draw-time settings."""
+    values = {entry.trial.name: entry.value for entry in findings.leaders}
+    start, metric = trial_name(START), findings.begun.study.objective.upper()
+    if start not in values or chosen.name not in values:
+        return ""
+    return (
+        f"What drawing alone does: {start} is trained as the starting config says, its draw-time settings are swept as "
+        f"the other trials' are. On the selection patients it has {metric} {values[start]:.4g}, {chosen.name} "
+        f"{values[chosen.name]:.4g}."
+    )
 
 
 def _confirmation(study: TuningStudy, confirmed: Confirmed) -> list[dict[str, Any]]:
@@ -175,7 +187,7 @@ def _confirmation(study: TuningStudy, confirmed: Confirmed) -> list[dict[str, An
 
 def _leader(leader: Leader) -> dict[str, Any]:
     values = [leader.trial.last.value, *(entry.value for entry in leader.repeats)]
-    drawing = ", ".join(f"{key} {leader.trial.last.drawing[key]}" for key in DRAWING)
+    drawing = {key: leader.trial.last.drawing[key] for key in DRAWING}
     return {"name": leader.trial.name, "mean": leader.value, "values": values, "drawing": drawing}
 
 
