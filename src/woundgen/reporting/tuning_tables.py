@@ -73,7 +73,7 @@ def _trial_table(record: Record) -> Table:
         (
             entry["name"],
             ", ".join(_number(value) for value in entry["curve"]),
-            _number(entry["recall"]),
+            "" if entry["recall"] is None else f"{entry['recall']:.2f}",
             "" if entry["copies"] is None else str(entry["copies"]),
             "violated" if entry["violated"] else "" if entry["complete"] else "pruned",
             *(show_value(entry["settings"].get(key)) for key in keys),

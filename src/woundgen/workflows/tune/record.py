@@ -82,10 +82,10 @@ def build_record(findings: Findings) -> dict[str, Any]:
 
 def _design(findings: Findings) -> list[str]:
     study, division = findings.begun.study, findings.begun.division
-    sides = "; ".join(f"{name} {photos} of {groups}" for name, (photos, groups) in division.sides.items())
+    sides = "; ".join(f"{name} {photos} photographs of {groups}" for name, (photos, groups) in division.sides.items())
     sealed = f" {division.sealed} sealed photographs took no part." if division.sealed else ""
     lines = [
-        f"Patients (or groups) were divided once; photographs of patients: {sides}.{sealed}",
+        f"Patients (or groups) were divided once: {sides}.{sealed}",
         f"{len(findings.trials)} configurations, half of each generation trained on after {RUNGS[0]:.0%} of its steps; "
         f"{sum(entry.is_complete for entry in findings.trials)} trained to the end. {trial_name(START)} is the "
         "starting config, swept as the others are.",
