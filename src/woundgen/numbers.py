@@ -12,6 +12,12 @@ def write_number(x: float, *, like: float | None = None) -> str:
     return f"{x:{choose_form(x if like is None else like)}}".replace("-", MINUS)
 
 
+def write_compact(x: float) -> str:
+    """Return at most four significant digits, without zeros at the end: 593.7, −0.03044, 1e-05."""
+    text = f"{x:.4g}"
+    return MINUS + text[1:] if text.startswith("-") else text
+
+
 def choose_form(like: float) -> str:
     """Return the format that gives a number as large as `like` three significant digits: .1f, .4f, .0f."""
     return f".{0 if like == 0 else max(0, 2 - math.floor(math.log10(abs(like))))}f"

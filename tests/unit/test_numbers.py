@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from woundgen.numbers import write_interval, write_number, write_signed
+from woundgen.numbers import write_compact, write_interval, write_number, write_signed
 
 
 @pytest.mark.parametrize(
@@ -20,3 +20,8 @@ def test_signs() -> None:
     assert [write_signed(x, ".2f") for x in (0.5, -0.5, 0)] == ["+0.50", "−0.50", "0.00"]
     assert write_signed(-1e-7, ".1g") == "−1e-07"
     assert write_interval(-0.331, 0.364, ".2f") == "−0.33 to +0.36"
+
+
+@pytest.mark.parametrize(("x", "text"), [(593.71, "593.7"), (-0.030441, "−0.03044"), (1e-5, "1e-05"), (2.0, "2")])
+def test_compact_numbers(x: float, text: str) -> None:
+    assert write_compact(x) == text

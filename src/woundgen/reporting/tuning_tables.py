@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from woundgen.numbers import MINUS, write_interval, write_signed
+from woundgen.numbers import write_compact, write_interval, write_signed
 from woundgen.reporting.tables import Table
 
 Record = Mapping[str, Any]
@@ -24,7 +24,7 @@ def tables(record: Record) -> list[tuple[str, Table]]:
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}".replace("-", MINUS)
+    return "" if value is None else write_compact(value)
 
 
 def _confirmation_table(record: Record) -> Table:

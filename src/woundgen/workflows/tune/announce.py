@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from woundgen.events import Info, Warn
+from woundgen.numbers import write_compact
 from woundgen.tuning.budget import CONFIRMED, RUNGS, SEEDS
 from woundgen.workflows.tune.begin import Begun
 from woundgen.workflows.tune.confirm import start_steps
@@ -85,7 +86,7 @@ def _constraints(begun: Begun) -> str:
     held = study.constraints(study.images)
     recall = "recall not held" if held.least_recall is None else f"recall {held.least_recall:.2f} or more"
     copies = "copies not looked for" if held.most_copies is None else f"{held.most_copies} copies at most"
-    return f"photographs themselves: {study.floor:.4g}; to hold: {recall}, {copies}"
+    return f"photographs themselves: {write_compact(study.floor)}; to hold: {recall}, {copies}"
 
 
 def duration(seconds: float) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from woundgen.numbers import write_compact
 from woundgen.storage.files import read_jsonl
 from woundgen.storage.names import EVAL_LOG
 from woundgen.tuning.budget import RUNGS
@@ -90,7 +91,7 @@ def _design(findings: Findings) -> list[str]:
         f"{sum(entry.is_complete for entry in findings.trials)} trained to the end. {trial_name(START)} is the "
         "starting config, swept as the others are.",
         f"Objective: {study.objective.upper()} of {study.images} images against as many selection photographs, on the "
-        f"same seeds in every trial. Photographs of training patients have {study.floor:.4g} themselves.",
+        f"same seeds in every trial. Photographs of training patients have {write_compact(study.floor)} themselves.",
         _screening(study),
         _constraints(study),
         "All trials are trained to their last step, without early stopping, on the training patients alone.",
@@ -155,8 +156,8 @@ def _changes_note(findings: Findings, chosen: Trial) -> str:
         return ""
     return (
         f"What drawing alone does: {start} is trained as the starting config says, its draw-time settings are swept as "
-        f"the other trials' are. On the selection patients it has {metric} {values[start]:.4g}, {chosen.name} "
-        f"{values[chosen.name]:.4g}."
+        f"the other trials' are. On the selection patients it has {metric} {write_compact(values[start])}, {chosen.name} "
+        f"{write_compact(values[chosen.name])}."
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from woundgen.numbers import write_interval, write_signed
+from woundgen.numbers import write_compact, write_interval, write_signed
 from woundgen.reporting.masking import refuse_private
 from woundgen.reporting.pictures import Picture, read_picture
 from woundgen.reporting.tuning_page import tuning_html, tuning_markdown
@@ -51,7 +51,7 @@ def _grids(findings: Findings) -> list[Picture]:
     for leader in findings.leaders[:GRIDS]:
         path = result_path(folder, leader.trial.last.name).with_suffix(".png")
         if path.exists():
-            caption = f"{leader.trial.name}, {findings.begun.study.objective.upper()} {leader.value:.4g}"
+            caption = f"{leader.trial.name}, {findings.begun.study.objective.upper()} {write_compact(leader.value)}"
             collected.append(read_picture(path, root=folder / RESULTS, caption=caption))
     if findings.confirmed is not None:
         first = findings.confirmed.arms[STARTING][0].name
