@@ -39,7 +39,12 @@ def tuning_markdown(record: Record) -> str:
     for heading, table in tables(record):
         parts += [f"## {heading}", as_markdown(table).rstrip()]
     if record["commands"]:
-        parts += ["## To go on", "```\n" + "\n".join(record["commands"]) + "\n```"]
+        parts.append("## To go on")
+        if record["kind"] != "better":
+            parts.append(
+                f"{record['chosen']} is not shown to be better: there are no grounds to leave the starting config."
+            )
+        parts += ["```\n" + "\n".join(record["commands"]) + "\n```"]
     parts += ["## What the words mean", "\n".join(f"- {name}: {escape_markdown(text)}" for name, text in MEANINGS)]
     return "\n\n".join(parts) + "\n"
 

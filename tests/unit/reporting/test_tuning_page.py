@@ -37,6 +37,7 @@ def record() -> dict[str, Any]:
     arm |= {"two_sample": [None, None, None]}
     return {
         "sentence": "trial_001 is better <b>than</b> the starting config.",
+        "kind": "better",
         "metric": "KID",
         "chosen": "trial_001",
         "design": ["Patients were divided once."],
@@ -109,3 +110,10 @@ def test_results_stand_before_settings(record: dict[str, Any]) -> None:
 )
 def test_values_of_settings(value: object, text: str) -> None:
     assert show_value(value) == text
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"), [("better", False), ("no difference shown", True), ("too little data", True)]
+)
+def test_commands_of_a_config_that_is_not_better_say_so(record: dict[str, Any], kind: str, told: bool) -> None:
+    assert ("no grounds to leave the starting config" in tuning_markdown(record | {"kind": kind})) is told

@@ -65,6 +65,7 @@ def build_record(findings: Findings) -> dict[str, Any]:
     observed = [observe(entry) for entry in findings.trials]
     return {
         "sentence": findings.sentence,
+        "kind": None if findings.confirmed is None else findings.confirmed.conclusion.kind,
         "metric": study.objective.upper(),
         "chosen": "" if chosen is None else chosen.name,
         "design": _design(findings),
