@@ -107,14 +107,14 @@ def as_markdown(table: Table) -> str:
 
 def as_html(table: Table) -> Markup:
     """Every cell escaped; each carries its column's name, which narrow screens show in front of it."""
-    head = Markup("").join(Markup('<th scope="col">{}</th>').format(_breakable(name)) for name in table.header)
+    head = Markup("").join(Markup('<th scope="col">{}</th>').format(_allow_breaks(name)) for name in table.header)
     body = Markup("\n").join(_html_row(table.header, row) for row in table.rows)
     notes = Markup("").join(Markup('<p class="note">{}</p>').format(note) for note in table.notes)
     return Markup("<table>\n<thead><tr>{}</tr></thead>\n<tbody>\n{}\n</tbody>\n</table>\n{}").format(head, body, notes)
 
 
-def _breakable(name: str) -> Markup:
-    """Return a name escaped, which a browser may break after each underscore."""
+def _allow_breaks(name: str) -> Markup:
+    """Return a name as escaped HTML that a browser may break after each underscore."""
     return Markup("_<wbr>").join(name.split("_"))
 
 

@@ -53,7 +53,7 @@ def begin_study(request: TuneRequest) -> Begun:
     _check(request)
     if request.options.dry_run:
         check_output(request.out, identity=_identity(request), what="study of settings")
-    if not request.options.dry_run and (request.out / TUNE_JSON).exists():
+    elif (request.out / TUNE_JSON).exists():
         claim_output(request.out, identity=_identity(request), what="study of settings")
         record = read_json(request.out / TUNE_JSON)["division"]
         sides = {name: (counts[0], counts[1]) for name, counts in record["sides"].items()}
