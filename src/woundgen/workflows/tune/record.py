@@ -158,8 +158,8 @@ def _changes_note(findings: Findings, chosen: Trial) -> str:
     return (
         f"What drawing alone does: {start} is trained as the starting config says, its draw-time settings are swept as "
         f"the other trials' are. On {findings.begun.study.images} selection photographs it has {metric} "
-        f"{write_compact(values[start])}, {chosen.name} {write_compact(values[chosen.name])} (no interval; the seeds of "
-        "each stand below)."
+        f"{write_compact(values[start])}, {chosen.name} {write_compact(values[chosen.name])} (no interval; seeds "
+        "of each stand below)."
     )
 
 
